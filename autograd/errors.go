@@ -1,0 +1,60 @@
+package autograd
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/unroll-go/unroll/tensor"
+)
+
+// ShapeError is what operations panic with when sizes do not fit together.
+type ShapeError = tensor.ShapeError
+
+// UsageError is what the library panics with when it is used in a way that its laws
+// forbid: a node of an earlier run, a name given twice, a configuration that cannot be.
+type UsageError struct {
+	Where string // the operation, type or parameter
+	What  string // what was found, and what to do instead
+}
+
+func (e *UsageError) Error() string { return e.Where + ": " + e.What }
+
+// PanicError is any other panic, caught by [Try] or in a worker of a training step,
+// with the stack of the goroutine that it happened in.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Value, e.Stack) }
+
+// Unwrap returns the panic's value if that is an error, and nil otherwise.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// ErrNotFinite is wrapped by the error of a run whose loss is NaN or infinite.
+var ErrNotFinite = errors.New("loss is not finite")
+
+// Try runs f and returns its panic as an error: a [*ShapeError], a [*UsageError] or a
+// [*PanicError] with the stack. It is for the edge of a program, such as a server's handler, that
+// must outlive a caller's mistake. The tape that f ran on is good again after Reset.
+func Try(f func()) (err error) {
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case *ShapeError:
+			err = v
+		case *UsageError:
+			err = v
+		case *PanicError:
+			err = v
+		default:
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	f()
+	return nil
+}

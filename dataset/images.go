@@ -1,0 +1,50 @@
+package dataset
+
+import "fmt"
+
+// Images is a Source of grey pictures with a class each, kept as bytes. Each
+// picture is read as a sequence from top to bottom: a step is one row of pixels.
+// Gather fills Batch.X, shape [Height, rows, Width], with pixel/255, and Batch.Labels.
+type Images struct {
+	Height, Width int
+	Pixels        []uint8 // picture by picture, each row by row: len is Len()*Height*Width
+	Labels        []uint8 // class of each picture
+}
+
+// Len returns the number of pictures.
+func (m *Images) Len() int { return len(m.Labels) }
+
+// Picture returns the pixels of picture i, row by row: m's own memory.
+func (m *Images) Picture(i int) []uint8 {
+	n := m.Height * m.Width
+	return m.Pixels[i*n : (i+1)*n : (i+1)*n]
+}
+
+// Slice returns pictures lo to hi, over the same memory. It panics where a slice expression does.
+func (m *Images) Slice(lo, hi int) *Images {
+	n := m.Height * m.Width
+	return &Images{m.Height, m.Width, m.Pixels[lo*n : hi*n : hi*n], m.Labels[lo:hi:hi]}
+}
+
+// Gather implements [Source].
+func (m *Images) Gather(rows []int, into *Batch) error {
+	for _, r := range rows {
+		if r < 0 || r >= m.Len() {
+			return fmt.Errorf("dataset: row %d of a set of %d pictures", r, m.Len())
+		}
+	}
+	into.resizeX(m.Height, len(rows), m.Width)
+	into.Labels = into.Labels[:0]
+	x := into.X.Data()
+	for b, r := range rows {
+		into.Labels = append(into.Labels, int32(m.Labels[r]))
+		picture := m.Picture(r)
+		for t := range m.Height {
+			step := x[(t*len(rows)+b)*m.Width:][:m.Width]
+			for f, p := range picture[t*m.Width:][:m.Width] {
+				step[f] = float32(p) / 255
+			}
+		}
+	}
+	return nil
+}

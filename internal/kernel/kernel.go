@@ -1,0 +1,31 @@
+// Package kernel is the arithmetic of the library: matrix products, activations,
+// gates, reductions and the Adam update, as plain functions on []float32.
+//
+// Layers call this package and nobody else's loops. The doc of a function is its
+// scalar loop, and the portable version in the *_generic.go files is that loop:
+// every product is rounded to float32 before it is added (float32(a*b) + c), so
+// that a compiler that fuses multiply and add on one platform gives the bits of one that
+// does not. Every output element has one accumulator and k ascends, whatever the tile.
+//
+// Nothing in here allocates, starts a goroutine or checks shapes: the callers
+// have. Matrices are row-major; a leading dimension (lda, ldb, ldc) is the distance
+// between the starts of two rows, in elements.
+package kernel
+
+import "unsafe"
+
+// Align is the alignment, in bytes, of the memory that Alloc hands out: a cache
+// line, and the width of the widest vector register.
+const Align = 64
+
+// Alloc returns n zeros that start on an Align boundary. The slice can be
+// extended by Align bytes: a vector kernel may write a whole register at its end.
+func Alloc(n int) []float32 {
+	const lane = Align / 4
+	raw := make([]float32, n+2*lane)
+	skip := 0
+	if off := uintptr(unsafe.Pointer(&raw[0])) % Align; off != 0 {
+		skip = int(Align-off) / 4
+	}
+	return raw[skip : skip+n : skip+n+lane]
+}
