@@ -11,3 +11,69 @@ func Norm(x []float32) float64 {
 	}
 	return math.Sqrt((s[0] + s[1]) + (s[2] + s[3]))
 }
+
+// Sum returns the sum of x, in float64, in order.
+func Sum(x []float32) float64 {
+	s := 0.0
+	for _, v := range x {
+		s += float64(v)
+	}
+	return s
+}
+
+// Add computes dst[i] += x[i].
+func Add(dst, x []float32) {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		dst[i] += v
+	}
+}
+
+// Scale computes dst[i] *= s.
+func Scale(dst []float32, s float32) {
+	for i := range dst {
+		dst[i] *= s
+	}
+}
+
+// AddScaled computes dst[i] += s*x[i].
+func AddScaled(dst []float32, s float32, x []float32) {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		dst[i] += float32(s * v)
+	}
+}
+
+// AddMul computes dst[i] += x[i]*y[i].
+func AddMul(dst, x, y []float32) {
+	dst, y = dst[:len(x)], y[:len(x)]
+	for i, v := range x {
+		dst[i] += float32(v * y[i])
+	}
+}
+
+// AddColumns adds the sum of each column of the row-major a [rows,len(dst)], rows stride apart, to dst.
+//
+//	for i := range rows { for j := range dst { dst[j] += a[i*stride+j] } }
+func AddColumns(dst, a []float32, stride, rows int) {
+	for i := range rows {
+		Add(dst, a[i*stride:][:len(dst)])
+	}
+}
+
+// Adam computes one step of Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1, with the
+// bias corrections moved into step and root).
+//
+//	m[i] = beta1*m[i] + (1-beta1)*g[i]
+//	v[i] = beta2*v[i] + (1-beta2)*g[i]^2
+//	w[i] -= step * m[i] / (sqrt(v[i])*root + eps)
+func Adam(w, g, m, v []float32, beta1, beta2, step, root, eps float32) {
+	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
+	for i, d := range g {
+		m[i] = float32(beta1*m[i]) + float32((1-beta1)*d)
+		v[i] = float32(beta2*v[i]) + float32((1-beta2)*float32(d*d))
+		w[i] -= float32(step*m[i]) / (float32(sqrt32(v[i])*root) + eps)
+	}
+}
+
+func sqrt32(x float32) float32 { return float32(math.Sqrt(float64(x))) }

@@ -1,0 +1,119 @@
+package autograd
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Op is an operation that was run forward and can be run backward. Backward reads the gradients of
+// its outputs ([Node.Grad], nil where there is none: then there is nothing to do) and ADDS to those of
+// its inputs ([Node.AccumulateGrad]) and weights ([Grads.Of]). An Op that has a String method is
+// named by it in error messages.
+type Op interface{ Backward() }
+
+// Record puts an operation on the tape, so that [Node.Backward] calls its Backward, and marks outs,
+// its outputs, as wanting a gradient. On an inference tape it does nothing. A user's own
+// operation comes in through the same door as the library's: compute the output, and record it if an input wants a gradient.
+//
+// T should be a struct, not a pointer to one: its place on the tape is then used again by the next run
+// and nothing is allocated.
+func Record[T Op](t *Tape, op T, outs ...*Node) {
+	if !t.training {
+		return
+	}
+	if t.recents == len(t.ops) {
+		t.ops = append(t.ops, nil)
+	}
+	if s, ok := t.ops[t.recents].(*slot[T]); ok {
+		s.op = op
+	} else {
+		t.ops[t.recents] = &slot[T]{op}
+	}
+	t.recents++
+	for _, n := range outs {
+		n.check()
+		n.requires, n.maker = true, t.recents
+	}
+}
+
+// slot keeps an op on the tape; its memory is reused by an op of the same type.
+type slot[T Op] struct{ op T }
+
+func (s *slot[T]) Backward() { s.op.Backward() }
+
+func (s *slot[T]) String() string {
+	if named, ok := any(s.op).(fmt.Stringer); ok {
+		return named.String()
+	}
+	return fmt.Sprintf("%T", s.op)
+}
+
+// Backward computes the gradients of n, a loss of one value, with respect to all that it was computed
+// from. It is called once a run. It returns the run's error ([Tape.Fail]), or one that wraps
+// [ErrNotFinite] and tells where the first such value is if n is NaN or infinite; the gradients of the weights are zero then. It panics with
+// a [*UsageError] when called a second time, on an inference tape or after weights were changed, and
+// with a [*ShapeError] if n has more than one value.
+func (n *Node) Backward() error { return n.BackwardScaled(1) }
+
+// BackwardScaled is Backward of scale times n.
+func (n *Node) BackwardScaled(scale float32) error {
+	n.check()
+	n.single("autograd.Node.Backward")
+	t := n.tape
+	switch {
+	case !t.training:
+		panic(&UsageError{"autograd.Node.Backward", "called on an inference tape"})
+	case t.done:
+		panic(&UsageError{"autograd.Node.Backward", "called a second time in one run; Reset the tape and run the model again"})
+	case t.version != t.set.version.Load():
+		panic(&UsageError{"autograd.Node.Backward", "weights were changed since the run began; Reset the tape and run the model again"})
+	}
+	t.done = true
+	if v := n.data[0]; t.err == nil && v-v != 0 {
+		t.Fail(fmt.Errorf("autograd: %w: %v%s", ErrNotFinite, v, t.firstNotFinite()))
+	}
+	if t.err == nil {
+		n.AccumulateGrad()[0] += scale
+		for _, op := range slices.Backward(t.ops[:t.recents]) {
+			op.Backward()
+		}
+	}
+	if t.err != nil {
+		t.grads.Clear()
+	}
+	return t.err
+}
+
+// firstNotFinite tells where the first value that is NaN or infinite stands on the tape.
+func (t *Tape) firstNotFinite() string {
+	for _, n := range t.nodes[t.run%generations][:t.count] {
+		for i, v := range n.data {
+			if v-v == 0 {
+				continue
+			}
+			maker := "an input"
+			if n.maker > 0 {
+				maker = "the output of " + t.ops[n.maker-1].(fmt.Stringer).String()
+			}
+			return fmt.Sprintf("; the first on the tape is %v, element %d of %s of shape %v", v, i, maker, n.shape)
+		}
+	}
+	return ""
+}
+
+// TapeOf returns the tape that the nodes are on, for an operation named where. Nil nodes are passed
+// over. It panics with a [*UsageError] if one is of an earlier run or they are on different tapes.
+func TapeOf(where string, nodes ...*Node) *Tape {
+	var t *Tape
+	for _, n := range nodes {
+		if n == nil {
+			continue
+		}
+		n.check()
+		if t != nil && t != n.tape {
+			panic(&UsageError{where, "operands are on different tapes"})
+		}
+		t = n.tape
+	}
+	return t
+}

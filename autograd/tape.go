@@ -1,0 +1,293 @@
+package autograd
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/unroll-go/unroll/internal/kernel"
+	"github.com/unroll-go/unroll/tensor"
+)
+
+// Tape is one run of a model by one goroutine: it owns what the run computes, its
+// gradients, its mode and its randomness. [Tape.Reset] starts the next run in the same memory:
+// the k-th node of a run takes the buffers of the k-th node of the run before, so that once
+// shapes repeat a run allocates nothing. Use one tape a program: one that alternates
+// between two models reallocates.
+type Tape struct {
+	set      *set
+	training bool
+	grads    *Grads // nil for inference
+
+	run     uint64 // counts Resets
+	version uint64 // of the weights when the run began
+	done    bool   // Backward has run
+	err     error
+
+	nodes   [generations][]*Node
+	buffers []buffers // of the k-th node of a run
+	count   int       // nodes of this run
+	scratch [][]float32
+	taken   int // scratch of this run
+	ops     []Op
+	recents int // ops of this run
+
+	seed   uint64
+	source *rand.PCG
+	random *rand.Rand
+	draws  uint64 // Rand calls of this run
+}
+
+// buffers is the memory of the k-th node of a run.
+type buffers struct{ data, grad []float32 }
+
+// generations is how many runs a node's identity lasts: one of an earlier run is told from
+// those of the present one until this many runs later.
+const generations = 4
+
+// Node is a value on a tape: the output of an operation, an input or a weight. It is
+// good until the tape's next [Tape.Reset]; touched after that, it panics with a [*UsageError].
+type Node struct {
+	tape     *Tape
+	run      uint64
+	place    int // among the run's nodes
+	shape    []int
+	data     []float32
+	grad     []float32 // nil until a consumer adds to it
+	requires bool
+	maker    int     // 1 + index of the op that made it; 0: none
+	weight   float32 // of a loss; NaN: not set
+}
+
+// NewTape returns a tape for training: it records operations for [Node.Backward]. What is
+// random in a run (dropout) follows from seed and the number of Resets. No weight can be made in p's set
+// afterwards.
+func NewTape(p *Params, seed uint64) *Tape {
+	t := newTape(p)
+	t.training, t.grads, t.seed = true, NewGrads(p), seed
+	t.source = rand.NewPCG(0, 0)
+	t.random = rand.New(t.source)
+	return t
+}
+
+// NewInference returns a tape that records nothing, keeps no gradients and on which
+// dropout is the identity. No weight can be made in p's set afterwards.
+func NewInference(p *Params) *Tape { return newTape(p) }
+
+func newTape(p *Params) *Tape {
+	p.set.sealed.Store(true)
+	return &Tape{set: p.set, version: p.Version()}
+}
+
+// Reset ends the run and begins the next: nodes, scratch and recorded operations of the
+// old one are gone, gradients are zero.
+func (t *Tape) Reset() {
+	if t.done {
+		t.grads.Clear()
+	}
+	t.run++
+	t.version = t.set.version.Load()
+	t.count, t.taken, t.recents, t.draws = 0, 0, 0, 0
+	t.done, t.err = false, nil
+}
+
+// Training reports whether the tape records operations.
+func (t *Tape) Training() bool { return t.training }
+
+// Grads returns the gradients of all weights: those of the run after [Node.Backward]. It
+// is nil for an inference tape.
+func (t *Tape) Grads() *Grads { return t.grads }
+
+// Rand returns the tape's random numbers for one operation. They follow from the tape's seed, the number
+// of Resets and the number of earlier calls in this run. It is good until the next call. It panics with a [*UsageError]
+// on an inference tape: nothing is random there.
+func (t *Tape) Rand() *rand.Rand {
+	if !t.training {
+		panic(&UsageError{"autograd.Tape.Rand", "called on an inference tape"})
+	}
+	t.source.Seed(t.seed, t.run<<20|t.draws)
+	t.draws++
+	return t.random
+}
+
+// Fail notes that the run's data cannot be learnt from, such as a label out of range. The
+// first error is what [Tape.Err] and [Node.Backward] return.
+func (t *Tape) Fail(err error) {
+	if t.err == nil {
+		t.err = err
+	}
+}
+
+// Err returns the run's first error, or nil.
+func (t *Tape) Err() error { return t.err }
+
+// Bytes returns the memory that the tape holds for activations, caches and gradients of nodes,
+// without the gradients of the weights.
+func (t *Tape) Bytes() int {
+	n := 0
+	for _, b := range t.buffers {
+		n += cap(b.data) + cap(b.grad)
+	}
+	for _, s := range t.scratch {
+		n += cap(s)
+	}
+	return 4 * n
+}
+
+// Input puts v on the tape as data that wants no gradient. The tape borrows v: it must not
+// change before the run ends.
+func (t *Tape) Input(v *tensor.Tensor) *Node {
+	n := t.node(v.Shape())
+	n.data = v.Data()
+	return n
+}
+
+// Leaf is [Tape.Input] for data that wants a gradient, to be read with [Node.Grad] after
+// Backward.
+func (t *Tape) Leaf(v *tensor.Tensor) *Node {
+	n := t.Input(v)
+	n.requires = t.training
+	return n
+}
+
+// Param puts a weight on the tape, for models composed of primitives. Its gradient
+// is the weight's in [Tape.Grads].
+func (t *Tape) Param(p *Param) *Node {
+	if p.set != t.set {
+		panic(&UsageError{p.Name, "a weight of another Params than this tape"})
+	}
+	n := t.Input(p.Value)
+	if n.requires = t.training && !p.Frozen; n.requires {
+		n.grad = t.grads.Of(p)
+	}
+	return n
+}
+
+// New returns the output of an operation, its values undefined. It wants a gradient once it is handed
+// to [Record].
+func (t *Tape) New(shape ...int) *Node {
+	size := tensor.Size(shape)
+	n := t.node(shape)
+	n.data = sized(&t.buffers[n.place].data, size)
+	return n
+}
+
+// Scratch returns memory for n values that lasts for the run, for what an operation keeps for
+// its Backward. It is not cleared.
+func (t *Tape) Scratch(n int) []float32 {
+	if t.taken == len(t.scratch) {
+		t.scratch = append(t.scratch, nil)
+	}
+	t.taken++
+	return sized(&t.scratch[t.taken-1], n)
+}
+
+// sized returns *buf with n elements, in its own memory if that is large enough.
+func sized(buf *[]float32, n int) []float32 {
+	if cap(*buf) < n || *buf == nil {
+		*buf = kernel.Alloc(n)
+	}
+	*buf = (*buf)[:n]
+	return *buf
+}
+
+// node returns the run's next node.
+func (t *Tape) node(shape []int) *Node {
+	nodes := &t.nodes[t.run%generations]
+	if t.count == len(*nodes) {
+		*nodes = append(*nodes, &Node{tape: t, place: t.count})
+	}
+	if t.count == len(t.buffers) {
+		t.buffers = append(t.buffers, buffers{})
+	}
+	n := (*nodes)[t.count]
+	t.count++
+	n.run, n.grad, n.requires, n.maker, n.weight = t.run, nil, false, 0, nan
+	n.shape = append(n.shape[:0], shape...)
+	return n
+}
+
+var nan = float32(math.NaN())
+
+// check panics if the node is of an earlier run.
+func (n *Node) check() {
+	if n.run != n.tape.run {
+		n.stale()
+	}
+}
+
+func (n *Node) stale() {
+	panic(&UsageError{"autograd.Node", fmt.Sprintf("a node of run %d used in run %d; what outlives a run is kept as plain numbers, such as rnn.State",
+		n.run, n.tape.run)})
+}
+
+// Tape returns the tape that the node is on.
+func (n *Node) Tape() *Tape {
+	n.check()
+	return n.tape
+}
+
+// Data returns the values in row-major order: the node's memory.
+func (n *Node) Data() []float32 {
+	n.check()
+	return n.data
+}
+
+// Shape returns the dimensions: the node's memory, not to be changed.
+func (n *Node) Shape() []int {
+	n.check()
+	return n.shape
+}
+
+// Value returns the value of a node with one element. It panics with a [*ShapeError] for others.
+func (n *Node) Value() float32 {
+	n.check()
+	n.single("autograd.Node.Value")
+	return n.data[0]
+}
+
+func (n *Node) single(where string) {
+	if len(n.data) != 1 {
+		panic(&ShapeError{Where: where, Got: fmt.Sprintf("shape %v", slices.Clone(n.shape)), Want: "one value"})
+	}
+}
+
+// Grad returns the gradient, or nil as long as no operation has added to it: an Op whose
+// outputs have none returns at once.
+func (n *Node) Grad() []float32 {
+	n.check()
+	return n.grad
+}
+
+// RequiresGrad reports whether a gradient of the node is wanted: by itself (a Leaf, a
+// weight that is not frozen) or by what it was computed from. An operation whose inputs and weights
+// want none need not be recorded, and adds none to an input that wants none.
+func (n *Node) RequiresGrad() bool {
+	n.check()
+	return n.requires
+}
+
+// AccumulateGrad returns the gradient for an Op's Backward to add to; it is zero when first asked
+// for.
+func (n *Node) AccumulateGrad() []float32 {
+	n.check()
+	if n.grad == nil {
+		n.grad = sized(&n.tape.buffers[n.place].grad, len(n.data))
+		clear(n.grad)
+	}
+	return n.grad
+}
+
+// SetWeight says what a loss counts against the losses of other shards of the batch: the number
+// of rows that it is the mean of, or the sum of their weights.
+func (n *Node) SetWeight(w float32) {
+	n.check()
+	n.weight = w
+}
+
+// Weight returns what SetWeight set; ok is false if nothing did.
+func (n *Node) Weight() (w float32, ok bool) {
+	n.check()
+	return n.weight, n.weight == n.weight
+}

@@ -1,0 +1,84 @@
+package kernel
+
+// Matrix is the right-hand side B [K,N] of products, packed once for many of them. Fill
+// it after Reset, in blocks of rows. How the numbers lie is this package's own business.
+type Matrix struct {
+	K, N int
+	data []float32
+}
+
+// Block is a left-hand side in place: Cols columns of a row-major matrix whose rows
+// start Stride elements apart. The zero Block has no columns and adds nothing.
+type Block struct {
+	Data         []float32
+	Stride, Cols int
+}
+
+// Reset gives m a size, in the memory that it had if that is large enough. Every row must
+// be set afterwards.
+func (m *Matrix) Reset(k, n int) {
+	m.K, m.N = k, n
+	if cap(m.data) < k*n {
+		m.data = Alloc(k * n)
+	}
+	m.data = m.data[:k*n]
+}
+
+// SetRows sets rows row to row+rows to the row-major src [rows,N].
+//
+//	B[row+k][j] = src[k*stride+j]
+func (m *Matrix) SetRows(row, rows int, src []float32, stride int) {
+	for k := range rows {
+		copy(m.data[(row+k)*m.N:][:m.N], src[k*stride:])
+	}
+}
+
+// SetRowsT sets rows row to row+rows to the transpose of the row-major src [N,rows].
+//
+//	B[row+k][j] = src[j*stride+k]
+func (m *Matrix) SetRowsT(row, rows int, src []float32, stride int) {
+	for j := range m.N {
+		for k := range rows {
+			m.data[(row+k)*m.N+j] = src[j*stride+k]
+		}
+	}
+}
+
+// Affine computes C = bias + X·B[:X.Cols] + H·B[X.Cols:], m rows: what a recurrent layer does in
+// a step and, with the zero H, what a dense layer does. A nil bias is zeros.
+//
+//	for i := range m { for j := range b.N {
+//		s := bias[j]
+//		for k := range x.Cols { s += x[i][k] * b[k][j] }
+//		for k := range h.Cols { s += h[i][k] * b[x.Cols+k][j] }
+//		c[i*ldc+j] = s
+//	} }
+//
+// C must not overlap the operands.
+func Affine(c []float32, ldc, m int, bias []float32, x, h Block, b *Matrix) {
+	for i := range m {
+		row := c[i*ldc:][:b.N]
+		if bias == nil {
+			clear(row)
+		} else {
+			copy(row, bias)
+		}
+	}
+	gemm(c, ldc, m, x, 0, b)
+	gemm(c, ldc, m, h, x.Cols, b)
+}
+
+// Gemm computes C += A·B, m rows, in the order of [Affine].
+func Gemm(c []float32, ldc, m int, a Block, b *Matrix) { gemm(c, ldc, m, a, 0, b) }
+
+// GemmT computes C += Aᵀ·B for row-major A [k,m] and B [k,n], both in place: the gradient
+// of weights, summed over k rows of all the steps at once.
+//
+//	for i := range m { for j := range n {
+//		for l := range k { c[i*ldc+j] += a[l*lda+i] * b[l*ldb+j] }
+//	} }
+//
+// C must not overlap the operands.
+func GemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float32, ldb int) {
+	gemmT(c, ldc, m, n, k, a, lda, b, ldb)
+}
