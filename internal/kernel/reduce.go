@@ -62,18 +62,16 @@ func AddColumns(dst, a []float32, stride, rows int) {
 }
 
 // Adam computes one step of Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1, with the
-// bias corrections moved into step and root).
+// bias corrections moved into step and root). rest1 and rest2 are 1-beta1 and 1-beta2, rounded once.
 //
-//	m[i] = beta1*m[i] + (1-beta1)*g[i]
-//	v[i] = beta2*v[i] + (1-beta2)*g[i]^2
+//	m[i] = beta1*m[i] + rest1*g[i]
+//	v[i] = beta2*v[i] + rest2*g[i]^2
 //	w[i] -= step * m[i] / (sqrt(v[i])*root + eps)
-func Adam(w, g, m, v []float32, beta1, beta2, step, root, eps float32) {
+func Adam(w, g, m, v []float32, beta1, rest1, beta2, rest2, step, root, eps float32) {
 	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
 	for i, d := range g {
-		m[i] = float32(beta1*m[i]) + float32((1-beta1)*d)
-		v[i] = float32(beta2*v[i]) + float32((1-beta2)*float32(d*d))
-		w[i] -= float32(step*m[i]) / (float32(sqrt32(v[i])*root) + eps)
+		m[i] = float32(beta1*m[i]) + float32(rest1*d)
+		v[i] = float32(beta2*v[i]) + float32(rest2*float32(d*d))
+		w[i] -= float32(step*m[i]) / (float32(float32(math.Sqrt(float64(v[i])))*root) + eps)
 	}
 }
-
-func sqrt32(x float32) float32 { return float32(math.Sqrt(float64(x))) }

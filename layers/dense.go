@@ -1,0 +1,100 @@
+// Package layers holds the layers that keep no state between steps. (Recurrent ones are in package rnn.)
+//
+// A layer is a small immutable struct of weights, made once under a prefix of an
+// [autograd.Params] and used on any tape of that Params, by many goroutines at once. Its Forward takes and
+// returns nodes; whether that trains is the tape's matter.
+//
+//	head := layers.NewDense(params.In("head"), 150, 10) // makes head.weight, head.bias
+//	logits := head.Forward(h)                            // [B,150] -> [B,10]
+//
+// Names and layouts of weights are PyTorch's.
+package layers
+
+import (
+	"fmt"
+
+	"github.com/unroll-go/unroll/autograd"
+	"github.com/unroll-go/unroll/internal/kernel"
+)
+
+// Dense is a fully connected layer, PyTorch's Linear:
+//
+//	y = x·Wᵀ + b
+type Dense struct {
+	Weight *autograd.Param // "weight" [out, in]
+	Bias   *autograd.Param // "bias" [out]
+
+	forward, backward *autograd.Derived[kernel.Matrix] // Wᵀ and W, packed
+}
+
+// NewDense makes the weights in p: "weight" by Glorot's uniform initialisation, "bias" zero. It panics with a
+// [*autograd.ShapeError] if in or out is not positive, and as [autograd.Params.New] does.
+func NewDense(p *autograd.Params, in, out int) *Dense {
+	d := &Dense{
+		Weight: p.New("weight", autograd.GlorotUniform, out, in),
+		Bias:   p.New("bias", autograd.Zeros, out),
+	}
+	d.forward = autograd.NewDerived(p, func(m *kernel.Matrix) {
+		m.Reset(in, out)
+		m.SetRowsT(0, in, d.Weight.Value.Data(), in)
+	})
+	d.backward = autograd.NewDerived(p, func(m *kernel.Matrix) {
+		m.Reset(out, in)
+		m.SetRows(0, out, d.Weight.Value.Data(), in)
+	})
+	return d
+}
+
+// In returns the number of features of the input.
+func (d *Dense) In() int { return d.Weight.Value.Dim(1) }
+
+// Out returns the number of features of the output.
+func (d *Dense) Out() int { return d.Weight.Value.Dim(0) }
+
+// Forward applies the layer to the last dimension of x: [..., in] -> [..., out]. It panics with a
+// [*autograd.ShapeError] if that is not in.
+func (d *Dense) Forward(x *autograd.Node) *autograd.Node {
+	t := autograd.TapeOf(d.Weight.Name, x)
+	in, out, rows := d.In(), d.Out(), 1
+	shape := x.Shape()
+	if len(shape) == 0 || shape[len(shape)-1] != in {
+		panic(&autograd.ShapeError{Where: d.Weight.Name,
+			Got: fmt.Sprintf("input has shape %v", append([]int(nil), shape...)), Want: fmt.Sprintf("[..., %d]", in)})
+	}
+	var room [8]int
+	outer := append(room[:0], shape[:len(shape)-1]...)
+	for _, n := range outer {
+		rows *= n
+	}
+	y := t.New(append(outer, out)...)
+	kernel.Affine(y.Data(), out, rows, d.Bias.Value.Data(), kernel.Block{Data: x.Data(), Stride: in, Cols: in}, kernel.Block{}, d.forward.Get())
+	if x.RequiresGrad() || !d.Weight.Frozen || !d.Bias.Frozen {
+		autograd.Record(t, denseOp{d, x, y, rows}, y)
+	}
+	return y
+}
+
+type denseOp struct {
+	d    *Dense
+	x, y *autograd.Node
+	rows int
+}
+
+func (o denseOp) String() string { return "layers.Dense " + o.d.Weight.Name }
+
+func (o denseOp) Backward() {
+	dy := o.y.Grad()
+	if dy == nil {
+		return
+	}
+	in, out, grads := o.d.In(), o.d.Out(), o.y.Tape().Grads()
+	if !o.d.Weight.Frozen {
+		kernel.GemmT(grads.Of(o.d.Weight), in, out, in, o.rows, dy, out, o.x.Data(), in)
+	}
+	if !o.d.Bias.Frozen {
+		kernel.AddColumns(grads.Of(o.d.Bias), dy, out, o.rows)
+	}
+	if o.x.RequiresGrad() {
+		kernel.Gemm(o.x.AccumulateGrad(), in, o.rows, kernel.Block{Data: dy, Stride: out, Cols: out}, o.d.backward.Get())
+	}
+}

@@ -1,0 +1,120 @@
+// Package train runs a model over data: [Step] computes the gradient of one batch with all cores,
+// [Evaluate] goes through a set without learning, [History] keeps what was measured.
+//
+// Work is parallel over the rows of a batch: it is cut into shards, and each goes through the whole
+// model on a tape of its own. How it is cut depends on the number of its rows alone and the shards' gradients are
+// added in their order, so that the result is the same, bit for bit, for any number of workers.
+//
+//	step := train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+//		return loss.SparseSoftmaxCrossEntropy(classify(t, b), b.Labels)
+//	})
+//	for rows := range dataset.Shuffled(digits.Train, 150, seed, epoch) {
+//		loss, err := step.Run(rows)
+//		...
+//		adam.Step(step.Grads())
+//	}
+package train
+
+import (
+	"fmt"
+
+	"github.com/unroll-go/unroll/autograd"
+	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/internal/kernel"
+)
+
+// Step computes the gradient of a model's loss over a batch. It belongs to one goroutine and starts
+// its own; they end with each Run.
+type Step struct {
+	// Workers is the number of goroutines that work at a time. 0: GOMAXPROCS. It changes no
+	// bit of the result.
+	Workers int
+	// Shards is the number of parts that a batch is cut into. 0: by rule, one for every 38 rows and at
+	// most 8. It changes the order of summation, and so the last bits.
+	Shards int
+
+	grads *autograd.Grads
+	crew  crew
+}
+
+// NewStep returns a Step for a model: a function from a batch to its loss, a node with one value, that is called for
+// every shard, by several goroutines at once, on a training tape over p. No weight can be made in p's
+// set afterwards.
+func NewStep(p *autograd.Params, model func(*autograd.Tape, *dataset.Batch) *autograd.Node) *Step {
+	s := &Step{grads: autograd.NewGrads(p)}
+	s.crew.newTape = func(shard int) *autograd.Tape {
+		return autograd.NewTape(p, p.Seed()+uint64(shard)*0x9e3779b97f4a7c15)
+	}
+	s.crew.run = func(sh *shard) error {
+		sh.out = model(sh.tape, &sh.batch)
+		if sh.out == nil || sh.out.Tape() != sh.tape {
+			panic(&autograd.UsageError{Where: "train.Step", What: "the model's loss is not a node of the tape that it was handed"})
+		}
+		return sh.out.BackwardScaled(weight(sh))
+	}
+	return s
+}
+
+// weight is what a shard's mean counts in the batch's: what the loss says, or the shard's rows.
+func weight(s *shard) float32 {
+	if w, ok := s.out.Weight(); ok {
+		return w
+	}
+	return float32(s.rows)
+}
+
+// Grads returns the gradient that the last Run computed; zero if it returned an error.
+func (s *Step) Grads() *autograd.Grads { return s.grads }
+
+// Run computes the loss of a batch, the mean over its rows as the loss counts them, and its gradient. Each shard
+// gathers its own rows. A batch with nothing to count has loss 0 and a zero gradient.
+//
+// The error is that of the source, of the model ([autograd.Tape.Fail]) or one that wraps [autograd.ErrNotFinite]; the
+// gradient is zero then, and the next Run starts afresh. A panic in a worker is raised again here: a
+// [*autograd.ShapeError] or [*autograd.UsageError] as it is, any other as a [*autograd.PanicError] with
+// the worker's stack.
+func (s *Step) Run(r dataset.Rows) (loss float32, err error) {
+	s.grads.Clear()
+	if len(r.Index) == 0 {
+		return 0, nil
+	}
+	if err := s.crew.do(r, s.Shards, s.Workers); err != nil {
+		return 0, fmt.Errorf("train: %w", err)
+	}
+	sum, total := 0.0, 0.0
+	for _, sh := range s.crew.shards[:s.crew.count] {
+		w := float64(weight(sh))
+		sum += w * float64(sh.out.Value())
+		total += w
+		kernel.Add(s.grads.Data, sh.tape.Grads().Data)
+	}
+	if total == 0 {
+		s.grads.Clear()
+		return 0, nil
+	}
+	kernel.Scale(s.grads.Data, float32(1/total))
+	return float32(sum / total), nil
+}
+
+// Evaluate runs a model over all of a source, in order, in batches of size rows, on inference tapes and with all cores, and hands
+// each shard's output to add, in order, in the caller's goroutine; out and b are good until add returns. It
+// panics, and returns errors, as [Step.Run] does; what was added before stays.
+func Evaluate(p *autograd.Params, s dataset.Source, size int, model func(*autograd.Tape, *dataset.Batch) *autograd.Node,
+	add func(out *autograd.Node, b *dataset.Batch)) error {
+	c := crew{
+		newTape: func(int) *autograd.Tape { return autograd.NewInference(p) },
+		run: func(sh *shard) error {
+			sh.out = model(sh.tape, &sh.batch)
+			return sh.tape.Err()
+		},
+	}
+	for rows := range dataset.Batches(s, size) {
+		if err := c.do(rows, 0, 0); err != nil {
+			return fmt.Errorf("train.Evaluate: %w", err)
+		}
+		for _, sh := range c.shards[:c.count] {
+			add(sh.out, &sh.batch)
+		}
+	}
+	return nil
+}
