@@ -1,0 +1,379 @@
+package train_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/unroll-go/unroll/autograd"
+	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/internal/golden"
+	"github.com/unroll-go/unroll/internal/reference"
+	"github.com/unroll-go/unroll/layers"
+	"github.com/unroll-go/unroll/loss"
+	"github.com/unroll-go/unroll/optim"
+	"github.com/unroll-go/unroll/rnn"
+	"github.com/unroll-go/unroll/tensor"
+	"github.com/unroll-go/unroll/train"
+)
+
+// memory is a Source of sequences [T, rows, features] with a label each; err, if not nil, is what a row gives.
+type memory struct {
+	x      *tensor.Tensor
+	labels []int32
+	err    map[int]error
+}
+
+func (m *memory) Len() int { return len(m.labels) }
+
+func (m *memory) Gather(rows []int, into *dataset.Batch) error {
+	steps, all, features := m.x.Dim(0), m.x.Dim(1), m.x.Dim(2)
+	if into.X == nil {
+		into.X = tensor.New(0)
+	}
+	into.X.Resize(steps, len(rows), features)
+	into.Labels = into.Labels[:0]
+	for i, r := range rows {
+		if err := m.err[r]; err != nil {
+			return err
+		}
+		for t := range steps {
+			copy(into.X.Data()[(t*len(rows)+i)*features:][:features], m.x.Data()[(t*all+r)*features:])
+		}
+		into.Labels = append(into.Labels, m.labels[r])
+	}
+	return nil
+}
+
+// sequences is rows of 5 steps with 3 features in 4 classes.
+func sequences(rows int) *memory {
+	m := &memory{x: tensor.New(5, rows, 3), labels: make([]int32, rows), err: map[int]error{}}
+	for i := range m.x.Data() {
+		m.x.Data()[i] = float32(math.Sin(float64(7 * i)))
+	}
+	for i := range m.labels {
+		m.labels[i] = int32(i % 4)
+	}
+	return m
+}
+
+func (m *memory) all() dataset.Rows {
+	index := make([]int, m.Len())
+	for i := range index {
+		index[i] = i
+	}
+	return dataset.Rows{Source: m, Index: index}
+}
+
+type model struct {
+	params *autograd.Params
+	cell   rnn.Layer
+	head   *layers.Dense
+}
+
+func newModel(lstm bool, input, hidden, classes int) model {
+	params := autograd.NewParams(7)
+	m := model{params: params}
+	if lstm {
+		m.cell = rnn.NewLSTM(params.In("rnn"), rnn.LSTMConfig{Input: input, Hidden: hidden})
+	} else {
+		m.cell = rnn.NewElman(params.In("rnn"), rnn.ElmanConfig{Input: input, Hidden: hidden})
+	}
+	m.head = layers.NewDense(params.In("head"), hidden, classes)
+	return m
+}
+
+func (m model) classify(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+	h, _ := m.cell.Last(t.Input(b.X), rnn.Options{})
+	return m.head.Forward(h)
+}
+
+func (m model) loss(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+	return loss.SparseSoftmaxCrossEntropy(m.classify(t, b), b.Labels)
+}
+
+// TestPyTorch makes ten steps of Adam and compares losses and weights.
+func TestPyTorch(t *testing.T) {
+	for name, lstm := range map[string]bool{"train_elman_tanh": false, "train_lstm": true} {
+		file, err := golden.Load(name)
+		require.NoError(t, err)
+		x := file.Get("x")
+		before := file.Under("before.")
+		m := newModel(lstm, x.Shape[2], before["rnn.weight_hh_l0"].Shape[1], before["head.bias"].Shape[0])
+		m.params.Update(func() {
+			for p := range m.params.All() {
+				copy(p.Value.Data(), before[p.Name].Float32())
+			}
+		})
+		source := &memory{x: tensor.Of(x.Float32(), x.Shape...), labels: file.Get("labels").Int32()}
+		step := train.NewStep(m.params, m.loss)
+		step.Shards = 2
+		adam := optim.NewAdam(m.params, file.Config["lr"])
+		for i, want := range file.Get("losses").Data {
+			got, err := step.Run(source.all())
+			require.NoError(t, err)
+			assert.InEpsilon(t, want, got, 1e-5, "%s: loss before step %d", name, i)
+			adam.Step(step.Grads())
+		}
+		for p := range m.params.All() {
+			assert.LessOrEqual(t, reference.MaxRelErr(p.Value.Data(), file.Get("after."+p.Name).Data), 1e-5, "%s: %s", name, p.Name)
+		}
+	}
+}
+
+// weights is a hash of all weights after a few steps over shuffled batches.
+func weights(t *testing.T, lstm bool, workers int) string {
+	t.Helper()
+	m := newModel(lstm, 3, 9, 4)
+	step, adam := train.NewStep(m.params, m.loss), optim.NewAdam(m.params, 0.01)
+	step.Workers = workers
+	var text strings.Builder
+	for epoch := range uint64(2) {
+		for rows := range dataset.Shuffled(sequences(700), 160, 1, epoch) {
+			l, err := step.Run(rows)
+			require.NoError(t, err)
+			fmt.Fprintln(&text, math.Float32bits(l))
+			adam.Step(step.Grads())
+		}
+	}
+	for p := range m.params.All() {
+		for _, v := range p.Value.Data() {
+			fmt.Fprintln(&text, math.Float32bits(v))
+		}
+	}
+	return text.String()
+}
+
+func TestAnyNumberOfWorkersGivesTheSameBits(t *testing.T) {
+	for _, lstm := range []bool{false, true} {
+		want := weights(t, lstm, 1)
+		for _, workers := range []int{0, 2, 3, 7, 50} {
+			assert.True(t, want == weights(t, lstm, workers), "%d workers", workers)
+		}
+		old := runtime.GOMAXPROCS(1)
+		assert.True(t, want == weights(t, lstm, 0), "GOMAXPROCS=1")
+		runtime.GOMAXPROCS(old)
+	}
+}
+
+// TestMeanIsExact compares batches cut into shards with the same batch on one tape, with labels to ignore spread unevenly.
+func TestMeanIsExact(t *testing.T) {
+	source := sequences(101)
+	for i := range 60 {
+		source.labels[i] = loss.Ignore // all of the first shard, and some of the second
+	}
+	m := newModel(false, 3, 9, 4)
+	one, many := train.NewStep(m.params, m.loss), train.NewStep(m.params, m.loss)
+	one.Shards = 1
+	want, err := one.Run(source.all())
+	require.NoError(t, err)
+	for _, shards := range []int{0, 2, 3, 5, 101, 200} {
+		many.Shards = shards
+		got, err := many.Run(source.all())
+		require.NoError(t, err)
+		assert.InEpsilon(t, want, got, 1e-6)
+		assert.InDeltaSlice(t, one.Grads().Data, many.Grads().Data, 1e-6)
+	}
+	// The mean is over the rows that count: without the others it is the same.
+	rest := dataset.Rows{Source: source, Index: source.all().Index[60:]}
+	got, err := one.Run(rest)
+	require.NoError(t, err)
+	assert.InEpsilon(t, want, got, 1e-6)
+}
+
+func TestALossWithoutWeightCountsItsRows(t *testing.T) {
+	source := sequences(5)
+	params := autograd.NewParams(1)
+	step := train.NewStep(params, func(tape *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		n := tape.New(1) // the mean of the labels
+		n.Data()[0] = 0
+		for _, l := range b.Labels {
+			n.Data()[0] += float32(l) / float32(len(b.Labels))
+		}
+		return n
+	})
+	step.Shards = 2 // 3 rows and 2
+	got, err := step.Run(source.all())
+	require.NoError(t, err)
+	assert.InDelta(t, (0+1+2+3+0)/5.0, got, 1e-6)
+}
+
+func TestNothingToCount(t *testing.T) {
+	source := sequences(80)
+	for i := range source.labels {
+		source.labels[i] = loss.Ignore
+	}
+	m := newModel(false, 3, 9, 4)
+	step := train.NewStep(m.params, m.loss)
+	got, err := step.Run(source.all())
+	require.NoError(t, err)
+	assert.Zero(t, got)
+	assert.Zero(t, step.Grads().Norm())
+	got, err = step.Run(dataset.Rows{Source: source})
+	require.NoError(t, err)
+	assert.Zero(t, got)
+}
+
+// TestFailures has one shard of three go wrong: the error or panic arrives, the gradient is zero, and the next
+// batch is as if nothing had been.
+func TestFailures(t *testing.T) {
+	torn := errors.New("disk torn")
+	for _, c := range []struct {
+		name  string
+		spoil func(*memory)
+		panic func(b *dataset.Batch)
+		check func(t *testing.T, err error, fault error)
+	}{
+		{"label", func(m *memory) { m.labels[50] = 9 }, nil, func(t *testing.T, err, fault error) {
+			assert.EqualError(t, err, "train: loss.SparseSoftmaxCrossEntropy: label 9 in row 15, want 0 to 3, or -100 to ignore the row")
+		}},
+		{"nan", func(m *memory) { m.x.Data()[(0*105+50)*3] = float32(math.NaN()) }, nil, func(t *testing.T, err, fault error) {
+			assert.ErrorIs(t, err, autograd.ErrNotFinite)
+			assert.ErrorContains(t, err, "the first on the tape is NaN, element 45 of an input of shape [5 35 3]")
+		}},
+		{"source", func(m *memory) { m.err[50] = torn }, nil, func(t *testing.T, err, fault error) {
+			assert.ErrorIs(t, err, torn)
+			assert.EqualError(t, err, "train: disk torn")
+		}},
+		{"panic", nil, func(b *dataset.Batch) { _ = b.Labels[len(b.Labels)+b.First-35] }, func(t *testing.T, err, fault error) {
+			var p *autograd.PanicError
+			require.ErrorAs(t, fault, &p)
+			assert.Contains(t, fault.Error(), "index out of range")
+			assert.Contains(t, string(p.Stack), "TestFailures", "the worker's stack")
+			var r runtime.Error
+			assert.ErrorAs(t, fault, &r)
+		}},
+		{"shape", nil, func(b *dataset.Batch) {
+			if b.First == 35 {
+				panic(&autograd.ShapeError{Where: "here", Got: "1", Want: "2"})
+			}
+		}, func(t *testing.T, err, fault error) {
+			var s *autograd.ShapeError
+			require.ErrorAs(t, fault, &s)
+			assert.EqualError(t, fault, "here: 1, want 2")
+		}},
+	} {
+		for workers := 1; workers <= 3; workers++ {
+			t.Run(fmt.Sprint(c.name, workers), func(t *testing.T) {
+				m := newModel(false, 3, 9, 4)
+				var bad atomic.Bool
+				step := train.NewStep(m.params, func(tape *autograd.Tape, b *dataset.Batch) *autograd.Node {
+					if bad.Load() && c.panic != nil && b.First >= 35 {
+						c.panic(b)
+					}
+					return m.loss(tape, b)
+				})
+				step.Workers = workers
+				good := sequences(105) // shards of 35 rows
+				want, err := step.Run(good.all())
+				require.NoError(t, err)
+				grads := append([]float32(nil), step.Grads().Data...)
+
+				source := sequences(105)
+				if c.spoil != nil {
+					c.spoil(source)
+				}
+				bad.Store(true)
+				fault := autograd.Try(func() { _, err = step.Run(source.all()) })
+				c.check(t, err, fault)
+				assert.Equal(t, fault == nil, c.panic == nil)
+				assert.Zero(t, step.Grads().Norm())
+
+				bad.Store(false)
+				got, err := step.Run(good.all())
+				require.NoError(t, err)
+				assert.Equal(t, want, got)
+				assert.Equal(t, grads, step.Grads().Data)
+			})
+		}
+	}
+}
+
+func TestModelMustReturnItsTapesNode(t *testing.T) {
+	params := autograd.NewParams(1)
+	elsewhere := autograd.NewTape(params, 0).New(1)
+	for _, out := range []*autograd.Node{nil, elsewhere} {
+		step := train.NewStep(params, func(*autograd.Tape, *dataset.Batch) *autograd.Node { return out })
+		assert.EqualError(t, autograd.Try(func() { step.Run(sequences(3).all()) }),
+			"train.Step: the model's loss is not a node of the tape that it was handed")
+	}
+}
+
+func TestSteadyStateAllocatesNothing(t *testing.T) {
+	for _, lstm := range []bool{false, true} {
+		source := sequences(150)
+		m := newModel(lstm, 3, 9, 4)
+		step, adam := train.NewStep(m.params, m.loss), optim.NewAdam(m.params, 0.01)
+		step.Workers = 3
+		rows := source.all()
+		run := func() {
+			if _, err := step.Run(rows); err != nil {
+				panic(err)
+			}
+			adam.Step(step.Grads())
+		}
+		for range 10 {
+			run()
+		}
+		assert.Zero(t, testing.AllocsPerRun(20, run))
+	}
+}
+
+func TestEvaluate(t *testing.T) {
+	source := sequences(203)
+	m := newModel(false, 3, 9, 4)
+	var got []float32
+	var labels []int32
+	require.NoError(t, train.Evaluate(m.params, source, 100, m.classify, func(out *autograd.Node, b *dataset.Batch) {
+		assert.Equal(t, len(labels)%100, b.First)
+		got = append(got, out.Data()...)
+		labels = append(labels, b.Labels...)
+	}))
+	assert.Equal(t, source.labels, labels)
+	var whole dataset.Batch
+	require.NoError(t, source.all().Gather(&whole))
+	assert.Equal(t, m.classify(autograd.NewInference(m.params), &whole).Data(), got)
+
+	source.err[150] = errors.New("disk torn")
+	err := train.Evaluate(m.params, source, 100, m.classify, func(*autograd.Node, *dataset.Batch) {})
+	assert.EqualError(t, err, "train.Evaluate: disk torn")
+	delete(source.err, 150)
+	source.labels[3] = 77
+	err = train.Evaluate(m.params, source, 100, m.loss, func(*autograd.Node, *dataset.Batch) {})
+	assert.EqualError(t, err, "train.Evaluate: loss.SparseSoftmaxCrossEntropy: label 77 in row 3, want 0 to 3, or -100 to ignore the row")
+}
+
+// A line is fitted to points: the model is a dense layer, its loss the mean of the squared error.
+func ExampleStep() {
+	params := autograd.NewParams(42)
+	line := layers.NewDense(params, 1, 1)
+	step := train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		minus := t.New(b.X.Shape()...) // the labels are y = 2x - 1
+		for i, y := range b.Labels {
+			minus.Data()[i] = -float32(y)
+		}
+		off := autograd.Add(line.Forward(t.Input(b.X)), minus)
+		scale := t.New(off.Shape()...)
+		for i := range scale.Data() {
+			scale.Data()[i] = 1 / float32(len(b.Labels))
+		}
+		return autograd.Sum(autograd.Mul(autograd.Mul(off, off), scale))
+	})
+	adam := optim.NewAdam(params, 0.1)
+	source := &memory{x: tensor.Of([]float32{0, 1, 2, 3}, 1, 4, 1), labels: []int32{-1, 1, 3, 5}}
+	for range 500 {
+		if _, err := step.Run(source.all()); err != nil {
+			fmt.Println(err)
+			return
+		}
+		adam.Step(step.Grads())
+	}
+	fmt.Printf("%.2f %.2f\n", line.Weight.Value.Data()[0], line.Bias.Value.Data()[0])
+	// Output: 2.00 -1.00
+}
