@@ -28,7 +28,7 @@ type Batch struct {
 	Lengths []int          // valid steps of each row; nil: all
 	First   int            // index of this shard's first row within the whole batch
 
-	shifted []int // a part's rows, as its source counts them
+	picked []int // rows as the source of a Rows counts them
 }
 
 // Source is a set of examples that can be gathered into batches. Gather may be called
@@ -41,16 +41,24 @@ type Source interface {
 	Gather(rows []int, into *Batch) error
 }
 
-// Rows is a batch not yet gathered: the examples of Source at Index.
+// Rows is a batch not yet gathered: the examples of Source at Index. It is a Source itself, of these
+// examples alone.
 type Rows struct {
 	Source Source
 	Index  []int
 }
 
-// Gather fills into with the rows, and First with 0.
-func (r Rows) Gather(into *Batch) error {
-	into.First = 0
-	return r.Source.Gather(r.Index, into)
+// Len returns the number of examples.
+func (r Rows) Len() int { return len(r.Index) }
+
+// Gather implements [Source]: rows count from 0 to Len()-1.
+func (r Rows) Gather(rows []int, into *Batch) error {
+	picked := into.picked[:0]
+	for _, i := range rows {
+		picked = append(picked, r.Index[i])
+	}
+	into.picked = picked
+	return r.Source.Gather(picked, into)
 }
 
 // Batches returns s in order, cut into batches of size rows; the last one has what is left.
@@ -111,28 +119,11 @@ func Split(s Source, n int) (first, rest Source) {
 	if n < 0 || n > s.Len() {
 		panic(fmt.Errorf("dataset.Split: cut at %d, want within 0 and the source's %d examples", n, s.Len()))
 	}
-	return &part{s, 0, n}, &part{s, n, s.Len()}
-}
-
-// part is the examples lo to hi of a Source.
-type part struct {
-	source Source
-	lo, hi int
-}
-
-func (p *part) Len() int { return p.hi - p.lo }
-
-func (p *part) Gather(rows []int, into *Batch) error {
-	if p.lo == 0 {
-		return p.source.Gather(rows, into)
+	index := make([]int, s.Len())
+	for i := range index {
+		index[i] = i
 	}
-	// In place where p is a part of a part: rows is then into.shifted itself.
-	shifted := into.shifted[:0]
-	for _, r := range rows {
-		shifted = append(shifted, p.lo+r)
-	}
-	into.shifted = shifted
-	return p.source.Gather(shifted, into)
+	return Rows{s, index[:n:n]}, Rows{s, index[n:]}
 }
 
 func checkSize(size int) {

@@ -14,6 +14,9 @@ type Images struct {
 // Len returns the number of pictures.
 func (m *Images) Len() int { return len(m.Labels) }
 
+// Shape returns the shape of the whole set: [pictures, Height, Width].
+func (m *Images) Shape() []int { return []int{m.Len(), m.Height, m.Width} }
+
 // Picture returns the pixels of picture i, row by row: m's own memory.
 func (m *Images) Picture(i int) []uint8 {
 	n := m.Height * m.Width

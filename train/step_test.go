@@ -337,7 +337,7 @@ func TestEvaluate(t *testing.T) {
 	}))
 	assert.Equal(t, source.labels, labels)
 	var whole dataset.Batch
-	require.NoError(t, source.all().Gather(&whole))
+	require.NoError(t, source.Gather(source.all().Index, &whole))
 	assert.Equal(t, m.classify(autograd.NewInference(m.params), &whole).Data(), got)
 
 	source.err[150] = errors.New("disk torn")
