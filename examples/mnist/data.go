@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/unroll-go/unroll/dataset/digits"
+	"github.com/unroll-go/unroll/dataset/mnist"
+	"github.com/unroll-go/unroll/examples/internal/show"
+)
+
+// loadDigits finds the data that -data asks for and says where it was found.
+func loadDigits(ctx context.Context, o options) (*mnist.Data, error) {
+	switch o.data {
+	case "synthetic":
+		return drawDigits(o.seed), nil
+	case "auto":
+		if dir := os.Getenv("UNROLL_MNIST"); dir != "" {
+			return loadFolder(dir)
+		}
+	default:
+		return loadFolder(o.data)
+	}
+	dir, err := mnist.CacheDir()
+	if err == nil {
+		if _, missing := os.Stat(dir); missing != nil {
+			fmt.Println("data : downloading MNIST into", dir)
+		}
+		err = download(ctx, dir)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		fmt.Println("data : MNIST is not to be had, training on drawn digits instead (-data synthetic):", err)
+		return drawDigits(o.seed), nil
+	}
+	return loadFolder(dir)
+}
+
+func loadFolder(dir string) (*mnist.Data, error) {
+	data, err := mnist.Load(dir)
+	if err == nil {
+		fmt.Println("data : MNIST from", dir)
+	}
+	return data, err
+}
+
+func drawDigits(seed uint64) *mnist.Data {
+	fmt.Println("data : drawn digits, seed", seed)
+	drawn := digits.New(seed, 55000, 5000, 10000)
+	return &mnist.Data{Train: drawn.Train, Valid: drawn.Valid, Test: drawn.Test}
+}
+
+// download fetches what the folder lacks, with a bar for each file.
+func download(ctx context.Context, dir string) error {
+	bars := map[string]show.Bar{}
+	defer func() {
+		for _, b := range bars {
+			b.Done()
+		}
+	}()
+	return mnist.Fetch(ctx, dir, func(file string, done, total int64) {
+		if _, ok := bars[file]; !ok {
+			bars[file] = show.NewBar(file, int(total))
+		}
+		bars[file].Set(int(done))
+	})
+}

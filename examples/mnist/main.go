@@ -1,0 +1,180 @@
+// Command mnist trains a recurrent network to read handwritten digits: each picture is a sequence of 28 rows of 28
+// pixels, and from the network's last state a dense layer tells the digit.
+//
+//	go run ./examples/mnist
+//
+// It takes MNIST from a folder, its cache or the network, and where none of them has it, drawn digits. It
+// writes history.csv, model.safetensors and curves.png.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"github.com/unroll-go/unroll/autograd"
+	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/examples/internal/show"
+	"github.com/unroll-go/unroll/internal/atomicfile"
+	"github.com/unroll-go/unroll/layers"
+	"github.com/unroll-go/unroll/loss"
+	"github.com/unroll-go/unroll/metrics"
+	"github.com/unroll-go/unroll/optim"
+	"github.com/unroll-go/unroll/rnn"
+	"github.com/unroll-go/unroll/safetensors"
+	"github.com/unroll-go/unroll/train"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	err := run(ctx, os.Args[1:])
+	switch {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+		return
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "mnist: interrupted")
+		os.Exit(130)
+	}
+	fmt.Fprintln(os.Stderr, "mnist:", err)
+	if errors.As(err, new(usageError)) {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+func run(ctx context.Context, args []string) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	m := newModel(o)
+	if o.load != "" {
+		if _, err := safetensors.Load(o.load, m.params); err != nil {
+			return err
+		}
+	} else if err := show.WritableFolder(o.out); err != nil { // better now than after an hour of training
+		return err
+	}
+	digits, err := loadDigits(ctx, o)
+	if err != nil {
+		return err
+	}
+	fmt.Println("train_x.shape :", digits.Train.Shape())
+	fmt.Println("valid_x.shape :", digits.Valid.Shape())
+	fmt.Println("test_x.shape :", digits.Test.Shape())
+	if o.load == "" {
+		if err := m.learn(ctx, o, digits.Train, digits.Valid); err != nil {
+			return err
+		}
+	}
+	accuracy, err := m.accuracy(digits.Test)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("test accuracy : %.4f\n", accuracy)
+	return nil
+}
+
+// model is a classifier of sequences: a recurrent layer's last output goes to 10 logits.
+type model struct {
+	params  *autograd.Params
+	cell    rnn.Layer
+	head    *layers.Dense
+	options rnn.Options
+}
+
+func newModel(o options) *model {
+	m := &model{params: autograd.NewParams(o.seed), options: rnn.Options{Truncate: o.truncate}}
+	if o.cell == "lstm" {
+		m.cell = rnn.NewLSTM(m.params.In("rnn"), rnn.LSTMConfig{Input: 28, Hidden: o.hidden})
+	} else {
+		m.cell = rnn.NewElman(m.params.In("rnn"), rnn.ElmanConfig{Input: 28, Hidden: o.hidden})
+	}
+	m.head = layers.NewDense(m.params.In("head"), o.hidden, 10)
+	return m
+}
+
+// classify returns the logits [B,10] of a batch of pictures [28,B,28].
+func (m *model) classify(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+	h, _ := m.cell.Last(t.Input(b.X), m.options)
+	return m.head.Forward(h)
+}
+
+func (m *model) loss(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+	return loss.SparseSoftmaxCrossEntropy(m.classify(t, b), b.Labels)
+}
+
+// accuracy returns the share of pictures that are classified rightly.
+func (m *model) accuracy(pictures dataset.Source) (float64, error) {
+	top := metrics.TopK{K: 1}
+	err := train.Evaluate(m.params, pictures, 256, m.classify, func(logits *autograd.Node, b *dataset.Batch) {
+		top.Add(logits.Data(), b.Labels)
+	})
+	return top.Value(), err
+}
+
+// learn trains for the epochs asked for and writes the results. When ctx is canceled it ends after the running
+// step, and writes what there is.
+func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.Source) error {
+	step := train.NewStep(m.params, m.loss)
+	step.Workers = o.workers
+	adam := optim.NewAdam(m.params, o.lr)
+	history := train.NewHistory("epoch", "acc_batch", "acc_valid", "loss_batch", "seconds")
+	for epoch := 0; epoch < o.epochs && ctx.Err() == nil; epoch++ {
+		bar := show.NewBar(fmt.Sprintf("epoch %03d", epoch), pictures.Len())
+		start := time.Now()
+		var last dataset.Rows
+		for last = range dataset.Shuffled(pictures, o.batch, o.seed, uint64(epoch)) {
+			if _, err := step.Run(last); err != nil {
+				return fmt.Errorf("epoch %d: %w", epoch, err)
+			}
+			adam.Step(step.Grads())
+			bar.Add(last.Len())
+			if ctx.Err() != nil {
+				break
+			}
+		}
+		seconds := time.Since(start).Seconds()
+		bar.Done()
+		if ctx.Err() != nil {
+			break
+		}
+		// Everything is evaluated again, after the epoch's last update.
+		accBatch, err := m.accuracy(last)
+		if err != nil {
+			return err
+		}
+		accValid, err := m.accuracy(valid)
+		if err != nil {
+			return err
+		}
+		lossBatch, err := step.Run(last)
+		if err != nil {
+			return err
+		}
+		history.Add(float64(epoch), accBatch, accValid, float64(lossBatch), seconds)
+		fmt.Printf("epoch : %03d acc_batch : %.4f, acc_valid : %.4f loss_batch : %.4f time : %.1fs\n",
+			epoch, accBatch, accValid, lossBatch, seconds)
+	}
+	return errors.Join(m.save(o, history), ctx.Err())
+}
+
+// save writes what was learnt into the output folder.
+func (m *model) save(o options, history *train.History) error {
+	if err := atomicfile.Write(filepath.Join(o.out, "history.csv"), history.WriteCSV); err != nil {
+		return err
+	}
+	if err := safetensors.Save(filepath.Join(o.out, "model.safetensors"), m.params, nil); err != nil {
+		return err
+	}
+	return show.WritePlots(filepath.Join(o.out, "curves.png"),
+		show.Plot{Title: "accuracy", Curves: []show.Curve{
+			{Name: "last batch", Values: history.Column("acc_batch")}, {Name: "validation", Values: history.Column("acc_valid")}}},
+		show.Plot{Title: "loss", Curves: []show.Curve{{Name: "last batch", Values: history.Column("loss_batch")}}})
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"os"
+)
+
+// options are the command's flags.
+type options struct {
+	data, cell, out, load           string
+	epochs, batch, hidden, truncate int
+	workers                         int
+	lr                              float64
+	seed                            uint64
+}
+
+// usageError is a command line that cannot be: exit code 2.
+type usageError struct{ error }
+
+func parse(args []string) (o options, err error) {
+	f := flag.NewFlagSet("mnist", flag.ContinueOnError)
+	f.SetOutput(io.Discard) // errors are told in one line, by main
+	f.StringVar(&o.data, "data", "auto", "auto, synthetic or a folder with MNIST's four files; auto looks into $UNROLL_MNIST, the cache and the network, in this order, and else is synthetic")
+	f.IntVar(&o.epochs, "epochs", 5, "passes over the training set")
+	f.IntVar(&o.batch, "batch", 150, "pictures a batch, about")
+	f.IntVar(&o.hidden, "hidden", 150, "units of the recurrent layer")
+	f.Float64Var(&o.lr, "lr", 0.001, "learning rate of Adam")
+	f.IntVar(&o.truncate, "truncate", 0, "steps that gradients go back; 0: all")
+	f.StringVar(&o.cell, "cell", "elman", "elman or lstm")
+	f.Uint64Var(&o.seed, "seed", 42, "of first weights and the order of pictures")
+	f.IntVar(&o.workers, "workers", 0, "goroutines that train; 0: one a core. The result is the same for any")
+	f.StringVar(&o.out, "out", "mnist-run", "folder for history.csv, model.safetensors and curves.png")
+	f.StringVar(&o.load, "load", "", "evaluate this model.safetensors and do not train")
+	if err := f.Parse(args); err == flag.ErrHelp {
+		fmt.Println("Usage: mnist [flags]")
+		f.SetOutput(os.Stdout)
+		f.PrintDefaults()
+		return o, err
+	} else if err != nil {
+		return o, usageError{err}
+	}
+	if f.NArg() > 0 {
+		return o, usageError{fmt.Errorf("unexpected argument %q", f.Arg(0))}
+	}
+	for _, c := range []struct {
+		flag  string
+		ok    bool
+		found any
+		want  string
+	}{
+		{"data", o.data != "", fmt.Sprintf("%q", o.data), "auto, synthetic or a folder"},
+		{"epochs", o.epochs >= 1, o.epochs, "at least 1"},
+		{"batch", o.batch >= 1, o.batch, "at least 1"},
+		{"hidden", o.hidden >= 1 && o.hidden <= 1<<15, o.hidden, "1 to 32768"},
+		{"lr", o.lr > 0 && o.lr <= math.MaxFloat32, o.lr, "a positive number"},
+		{"truncate", o.truncate >= 0, o.truncate, "0 or more"},
+		{"cell", o.cell == "elman" || o.cell == "lstm", fmt.Sprintf("%q", o.cell), "elman or lstm"},
+		{"workers", o.workers >= 0, o.workers, "0 or more"},
+		{"out", o.out != "", fmt.Sprintf("%q", o.out), "a folder"},
+	} {
+		if !c.ok {
+			return o, usageError{fmt.Errorf("-%s is %v, want %s", c.flag, c.found, c.want)}
+		}
+	}
+	return o, nil
+}
