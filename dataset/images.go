@@ -37,6 +37,7 @@ func (m *Images) Gather(rows []int, into *Batch) error {
 		}
 	}
 	into.resizeX(m.Height, len(rows), m.Width)
+	into.IDs, into.Target, into.Lengths = nil, nil, nil // another kind of source may have filled them
 	into.Labels = into.Labels[:0]
 	x := into.X.Data()
 	for b, r := range rows {

@@ -1,0 +1,79 @@
+package mnist
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+)
+
+var gzipMagic = []byte{0x1f, 0x8b}
+
+// unpack returns the content of r: unpacked if it begins as gzip does, else as it is.
+func unpack(r io.Reader) (io.Reader, error) {
+	packed := bufio.NewReader(r)
+	start, err := packed.Peek(2)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if !bytes.Equal(start, gzipMagic) {
+		return packed, nil
+	}
+	return gunzip(packed)
+}
+
+// gunzip returns the content of r, which must be gzip of one member and nothing after it.
+func gunzip(r *bufio.Reader) (io.Reader, error) {
+	start, err := r.Peek(2)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if !bytes.Equal(start, gzipMagic) {
+		return nil, fmt.Errorf("gzip: not gzip: begins with %q, want %q", start, gzipMagic)
+	}
+	// A bufio.Reader is read byte by byte, so that what follows the member stays in it.
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		return nil, gzipError(err)
+	}
+	z.Multistream(false)
+	return &member{r, z}, nil
+}
+
+// member is the one member of a gzip stream.
+type member struct {
+	packed *bufio.Reader
+	z      *gzip.Reader
+}
+
+func (m *member) Read(p []byte) (int, error) {
+	n, err := m.z.Read(p)
+	if err != io.EOF {
+		return n, gzipError(err)
+	}
+	next, err := m.packed.Peek(2)
+	switch {
+	case err != nil && err != io.EOF:
+		return n, err
+	case bytes.Equal(next, gzipMagic):
+		return n, errors.New("gzip: several members, want one")
+	case len(next) > 0:
+		return n, errors.New("gzip: bytes after the end")
+	}
+	return n, io.EOF
+}
+
+// gzipError says what package gzip's errors mean.
+func gzipError(err error) error {
+	switch err {
+	case io.ErrUnexpectedEOF:
+		return fmt.Errorf("gzip: truncated: %w", err)
+	case gzip.ErrHeader:
+		return fmt.Errorf("gzip: damaged header: %w", err)
+	case gzip.ErrChecksum:
+		return fmt.Errorf("gzip: CRC or length at the end does not fit the content: %w", err)
+	}
+	return err
+}
