@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/internal/bounded"
 )
 
 // IDX is an array of bytes as IDX files hold it.
@@ -17,9 +18,8 @@ type IDX struct {
 }
 
 const (
-	typeByte = 0x08      // the type byte of unsigned bytes
-	maxDims  = 4         // more than any published IDX file has
-	chunk    = 256 << 10 // data is read in pieces of this size
+	typeByte = 0x08 // the type byte of unsigned bytes
+	maxDims  = 4    // more than any published IDX file has
 )
 
 // ReadIDX reads one IDX file of unsigned bytes to its end, packed with gzip or not: the content tells. If
@@ -110,28 +110,17 @@ func product(dims []uint32, most uint64) (uint64, error) {
 	return n, nil
 }
 
-// readData reads size bytes, and that the file ends there. The pieces are joined once all are there:
-// growing one slice would hold three times its content whenever it moves.
+// readData reads size bytes, and that the file ends there.
 func readData(r io.Reader, size int) ([]uint8, error) {
-	var pieces [][]uint8
-	for left := size; left > 0; {
-		piece := make([]uint8, min(left, chunk))
-		n, err := io.ReadFull(r, piece)
-		left -= n
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			return nil, fmt.Errorf("idx: data cut short: %d bytes, want %d", size-left, size)
-		}
-		if err != nil {
-			return nil, err
-		}
-		pieces = append(pieces, piece)
+	data, err := bounded.Read(r, size)
+	if err == io.ErrUnexpectedEOF {
+		return nil, fmt.Errorf("idx: data cut short: %d bytes, want %d", len(data), size)
+	}
+	if err != nil {
+		return nil, err
 	}
 	switch _, err := io.ReadFull(r, make([]byte, 1)); err {
 	case io.EOF:
-		data := make([]uint8, 0, size)
-		for _, piece := range pieces {
-			data = append(data, piece...)
-		}
 		return data, nil
 	case nil:
 		return nil, fmt.Errorf("idx: bytes after the %d that the header tells of", size)

@@ -60,6 +60,9 @@ func changed(b []byte, at int, to ...byte) []byte {
 
 func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
+// chunk is as much as is read at a time.
+const chunk = 256 << 10
+
 func TestReadIDX(t *testing.T) {
 	for _, shape := range [][]int{{1}, {7}, {3, 5}, {2, 3, 4}, {2, 1, 3, 2}, {chunk}, {chunk + 1}, {3, chunk}} {
 		want := &IDX{Shape: shape}

@@ -1,0 +1,154 @@
+package atomicfile
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// text returns a function that writes s.
+func text(s string) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := io.WriteString(w, s)
+		return err
+	}
+}
+
+// only asserts that the folder of path holds nothing but path, with that content.
+func only(t *testing.T, path, content string) {
+	t.Helper()
+	got, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.True(t, content == string(got), "%d bytes, want %d", len(got), len(content))
+	entries, err := os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	assert.Len(t, entries, 1, "%v", entries)
+}
+
+func TestWrite(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, Write(path, text("first")))
+	only(t, path, "first")
+	require.NoError(t, Write(path, text("")))
+	only(t, path, "")
+	large := strings.Repeat("0123456789abcdef", 100_000)
+	require.NoError(t, Write(path, text(large)))
+	only(t, path, large)
+}
+
+func TestWriteInTheWorkingFolder(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, Write("file", text("here")))
+	only(t, "file", "here")
+}
+
+func TestFailureKeepsTheOldFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, Write(path, text("old")))
+	mine := errors.New("the disk is full")
+	half := func(w io.Writer) {
+		_, err := w.Write(bytes.Repeat([]byte("new"), 100_000))
+		require.NoError(t, err)
+	}
+
+	err := Write(path, func(w io.Writer) error { half(w); return mine })
+	require.ErrorIs(t, err, mine)
+	assert.ErrorContains(t, err, "writing "+path+": ")
+	only(t, path, "old")
+
+	assert.PanicsWithValue(t, "a bug", func() {
+		Write(path, func(w io.Writer) error { half(w); panic("a bug") })
+	})
+	only(t, path, "old")
+
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		Write(path, func(w io.Writer) error { half(w); runtime.Goexit(); return nil })
+	}()
+	<-left
+	only(t, path, "old")
+}
+
+func TestFailureLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	require.Error(t, Write(filepath.Join(dir, "file"), func(io.Writer) error { return errors.New("no") }))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, entries)
+}
+
+func TestBadPlaces(t *testing.T) {
+	dir := t.TempDir()
+	never := func(io.Writer) error { t.Error("write was called"); return nil }
+
+	missing := filepath.Join(dir, "missing", "file")
+	err := Write(missing, never)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	assert.ErrorContains(t, err, "writing "+missing+": ")
+
+	// A folder cannot be replaced by a file.
+	folder := filepath.Join(dir, "folder")
+	require.NoError(t, os.MkdirAll(filepath.Join(folder, "inner"), 0o777))
+	require.Error(t, Write(folder, text("text")))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, entries, 1)
+
+	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
+		t.Log("the rest needs a user whom permissions can stop")
+		return
+	}
+	locked := filepath.Join(dir, "locked")
+	require.NoError(t, os.Mkdir(locked, 0o555))
+	require.ErrorIs(t, Write(filepath.Join(locked, "file"), never), fs.ErrPermission)
+}
+
+func TestPermissions(t *testing.T) {
+	if runtime.GOOS == "windows" || runtime.GOOS == "js" {
+		t.Skip("no permission bits here")
+	}
+	mode := func(path string) fs.FileMode {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		return info.Mode().Perm()
+	}
+	dir := t.TempDir()
+	path, usual := filepath.Join(dir, "file"), filepath.Join(dir, "usual")
+	require.NoError(t, os.WriteFile(usual, nil, 0o666))
+	require.NoError(t, Write(path, text("a new file")))
+	assert.Equal(t, mode(usual), mode(path), "as os.Create makes it")
+	for _, kept := range []fs.FileMode{0o600, 0o444, 0o666, 0o777} {
+		require.NoError(t, os.Chmod(path, kept))
+		require.NoError(t, Write(path, text("again")))
+		assert.Equal(t, kept, mode(path))
+	}
+}
+
+func TestConcurrentWriters(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	const writers, size = 8, 200_000
+	var wg sync.WaitGroup
+	for i := range writers {
+		wg.Go(func() {
+			for range 5 {
+				assert.NoError(t, Write(path, text(strings.Repeat(string(rune('a'+i)), size))))
+			}
+		})
+	}
+	wg.Wait()
+	got, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Len(t, got, size)
+	only(t, path, strings.Repeat(string(rune(got[0])), size))
+}

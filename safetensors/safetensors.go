@@ -1,0 +1,273 @@
+// Package safetensors keeps weights in files that PyTorch and others read and write.
+//
+// [Save] writes the weights under a view of an [autograd.Params] by name, [Load] reads them into weights of the same names and
+// shapes:
+//
+//	err := safetensors.Save("model.safetensors", params, nil)
+//	...
+//	_, err = safetensors.Load("model.safetensors", params)
+//
+// Names are those under the view's prefix, without it: Save(path, params.In("rnn"), nil) writes weight_ih_l0 and not
+// rnn.weight_ih_l0, as PyTorch's state_dict of an nn.RNN has it. Layouts are PyTorch's anyway.
+//
+// # The format
+//
+// A file is eight bytes with the length of a header, little-endian; the header, a JSON object that maps names to
+// {"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}, and __metadata__ to strings of the writer's choice; then the tensors' bytes, little-endian and
+// row-major, one after the other without a hole (https://github.com/huggingface/safetensors).
+//
+// [Read] is strict: whatever a careless or hostile writer might leave (duplicate names, overlaps, holes, sizes that overflow, bytes
+// too many or too few) is an error, and memory follows the bytes that have arrived, not what the header claims.
+package safetensors
+
+import (
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/unroll-go/unroll/internal/bounded"
+	"github.com/unroll-go/unroll/tensor"
+)
+
+const (
+	metadataName = "__metadata__"
+	maxHeader    = 100_000_000 // bytes, as the reference implementation
+	maxTensors   = 4096        // so that what is parsed stays in proportion to the text
+	maxDims      = 8
+)
+
+// DType is the type of a tensor's numbers, as a header names it.
+type DType string
+
+// F32 is the type that weights have here.
+const F32 DType = "F32"
+
+// Bits returns the size of a number in bits, or 0 if the type is unknown.
+func (d DType) Bits() int {
+	switch d {
+	case "F4":
+		return 4
+	case "F6_E2M3", "F6_E3M2":
+		return 6
+	case "BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0":
+		return 8
+	case "U16", "I16", "F16", "BF16":
+		return 16
+	case "U32", "I32", F32:
+		return 32
+	case "U64", "I64", "F64", "C64":
+		return 64
+	}
+	return 0
+}
+
+// size returns the number of bytes of a tensor; ok is false if it is not whole or does not fit.
+func (d DType) size(shape []int) (n int, ok bool) {
+	n, ok = tensor.TrySize(shape)
+	bits := d.Bits()
+	if !ok || n > math.MaxInt/bits || n*bits%8 != 0 {
+		return 0, false
+	}
+	return n * bits / 8, true
+}
+
+// Tensor is one tensor of a file.
+type Tensor struct {
+	Name  string
+	DType DType
+	Shape []int
+	Data  []byte // little-endian, row-major
+
+	begin, end int // where Data lies behind a header that was read
+}
+
+// Float32 returns the values of an F32 tensor. The error for other types names the tensor.
+func (t *Tensor) Float32() ([]float32, error) {
+	if t.DType != F32 {
+		return nil, fmt.Errorf("%s: its numbers are %s, want F32", t.Name, t.DType)
+	}
+	values := make([]float32, len(t.Data)/4)
+	for i := range values {
+		values[i] = math.Float32frombits(binary.LittleEndian.Uint32(t.Data[4*i:]))
+	}
+	return values, nil
+}
+
+// FromFloat32 returns an F32 tensor. It panics with a [*tensor.ShapeError] if values does not have as many elements as
+// shape.
+func FromFloat32(name string, values []float32, shape ...int) Tensor {
+	tensor.Of(values, shape...)
+	t := Tensor{Name: name, DType: F32, Shape: slices.Clone(shape), Data: make([]byte, 0, 4*len(values))}
+	for _, v := range values {
+		t.Data = binary.LittleEndian.AppendUint32(t.Data, math.Float32bits(v))
+	}
+	return t
+}
+
+// File is the content of a file.
+type File struct {
+	Metadata map[string]string
+	Tensors  []Tensor // as they lie in the file
+}
+
+// Read reads a file from its first byte to its last. The error says what is wrong; of anything that the
+// format does not allow nothing is accepted. At most 4096 tensors of at most 8 dimensions and a header of 100 MB are.
+func Read(r io.Reader) (*File, error) {
+	f, err := read(r)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %w", err)
+	}
+	return f, nil
+}
+
+func read(r io.Reader) (*File, error) {
+	length, err := bounded.Read(r, 8)
+	if err == io.ErrUnexpectedEOF {
+		return nil, fmt.Errorf("%d bytes, want at least the 8 of the header's length", len(length))
+	} else if err != nil {
+		return nil, err
+	}
+	n := binary.LittleEndian.Uint64(length)
+	if n > maxHeader {
+		return nil, fmt.Errorf("header of %d bytes, want at most %d", n, maxHeader)
+	}
+	text, err := bounded.Read(r, int(n))
+	if err == io.ErrUnexpectedEOF {
+		return nil, fmt.Errorf("header cut short: %d bytes, want %d", len(text), n)
+	} else if err != nil {
+		return nil, err
+	}
+	metadata, tensors, err := parseHeader(text)
+	if err != nil {
+		return nil, err
+	}
+	size, err := layOut(tensors)
+	if err != nil {
+		return nil, err
+	}
+	data, err := bounded.Read(r, size)
+	if err == io.ErrUnexpectedEOF {
+		return nil, fmt.Errorf("data cut short: %d bytes, but tensors end at %d", len(data), size)
+	} else if err != nil {
+		return nil, err
+	}
+	switch rest, err := io.ReadFull(r, make([]byte, 1)); {
+	case rest > 0:
+		return nil, fmt.Errorf("bytes after the tensors' end at %d", size)
+	case err != io.EOF:
+		return nil, err
+	}
+	for i := range tensors {
+		t := &tensors[i]
+		t.Data = data[t.begin:t.end:t.end]
+	}
+	return &File{metadata, tensors}, nil
+}
+
+// layOut sorts the tensors by place and returns the bytes that they fill. No name may be there twice, and between two of them
+// there may be neither hole nor overlap.
+func layOut(tensors []Tensor) (size int, err error) {
+	slices.SortFunc(tensors, func(a, b Tensor) int { return strings.Compare(a.Name, b.Name) })
+	for i := 1; i < len(tensors); i++ {
+		if tensors[i].Name == tensors[i-1].Name {
+			return 0, fmt.Errorf("tensor %q is there twice", tensors[i].Name)
+		}
+	}
+	slices.SortStableFunc(tensors, func(a, b Tensor) int {
+		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end))
+	})
+	for _, t := range tensors {
+		switch {
+		case t.begin > size:
+			return 0, fmt.Errorf("tensor %q: begins at %d, leaving a hole after %d", t.Name, t.begin, size)
+		case t.begin < size:
+			return 0, fmt.Errorf("tensor %q: begins at %d, within another that ends at %d", t.Name, t.begin, size)
+		}
+		size = t.end
+	}
+	return size, nil
+}
+
+// Write writes a file. Tensors are written in the order of the reference implementation, larger types first and then by
+// name, so that equal content gives equal bytes. The error names what the format does not allow: a name twice or not UTF-8, a type that is
+// unknown, data that does not fit the shape.
+func Write(w io.Writer, f *File) error {
+	tensors := slices.Clone(f.Tensors)
+	slices.SortFunc(tensors, func(a, b Tensor) int {
+		return cmp.Or(cmp.Compare(b.DType.Bits(), a.DType.Bits()), strings.Compare(a.Name, b.Name))
+	})
+	header, err := header(tensors, f.Metadata)
+	if err != nil {
+		return fmt.Errorf("safetensors: %w", err)
+	}
+	parts := [][]byte{binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header}
+	for _, t := range tensors {
+		parts = append(parts, t.Data)
+	}
+	for _, p := range parts {
+		if _, err := w.Write(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// header returns the JSON text, filled up with spaces to a multiple of 8 bytes.
+func header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
+	text := []byte{'{'}
+	if len(metadata) > 0 {
+		for k, v := range metadata {
+			if !utf8.ValidString(k) || !utf8.ValidString(v) {
+				return nil, fmt.Errorf("metadata %q is not UTF-8", k)
+			}
+		}
+		m, err := json.Marshal(metadata)
+		if err != nil {
+			return nil, err
+		}
+		text = append(append(text, `"`+metadataName+`":`...), m...)
+	}
+	if len(tensors) > maxTensors {
+		return nil, fmt.Errorf("%d tensors, want at most %d", len(tensors), maxTensors)
+	}
+	offset := 0
+	names := make(map[string]bool, len(tensors))
+	for _, t := range tensors {
+		size, ok := 0, t.DType.Bits() > 0
+		if ok {
+			size, ok = t.DType.size(t.Shape)
+		}
+		switch {
+		case names[t.Name] || t.Name == metadataName || !utf8.ValidString(t.Name):
+			return nil, fmt.Errorf("tensor %q: the name is taken or not UTF-8", t.Name)
+		case !ok || size != len(t.Data) || len(t.Shape) > maxDims:
+			return nil, fmt.Errorf("tensor %q: %d bytes for %s of shape %v", t.Name, len(t.Data), t.DType, t.Shape)
+		}
+		names[t.Name] = true
+		name, err := json.Marshal(t.Name)
+		if err != nil {
+			return nil, err
+		}
+		if len(text) > 1 {
+			text = append(text, ',')
+		}
+		shape := strings.ReplaceAll(fmt.Sprint(t.Shape), " ", ",")
+		text = fmt.Appendf(text, `%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, name, t.DType, shape, offset, offset+size)
+		offset += size
+	}
+	text = append(text, '}')
+	for len(text)%8 != 0 {
+		text = append(text, ' ')
+	}
+	if len(text) > maxHeader {
+		return nil, errors.New("the header is over 100 MB")
+	}
+	return text, nil
+}
