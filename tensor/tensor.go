@@ -38,7 +38,7 @@ func (e *ShapeError) Error() string { return e.Where + ": " + e.Got + ", want " 
 //
 // A Tensor may be read by many goroutines, and written by one that nobody reads.
 type Tensor struct {
-	shape []int
+	shape []int // nil only in the zero value: no dimensions are those of a scalar
 	data  []float32
 }
 
@@ -46,7 +46,7 @@ type Tensor struct {
 // is negative or the number of elements is more than an int can hold.
 func New(shape ...int) *Tensor {
 	n := Size(shape)
-	return &Tensor{shape: slices.Clone(shape), data: kernel.Alloc(n)}
+	return &Tensor{shape: append([]int{}, shape...), data: kernel.Alloc(n)}
 }
 
 // Of returns a tensor over data, which it borrows: both see the same memory. It
@@ -56,7 +56,7 @@ func Of(data []float32, shape ...int) *Tensor {
 		panic(&ShapeError{"tensor.Of", fmt.Sprintf("%d values", len(data)),
 			fmt.Sprintf("%d for shape %v", n, shape)})
 	}
-	return &Tensor{shape: slices.Clone(shape), data: data}
+	return &Tensor{shape: append([]int{}, shape...), data: data}
 }
 
 // Size returns the number of elements of a shape; that of no dimensions is 1. It
@@ -118,6 +118,9 @@ func (t *Tensor) Resize(shape ...int) {
 		t.data = kernel.Alloc(n)
 	}
 	t.data = t.data[:n]
+	if t.shape == nil {
+		t.shape = make([]int, 0, len(shape))
+	}
 	t.shape = append(t.shape[:0], shape...)
 }
 
