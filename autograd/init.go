@@ -25,7 +25,7 @@ func Constant(c float32) Init {
 	}
 }
 
-// Uniform returns the Init that draws from the uniform distribution over [-limit, limit).
+// Uniform returns the Init that draws from the uniform distribution over [-limit, limit), rounded to float32.
 func Uniform(limit float64) Init {
 	return func(r *rand.Rand, v *tensor.Tensor) {
 		for i := range v.Data() {

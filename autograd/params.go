@@ -75,8 +75,8 @@ func (p *Params) Prefix() string { return p.prefix }
 
 // New makes a weight of the given shape under the view's prefix and fills it by
 // init. Under a name that was tied ([Params.Tie]) it returns the weight it is tied to
-// and leaves its value. It panics with a [*UsageError] if the name is taken or empty or if a tape
-// exists already, and with a [*ShapeError] if the shape has no elements or is not that of the tied weight.
+// and leaves its value. It panics with a [*UsageError] if the name is taken or empty or if a weight would
+// be new and a tape exists already, and with a [*ShapeError] if the shape has no elements or is not that of the tied weight.
 func (p *Params) New(name string, init Init, shape ...int) *Param {
 	full := p.prefix + name
 	s := p.set
@@ -94,10 +94,10 @@ func (p *Params) New(name string, init Init, shape ...int) *Param {
 		panic(&ShapeError{Where: full, Got: fmt.Sprintf("shape %v", shape), Want: "dimensions of at least 1"})
 	}
 	param := &Param{Name: full, Value: tensor.New(shape...), set: s, offset: s.size}
-	s.size += (param.Value.Len() + slabAlign - 1) / slabAlign * slabAlign
 	h := fnv.New64a()
 	h.Write([]byte(full))
 	init(rand.New(rand.NewPCG(s.seed, h.Sum64())), param.Value)
+	s.size += (param.Value.Len() + slabAlign - 1) / slabAlign * slabAlign
 	s.params = append(s.params, param)
 	s.register(full, param)
 	return param
@@ -168,7 +168,8 @@ func (p *Params) Count() int {
 
 // Update runs write, the only place where values may be changed, and raises the
 // version by which packed copies of them ([Derived]) know that they are out of date. No tape of
-// the set may run meanwhile: a tape that ran before cannot go Backward afterwards.
+// the set may run meanwhile: a tape that ran before cannot go Backward afterwards. Updates of one set wait for
+// each other; write must not call Update or CopyFrom itself.
 func (p *Params) Update(write func()) {
 	p.set.update.Lock()
 	defer p.set.update.Unlock()
@@ -180,30 +181,39 @@ func (p *Params) Update(write func()) {
 func (p *Params) Version() uint64 { return p.set.version.Load() }
 
 // CopyFrom sets the weights under p's prefix to those of the same names, prefixes
-// left out, under q's: a server keeps a snapshot while training goes on. If a name or a
-// shape differs the error tells all differences and nothing is changed.
+// left out, under q's: a server keeps a snapshot while training goes on, between two updates of q. If a name or a
+// shape differs, or names that are tied in p have different values in q, the error tells all differences and nothing is changed.
 func (p *Params) CopyFrom(q *Params) error {
 	var diffs []error
+	differ := func(format string, args ...any) { diffs = append(diffs, fmt.Errorf(format, args...)) }
+	values := map[*Param][]float32{}
+	q.set.update.Lock()
 	for name, to := range p.Named() {
 		short := name[len(p.prefix):]
 		from := q.Get(short)
-		if from == nil {
-			diffs = append(diffs, fmt.Errorf("%s: missing in the source", short))
-		} else if !slices.Equal(from.Value.Shape(), to.Value.Shape()) {
-			diffs = append(diffs, fmt.Errorf("%s: source has shape %v, want %v", short, from.Value.Shape(), to.Value.Shape()))
+		switch {
+		case from == nil:
+			differ("%s: missing in the source", short)
+		case !slices.Equal(from.Value.Shape(), to.Value.Shape()):
+			differ("%s: source has shape %v, want %v", short, from.Value.Shape(), to.Value.Shape())
+		case values[to] != nil && !slices.Equal(values[to], from.Value.Data()):
+			differ("%s: tied to %s, but their values in the source differ", short, to.Name)
+		default:
+			values[to] = slices.Clone(from.Value.Data())
 		}
 	}
 	for name := range q.Named() {
 		if short := name[len(q.prefix):]; p.Get(short) == nil {
-			diffs = append(diffs, fmt.Errorf("%s: in the source alone", short))
+			differ("%s: in the source alone", short)
 		}
 	}
+	q.set.update.Unlock()
 	if len(diffs) > 0 {
 		return fmt.Errorf("autograd.CopyFrom: %w", errors.Join(diffs...))
 	}
 	p.Update(func() {
-		for name, to := range p.Named() {
-			copy(to.Value.Data(), q.Get(name[len(p.prefix):]).Value.Data())
+		for to, v := range values {
+			copy(to.Value.Data(), v)
 		}
 	})
 	return nil

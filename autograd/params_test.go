@@ -405,3 +405,26 @@ func TestDerivedPanics(t *testing.T) {
 	fail = false
 	assert.Equal(t, 7, *d.Get())
 }
+
+func TestCopyFromTiedNames(t *testing.T) {
+	p := NewParams(1)
+	w := p.New("in", Zeros, 2)
+	p.Tie("out", w)
+	p.New("out", Zeros, 2)
+	q := NewParams(2)
+	a, b := q.New("in", Constant(1), 2), q.New("out", Constant(2), 2)
+	assert.EqualError(t, p.CopyFrom(q), "autograd.CopyFrom: out: tied to in, but their values in the source differ")
+	assert.Equal(t, []float32{0, 0}, w.Value.Data())
+	q.Update(func() { copy(b.Value.Data(), a.Value.Data()) })
+	assert.NoError(t, p.CopyFrom(q))
+	assert.Equal(t, []float32{1, 1}, w.Value.Data())
+}
+
+// TestCopyFromTheSameSet is a target network that follows another under a prefix of its own.
+func TestCopyFromTheSameSet(t *testing.T) {
+	p := NewParams(1)
+	p.In("online").New("w", Constant(3), 2)
+	target := p.In("target").New("w", Zeros, 2)
+	assert.NoError(t, p.In("target").CopyFrom(p.In("online")))
+	assert.Equal(t, []float32{3, 3}, target.Value.Data())
+}

@@ -18,14 +18,13 @@ import "unsafe"
 // line, and the width of the widest vector register.
 const Align = 64
 
-// Alloc returns n zeros that start on an Align boundary. The slice can be
-// extended by Align bytes: a vector kernel may write a whole register at its end.
+// Alloc returns n zeros that start on an Align boundary.
 func Alloc(n int) []float32 {
 	const lane = Align / 4
-	raw := make([]float32, n+2*lane)
+	raw := make([]float32, n+lane)
 	skip := 0
 	if off := uintptr(unsafe.Pointer(&raw[0])) % Align; off != 0 {
 		skip = int(Align-off) / 4
 	}
-	return raw[skip : skip+n : skip+n+lane]
+	return raw[skip : skip+n : skip+n]
 }
