@@ -96,7 +96,7 @@ func (p *parser) str() ([]byte, error) {
 			p.at++
 		default:
 			if plain {
-				s, plain = append(s, p.text[start:p.at]...), false
+				s, plain = p.text[start:p.at], false // in place: what is written is never longer than what was read
 			}
 			r, err := p.escape()
 			if err != nil {
@@ -200,6 +200,8 @@ func (p *parser) number() (int, error) {
 		n = 10*n + digit
 	}
 	switch {
+	case start == len(p.text):
+		return 0, p.fail("it ends, want a whole number")
 	case p.at == start:
 		return 0, p.fail("found %q, want a whole number, not negative", p.next())
 	case p.text[start] == '0' && p.at > start+1:
@@ -210,11 +212,12 @@ func (p *parser) number() (int, error) {
 	return int(n), nil
 }
 
-// parseHeader reads the names, types, shapes and places of tensors.
+// parseHeader reads the names, types, shapes and places of tensors. It overwrites parts of text.
 func parseHeader(text []byte) (metadata map[string]string, tensors []Tensor, err error) {
 	if !utf8.Valid(text) {
 		return nil, nil, errors.New("header is not UTF-8")
 	}
+	const tooMany = "more than %d tensors and entries of metadata"
 	p := &parser{text: text}
 	// A tensor has a brace of its own.
 	tensors = make([]Tensor, 0, min(bytes.Count(text, []byte{'{'}), maxTensors))
@@ -225,20 +228,23 @@ func parseHeader(text []byte) (metadata map[string]string, tensors []Tensor, err
 			}
 			metadata = map[string]string{}
 			return p.object(func(key []byte) error {
+				if len(tensors)+len(metadata) == maxTensors {
+					return p.fail(tooMany, maxTensors)
+				}
 				if _, twice := metadata[string(key)]; twice {
-					return p.fail("%s has %q twice", metadataName, key)
+					return p.fail("%s has %.100q twice", metadataName, key)
 				}
 				value, err := p.str()
 				metadata[string(key)] = string(value)
 				return err
 			})
 		}
-		if len(tensors) == maxTensors {
-			return p.fail("more than %d tensors", maxTensors)
+		if len(tensors)+len(metadata) == maxTensors {
+			return p.fail(tooMany, maxTensors)
 		}
 		t, err := p.tensor()
 		if err != nil {
-			return fmt.Errorf("tensor %q: %w", name, err)
+			return fmt.Errorf("tensor %.100q: %w", name, err)
 		}
 		t.Name = string(name)
 		tensors = append(tensors, t)
@@ -266,7 +272,7 @@ func (p *parser) tensor() (t Tensor, err error) {
 				return err
 			}
 			if t.DType = DType(s); t.DType.Bits() == 0 {
-				return p.fail("unknown dtype %q", s)
+				return p.fail("unknown dtype %.100q", s)
 			}
 		case string(key) == "shape" && t.Shape == nil:
 			n, err := p.numbers(dims[:])
@@ -277,7 +283,7 @@ func (p *parser) tensor() (t Tensor, err error) {
 		case string(key) == "dtype" || string(key) == "shape" || string(key) == "data_offsets":
 			return p.fail("%s twice", key)
 		default:
-			return p.fail("unknown key %q", key)
+			return p.fail("unknown key %.100q", key)
 		}
 		return err
 	})

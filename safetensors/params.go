@@ -19,6 +19,9 @@ func Save(path string, p *autograd.Params, metadata map[string]string) error {
 	for name, w := range p.Named() {
 		f.Tensors = append(f.Tensors, FromFloat32(name[len(p.Prefix()):], w.Value.Data(), w.Value.Shape()...))
 	}
+	if f.Tensors == nil {
+		return fmt.Errorf("saving %s: there are no weights under the prefix %q", path, p.Prefix())
+	}
 	return atomicfile.Write(path, func(w io.Writer) error { return Write(w, f) })
 }
 
@@ -65,20 +68,19 @@ func (f *File) match(p *autograd.Params) (map[*autograd.Param][]float32, error) 
 			wrong = append(wrong, name+": missing in the file")
 		case !slices.Equal(t.Shape, w.Value.Shape()):
 			wrong = append(wrong, fmt.Sprintf("%s: shape %v in the file, want %v", name, t.Shape, w.Value.Shape()))
-		case first[w] != nil:
-			if string(first[w].Data) != string(t.Data) {
-				wrong = append(wrong, fmt.Sprintf("%s: tied to %s, but their values in the file differ", name, first[w].Name))
-			}
 		default:
 			v, err := t.Float32()
 			if err != nil {
 				wrong = append(wrong, err.Error())
+			} else if first[w] == nil {
+				values[w], first[w] = v, t
+			} else if string(first[w].Data) != string(t.Data) {
+				wrong = append(wrong, fmt.Sprintf("%s: tied to %s, but their values in the file differ", name, first[w].Name))
 			}
-			values[w], first[w] = v, t
 		}
 	}
 	for name := range in {
-		wrong = append(wrong, name+": in the file alone")
+		wrong = append(wrong, fmt.Sprintf("%.100s: in the file alone", name))
 	}
 	if wrong != nil {
 		slices.Sort(wrong)

@@ -39,7 +39,7 @@ import (
 const (
 	metadataName = "__metadata__"
 	maxHeader    = 100_000_000 // bytes, as the reference implementation
-	maxTensors   = 4096        // so that what is parsed stays in proportion to the text
+	maxTensors   = 4096        // and entries of metadata, so that what is parsed stays in proportion to the text
 	maxDims      = 8
 )
 
@@ -49,21 +49,32 @@ type DType string
 // F32 is the type that weights have here.
 const F32 DType = "F32"
 
+// dtypes are all types of the format with their sizes in bits, in the order by which the reference implementation (0.8.0)
+// sorts tensors: the last first.
+var dtypes = [...]struct {
+	name DType
+	bits int
+}{
+	{"BOOL", 8}, {"F4", 4}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8}, {"I8", 8},
+	{"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8},
+	{"I16", 16}, {"U16", 16}, {"F16", 16}, {"BF16", 16},
+	{"I32", 32}, {"U32", 32}, {F32, 32}, {"C64", 64}, {"F64", 64}, {"I64", 64}, {"U64", 64},
+}
+
+// order returns the place of d in dtypes, or -1 if the type is unknown.
+func (d DType) order() int {
+	for i, known := range dtypes {
+		if known.name == d {
+			return i
+		}
+	}
+	return -1
+}
+
 // Bits returns the size of a number in bits, or 0 if the type is unknown.
 func (d DType) Bits() int {
-	switch d {
-	case "F4":
-		return 4
-	case "F6_E2M3", "F6_E3M2":
-		return 6
-	case "BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0":
-		return 8
-	case "U16", "I16", "F16", "BF16":
-		return 16
-	case "U32", "I32", F32:
-		return 32
-	case "U64", "I64", "F64", "C64":
-		return 64
+	if i := d.order(); i >= 0 {
+		return dtypes[i].bits
 	}
 	return 0
 }
@@ -118,7 +129,8 @@ type File struct {
 }
 
 // Read reads a file from its first byte to its last. The error says what is wrong; of anything that the
-// format does not allow nothing is accepted. At most 4096 tensors of at most 8 dimensions and a header of 100 MB are.
+// format does not allow nothing is accepted. At most 4096 tensors and entries of metadata together, 8 dimensions and a
+// header of 100 MB are.
 func Read(r io.Reader) (*File, error) {
 	f, err := read(r)
 	if err != nil {
@@ -177,7 +189,7 @@ func layOut(tensors []Tensor) (size int, err error) {
 	slices.SortFunc(tensors, func(a, b Tensor) int { return strings.Compare(a.Name, b.Name) })
 	for i := 1; i < len(tensors); i++ {
 		if tensors[i].Name == tensors[i-1].Name {
-			return 0, fmt.Errorf("tensor %q is there twice", tensors[i].Name)
+			return 0, fmt.Errorf("tensor %.100q is there twice", tensors[i].Name)
 		}
 	}
 	slices.SortStableFunc(tensors, func(a, b Tensor) int {
@@ -186,22 +198,22 @@ func layOut(tensors []Tensor) (size int, err error) {
 	for _, t := range tensors {
 		switch {
 		case t.begin > size:
-			return 0, fmt.Errorf("tensor %q: begins at %d, leaving a hole after %d", t.Name, t.begin, size)
+			return 0, fmt.Errorf("tensor %.100q: begins at %d, leaving a hole after %d", t.Name, t.begin, size)
 		case t.begin < size:
-			return 0, fmt.Errorf("tensor %q: begins at %d, within another that ends at %d", t.Name, t.begin, size)
+			return 0, fmt.Errorf("tensor %.100q: begins at %d, within another that ends at %d", t.Name, t.begin, size)
 		}
 		size = t.end
 	}
 	return size, nil
 }
 
-// Write writes a file. Tensors are written in the order of the reference implementation, larger types first and then by
+// Write writes a file. Tensors are written in the order of the reference implementation, by type, larger ones first, and then by
 // name, so that equal content gives equal bytes. The error names what the format does not allow: a name twice or not UTF-8, a type that is
 // unknown, data that does not fit the shape.
 func Write(w io.Writer, f *File) error {
 	tensors := slices.Clone(f.Tensors)
 	slices.SortFunc(tensors, func(a, b Tensor) int {
-		return cmp.Or(cmp.Compare(b.DType.Bits(), a.DType.Bits()), strings.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b.DType.order(), a.DType.order()), strings.Compare(a.Name, b.Name))
 	})
 	header, err := header(tensors, f.Metadata)
 	if err != nil {
@@ -225,7 +237,7 @@ func header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 	if len(metadata) > 0 {
 		for k, v := range metadata {
 			if !utf8.ValidString(k) || !utf8.ValidString(v) {
-				return nil, fmt.Errorf("metadata %q is not UTF-8", k)
+				return nil, fmt.Errorf("metadata %.100q is not UTF-8", k)
 			}
 		}
 		m, err := json.Marshal(metadata)
@@ -234,8 +246,8 @@ func header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 		}
 		text = append(append(text, `"`+metadataName+`":`...), m...)
 	}
-	if len(tensors) > maxTensors {
-		return nil, fmt.Errorf("%d tensors, want at most %d", len(tensors), maxTensors)
+	if n := len(tensors) + len(metadata); n > maxTensors {
+		return nil, fmt.Errorf("%d tensors and entries of metadata, want at most %d", n, maxTensors)
 	}
 	offset := 0
 	names := make(map[string]bool, len(tensors))
@@ -246,9 +258,9 @@ func header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 		}
 		switch {
 		case names[t.Name] || t.Name == metadataName || !utf8.ValidString(t.Name):
-			return nil, fmt.Errorf("tensor %q: the name is taken or not UTF-8", t.Name)
+			return nil, fmt.Errorf("tensor %.100q: the name is taken or not UTF-8", t.Name)
 		case !ok || size != len(t.Data) || len(t.Shape) > maxDims:
-			return nil, fmt.Errorf("tensor %q: %d bytes for %s of shape %v", t.Name, len(t.Data), t.DType, t.Shape)
+			return nil, fmt.Errorf("tensor %.100q: %d bytes for %s of shape %v", t.Name, len(t.Data), t.DType, t.Shape)
 		}
 		names[t.Name] = true
 		name, err := json.Marshal(t.Name)

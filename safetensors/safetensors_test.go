@@ -28,6 +28,15 @@ func file(header string, data int) []byte {
 	return b
 }
 
+// numbered is n items that differ in their numbers, with commas between.
+func numbered(format string, n int) string {
+	items := make([]string, n)
+	for i := range items {
+		items[i] = fmt.Sprintf(format, i)
+	}
+	return strings.Join(items, ",")
+}
+
 func TestMalformed(t *testing.T) {
 	a := func(dtype, shape, offsets string) string {
 		return fmt.Sprintf(`{"a":{"dtype":%s,"shape":%s,"data_offsets":%s}}`, dtype, shape, offsets)
@@ -64,6 +73,7 @@ func TestMalformed(t *testing.T) {
 		{"number", file("7", 0), `found '7', want '{'`},
 		{"text after the object", file("{} x", 0), `header, byte 3: found 'x' after the object`},
 		{"a second object", file("{}{}", 0), `found '{' after the object`},
+		{"number missing", file(`{"a":{"shape":[1,`, 0), `header, byte 17: it ends, want a whole number`},
 		{"object cut short", file(`{"a":`+ok, 4), `it ends, want '}'`},
 		{"comma at the end", file(`{"a":`+ok+`,}`, 4), `found '}', want '"'`},
 		{"no comma", file(`{"a":`+ok+`"b":`+ok+`}`, 4), `found '"', want '}'`},
@@ -113,6 +123,13 @@ func TestMalformed(t *testing.T) {
 		{"trailing bytes", file(`{"a":`+ok+`}`, 5), "bytes after the tensors' end at 4"},
 		{"trailing bytes after nothing", file("{}", 1), "bytes after the tensors' end at 0"},
 		{"too many names", file(many, 0), "more than 4096 tensors"},
+		{"too many entries of metadata", file(`{"__metadata__":{"a":"",`+numbered(`"%04d":""`, maxTensors)+"}}", 0),
+			"more than 4096 tensors and entries of metadata"},
+		{"too many of both", file(`{"__metadata__":{`+numbered(`"%04d":""`, maxTensors)+`},"a":`+ok+`}`, 4),
+			"more than 4096 tensors and entries of metadata"},
+		{"long name", file(`{"`+strings.Repeat("a", 1000)+`":{"dtype":"F31"}}`, 0), `tensor "` + strings.Repeat("a", 100) + `": header`},
+		{"long key", file(`{"a":{"`+strings.Repeat("a", 1000)+`":1}}`, 0), `unknown key "` + strings.Repeat("a", 100) + `"`},
+		{"long dtype", file(`{"a":{"dtype":"`+strings.Repeat("a", 1000)+`"}}`, 0), `unknown dtype "` + strings.Repeat("a", 100) + `"`},
 		{"metadata that is null", file(`{"__metadata__":null}`, 0), `found 'n', want '{'`},
 		{"metadata of numbers", file(`{"__metadata__":{"a":1}}`, 0), `found '1', want '"'`},
 		{"metadata twice", file(`{"__metadata__":{},"__metadata__":{}}`, 0), "__metadata__ twice"},
@@ -175,16 +192,20 @@ func allocated(f func()) uint64 {
 
 func TestMemoryFollowsTheBytes(t *testing.T) {
 	claims := func(header string) []byte { return file(header, 3) }
-	entries := &strings.Builder{}
-	for i := range maxTensors {
-		fmt.Fprintf(entries, `"%04d":{"dtype":"U8","shape":[1,1,1,1,1,1,1,0],"data_offsets":[0,0]},`, i)
-	}
+	entries := numbered(`"%04d":{"dtype":"U8","shape":[1,1,1,1,1,1,1,0],"data_offsets":[0,0]}`, maxTensors)
+	long := strings.Repeat("a", 500_000)
+	badTensor := `":{"dtype":"U8","shape":[0],"data_offsets":[0,1]}}`
 	for name, b := range map[string][]byte{
 		"header of 100 MB that is not there": append(binary.LittleEndian.AppendUint64(nil, maxHeader), "{}"...),
 		"data of a terabyte":                 claims(`{"a":{"dtype":"U8","shape":[2000000000],"data_offsets":[0,2000000000]}}`),
 		"header all there":                   claims(strings.Repeat(" ", 30<<20)),
 		"data all there":                     file(fmt.Sprintf(`{"a":{"dtype":"U8","shape":[%d],"data_offsets":[0,%d]}}`, 20<<20, 20<<20), 20<<20),
-		"as many tensors as can be":          file("{"+strings.TrimSuffix(entries.String(), ",")+"}", 0),
+		"as many tensors as can be":          file("{"+entries+"}", 0),
+		"as much metadata as can be":         file(`{"__metadata__":{`+numbered(`"%d":""`, maxTensors)+"}}", 0),
+		"more metadata than can be":          file(`{"__metadata__":{`+numbered(`"%d":""`, 300_000)+"}}", 0),
+		"a long name in an error":            file(`{"`+long+badTensor, 1),
+		"a long name with an escape":         file(`{"\n`+long+badTensor, 1),
+		"a name of escapes":                  file(`{"`+strings.Repeat(`\u00e9`, 80_000)+badTensor, 1),
 	} {
 		got := allocated(func() { Read(bytes.NewReader(b)) })
 		assert.LessOrEqual(t, got, uint64(2*len(b)+1<<20), name)
@@ -224,7 +245,7 @@ func TestWriteRefuses(t *testing.T) {
 		{File{Tensors: []Tensor{{Name: "a", DType: "F31", Shape: []int{1}, Data: make([]byte, 4)}}}, `safetensors: tensor "a": 4 bytes for F31 of shape [1]`},
 		{File{Tensors: []Tensor{{Name: "a", DType: "F32", Shape: []int{2}, Data: make([]byte, 4)}}}, `safetensors: tensor "a": 4 bytes for F32 of shape [2]`},
 		{File{Tensors: []Tensor{{Name: "a", DType: "F32", Shape: []int{-1}}}}, `safetensors: tensor "a": 0 bytes for F32 of shape [-1]`},
-		{File{Tensors: make([]Tensor, maxTensors+1)}, "safetensors: 4097 tensors, want at most 4096"},
+		{File{Tensors: make([]Tensor, maxTensors+1)}, "safetensors: 4097 tensors and entries of metadata, want at most 4096"},
 		{File{Metadata: map[string]string{"\xff": ""}}, `safetensors: metadata "\xff" is not UTF-8`},
 	} {
 		var b bytes.Buffer
@@ -304,6 +325,10 @@ func TestLoadTellsAllMismatches(t *testing.T) {
 	}{
 		{[]Tensor{FromFloat32("weight", six, 3, 2), FromFloat32("tied", six, 6), FromFloat32("extra", six, 6), FromFloat32("more", nil, 0)},
 			"bias: missing in the file; extra: in the file alone; more: in the file alone; tied: shape [6] in the file, want [2 3]; weight: shape [3 2] in the file, want [2 3]"},
+		{[]Tensor{{Name: "weight", DType: "I32", Shape: []int{2, 3}, Data: make([]byte, 24)}, FromFloat32("tied", six, 2, 3), FromFloat32("bias", six[:3], 3)},
+			"weight: its numbers are I32, want F32"},
+		{[]Tensor{FromFloat32("weight", six, 2, 3), {Name: "tied", DType: "I32", Shape: []int{2, 3}, Data: make([]byte, 24)}, FromFloat32("bias", six[:3], 3)},
+			"tied: its numbers are I32, want F32"},
 		{[]Tensor{FromFloat32("weight", six, 2, 3), FromFloat32("tied", []float32{0, 0, 0, 0, 0, 1}, 2, 3), {Name: "bias", DType: "F16", Shape: []int{3}, Data: make([]byte, 6)}},
 			"bias: its numbers are F16, want F32; tied: tied to weight, but their values in the file differ"},
 	} {
@@ -325,6 +350,27 @@ func TestLoadTellsAllMismatches(t *testing.T) {
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }
 
+func TestSaveRefusesAViewOfNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	all, _ := model(1)
+	assert.EqualError(t, Save(path, all.In("n"), nil), "saving "+path+`: there are no weights under the prefix "n."`)
+	assert.NoFileExists(t, path)
+}
+
+// Each type of the reference implementation, eight numbers long.
+func TestTypes(t *testing.T) {
+	sizes := map[DType]int{"BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8,
+		"F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32,
+		"F32": 32, "C64": 64, "F64": 64, "I64": 64, "U64": 64}
+	assert.Len(t, sizes, len(dtypes))
+	for dtype, size := range sizes {
+		b := file(fmt.Sprintf(`{"a":{"dtype":%q,"shape":[8],"data_offsets":[0,%d]}}`, dtype, size), size)
+		f, err := Read(bytes.NewReader(b))
+		require.NoError(t, err, dtype)
+		assert.Equal(t, dtype, f.Tensors[0].DType)
+	}
+}
+
 // TestPython reads what the safetensors package of Python wrote (testdata/golden.py).
 func TestPython(t *testing.T) {
 	b, err := os.ReadFile("testdata/golden.safetensors")
@@ -340,6 +386,11 @@ func TestPython(t *testing.T) {
 		}
 	}
 	assert.Equal(t, map[string][]float32{"weight_ih_l0": {0, 0.5, 1, 1.5, 2, 2.5}, "scalar": {7}, "empty": {}}, got)
+	var types []string
+	for _, tensor := range f.Tensors {
+		types = append(types, string(tensor.DType))
+	}
+	assert.Equal(t, "U64 I64 F64 C64 F32 F32 F32 U32 I32 F16 U16 I16 I8 U8 BOOL", strings.Join(types, " "))
 	// It writes what we write, byte for byte but for the order of the metadata.
 	f.Metadata = nil
 	var ours bytes.Buffer
