@@ -38,10 +38,10 @@ func main() {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 		return
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "mnist: interrupted")
+		fmt.Fprintln(os.Stderr, "interrupted")
 		os.Exit(130)
 	}
-	fmt.Fprintln(os.Stderr, "mnist:", err)
+	fmt.Fprintln(os.Stderr, "error:", err)
 	if errors.As(err, new(usageError)) {
 		os.Exit(2)
 	}
@@ -58,8 +58,6 @@ func run(ctx context.Context, args []string) error {
 		if _, err := safetensors.Load(o.load, m.params); err != nil {
 			return err
 		}
-	} else if err := show.WritableFolder(o.out); err != nil { // better now than after an hour of training
-		return err
 	}
 	digits, err := loadDigits(ctx, o)
 	if err != nil {
@@ -69,6 +67,9 @@ func run(ctx context.Context, args []string) error {
 	fmt.Println("valid_x.shape :", digits.Valid.Shape())
 	fmt.Println("test_x.shape :", digits.Test.Shape())
 	if o.load == "" {
+		if err := show.WritableFolder(o.out); err != nil { // better now than after training
+			return err
+		}
 		if err := m.learn(ctx, o, digits.Train, digits.Valid); err != nil {
 			return err
 		}
@@ -172,6 +173,9 @@ func (m *model) save(o options, history *train.History) error {
 	}
 	if err := safetensors.Save(filepath.Join(o.out, "model.safetensors"), m.params, nil); err != nil {
 		return err
+	}
+	if history.Len() == 0 { // interrupted in the first epoch
+		return nil
 	}
 	return show.WritePlots(filepath.Join(o.out, "curves.png"),
 		show.Plot{Title: "accuracy", Curves: []show.Curve{

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"flag"
+	"image/png"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/dataset/digits"
+	"github.com/unroll-go/unroll/safetensors"
+)
+
+// TestCommandLine has each wrong command line, folder and file end in one clear line, before any training.
+func TestCommandLine(t *testing.T) {
+	folder := t.TempDir()
+	file := filepath.Join(folder, "file")
+	require.NoError(t, os.WriteFile(file, []byte("no model"), 0o600))
+	damaged := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(damaged, "train-images-idx3-ubyte.gz"), []byte("no pictures"), 0o600))
+	for _, name := range []string{"train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"} {
+		require.NoError(t, os.WriteFile(filepath.Join(damaged, name), nil, 0o600))
+	}
+	out := filepath.Join(folder, "out")
+	for _, c := range []struct {
+		args  string
+		usage bool
+		text  string
+	}{
+		{"-epoch 3", true, "flag provided but not defined: -epoch"},
+		{"-epochs x", true, `invalid value "x" for flag -epochs: parse error`},
+		{"-epochs 0", true, "-epochs is 0, want at least 1"},
+		{"-batch -1", true, "-batch is -1, want at least 1"},
+		{"-hidden 0", true, "-hidden is 0, want 1 to 32768"},
+		{"-lr 0", true, "-lr is 0, want a positive number"},
+		{"-lr NaN", true, "-lr is NaN, want a positive number"},
+		{"-lr Inf", true, "-lr is +Inf, want a positive number"},
+		{"-truncate -1", true, "-truncate is -1, want 0 or more"},
+		{"-cell gru", true, `-cell is "gru", want elman or lstm`},
+		{"-workers -1", true, "-workers is -1, want 0 or more"},
+		{"-out=", true, `-out is "", want a folder`},
+		{"-data=", true, `-data is "", want auto, synthetic or a folder`},
+		{"train", true, `unexpected argument "train"`},
+		{"-data " + folder + "/none", false, "mnist: " + folder + "/none has no train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, with or without .gz: file does not exist"},
+		{"-data " + damaged, false, "mnist: " + damaged + "/train-images-idx3-ubyte.gz: idx: magic number"},
+		{"-data synthetic -out " + file, false, "mkdir " + file + ": not a directory"},
+		{"-load " + folder + "/none", false, "open " + folder + "/none: no such file or directory"},
+		{"-load " + file, false, file},
+	} {
+		args := strings.Fields(c.args)
+		if !strings.Contains(c.args, "-out") {
+			args = append([]string{"-out", out}, args...)
+		}
+		err := run(context.Background(), args)
+		require.Error(t, err, c.args)
+		assert.Contains(t, err.Error(), c.text)
+		assert.Equal(t, c.usage, errors.As(err, new(usageError)), c.args)
+		assert.NotContains(t, err.Error(), "\n", c.args)
+		_, err = os.Stat(out)
+		assert.ErrorIs(t, err, os.ErrNotExist, c.args)
+	}
+	assert.Equal(t, flag.ErrHelp, run(context.Background(), []string{"-h"}))
+}
+
+// small is a run on few pictures, with its results read back.
+func small(t *testing.T, ctx context.Context, o options) (history [][]string, weights []byte, err error) {
+	t.Helper()
+	o.out, o.batch, o.hidden, o.lr, o.seed = t.TempDir(), 90, 20, 0.01, 5
+	drawn := digits.New(3, 400, 100, 1)
+	err = newModel(o).learn(ctx, o, drawn.Train, drawn.Valid)
+	text, readErr := os.ReadFile(filepath.Join(o.out, "history.csv"))
+	require.NoError(t, readErr)
+	history, readErr = csv.NewReader(bytes.NewReader(text)).ReadAll()
+	require.NoError(t, readErr)
+	for i := range history {
+		history[i] = history[i][:4] // not the seconds
+	}
+	weights, readErr = os.ReadFile(filepath.Join(o.out, "model.safetensors"))
+	require.NoError(t, readErr)
+	picture, readErr := os.ReadFile(filepath.Join(o.out, "curves.png"))
+	require.NoError(t, readErr)
+	_, readErr = png.DecodeConfig(bytes.NewReader(picture))
+	require.NoError(t, readErr)
+	return history, weights, err
+}
+
+func TestSameSeedSameResult(t *testing.T) {
+	for _, cell := range []string{"elman", "lstm"} {
+		history, weights, err := small(t, context.Background(), options{cell: cell, epochs: 3})
+		require.NoError(t, err)
+		require.Len(t, history, 4)
+		assert.Equal(t, []string{"epoch", "acc_batch", "acc_valid", "loss_batch"}, history[0])
+		assert.NotEqual(t, history[1], history[3])
+		for workers := 1; workers <= 3; workers++ {
+			again, same, err := small(t, context.Background(), options{cell: cell, epochs: 3, workers: workers})
+			require.NoError(t, err)
+			assert.Equal(t, history, again)
+			assert.Equal(t, weights, same)
+		}
+		_, cut, err := small(t, context.Background(), options{cell: cell, epochs: 3, truncate: 5})
+		require.NoError(t, err)
+		assert.NotEqual(t, weights, cut)
+	}
+}
+
+// interrupted is a source in whose n-th batch somebody presses Ctrl-C.
+type interrupted struct {
+	dataset.Source
+	left   int
+	cancel func()
+}
+
+func (s *interrupted) Gather(rows []int, into *dataset.Batch) error {
+	if s.left--; s.left == 0 {
+		s.cancel()
+	}
+	return s.Source.Gather(rows, into)
+}
+
+func TestInterruptWritesWhatThereIs(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	drawn := digits.New(3, 400, 100, 1)
+	o := options{cell: "elman", epochs: 50, batch: 20, hidden: 10, lr: 0.01, workers: 1, out: t.TempDir()}
+	m := newModel(o)
+	// 20 steps an epoch: the second epoch is not ended. After each, its last batch is gathered twice more.
+	err := m.learn(ctx, o, &interrupted{drawn.Train, 30, cancel}, drawn.Valid)
+	assert.ErrorIs(t, err, context.Canceled)
+	text, err := os.ReadFile(filepath.Join(o.out, "history.csv"))
+	require.NoError(t, err)
+	assert.Equal(t, 2, strings.Count(string(text), "\n"), "the header and one epoch")
+	before := append([]float32(nil), m.head.Weight.Value.Data()...)
+	_, err = safetensors.Load(filepath.Join(o.out, "model.safetensors"), m.params)
+	require.NoError(t, err)
+	assert.Equal(t, before, m.head.Weight.Value.Data())
+
+	// Before the first epoch's end there is no row, and the files are there all the same.
+	ctx, cancel = context.WithCancel(context.Background())
+	o.out = t.TempDir()
+	assert.ErrorIs(t, newModel(o).learn(ctx, o, &interrupted{drawn.Train, 3, cancel}, drawn.Valid), context.Canceled)
+	for _, name := range []string{"history.csv", "model.safetensors"} {
+		_, err := os.Stat(filepath.Join(o.out, name))
+		assert.NoError(t, err)
+	}
+}
