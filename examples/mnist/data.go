@@ -24,9 +24,7 @@ func loadDigits(ctx context.Context, o options) (*mnist.Data, error) {
 	}
 	dir, err := mnist.CacheDir()
 	if err == nil {
-		if _, missing := os.Stat(dir); missing != nil {
-			fmt.Println("data : downloading MNIST into", dir)
-		}
+		fmt.Println("data : looking for MNIST in", dir, "and on its mirrors")
 		err = download(ctx, dir)
 	}
 	switch {
