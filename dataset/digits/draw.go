@@ -30,15 +30,15 @@ func Draw(r *rand.Rand, class int, picture []uint8) {
 		p.follow(points[:len(stroke)], h.reach())
 		points = points[len(stroke):]
 	}
-	p.ink(r, h, picture)
+	p.ink(r, &h, picture)
 }
 
 // vec is a point or a direction, in pixels, x to the right and y down.
 //
 // Pictures are the same on every platform, for they are made of what IEEE 754 defines to the bit: sums,
 // products, quotients and square roots. There is no sine or exponential, whose last bits depend on the
-// platform, and the conversions below round products before they are added. Without them the compiler
-// fuses the two where the processor can.
+// platform, and the conversions below round products before they are added: without them the compiler
+// fuses the two where the processor can. (It may fuse products with powers of two: those are exact.)
 type vec struct{ x, y float64 }
 
 func (v vec) add(w vec) vec                { return vec{v.x + w.x, v.y + w.y} }
@@ -58,8 +58,8 @@ type hand struct {
 }
 
 // newHand makes a hand. Its ranges are chosen by eye, and such that models have something to learn.
-func newHand(r *rand.Rand) *hand {
-	h := &hand{
+func newHand(r *rand.Rand) hand {
+	h := hand{
 		wobble: about(r, 1.5, 0.8),
 		bendX:  vec{about(r, 0, 0.05), about(r, 0, 0.04)},
 		bendY:  vec{about(r, 0, 0.05), about(r, 0, 0.04)},
@@ -104,7 +104,7 @@ func (h *hand) place(r *rand.Rand, form [][]vec, points []vec) []vec {
 		}
 	}
 	// The digit is about in the middle of the page, nearer the more of the page it needs.
-	const side, far = Size - 1, 6
+	const side, far = Size - 1, 4
 	room := vec{side, side}.sub(high.sub(low)).scale(0.5)
 	shift := vec{about(r, 0, max(0, min(room.x-h.reach(), far))), about(r, 0, max(0, min(room.y-h.reach(), far)))}
 	shift = shift.add(room).sub(low)

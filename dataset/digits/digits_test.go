@@ -1,0 +1,315 @@
+package digits
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/tensor"
+)
+
+func sets(d *Data) []*dataset.Images { return []*dataset.Images{d.Train, d.Valid, d.Test} }
+
+// The sum is the same on every platform. It changes with whatever changes pictures.
+func TestNewBytes(t *testing.T) {
+	sum := sha256.New()
+	for _, m := range sets(New(42, 500, 200, 300)) {
+		sum.Write(m.Pixels)
+		sum.Write(m.Labels)
+	}
+	assert.Equal(t, "3cbe7196e5047de1d2c03393483057bb33e9c2daff7aea0d6292c8beef20a853", fmt.Sprintf("%x", sum.Sum(nil)))
+}
+
+func TestNewShapes(t *testing.T) {
+	d := New(1, 3, 0, 2)
+	for i, n := range []int{3, 0, 2} {
+		m := sets(d)[i]
+		assert.Equal(t, []int{n, Size, Size}, m.Shape())
+		assert.Len(t, m.Pixels, n*Size*Size)
+	}
+}
+
+// A picture does not depend on how many others there are, in its set or elsewhere.
+func TestNewPrefix(t *testing.T) {
+	long, short := New(5, 40, 3, 25), New(5, 7, 20, 24)
+	for i, m := range sets(long) {
+		n := min(m.Len(), sets(short)[i].Len())
+		assert.Equal(t, m.Slice(0, n), sets(short)[i].Slice(0, n), "set %d", i)
+	}
+}
+
+// Neither sets nor seeds share pictures, and no set has one twice.
+func TestNewDistinct(t *testing.T) {
+	seen := map[string]bool{}
+	for _, seed := range []uint64{0, 1, 1 << 63} {
+		for _, m := range sets(New(seed, 200, 100, 100)) {
+			for i := range m.Len() {
+				seen[string(m.Picture(i))] = true
+			}
+		}
+	}
+	assert.Len(t, seen, 3*400)
+}
+
+func TestNewOnAnyNumberOfGoroutines(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	want := New(9, 53, 11, 2)
+	for _, n := range []int{2, 3, 16} {
+		runtime.GOMAXPROCS(n)
+		require.Equal(t, want, New(9, 53, 11, 2), "GOMAXPROCS is %d", n)
+	}
+}
+
+func TestNewPanics(t *testing.T) {
+	for want, n := range map[string][3]int{
+		"digits.New: -1 training pictures":                         {-1, 0, 0},
+		"digits.New: -5 validation pictures":                       {1, -5, 1},
+		fmt.Sprintf("digits.New: %d test pictures", math.MaxInt/3): {1, 1, math.MaxInt / 3},
+	} {
+		var wrong *tensor.ShapeError
+		require.ErrorAs(t, panicOf(func() { New(1, n[0], n[1], n[2]) }), &wrong)
+		assert.EqualError(t, wrong, want+", want 0 or more, of pixels that an int can count")
+	}
+}
+
+func TestDrawPanics(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, class := range []int{-1, 10} {
+		err := panicOf(func() { Draw(r, class, make([]uint8, Size*Size)) })
+		assert.EqualError(t, err, fmt.Sprintf("digits.Draw: class is %d, want 0 to 9", class))
+	}
+	for _, n := range []int{0, Size*Size - 1, Size*Size + 1} {
+		var wrong *tensor.ShapeError
+		require.ErrorAs(t, panicOf(func() { Draw(r, 3, make([]uint8, n)) }), &wrong)
+		assert.EqualError(t, wrong, fmt.Sprintf("digits.Draw: picture of %d bytes, want 784", n))
+	}
+}
+
+// panicOf returns the error that f panics with.
+func panicOf(f func()) (err error) {
+	defer func() { err, _ = recover().(error) }()
+	f()
+	return nil
+}
+
+// What was in the slice doesn't show through.
+func TestDrawOverwrites(t *testing.T) {
+	clean, used := make([]uint8, Size*Size), slices.Repeat([]uint8{77}, Size*Size)
+	for class := range Classes {
+		Draw(rand.New(rand.NewPCG(3, 4)), class, clean)
+		Draw(rand.New(rand.NewPCG(3, 4)), class, used)
+		require.Equal(t, clean, used, "class %d", class)
+	}
+}
+
+func TestClassesAreBalanced(t *testing.T) {
+	var count [Classes]float64
+	for _, label := range New(8, 10000, 0, 0).Train.Labels {
+		require.Less(t, label, uint8(Classes))
+		count[label]++
+	}
+	for class, n := range count {
+		assert.InDelta(t, 1000, n, 150, "pictures of class %d", class) // five standard deviations
+	}
+}
+
+// Every class is white ink on black paper: about as much of it as in MNIST's pictures, of which a fifth is not black,
+// 20 (ones) to 44 (zeros) bright on average. Nearly all of it keeps clear of the border.
+func TestInk(t *testing.T) {
+	const n = 300
+	r := rand.New(rand.NewPCG(5, 6))
+	picture := make([]uint8, Size*Size)
+	cut := 0
+	for class := range Classes {
+		sum, inked := 0.0, 0.0
+		for range n {
+			Draw(r, class, picture)
+			require.Greater(t, slices.Max(picture), uint8(180), "brightest pixel of a %d", class)
+			one, border := 0.0, false
+			for i, ink := range picture {
+				one += float64(ink)
+				if ink > 0 {
+					inked++
+				}
+				if y, x := i/Size, i%Size; ink > 100 && (min(x, y) == 0 || max(x, y) == Size-1) {
+					border = true
+				}
+			}
+			require.Greater(t, one, 5.0*Size*Size, "ink of a %d", class)
+			require.Less(t, one, 110.0*Size*Size, "ink of a %d", class)
+			sum += one
+			if border {
+				cut++
+			}
+		}
+		assert.InDelta(t, 32, sum/(n*Size*Size), 16, "brightness of class %d", class)
+		assert.InDelta(t, 0.2, inked/(n*Size*Size), 0.1, "part of class %d that is not black", class)
+	}
+	assert.Less(t, cut, n*Classes/25, "pictures that touch the border")
+}
+
+// nearest returns which part of test has the label of the picture of refs that is nearest.
+func nearest(refs [][]float64, labels []uint8, test [][]float64, want []uint8) float64 {
+	right := 0
+	for i, x := range test {
+		best, label := math.Inf(1), uint8(0)
+		for j, ref := range refs {
+			d := 0.0
+			for k, v := range ref {
+				d += (v - x[k]) * (v - x[k])
+			}
+			if d < best {
+				best, label = d, labels[j]
+			}
+		}
+		if label == want[i] {
+			right++
+		}
+	}
+	return float64(right) / float64(len(test))
+}
+
+// Pictures of a class are alike, as their nearest neighbours tell, but not so alike that comparing
+// with the mean picture of each class would do.
+func TestNeitherTrivialNorHopeless(t *testing.T) {
+	d := New(2, 3000, 0, 400)
+	// A quarter of the resolution will do: sums of 2x2 pixels.
+	coarse := func(m *dataset.Images) [][]float64 {
+		out := make([][]float64, m.Len())
+		for i := range out {
+			out[i] = make([]float64, Size*Size/4)
+			for p, ink := range m.Picture(i) {
+				out[i][p/Size/2*(Size/2)+p%Size/2] += float64(ink)
+			}
+		}
+		return out
+	}
+	train, test := coarse(d.Train), coarse(d.Test)
+	var count [Classes]float64
+	means, classes := make([][]float64, Classes), make([]uint8, Classes)
+	for c := range means {
+		means[c], classes[c] = make([]float64, Size*Size/4), uint8(c)
+	}
+	for i, x := range train {
+		c := d.Train.Labels[i]
+		count[c]++
+		for k, v := range x {
+			means[c][k] += v
+		}
+	}
+	for c := range means {
+		for k := range means[c] {
+			means[c][k] /= count[c]
+		}
+	}
+	byMean := nearest(means, classes, test, d.Test.Labels)
+	byNeighbour := nearest(train, d.Train.Labels, test, d.Test.Labels)
+	t.Logf("right by mean picture: %.3f, by nearest neighbour: %.3f", byMean, byNeighbour)
+	assert.Less(t, byMean, 0.75)
+	assert.Greater(t, byMean, 0.4)
+	assert.Greater(t, byNeighbour, 0.8)
+}
+
+// Forms lie in their box, and their strokes are curves that follow can draw.
+func TestForms(t *testing.T) {
+	for class, all := range forms {
+		require.NotEmpty(t, all)
+		for i, form := range all {
+			points := 0
+			for _, stroke := range form {
+				points += len(stroke)
+				require.GreaterOrEqual(t, len(stroke), 3, "form %d of %d", i, class)
+				for _, v := range stroke {
+					assert.LessOrEqual(t, math.Abs(v.x), 8.0, "form %d of %d", i, class)
+					assert.LessOrEqual(t, math.Abs(v.y), 13.0, "form %d of %d", i, class)
+				}
+			}
+			assert.LessOrEqual(t, points, 16, "form %d of %d outgrows the memory that Draw sets aside", i, class)
+		}
+	}
+}
+
+// steady is a source of one number, and then of ones in the middle: what r.Float64 makes a half of.
+type steady struct{ next uint64 }
+
+func (s *steady) Uint64() uint64 {
+	n := s.next
+	s.next = 1 << 52
+	return n
+}
+
+// A hand without whims draws a class in as many ways as it has forms.
+func TestDrawUsesEveryForm(t *testing.T) {
+	for class := range Classes {
+		seen := map[string]bool{}
+		for n := range uint64(64) {
+			picture := make([]uint8, Size*Size)
+			Draw(rand.New(&steady{n<<58 + n}), class, picture) // IntN looks at the upper bits or the lower
+			seen[string(picture)] = true
+		}
+		assert.Len(t, seen, len(forms[class]), "forms of class %d", class)
+	}
+}
+
+// The ends of a straight line are round. Its edge fades over the width of soft, half within the pen's width.
+func TestStraightLine(t *testing.T) {
+	h := &hand{pen: 1.5, soft: 2}
+	var p page
+	p.clear()
+	p.follow([]vec{{8, 10}, {12, 10}, {20, 10}}, h.reach())
+	picture := make([]uint8, Size*Size)
+	p.ink(rand.New(rand.NewPCG(0, 0)), h, picture)
+	for y := range Size {
+		for x := range Size {
+			d := math.Hypot(max(0, float64(8-x), float64(x-20)), float64(y-10))
+			want := 255 * min(1, max(0, (2.5-d)/2))
+			require.InDelta(t, want, float64(picture[y*Size+x]), 0.51, "x %d, y %d", x, y)
+		}
+	}
+}
+
+// The curve begins and ends at the outer points, touches the middle of an inner side, and passes through a point only if
+// that is there twice.
+func TestFollow(t *testing.T) {
+	for _, c := range []struct {
+		points []vec
+		on     []vec
+		off    []vec
+	}{
+		{[]vec{{4, 4}, {4, 20}, {20, 20}, {20, 4}}, []vec{{4, 4}, {12, 20}, {20, 4}}, []vec{{4, 20}, {20, 20}}},
+		{[]vec{{4, 4}, {4, 20}, {4, 20}, {20, 20}, {20, 4}}, []vec{{4, 4}, {4, 20}, {12, 20}, {20, 4}}, []vec{{20, 20}}},
+		{[]vec{{4, 4}, {12, 4}, {12, 12}}, []vec{{4, 4}, {10, 6}, {12, 12}}, []vec{{12, 4}}},
+	} {
+		var p page
+		p.clear()
+		p.follow(c.points, 3)
+		for _, v := range c.on {
+			assert.Zero(t, p[int(v.y)*Size+int(v.x)], "%v is on the curve of %v", v, c.points)
+		}
+		for _, v := range c.off {
+			assert.Greater(t, p[int(v.y)*Size+int(v.x)], 4.0, "%v is away from the curve of %v", v, c.points)
+		}
+	}
+}
+
+func BenchmarkDraw(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	picture := make([]uint8, Size*Size)
+	b.ReportAllocs()
+	for class := 0; b.Loop(); class = (class + 1) % Classes {
+		Draw(r, class, picture)
+	}
+}
+
+func BenchmarkNew(b *testing.B) {
+	for b.Loop() {
+		New(1, 5000, 0, 0)
+	}
+}
