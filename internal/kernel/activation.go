@@ -55,7 +55,8 @@ func tanh32(x float32) float32 {
 	p = float32(p*z) - 5.37397155531e-2
 	p = float32(p*z) + 1.33314422036e-1
 	p = float32(p*z) - 3.33332819422e-1
-	return float32(float32(p*z)*x) + x // NaN comes here and stays NaN
+	t := float32(float32(p*z)*x) + x                                               // NaN comes here and stays NaN
+	return math.Float32frombits(math.Float32bits(t) | math.Float32bits(x)&signBit) // of -0
 }
 
 const signBit = 1 << 31

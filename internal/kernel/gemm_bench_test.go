@@ -17,8 +17,56 @@ func BenchmarkGemm(b *testing.B) {
 func BenchmarkGemmT(b *testing.B) {
 	const m, k, n = 150, 152, 150
 	x, y, c := Alloc(m*k), Alloc(k*n), Alloc(m*n)
+	b.ReportAllocs()
 	for b.Loop() {
 		GemmT(c, n, m, n, k, x, m, y, n)
 	}
 	b.ReportMetric(2*m*k*n*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+}
+
+// BenchmarkElementwise runs what layers call beside the products, on one step of 38 rows of 150 units.
+func BenchmarkElementwise(b *testing.B) {
+	const rows, units = 38, 150
+	const n = rows * units
+	x, y, c, tc, h, dc := Alloc(n), Alloc(n), Alloc(n), Alloc(n), Alloc(n), Alloc(n)
+	w, moment1, moment2 := Alloc(n), Alloc(n), Alloc(n)
+	sums, z, dz := Alloc(4*n), Alloc(4*n), Alloc(4*n)
+	for i := range x {
+		x[i] = float32(i%81)/10 - 4
+	}
+	for i := range sums {
+		sums[i] = x[i%n]
+	}
+	for _, bench := range []struct {
+		name string
+		run  func()
+	}{
+		{"Tanh", func() { Tanh(y, x) }},
+		{"TanhGrad", func() { TanhGrad(y, x, x) }},
+		{"Sigmoid", func() { Sigmoid(y, x) }},
+		{"LSTM", func() {
+			copy(z, sums) // they are overwritten
+			for r := range rows {
+				at := r * units
+				LSTM(z[4*at:][:4*units], x[at:][:units], c[at:][:units], tc[at:][:units], h[at:][:units])
+			}
+		}},
+		{"LSTMGrad", func() {
+			copy(dc, x)
+			for r := range rows {
+				at := r * units
+				LSTMGrad(dz[4*at:][:4*units], dc[at:][:units], x[at:][:units], z[4*at:][:4*units], x[at:][:units], tc[at:][:units])
+			}
+		}},
+		{"Adam", func() { Adam(w, x, moment1, moment2, beta1, 1-beta1, beta2, 1-beta2, step, root, eps) }},
+		{"Norm", func() { Norm(x) }},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				bench.run()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/(n*float64(b.N)), "ns/element")
+		})
+	}
 }

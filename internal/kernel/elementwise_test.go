@@ -1,0 +1,208 @@
+package kernel
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The settings of Adam in its tests: those of the paper's second step at a rate of 0.01.
+const beta1, beta2, eps = 0.9, 0.999, 1e-8
+
+var step, root = float32(0.01 / (1 - beta1*beta1)), float32(1 / math.Sqrt(1-beta2*beta2))
+
+// elementwise are the kernels that treat each index alone. ref takes the values of the arguments at one index
+// from before to after, exact does in float64, and adds how large what was rounded is.
+var elementwise = []struct {
+	name   string
+	args   []string // the first outputs of them are written
+	output int
+	alias  bool // the first two may be the same memory
+	run    func(v [][]float32)
+	ref    func(v []float32)
+	exact  func(v, size []float64)
+}{
+	{"Tanh", []string{"dst", "src"}, 1, true,
+		func(v [][]float32) { Tanh(v[0], v[1]) },
+		func(v []float32) { v[0] = refTanh(v[1]) },
+		func(v, size []float64) { v[0] = math.Tanh(v[1]); size[0] = math.Abs(v[0]) }},
+	{"TanhGrad", []string{"dst", "grad", "y"}, 1, true,
+		func(v [][]float32) { TanhGrad(v[0], v[1], v[2]) },
+		func(v []float32) { v[0] = refTanhGrad(v[1], v[2]) },
+		func(v, size []float64) {
+			v[0] = v[1] * (1 - v[2]*v[2])
+			size[0] = math.Abs(v[1]) * (1 + v[2]*v[2])
+		}},
+	{"Sigmoid", []string{"dst", "src"}, 1, true,
+		func(v [][]float32) { Sigmoid(v[0], v[1]) },
+		func(v []float32) { v[0] = refSigmoid(v[1]) },
+		func(v, size []float64) { v[0] = 1 / (1 + math.Exp(-v[1])); size[0] = v[0] }},
+	{"ReLU", []string{"dst", "src"}, 1, true,
+		func(v [][]float32) { ReLU(v[0], v[1]) },
+		func(v []float32) {
+			if v[0] = v[1]; v[1] <= 0 {
+				v[0] = 0
+			}
+		},
+		func(v, size []float64) { v[0] = math.Max(v[1], 0) }},
+	{"ReLUGrad", []string{"dst", "grad", "y"}, 1, true,
+		func(v [][]float32) { ReLUGrad(v[0], v[1], v[2]) },
+		func(v []float32) {
+			if v[0] = v[1]; v[2] <= 0 {
+				v[0] = 0
+			}
+		},
+		func(v, size []float64) {
+			if v[0] = v[1]; v[2] <= 0 {
+				v[0] = 0
+			}
+		}},
+	{"Add", []string{"dst", "x"}, 1, false,
+		func(v [][]float32) { Add(v[0], v[1]) },
+		func(v []float32) { v[0] += v[1] },
+		func(v, size []float64) { v[0] += v[1]; size[0] = math.Abs(v[0]) }},
+	{"Scale", []string{"dst"}, 1, false,
+		func(v [][]float32) { Scale(v[0], step) },
+		func(v []float32) { v[0] *= step },
+		func(v, size []float64) { v[0] *= float64(step); size[0] = math.Abs(v[0]) }},
+	{"AddScaled", []string{"dst", "x"}, 1, false,
+		func(v [][]float32) { AddScaled(v[0], step, v[1]) },
+		func(v []float32) { v[0] = mulAdd(step, v[1], v[0]) },
+		func(v, size []float64) {
+			size[0] = math.Abs(v[0]) + math.Abs(float64(step)*v[1])
+			v[0] += float64(step) * v[1]
+		}},
+	{"AddMul", []string{"dst", "x", "y"}, 1, false,
+		func(v [][]float32) { AddMul(v[0], v[1], v[2]) },
+		func(v []float32) { v[0] = mulAdd(v[1], v[2], v[0]) },
+		func(v, size []float64) {
+			size[0] = math.Abs(v[0]) + math.Abs(v[1]*v[2])
+			v[0] += v[1] * v[2]
+		}},
+	{"Adam", []string{"w", "m", "v", "g"}, 3, false,
+		func(v [][]float32) { Adam(v[0], v[3], v[1], v[2], beta1, 1-beta1, beta2, 1-beta2, step, root, eps) },
+		func(v []float32) {
+			v[0], v[1], v[2] = refAdam(v[0], v[3], v[1], v[2], beta1, 1-beta1, beta2, 1-beta2, step, root, eps)
+		}, nil}, // see TestAdam
+}
+
+func TestElementwise(t *testing.T) {
+	for _, c := range elementwise {
+		for name, fill := range fills {
+			t.Run(c.name+" "+name, func(t *testing.T) {
+				for _, n := range append([]int{0}, sizes...) {
+					for _, alias := range []bool{false, true}[:1+btoi(c.alias)] {
+						mem := newMemory(t, uint64(n))
+						v := make([][]float32, len(c.args))
+						for i, arg := range c.args {
+							v[i] = mem.vector(arg, n, fill)
+						}
+						if alias {
+							v[1] = v[0]
+						}
+						before := make([][]float32, len(v))
+						for i := range v {
+							before[i] = slices.Clone(v[i])
+						}
+						c.run(v)
+						mem.check(c.args[:c.output]...)
+
+						want := make([][]float32, c.output)
+						for i := range n {
+							e := make([]float32, len(v))
+							for k := range v {
+								e[k] = before[k][i]
+							}
+							if name == "tame" && c.exact != nil {
+								exact, size := make([]float64, len(v)), make([]float64, len(v))
+								for k := range v {
+									exact[k] = float64(e[k])
+								}
+								c.exact(exact, size)
+								for k := range c.output {
+									require.InDelta(t, exact[k], v[k][i], 6*0x1p-24*size[k], "%s of %v", c.args[k], e)
+								}
+							}
+							c.ref(e)
+							for k := range want {
+								want[k] = append(want[k], e[k])
+							}
+						}
+						for k := range want {
+							same(t, want[k], v[k], "%s of %d, alias %v", c.args[k], n, alias)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// TestAddMulSquare: the operands may be the same.
+func TestAddMulSquare(t *testing.T) {
+	for _, n := range sizes {
+		mem := newMemory(t, uint64(n))
+		dst, x := mem.vector("dst", n, tame), mem.vector("x", n, tame)
+		want := slices.Clone(dst)
+		for i := range want {
+			want[i] = mulAdd(x[i], x[i], want[i])
+		}
+		AddMul(dst, x, x)
+		mem.check("dst")
+		same(t, want, dst, "%d", n)
+	}
+}
+
+// TestAdam follows the paper's algorithm 1 in float64 through 50 steps.
+func TestAdam(t *testing.T) {
+	const n, rate = 75, 1e-3
+	r := rand.New(rand.NewPCG(5, 5))
+	w, g, m, v := Alloc(n), Alloc(n), Alloc(n), Alloc(n)
+	var w64, m64, v64, moved [n]float64
+	for i := range w {
+		w[i] = tame(r)
+		w64[i] = float64(w[i])
+	}
+	rest1, rest2 := float32(1-beta1), float32(1-beta2)
+	for k := 1; k <= 50; k++ {
+		for i := range g {
+			g[i] = tame(r) * float32(math.Pow(10, float64(i%9-4))) // Adam does not care for the gradient's scale
+		}
+		correct1, correct2 := 1-math.Pow(beta1, float64(k)), 1-math.Pow(beta2, float64(k))
+		Adam(w, g, m, v, beta1, rest1, beta2, rest2, float32(rate/correct1), float32(1/math.Sqrt(correct2)), eps)
+		for i := range w64 {
+			d := float64(g[i])
+			m64[i] = beta1*m64[i] + (1-beta1)*d
+			v64[i] = beta2*v64[i] + (1-beta2)*d*d
+			update := rate * (m64[i] / correct1) / (math.Sqrt(v64[i]/correct2) + eps)
+			w64[i] -= update
+			moved[i] += math.Abs(update)
+			require.InDelta(t, w64[i], w[i], 0x1p-24*float64(k)*(math.Abs(w64[i])+moved[i]), "step %d, weight %d", k, i)
+			require.InEpsilon(t, v64[i], v[i], 0x1p-23*float64(k), "step %d, second moment %d", k, i)
+		}
+	}
+	for i := range moved {
+		require.Greater(t, moved[i], rate, "weight %d hardly moved", i)
+	}
+}
+
+// TestAdamAtRest: without a gradient, now or before, nothing moves.
+func TestAdamAtRest(t *testing.T) {
+	w, zeros := []float32{1, -2, 0, 0x1p-149, inf}, make([]float32, 5)
+	m, v := make([]float32, 5), make([]float32, 5)
+	want := slices.Clone(w)
+	Adam(w, zeros, m, v, beta1, 1-beta1, beta2, 1-beta2, step, root, eps)
+	same(t, want, w, "weights")
+	same(t, zeros, m, "first moments")
+	same(t, zeros, v, "second moments")
+}

@@ -1,0 +1,125 @@
+package kernel
+
+import "math"
+
+// The functions here say what each kernel computes, bit for bit, in the plainest loops. All of them
+// multiply and add through mulAdd, so that it alone says how the kernels round.
+
+// mulAdd returns a*b + c, the product rounded before it is added, and c too if it is one.
+func mulAdd(a, b, c float32) float32 { return float32(a*b) + float32(c) }
+
+// roundsProducts is false once mulAdd is a fused multiply and add.
+var roundsProducts = mulAdd(1+0x1p-12, 1+0x1p-12, -1) == 0x1p-11
+
+// refProduct adds A·B to C [m,n] for A(i,l) and B(l,j): one accumulator an element, l ascending.
+func refProduct(c []float32, ldc, m, n, k int, a, b func(i, j int) float32) {
+	for i := range m {
+		for j := range n {
+			s := c[i*ldc+j]
+			for l := range k {
+				s = mulAdd(a(i, l), b(l, j), s)
+			}
+			c[i*ldc+j] = s
+		}
+	}
+}
+
+func rowMajor(v []float32, stride int) func(i, j int) float32 {
+	return func(i, j int) float32 { return v[i*stride+j] }
+}
+
+func transposed(v []float32, stride int) func(i, j int) float32 {
+	return func(i, j int) float32 { return v[j*stride+i] }
+}
+
+func refExp(x float32) float32 {
+	switch {
+	case x != x:
+		return x
+	case x > 88.72283935546875:
+		return inf
+	case x < -87.33654785156250:
+		return 0
+	}
+	n := float32(math.Floor(float64(mulAdd(x, 1.44269504088896341, 0.5))))
+	r := mulAdd(n, -0.693359375, x)
+	r = mulAdd(n, 2.12194440e-4, r)
+	p := horner(r, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
+	return float32(math.Ldexp(float64(mulAdd(p, r*r, r)+1), int(n)))
+}
+
+func refTanh(x float32) float32 {
+	switch a := float32(math.Abs(float64(x))); {
+	case a > 9.1:
+		return float32(math.Copysign(1, float64(x)))
+	case a >= 0.625:
+		return float32(math.Copysign(float64(1-2/(refExp(a+a)+1)), float64(x)))
+	case a == 0:
+		return x
+	}
+	z := x * x
+	p := horner(z, -5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
+	return mulAdd(p*z, x, x)
+}
+
+// horner evaluates a polynomial, the highest coefficient first.
+func horner(x float32, coefficients ...float32) float32 {
+	p := coefficients[0]
+	for _, c := range coefficients[1:] {
+		p = mulAdd(p, x, c)
+	}
+	return p
+}
+
+func refSigmoid(x float32) float32 { return 1 / (1 + refExp(-x)) }
+
+func refTanhGrad(grad, y float32) float32 { return grad * mulAdd(-y, y, 1) }
+
+// refLSTM takes the sums of one unit's gates to their values.
+func refLSTM(z [4]float32, cPrev float32) (gates [4]float32, c, tc, h float32) {
+	i, f, g, o := refSigmoid(z[0]), refSigmoid(z[1]), refTanh(z[2]), refSigmoid(z[3])
+	c = mulAdd(f, cPrev, i*g)
+	tc = refTanh(c)
+	return [4]float32{i, f, g, o}, c, tc, o * tc
+}
+
+func refLSTMGrad(dc, dh float32, gates [4]float32, cPrev, tc float32) (dz [4]float32, dcPrev float32) {
+	i, f, g, o := gates[0], gates[1], gates[2], gates[3]
+	sum := mulAdd(dh*o, mulAdd(-tc, tc, 1), dc)
+	return [4]float32{
+		float32(sum*g) * float32(i*(1-i)),
+		float32(sum*cPrev) * float32(f*(1-f)),
+		float32(sum*i) * mulAdd(-g, g, 1),
+		float32(dh*tc) * float32(o*(1-o)),
+	}, sum * f
+}
+
+func refAdam(w, g, m, v, beta1, rest1, beta2, rest2, step, root, eps float32) (w1, m1, v1 float32) {
+	m = mulAdd(beta1, m, rest1*g)
+	v = mulAdd(beta2, v, rest2*float32(g*g))
+	return w - float32(step*m)/mulAdd(float32(math.Sqrt(float64(v))), root, eps), m, v
+}
+
+func refSoftmax(logits []float32, label int) (p []float32, loss float32) {
+	top, sum := -inf, float32(0)
+	for _, x := range logits {
+		top = max(top, x)
+	}
+	for _, x := range logits {
+		p = append(p, refExp(x-top))
+		sum += p[len(p)-1]
+	}
+	for i := range p {
+		p[i] /= sum
+	}
+	return p, float32(math.Log(float64(sum))) - (logits[label] - top)
+}
+
+// refNorm sums in four places, as lanes of a vector do.
+func refNorm(x []float32) float64 {
+	var s [4]float64
+	for i, v := range x {
+		s[i%4] += float64(v) * float64(v) // exact, so that it does not matter whether it is fused
+	}
+	return math.Sqrt((s[0] + s[1]) + (s[2] + s[3]))
+}
