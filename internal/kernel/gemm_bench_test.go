@@ -3,7 +3,7 @@ package kernel
 import "testing"
 
 func BenchmarkGemm(b *testing.B) {
-	const m, k, n = 38, 178, 150
+	const m, k, n = 75, 178, 150
 	x, c := Alloc(m*k), Alloc(m*n)
 	var w Matrix
 	w.Reset(k, n)

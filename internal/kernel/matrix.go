@@ -1,10 +1,12 @@
 package kernel
 
-// Matrix is the right-hand side B [K,N] of products, packed once for many of them. Fill
-// it after Reset, in blocks of rows. How the numbers lie is this package's own business.
+// Matrix is the right-hand side B [K,N] of products, packed once for many of them: in panels of some columns, each with its
+// rows one after the other. The assembly reads panels of 16 columns, the last one filled up to a multiple of
+// 8; to the portable version the whole is one panel. Fill it after Reset, in blocks of rows.
 type Matrix struct {
-	K, N int
-	data []float32
+	K, N  int
+	panel int // columns of a panel
+	data  []float32
 }
 
 // Block is a left-hand side in place: Cols columns of a row-major matrix whose rows
@@ -17,19 +19,31 @@ type Block struct {
 // Reset gives m a size, in the memory that it had if that is large enough. Every row must
 // be set afterwards.
 func (m *Matrix) Reset(k, n int) {
-	m.K, m.N = k, n
-	if cap(m.data) < k*n {
-		m.data = Alloc(k * n)
+	m.K, m.N, m.panel = k, n, n
+	if haveAVX2 {
+		m.panel = panelAVX2
 	}
-	m.data = m.data[:k*n]
+	last := (n - 1) / m.panel * m.panel
+	size := k * (last + m.width(last))
+	if cap(m.data) < size {
+		m.data = Alloc(size)
+	}
+	m.data = m.data[:size]
+	clear(m.data[k*last:])
 }
+
+// width returns the length of a row of the panel that begins at column j.
+func (m *Matrix) width(j int) int { return min(m.panel, (m.N-j+7)&^7) }
 
 // SetRows sets rows row to row+rows to the row-major src [rows,N].
 //
 //	B[row+k][j] = src[k*stride+j]
 func (m *Matrix) SetRows(row, rows int, src []float32, stride int) {
-	for k := range rows {
-		copy(m.data[(row+k)*m.N:][:m.N], src[k*stride:])
+	for j := 0; j < m.N; j += m.panel {
+		width, cols := m.width(j), min(m.panel, m.N-j)
+		for k := range rows {
+			copy(m.data[j*m.K+(row+k)*width:][:cols], src[k*stride+j:])
+		}
 	}
 }
 
@@ -37,9 +51,13 @@ func (m *Matrix) SetRows(row, rows int, src []float32, stride int) {
 //
 //	B[row+k][j] = src[j*stride+k]
 func (m *Matrix) SetRowsT(row, rows int, src []float32, stride int) {
-	for j := range m.N {
-		for k := range rows {
-			m.data[(row+k)*m.N+j] = src[j*stride+k]
+	for first := 0; first < m.N; first += m.panel {
+		width, cols := m.width(first), min(m.panel, m.N-first)
+		panel := m.data[first*m.K+row*width:]
+		for j := range cols {
+			for k, v := range src[(first+j)*stride:][:rows] {
+				panel[k*width+j] = v
+			}
 		}
 	}
 }
@@ -56,6 +74,10 @@ func (m *Matrix) SetRowsT(row, rows int, src []float32, stride int) {
 //
 // C must not overlap the operands.
 func Affine(c []float32, ldc, m int, bias []float32, x, h Block, b *Matrix) {
+	if haveAVX2 {
+		affineAVX2(c, ldc, m, bias, false, x, h, b)
+		return
+	}
 	for i := range m {
 		row := c[i*ldc:][:b.N]
 		if bias == nil {
@@ -69,7 +91,13 @@ func Affine(c []float32, ldc, m int, bias []float32, x, h Block, b *Matrix) {
 }
 
 // Gemm computes C += A·B, m rows, in the order of [Affine].
-func Gemm(c []float32, ldc, m int, a Block, b *Matrix) { gemm(c, ldc, m, a, 0, b) }
+func Gemm(c []float32, ldc, m int, a Block, b *Matrix) {
+	if haveAVX2 {
+		affineAVX2(c, ldc, m, nil, true, a, Block{}, b)
+		return
+	}
+	gemm(c, ldc, m, a, 0, b)
+}
 
 // GemmT computes C += Aᵀ·B for row-major A [k,m] and B [k,n], both in place: the gradient
 // of weights, summed over k rows of all the steps at once.
@@ -80,5 +108,9 @@ func Gemm(c []float32, ldc, m int, a Block, b *Matrix) { gemm(c, ldc, m, a, 0, b
 //
 // C must not overlap the operands.
 func GemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float32, ldb int) {
+	if haveAVX2 {
+		gemmTAVX2(c, ldc, m, n, k, a, lda, b, ldb)
+		return
+	}
 	gemmT(c, ldc, m, n, k, a, lda, b, ldb)
 }
