@@ -1,6 +1,9 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // exp32 returns e^x: Cephes' expf (Moshier, netlib.org/cephes), x reduced by multiples of
 // ln 2 in two parts and a polynomial of degree 6 in the rest. At most 1 ulp off; 0
@@ -69,6 +72,10 @@ func sigmoid32(x float32) float32 { return 1 / (1 + exp32(-x)) }
 // Tanh computes dst[i] = tanh(src[i]). dst may be src.
 func Tanh(dst, src []float32) {
 	dst = dst[:len(src)]
+	if haveAVX2 {
+		tanhAVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(src), tail(len(src)))
+		return
+	}
 	for i, x := range src {
 		dst[i] = tanh32(x)
 	}
@@ -77,6 +84,10 @@ func Tanh(dst, src []float32) {
 // TanhGrad computes dst[i] = grad[i] * (1 - y[i]^2), the gradient through y = tanh(x). dst may be grad.
 func TanhGrad(dst, grad, y []float32) {
 	dst, grad = dst[:len(y)], grad[:len(y)]
+	if haveAVX2 {
+		tanhGradAVX2(unsafe.SliceData(dst), unsafe.SliceData(grad), unsafe.SliceData(y), len(y), tail(len(y)))
+		return
+	}
 	for i, v := range y {
 		dst[i] = grad[i] * (1 - float32(v*v))
 	}
@@ -85,6 +96,10 @@ func TanhGrad(dst, grad, y []float32) {
 // ReLU computes dst[i] = max(src[i], 0); NaN stays NaN. dst may be src.
 func ReLU(dst, src []float32) {
 	dst = dst[:len(src)]
+	if haveAVX2 {
+		reluAVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(src), tail(len(src)))
+		return
+	}
 	for i, x := range src {
 		dst[i] = max(x, 0)
 	}
@@ -94,6 +109,10 @@ func ReLU(dst, src []float32) {
 // y = relu(x). dst may be grad.
 func ReLUGrad(dst, grad, y []float32) {
 	dst, grad = dst[:len(y)], grad[:len(y)]
+	if haveAVX2 {
+		reluGradAVX2(unsafe.SliceData(dst), unsafe.SliceData(grad), unsafe.SliceData(y), len(y), tail(len(y)))
+		return
+	}
 	for i, v := range y {
 		if v <= 0 {
 			dst[i] = 0
@@ -106,6 +125,10 @@ func ReLUGrad(dst, grad, y []float32) {
 // Sigmoid computes dst[i] = 1/(1 + e^-src[i]). dst may be src.
 func Sigmoid(dst, src []float32) {
 	dst = dst[:len(src)]
+	if haveAVX2 {
+		sigmoidAVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(src), tail(len(src)))
+		return
+	}
 	for i, x := range src {
 		dst[i] = sigmoid32(x)
 	}
@@ -122,6 +145,10 @@ func LSTM(z, cPrev, c, tc, h []float32) {
 	n := len(h)
 	i, f, g, o := z[:n], z[n:][:n], z[2*n:][:n], z[3*n:][:n]
 	cPrev, c, tc = cPrev[:n], c[:n], tc[:n]
+	if haveAVX2 {
+		lstmAVX2(unsafe.SliceData(z), unsafe.SliceData(cPrev), unsafe.SliceData(c), unsafe.SliceData(tc), unsafe.SliceData(h), 4*n, n, tail(n))
+		return
+	}
 	for j := range h {
 		i[j], f[j], g[j], o[j] = sigmoid32(i[j]), sigmoid32(f[j]), tanh32(g[j]), sigmoid32(o[j])
 		c[j] = float32(f[j]*cPrev[j]) + float32(i[j]*g[j])
@@ -145,6 +172,10 @@ func LSTMGrad(dz, dc, dh, z, cPrev, tc []float32) {
 	i, f, g, o := z[:n], z[n:][:n], z[2*n:][:n], z[3*n:][:n]
 	di, df, dg, do := dz[:n], dz[n:][:n], dz[2*n:][:n], dz[3*n:][:n]
 	dc, cPrev, tc = dc[:n], cPrev[:n], tc[:n]
+	if haveAVX2 {
+		lstmGradAVX2(unsafe.SliceData(z), unsafe.SliceData(dz), unsafe.SliceData(cPrev), unsafe.SliceData(tc), unsafe.SliceData(dc), unsafe.SliceData(dh), 4*n, n, tail(n))
+		return
+	}
 	for j, d := range dh {
 		sum := dc[j] + float32(float32(d*o[j])*(1-float32(tc[j]*tc[j])))
 		di[j] = float32(sum*g[j]) * float32(i[j]*(1-i[j]))

@@ -24,6 +24,9 @@ const (
 // masks[8-n:] begins with n lanes switched on.
 var masks = [2 * lanes]int32{-1, -1, -1, -1, -1, -1, -1, -1}
 
+// tail returns the mask of what is left of n elements after whole registers.
+func tail(n int) *int32 { return &masks[lanes-n%lanes] }
+
 var zeroRow [panelAVX2]float32
 
 type gemmFunc = func(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)

@@ -3330,3 +3330,1446 @@ h_loop_end:
 	VMOVUPS Y9, 288(AX)
 	VZEROUPPER
 	RET
+
+// func tanhAVX2(dst *float32, src *float32, n int, mask *int32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·tanhAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	CMPQ         DX, $0x08
+	JL           tail
+	VMOVUPS      (CX), Y0
+	VANDPS       c7fffffff<>+0(SB), Y0, Y1
+	VADDPS       Y1, Y1, Y2
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x00, Y3, Y3
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y2
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y2
+	VMOVAPS      c3ab743ce<>+0(SB), Y4
+	VFMADD231PS  c39506967<>+0(SB), Y2, Y4
+	VMOVAPS      c3c088908<>+0(SB), Y5
+	VFMADD231PS  Y2, Y4, Y5
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y4
+	VFMADD231PS  Y2, Y5, Y4
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y5
+	VFMADD231PS  Y2, Y4, Y5
+	VMOVAPS      c3f000000<>+0(SB), Y4
+	VFMADD231PS  Y2, Y5, Y4
+	VMULPS       Y2, Y2, Y5
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y5, Y4, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPADDD       c0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y2, Y2
+	VPADDD       c0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VMOVAPS      c40000000<>+0(SB), Y4
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y4, Y2
+	VSUBPS       Y2, Y3, Y2
+	VANDPS       c80000000<>+0(SB), Y0, Y3
+	VORPS        Y3, Y2, Y2
+	VMULPS       Y0, Y0, Y3
+	VMOVAPS      c3ca9134e<>+0(SB), Y4
+	VFMADD231PS  cbbbaf0ea<>+0(SB), Y3, Y4
+	VMOVAPS      cbd5c1e2d<>+0(SB), Y5
+	VFMADD231PS  Y3, Y4, Y5
+	VMOVAPS      c3e088393<>+0(SB), Y4
+	VFMADD231PS  Y3, Y5, Y4
+	VMOVAPS      cbeaaaa99<>+0(SB), Y5
+	VFMADD231PS  Y3, Y4, Y5
+	VMULPS       Y3, Y5, Y3
+	VMOVAPS      Y0, Y4
+	VFMADD231PS  Y0, Y3, Y4
+	VCMPPS       $0x01, c3f200000<>+0(SB), Y1, Y0
+	VBLENDVPS    Y0, Y4, Y2, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	SUBQ         $0x08, DX
+	JMP          loop
+
+tail:
+	TESTQ        DX, DX
+	JZ           end
+	MOVQ         mask+24(FP), DX
+	VMOVDQU      (DX), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VANDPS       c7fffffff<>+0(SB), Y1, Y2
+	VADDPS       Y2, Y2, Y3
+	VMOVAPS      c42b20000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y3
+	VMOVAPS      c3ab743ce<>+0(SB), Y5
+	VFMADD231PS  c39506967<>+0(SB), Y3, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD231PS  Y3, Y5, Y6
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y5
+	VFMADD231PS  Y3, Y6, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD231PS  Y3, Y5, Y6
+	VMOVAPS      c3f000000<>+0(SB), Y5
+	VFMADD231PS  Y3, Y6, Y5
+	VMULPS       Y3, Y3, Y6
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y6, Y5, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VPADDD       c0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      c40000000<>+0(SB), Y5
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y5, Y3
+	VSUBPS       Y3, Y4, Y3
+	VANDPS       c80000000<>+0(SB), Y1, Y4
+	VORPS        Y4, Y3, Y3
+	VMULPS       Y1, Y1, Y4
+	VMOVAPS      c3ca9134e<>+0(SB), Y5
+	VFMADD231PS  cbbbaf0ea<>+0(SB), Y4, Y5
+	VMOVAPS      cbd5c1e2d<>+0(SB), Y6
+	VFMADD231PS  Y4, Y5, Y6
+	VMOVAPS      c3e088393<>+0(SB), Y5
+	VFMADD231PS  Y4, Y6, Y5
+	VMOVAPS      cbeaaaa99<>+0(SB), Y6
+	VFMADD231PS  Y4, Y5, Y6
+	VMULPS       Y4, Y6, Y4
+	VMOVAPS      Y1, Y5
+	VFMADD231PS  Y1, Y4, Y5
+	VCMPPS       $0x01, c3f200000<>+0(SB), Y2, Y1
+	VBLENDVPS    Y1, Y5, Y3, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+DATA c7fffffff<>+0(SB)/4, $0x7fffffff
+DATA c7fffffff<>+4(SB)/4, $0x7fffffff
+DATA c7fffffff<>+8(SB)/4, $0x7fffffff
+DATA c7fffffff<>+12(SB)/4, $0x7fffffff
+DATA c7fffffff<>+16(SB)/4, $0x7fffffff
+DATA c7fffffff<>+20(SB)/4, $0x7fffffff
+DATA c7fffffff<>+24(SB)/4, $0x7fffffff
+DATA c7fffffff<>+28(SB)/4, $0x7fffffff
+GLOBL c7fffffff<>(SB), RODATA|NOPTR, $32
+
+DATA c42b20000<>+0(SB)/4, $0x42b20000
+DATA c42b20000<>+4(SB)/4, $0x42b20000
+DATA c42b20000<>+8(SB)/4, $0x42b20000
+DATA c42b20000<>+12(SB)/4, $0x42b20000
+DATA c42b20000<>+16(SB)/4, $0x42b20000
+DATA c42b20000<>+20(SB)/4, $0x42b20000
+DATA c42b20000<>+24(SB)/4, $0x42b20000
+DATA c42b20000<>+28(SB)/4, $0x42b20000
+GLOBL c42b20000<>(SB), RODATA|NOPTR, $32
+
+DATA c3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
+DATA c3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
+DATA c3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
+DATA c3fb8aa3b<>+12(SB)/4, $0x3fb8aa3b
+DATA c3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
+DATA c3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
+DATA c3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
+DATA c3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
+GLOBL c3fb8aa3b<>(SB), RODATA|NOPTR, $32
+
+DATA c3f318000<>+0(SB)/4, $0x3f318000
+DATA c3f318000<>+4(SB)/4, $0x3f318000
+DATA c3f318000<>+8(SB)/4, $0x3f318000
+DATA c3f318000<>+12(SB)/4, $0x3f318000
+DATA c3f318000<>+16(SB)/4, $0x3f318000
+DATA c3f318000<>+20(SB)/4, $0x3f318000
+DATA c3f318000<>+24(SB)/4, $0x3f318000
+DATA c3f318000<>+28(SB)/4, $0x3f318000
+GLOBL c3f318000<>(SB), RODATA|NOPTR, $32
+
+DATA cb95e8083<>+0(SB)/4, $0xb95e8083
+DATA cb95e8083<>+4(SB)/4, $0xb95e8083
+DATA cb95e8083<>+8(SB)/4, $0xb95e8083
+DATA cb95e8083<>+12(SB)/4, $0xb95e8083
+DATA cb95e8083<>+16(SB)/4, $0xb95e8083
+DATA cb95e8083<>+20(SB)/4, $0xb95e8083
+DATA cb95e8083<>+24(SB)/4, $0xb95e8083
+DATA cb95e8083<>+28(SB)/4, $0xb95e8083
+GLOBL cb95e8083<>(SB), RODATA|NOPTR, $32
+
+DATA c39506967<>+0(SB)/4, $0x39506967
+DATA c39506967<>+4(SB)/4, $0x39506967
+DATA c39506967<>+8(SB)/4, $0x39506967
+DATA c39506967<>+12(SB)/4, $0x39506967
+DATA c39506967<>+16(SB)/4, $0x39506967
+DATA c39506967<>+20(SB)/4, $0x39506967
+DATA c39506967<>+24(SB)/4, $0x39506967
+DATA c39506967<>+28(SB)/4, $0x39506967
+GLOBL c39506967<>(SB), RODATA|NOPTR, $32
+
+DATA c3ab743ce<>+0(SB)/4, $0x3ab743ce
+DATA c3ab743ce<>+4(SB)/4, $0x3ab743ce
+DATA c3ab743ce<>+8(SB)/4, $0x3ab743ce
+DATA c3ab743ce<>+12(SB)/4, $0x3ab743ce
+DATA c3ab743ce<>+16(SB)/4, $0x3ab743ce
+DATA c3ab743ce<>+20(SB)/4, $0x3ab743ce
+DATA c3ab743ce<>+24(SB)/4, $0x3ab743ce
+DATA c3ab743ce<>+28(SB)/4, $0x3ab743ce
+GLOBL c3ab743ce<>(SB), RODATA|NOPTR, $32
+
+DATA c3c088908<>+0(SB)/4, $0x3c088908
+DATA c3c088908<>+4(SB)/4, $0x3c088908
+DATA c3c088908<>+8(SB)/4, $0x3c088908
+DATA c3c088908<>+12(SB)/4, $0x3c088908
+DATA c3c088908<>+16(SB)/4, $0x3c088908
+DATA c3c088908<>+20(SB)/4, $0x3c088908
+DATA c3c088908<>+24(SB)/4, $0x3c088908
+DATA c3c088908<>+28(SB)/4, $0x3c088908
+GLOBL c3c088908<>(SB), RODATA|NOPTR, $32
+
+DATA c3d2aa9c1<>+0(SB)/4, $0x3d2aa9c1
+DATA c3d2aa9c1<>+4(SB)/4, $0x3d2aa9c1
+DATA c3d2aa9c1<>+8(SB)/4, $0x3d2aa9c1
+DATA c3d2aa9c1<>+12(SB)/4, $0x3d2aa9c1
+DATA c3d2aa9c1<>+16(SB)/4, $0x3d2aa9c1
+DATA c3d2aa9c1<>+20(SB)/4, $0x3d2aa9c1
+DATA c3d2aa9c1<>+24(SB)/4, $0x3d2aa9c1
+DATA c3d2aa9c1<>+28(SB)/4, $0x3d2aa9c1
+GLOBL c3d2aa9c1<>(SB), RODATA|NOPTR, $32
+
+DATA c3e2aaaaa<>+0(SB)/4, $0x3e2aaaaa
+DATA c3e2aaaaa<>+4(SB)/4, $0x3e2aaaaa
+DATA c3e2aaaaa<>+8(SB)/4, $0x3e2aaaaa
+DATA c3e2aaaaa<>+12(SB)/4, $0x3e2aaaaa
+DATA c3e2aaaaa<>+16(SB)/4, $0x3e2aaaaa
+DATA c3e2aaaaa<>+20(SB)/4, $0x3e2aaaaa
+DATA c3e2aaaaa<>+24(SB)/4, $0x3e2aaaaa
+DATA c3e2aaaaa<>+28(SB)/4, $0x3e2aaaaa
+GLOBL c3e2aaaaa<>(SB), RODATA|NOPTR, $32
+
+DATA c3f000000<>+0(SB)/4, $0x3f000000
+DATA c3f000000<>+4(SB)/4, $0x3f000000
+DATA c3f000000<>+8(SB)/4, $0x3f000000
+DATA c3f000000<>+12(SB)/4, $0x3f000000
+DATA c3f000000<>+16(SB)/4, $0x3f000000
+DATA c3f000000<>+20(SB)/4, $0x3f000000
+DATA c3f000000<>+24(SB)/4, $0x3f000000
+DATA c3f000000<>+28(SB)/4, $0x3f000000
+GLOBL c3f000000<>(SB), RODATA|NOPTR, $32
+
+DATA c3f800000<>+0(SB)/4, $0x3f800000
+DATA c3f800000<>+4(SB)/4, $0x3f800000
+DATA c3f800000<>+8(SB)/4, $0x3f800000
+DATA c3f800000<>+12(SB)/4, $0x3f800000
+DATA c3f800000<>+16(SB)/4, $0x3f800000
+DATA c3f800000<>+20(SB)/4, $0x3f800000
+DATA c3f800000<>+24(SB)/4, $0x3f800000
+DATA c3f800000<>+28(SB)/4, $0x3f800000
+GLOBL c3f800000<>(SB), RODATA|NOPTR, $32
+
+DATA c0000007f<>+0(SB)/4, $0x0000007f
+DATA c0000007f<>+4(SB)/4, $0x0000007f
+DATA c0000007f<>+8(SB)/4, $0x0000007f
+DATA c0000007f<>+12(SB)/4, $0x0000007f
+DATA c0000007f<>+16(SB)/4, $0x0000007f
+DATA c0000007f<>+20(SB)/4, $0x0000007f
+DATA c0000007f<>+24(SB)/4, $0x0000007f
+DATA c0000007f<>+28(SB)/4, $0x0000007f
+GLOBL c0000007f<>(SB), RODATA|NOPTR, $32
+
+DATA c40000000<>+0(SB)/4, $0x40000000
+DATA c40000000<>+4(SB)/4, $0x40000000
+DATA c40000000<>+8(SB)/4, $0x40000000
+DATA c40000000<>+12(SB)/4, $0x40000000
+DATA c40000000<>+16(SB)/4, $0x40000000
+DATA c40000000<>+20(SB)/4, $0x40000000
+DATA c40000000<>+24(SB)/4, $0x40000000
+DATA c40000000<>+28(SB)/4, $0x40000000
+GLOBL c40000000<>(SB), RODATA|NOPTR, $32
+
+DATA c80000000<>+0(SB)/4, $0x80000000
+DATA c80000000<>+4(SB)/4, $0x80000000
+DATA c80000000<>+8(SB)/4, $0x80000000
+DATA c80000000<>+12(SB)/4, $0x80000000
+DATA c80000000<>+16(SB)/4, $0x80000000
+DATA c80000000<>+20(SB)/4, $0x80000000
+DATA c80000000<>+24(SB)/4, $0x80000000
+DATA c80000000<>+28(SB)/4, $0x80000000
+GLOBL c80000000<>(SB), RODATA|NOPTR, $32
+
+DATA cbbbaf0ea<>+0(SB)/4, $0xbbbaf0ea
+DATA cbbbaf0ea<>+4(SB)/4, $0xbbbaf0ea
+DATA cbbbaf0ea<>+8(SB)/4, $0xbbbaf0ea
+DATA cbbbaf0ea<>+12(SB)/4, $0xbbbaf0ea
+DATA cbbbaf0ea<>+16(SB)/4, $0xbbbaf0ea
+DATA cbbbaf0ea<>+20(SB)/4, $0xbbbaf0ea
+DATA cbbbaf0ea<>+24(SB)/4, $0xbbbaf0ea
+DATA cbbbaf0ea<>+28(SB)/4, $0xbbbaf0ea
+GLOBL cbbbaf0ea<>(SB), RODATA|NOPTR, $32
+
+DATA c3ca9134e<>+0(SB)/4, $0x3ca9134e
+DATA c3ca9134e<>+4(SB)/4, $0x3ca9134e
+DATA c3ca9134e<>+8(SB)/4, $0x3ca9134e
+DATA c3ca9134e<>+12(SB)/4, $0x3ca9134e
+DATA c3ca9134e<>+16(SB)/4, $0x3ca9134e
+DATA c3ca9134e<>+20(SB)/4, $0x3ca9134e
+DATA c3ca9134e<>+24(SB)/4, $0x3ca9134e
+DATA c3ca9134e<>+28(SB)/4, $0x3ca9134e
+GLOBL c3ca9134e<>(SB), RODATA|NOPTR, $32
+
+DATA cbd5c1e2d<>+0(SB)/4, $0xbd5c1e2d
+DATA cbd5c1e2d<>+4(SB)/4, $0xbd5c1e2d
+DATA cbd5c1e2d<>+8(SB)/4, $0xbd5c1e2d
+DATA cbd5c1e2d<>+12(SB)/4, $0xbd5c1e2d
+DATA cbd5c1e2d<>+16(SB)/4, $0xbd5c1e2d
+DATA cbd5c1e2d<>+20(SB)/4, $0xbd5c1e2d
+DATA cbd5c1e2d<>+24(SB)/4, $0xbd5c1e2d
+DATA cbd5c1e2d<>+28(SB)/4, $0xbd5c1e2d
+GLOBL cbd5c1e2d<>(SB), RODATA|NOPTR, $32
+
+DATA c3e088393<>+0(SB)/4, $0x3e088393
+DATA c3e088393<>+4(SB)/4, $0x3e088393
+DATA c3e088393<>+8(SB)/4, $0x3e088393
+DATA c3e088393<>+12(SB)/4, $0x3e088393
+DATA c3e088393<>+16(SB)/4, $0x3e088393
+DATA c3e088393<>+20(SB)/4, $0x3e088393
+DATA c3e088393<>+24(SB)/4, $0x3e088393
+DATA c3e088393<>+28(SB)/4, $0x3e088393
+GLOBL c3e088393<>(SB), RODATA|NOPTR, $32
+
+DATA cbeaaaa99<>+0(SB)/4, $0xbeaaaa99
+DATA cbeaaaa99<>+4(SB)/4, $0xbeaaaa99
+DATA cbeaaaa99<>+8(SB)/4, $0xbeaaaa99
+DATA cbeaaaa99<>+12(SB)/4, $0xbeaaaa99
+DATA cbeaaaa99<>+16(SB)/4, $0xbeaaaa99
+DATA cbeaaaa99<>+20(SB)/4, $0xbeaaaa99
+DATA cbeaaaa99<>+24(SB)/4, $0xbeaaaa99
+DATA cbeaaaa99<>+28(SB)/4, $0xbeaaaa99
+GLOBL cbeaaaa99<>(SB), RODATA|NOPTR, $32
+
+DATA c3f200000<>+0(SB)/4, $0x3f200000
+DATA c3f200000<>+4(SB)/4, $0x3f200000
+DATA c3f200000<>+8(SB)/4, $0x3f200000
+DATA c3f200000<>+12(SB)/4, $0x3f200000
+DATA c3f200000<>+16(SB)/4, $0x3f200000
+DATA c3f200000<>+20(SB)/4, $0x3f200000
+DATA c3f200000<>+24(SB)/4, $0x3f200000
+DATA c3f200000<>+28(SB)/4, $0x3f200000
+GLOBL c3f200000<>(SB), RODATA|NOPTR, $32
+
+// func sigmoidAVX2(dst *float32, src *float32, n int, mask *int32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	CMPQ         DX, $0x08
+	JL           tail
+	VMOVUPS      (CX), Y0
+	VMOVAPS      c3f800000<>+0(SB), Y1
+	VXORPS       c80000000<>+0(SB), Y0, Y0
+	VMOVAPS      c42b20000<>+0(SB), Y2
+	VMINPS       Y0, Y2, Y2
+	VMOVAPS      cc2b00000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x00, Y3, Y3
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y2
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y2
+	VMOVAPS      c3ab743ce<>+0(SB), Y4
+	VFMADD231PS  c39506967<>+0(SB), Y2, Y4
+	VMOVAPS      c3c088908<>+0(SB), Y5
+	VFMADD231PS  Y2, Y4, Y5
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y4
+	VFMADD231PS  Y2, Y5, Y4
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y5
+	VFMADD231PS  Y2, Y4, Y5
+	VMOVAPS      c3f000000<>+0(SB), Y4
+	VFMADD231PS  Y2, Y5, Y4
+	VMULPS       Y2, Y2, Y5
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y5, Y4, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPADDD       c0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y2, Y2
+	VPADDD       c0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y2, Y2
+	VCMPPS       $0x01, cc2aeac50<>+0(SB), Y0, Y0
+	VANDNPS      Y2, Y0, Y0
+	VADDPS       c3f800000<>+0(SB), Y0, Y0
+	VDIVPS       Y0, Y1, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	SUBQ         $0x08, DX
+	JMP          loop
+
+tail:
+	TESTQ        DX, DX
+	JZ           end
+	MOVQ         mask+24(FP), DX
+	VMOVDQU      (DX), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VXORPS       c80000000<>+0(SB), Y1, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y1, Y3, Y3
+	VMOVAPS      cc2b00000<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y3
+	VMOVAPS      c3ab743ce<>+0(SB), Y5
+	VFMADD231PS  c39506967<>+0(SB), Y3, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD231PS  Y3, Y5, Y6
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y5
+	VFMADD231PS  Y3, Y6, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD231PS  Y3, Y5, Y6
+	VMOVAPS      c3f000000<>+0(SB), Y5
+	VFMADD231PS  Y3, Y6, Y5
+	VMULPS       Y3, Y3, Y6
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y6, Y5, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VPADDD       c0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VCMPPS       $0x01, cc2aeac50<>+0(SB), Y1, Y1
+	VANDNPS      Y3, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+DATA cc2b00000<>+0(SB)/4, $0xc2b00000
+DATA cc2b00000<>+4(SB)/4, $0xc2b00000
+DATA cc2b00000<>+8(SB)/4, $0xc2b00000
+DATA cc2b00000<>+12(SB)/4, $0xc2b00000
+DATA cc2b00000<>+16(SB)/4, $0xc2b00000
+DATA cc2b00000<>+20(SB)/4, $0xc2b00000
+DATA cc2b00000<>+24(SB)/4, $0xc2b00000
+DATA cc2b00000<>+28(SB)/4, $0xc2b00000
+GLOBL cc2b00000<>(SB), RODATA|NOPTR, $32
+
+DATA cc2aeac50<>+0(SB)/4, $0xc2aeac50
+DATA cc2aeac50<>+4(SB)/4, $0xc2aeac50
+DATA cc2aeac50<>+8(SB)/4, $0xc2aeac50
+DATA cc2aeac50<>+12(SB)/4, $0xc2aeac50
+DATA cc2aeac50<>+16(SB)/4, $0xc2aeac50
+DATA cc2aeac50<>+20(SB)/4, $0xc2aeac50
+DATA cc2aeac50<>+24(SB)/4, $0xc2aeac50
+DATA cc2aeac50<>+28(SB)/4, $0xc2aeac50
+GLOBL cc2aeac50<>(SB), RODATA|NOPTR, $32
+
+// func tanhGradAVX2(dst *float32, grad *float32, y *float32, n int, mask *int32)
+// Requires: AVX, FMA3
+TEXT ·tanhGradAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ grad+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+
+loop:
+	CMPQ         BX, $0x08
+	JL           tail
+	VMOVUPS      (DX), Y0
+	VMOVAPS      c3f800000<>+0(SB), Y1
+	VFNMADD231PS Y0, Y0, Y1
+	VMOVUPS      (CX), Y0
+	VMULPS       Y0, Y1, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	SUBQ         $0x08, BX
+	JMP          loop
+
+tail:
+	TESTQ        BX, BX
+	JZ           end
+	MOVQ         mask+32(FP), BX
+	VMOVDQU      (BX), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VFNMADD231PS Y1, Y1, Y2
+	VMASKMOVPS   (CX), Y0, Y1
+	VMULPS       Y1, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func reluAVX2(dst *float32, src *float32, n int, mask *int32)
+// Requires: AVX
+TEXT ·reluAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	CMPQ    DX, $0x08
+	JL      tail
+	VMOVUPS (CX), Y0
+	VMOVAPS c00000000<>+0(SB), Y1
+	VMAXPS  Y0, Y1, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	SUBQ    $0x08, DX
+	JMP     loop
+
+tail:
+	TESTQ      DX, DX
+	JZ         end
+	MOVQ       mask+24(FP), DX
+	VMOVDQU    (DX), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VMOVAPS    c00000000<>+0(SB), Y2
+	VMAXPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+DATA c00000000<>+0(SB)/4, $0x00000000
+DATA c00000000<>+4(SB)/4, $0x00000000
+DATA c00000000<>+8(SB)/4, $0x00000000
+DATA c00000000<>+12(SB)/4, $0x00000000
+DATA c00000000<>+16(SB)/4, $0x00000000
+DATA c00000000<>+20(SB)/4, $0x00000000
+DATA c00000000<>+24(SB)/4, $0x00000000
+DATA c00000000<>+28(SB)/4, $0x00000000
+GLOBL c00000000<>(SB), RODATA|NOPTR, $32
+
+// func reluGradAVX2(dst *float32, grad *float32, y *float32, n int, mask *int32)
+// Requires: AVX
+TEXT ·reluGradAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ grad+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+
+loop:
+	CMPQ    BX, $0x08
+	JL      tail
+	VMOVUPS (DX), Y0
+	VCMPPS  $0x06, c00000000<>+0(SB), Y0, Y0
+	VMOVUPS (CX), Y1
+	VANDPS  Y0, Y1, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	SUBQ    $0x08, BX
+	JMP     loop
+
+tail:
+	TESTQ      BX, BX
+	JZ         end
+	MOVQ       mask+32(FP), BX
+	VMOVDQU    (BX), Y0
+	VMASKMOVPS (DX), Y0, Y1
+	VCMPPS     $0x06, c00000000<>+0(SB), Y1, Y1
+	VMASKMOVPS (CX), Y0, Y2
+	VANDPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func lstmAVX2(z4 *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int, mask *int32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·lstmAVX2(SB), NOSPLIT, $0-64
+	MOVQ gap+40(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ cPrev+8(FP), BX
+	MOVQ c+16(FP), SI
+	MOVQ tc+24(FP), DI
+	MOVQ h+32(FP), R8
+	MOVQ n+48(FP), R9
+
+loop:
+	CMPQ         R9, $0x08
+	JL           tail
+	VMOVUPS      (CX), Y0
+	VMOVAPS      c3f800000<>+0(SB), Y1
+	VXORPS       c80000000<>+0(SB), Y0, Y0
+	VMOVAPS      c42b20000<>+0(SB), Y2
+	VMINPS       Y0, Y2, Y2
+	VMOVAPS      cc2b00000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x00, Y3, Y3
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y2
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y2
+	VMOVAPS      c3ab743ce<>+0(SB), Y4
+	VFMADD231PS  c39506967<>+0(SB), Y2, Y4
+	VMOVAPS      c3c088908<>+0(SB), Y5
+	VFMADD231PS  Y2, Y4, Y5
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y4
+	VFMADD231PS  Y2, Y5, Y4
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y5
+	VFMADD231PS  Y2, Y4, Y5
+	VMOVAPS      c3f000000<>+0(SB), Y4
+	VFMADD231PS  Y2, Y5, Y4
+	VMULPS       Y2, Y2, Y5
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y5, Y4, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPADDD       c0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y2, Y2
+	VPADDD       c0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y2, Y2
+	VCMPPS       $0x01, cc2aeac50<>+0(SB), Y0, Y0
+	VANDNPS      Y2, Y0, Y0
+	VADDPS       c3f800000<>+0(SB), Y0, Y0
+	VDIVPS       Y0, Y1, Y0
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      (CX)(AX*2), Y1
+	VANDPS       c7fffffff<>+0(SB), Y1, Y2
+	VADDPS       Y2, Y2, Y3
+	VMOVAPS      c42b20000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y3
+	VMOVAPS      c3ab743ce<>+0(SB), Y5
+	VFMADD231PS  c39506967<>+0(SB), Y3, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD231PS  Y3, Y5, Y6
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y5
+	VFMADD231PS  Y3, Y6, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD231PS  Y3, Y5, Y6
+	VMOVAPS      c3f000000<>+0(SB), Y5
+	VFMADD231PS  Y3, Y6, Y5
+	VMULPS       Y3, Y3, Y6
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y6, Y5, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VPADDD       c0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      c40000000<>+0(SB), Y5
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y5, Y3
+	VSUBPS       Y3, Y4, Y3
+	VANDPS       c80000000<>+0(SB), Y1, Y4
+	VORPS        Y4, Y3, Y3
+	VMULPS       Y1, Y1, Y4
+	VMOVAPS      c3ca9134e<>+0(SB), Y5
+	VFMADD231PS  cbbbaf0ea<>+0(SB), Y4, Y5
+	VMOVAPS      cbd5c1e2d<>+0(SB), Y6
+	VFMADD231PS  Y4, Y5, Y6
+	VMOVAPS      c3e088393<>+0(SB), Y5
+	VFMADD231PS  Y4, Y6, Y5
+	VMOVAPS      cbeaaaa99<>+0(SB), Y6
+	VFMADD231PS  Y4, Y5, Y6
+	VMULPS       Y4, Y6, Y4
+	VMOVAPS      Y1, Y5
+	VFMADD231PS  Y1, Y4, Y5
+	VCMPPS       $0x01, c3f200000<>+0(SB), Y2, Y1
+	VBLENDVPS    Y1, Y5, Y3, Y1
+	VMOVUPS      Y1, (CX)(AX*2)
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      (CX)(AX*1), Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VXORPS       c80000000<>+0(SB), Y1, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y1, Y3, Y3
+	VMOVAPS      cc2b00000<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y3
+	VMOVAPS      c3ab743ce<>+0(SB), Y5
+	VFMADD231PS  c39506967<>+0(SB), Y3, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD231PS  Y3, Y5, Y6
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y5
+	VFMADD231PS  Y3, Y6, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD231PS  Y3, Y5, Y6
+	VMOVAPS      c3f000000<>+0(SB), Y5
+	VFMADD231PS  Y3, Y6, Y5
+	VMULPS       Y3, Y3, Y6
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y6, Y5, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VPADDD       c0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VCMPPS       $0x01, cc2aeac50<>+0(SB), Y1, Y1
+	VANDNPS      Y3, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y2, Y1
+	VMOVUPS      Y1, (CX)(AX*1)
+	VMOVUPS      (BX), Y2
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  Y2, Y1, Y0
+	VMOVUPS      Y0, (SI)
+	VANDPS       c7fffffff<>+0(SB), Y0, Y1
+	VADDPS       Y1, Y1, Y2
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x00, Y3, Y3
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y2
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y2
+	VMOVAPS      c3ab743ce<>+0(SB), Y4
+	VFMADD231PS  c39506967<>+0(SB), Y2, Y4
+	VMOVAPS      c3c088908<>+0(SB), Y5
+	VFMADD231PS  Y2, Y4, Y5
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y4
+	VFMADD231PS  Y2, Y5, Y4
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y5
+	VFMADD231PS  Y2, Y4, Y5
+	VMOVAPS      c3f000000<>+0(SB), Y4
+	VFMADD231PS  Y2, Y5, Y4
+	VMULPS       Y2, Y2, Y5
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y5, Y4, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPADDD       c0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y2, Y2
+	VPADDD       c0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VMOVAPS      c40000000<>+0(SB), Y4
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y4, Y2
+	VSUBPS       Y2, Y3, Y2
+	VANDPS       c80000000<>+0(SB), Y0, Y3
+	VORPS        Y3, Y2, Y2
+	VMULPS       Y0, Y0, Y3
+	VMOVAPS      c3ca9134e<>+0(SB), Y4
+	VFMADD231PS  cbbbaf0ea<>+0(SB), Y3, Y4
+	VMOVAPS      cbd5c1e2d<>+0(SB), Y5
+	VFMADD231PS  Y3, Y4, Y5
+	VMOVAPS      c3e088393<>+0(SB), Y4
+	VFMADD231PS  Y3, Y5, Y4
+	VMOVAPS      cbeaaaa99<>+0(SB), Y5
+	VFMADD231PS  Y3, Y4, Y5
+	VMULPS       Y3, Y5, Y3
+	VMOVAPS      Y0, Y4
+	VFMADD231PS  Y0, Y3, Y4
+	VCMPPS       $0x01, c3f200000<>+0(SB), Y1, Y0
+	VBLENDVPS    Y0, Y4, Y2, Y0
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      (DX), Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VXORPS       c80000000<>+0(SB), Y1, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y1, Y3, Y3
+	VMOVAPS      cc2b00000<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y3
+	VMOVAPS      c3ab743ce<>+0(SB), Y5
+	VFMADD231PS  c39506967<>+0(SB), Y3, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD231PS  Y3, Y5, Y6
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y5
+	VFMADD231PS  Y3, Y6, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD231PS  Y3, Y5, Y6
+	VMOVAPS      c3f000000<>+0(SB), Y5
+	VFMADD231PS  Y3, Y6, Y5
+	VMULPS       Y3, Y3, Y6
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y6, Y5, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VPADDD       c0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VCMPPS       $0x01, cc2aeac50<>+0(SB), Y1, Y1
+	VANDNPS      Y3, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y2, Y1
+	VMOVUPS      Y1, (DX)
+	VMULPS       Y0, Y1, Y0
+	VMOVUPS      Y0, (R8)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, R8
+	SUBQ         $0x08, R9
+	JMP          loop
+
+tail:
+	TESTQ        R9, R9
+	JZ           end
+	MOVQ         mask+56(FP), R9
+	VMOVDQU      (R9), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VXORPS       c80000000<>+0(SB), Y1, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y1, Y3, Y3
+	VMOVAPS      cc2b00000<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y3
+	VMOVAPS      c3ab743ce<>+0(SB), Y5
+	VFMADD231PS  c39506967<>+0(SB), Y3, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD231PS  Y3, Y5, Y6
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y5
+	VFMADD231PS  Y3, Y6, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD231PS  Y3, Y5, Y6
+	VMOVAPS      c3f000000<>+0(SB), Y5
+	VFMADD231PS  Y3, Y6, Y5
+	VMULPS       Y3, Y3, Y6
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y6, Y5, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VPADDD       c0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VCMPPS       $0x01, cc2aeac50<>+0(SB), Y1, Y1
+	VANDNPS      Y3, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (CX)
+	VMASKMOVPS   (CX)(AX*2), Y0, Y2
+	VANDPS       c7fffffff<>+0(SB), Y2, Y3
+	VADDPS       Y3, Y3, Y4
+	VMOVAPS      c42b20000<>+0(SB), Y5
+	VMINPS       Y4, Y5, Y4
+	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y4
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y4
+	VMOVAPS      c3ab743ce<>+0(SB), Y6
+	VFMADD231PS  c39506967<>+0(SB), Y4, Y6
+	VMOVAPS      c3c088908<>+0(SB), Y7
+	VFMADD231PS  Y4, Y6, Y7
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y6
+	VFMADD231PS  Y4, Y7, Y6
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
+	VFMADD231PS  Y4, Y6, Y7
+	VMOVAPS      c3f000000<>+0(SB), Y6
+	VFMADD231PS  Y4, Y7, Y6
+	VMULPS       Y4, Y4, Y7
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  Y7, Y6, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPADDD       c0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y4, Y4
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VMOVAPS      c40000000<>+0(SB), Y6
+	VADDPS       c3f800000<>+0(SB), Y4, Y4
+	VDIVPS       Y4, Y6, Y4
+	VSUBPS       Y4, Y5, Y4
+	VANDPS       c80000000<>+0(SB), Y2, Y5
+	VORPS        Y5, Y4, Y4
+	VMULPS       Y2, Y2, Y5
+	VMOVAPS      c3ca9134e<>+0(SB), Y6
+	VFMADD231PS  cbbbaf0ea<>+0(SB), Y5, Y6
+	VMOVAPS      cbd5c1e2d<>+0(SB), Y7
+	VFMADD231PS  Y5, Y6, Y7
+	VMOVAPS      c3e088393<>+0(SB), Y6
+	VFMADD231PS  Y5, Y7, Y6
+	VMOVAPS      cbeaaaa99<>+0(SB), Y7
+	VFMADD231PS  Y5, Y6, Y7
+	VMULPS       Y5, Y7, Y5
+	VMOVAPS      Y2, Y6
+	VFMADD231PS  Y2, Y5, Y6
+	VCMPPS       $0x01, c3f200000<>+0(SB), Y3, Y2
+	VBLENDVPS    Y2, Y6, Y4, Y2
+	VMASKMOVPS   Y2, Y0, (CX)(AX*2)
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   (CX)(AX*1), Y0, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VMOVAPS      c42b20000<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y4
+	VMOVAPS      cc2b00000<>+0(SB), Y5
+	VMAXPS       Y4, Y5, Y4
+	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y4
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y4
+	VMOVAPS      c3ab743ce<>+0(SB), Y6
+	VFMADD231PS  c39506967<>+0(SB), Y4, Y6
+	VMOVAPS      c3c088908<>+0(SB), Y7
+	VFMADD231PS  Y4, Y6, Y7
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y6
+	VFMADD231PS  Y4, Y7, Y6
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
+	VFMADD231PS  Y4, Y6, Y7
+	VMOVAPS      c3f000000<>+0(SB), Y6
+	VFMADD231PS  Y4, Y7, Y6
+	VMULPS       Y4, Y4, Y7
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  Y7, Y6, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPADDD       c0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y4, Y4
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VCMPPS       $0x01, cc2aeac50<>+0(SB), Y2, Y2
+	VANDNPS      Y4, Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y3, Y2
+	VMASKMOVPS   Y2, Y0, (CX)(AX*1)
+	VMASKMOVPS   (BX), Y0, Y3
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  Y3, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (SI)
+	VANDPS       c7fffffff<>+0(SB), Y1, Y2
+	VADDPS       Y2, Y2, Y3
+	VMOVAPS      c42b20000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x00, Y4, Y4
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y3
+	VMOVAPS      c3ab743ce<>+0(SB), Y5
+	VFMADD231PS  c39506967<>+0(SB), Y3, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD231PS  Y3, Y5, Y6
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y5
+	VFMADD231PS  Y3, Y6, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD231PS  Y3, Y5, Y6
+	VMOVAPS      c3f000000<>+0(SB), Y5
+	VFMADD231PS  Y3, Y6, Y5
+	VMULPS       Y3, Y3, Y6
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y6, Y5, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VPADDD       c0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      c40000000<>+0(SB), Y5
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y5, Y3
+	VSUBPS       Y3, Y4, Y3
+	VANDPS       c80000000<>+0(SB), Y1, Y4
+	VORPS        Y4, Y3, Y3
+	VMULPS       Y1, Y1, Y4
+	VMOVAPS      c3ca9134e<>+0(SB), Y5
+	VFMADD231PS  cbbbaf0ea<>+0(SB), Y4, Y5
+	VMOVAPS      cbd5c1e2d<>+0(SB), Y6
+	VFMADD231PS  Y4, Y5, Y6
+	VMOVAPS      c3e088393<>+0(SB), Y5
+	VFMADD231PS  Y4, Y6, Y5
+	VMOVAPS      cbeaaaa99<>+0(SB), Y6
+	VFMADD231PS  Y4, Y5, Y6
+	VMULPS       Y4, Y6, Y4
+	VMOVAPS      Y1, Y5
+	VFMADD231PS  Y1, Y4, Y5
+	VCMPPS       $0x01, c3f200000<>+0(SB), Y2, Y1
+	VBLENDVPS    Y1, Y5, Y3, Y1
+	VMASKMOVPS   Y1, Y0, (DI)
+	VMASKMOVPS   (DX), Y0, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VMOVAPS      c42b20000<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y4
+	VMOVAPS      cc2b00000<>+0(SB), Y5
+	VMAXPS       Y4, Y5, Y4
+	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x00, Y5, Y5
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y4
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y4
+	VMOVAPS      c3ab743ce<>+0(SB), Y6
+	VFMADD231PS  c39506967<>+0(SB), Y4, Y6
+	VMOVAPS      c3c088908<>+0(SB), Y7
+	VFMADD231PS  Y4, Y6, Y7
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y6
+	VFMADD231PS  Y4, Y7, Y6
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
+	VFMADD231PS  Y4, Y6, Y7
+	VMOVAPS      c3f000000<>+0(SB), Y6
+	VFMADD231PS  Y4, Y7, Y6
+	VMULPS       Y4, Y4, Y7
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  Y7, Y6, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPADDD       c0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y4, Y4
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VCMPPS       $0x01, cc2aeac50<>+0(SB), Y2, Y2
+	VANDNPS      Y4, Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y3, Y2
+	VMASKMOVPS   Y2, Y0, (DX)
+	VMULPS       Y1, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (R8)
+
+end:
+	VZEROUPPER
+	RET
+
+// func lstmGradAVX2(z4 *float32, d4 *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int, mask *int32)
+// Requires: AVX, FMA3
+TEXT ·lstmGradAVX2(SB), NOSPLIT, $0-72
+	MOVQ gap+48(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ d4+8(FP), BX
+	LEAQ (BX)(AX*2), SI
+	ADDQ AX, SI
+	MOVQ cPrev+16(FP), DI
+	MOVQ tc+24(FP), R8
+	MOVQ dc+32(FP), R9
+	MOVQ dh+40(FP), R10
+	MOVQ n+56(FP), R11
+
+loop:
+	CMPQ         R11, $0x08
+	JL           tail
+	VMOVUPS      (R10), Y0
+	VMOVUPS      (DX), Y1
+	VMOVUPS      (R8), Y2
+	VMULPS       Y2, Y0, Y3
+	VMOVAPS      Y1, Y4
+	VFNMADD231PS Y1, Y1, Y4
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (SI)
+	VMULPS       Y1, Y0, Y0
+	VMOVAPS      c3f800000<>+0(SB), Y1
+	VFNMADD231PS Y2, Y2, Y1
+	VMOVUPS      (R9), Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y1, Y0, Y2
+	VMOVUPS      (CX), Y0
+	VMOVUPS      (CX)(AX*1), Y1
+	VMOVUPS      (CX)(AX*2), Y3
+	VMULPS       Y3, Y2, Y4
+	VMOVAPS      Y0, Y5
+	VFNMADD231PS Y0, Y0, Y5
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      (DI), Y4
+	VMULPS       Y4, Y2, Y4
+	VMOVAPS      Y1, Y5
+	VFNMADD231PS Y1, Y1, Y5
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      Y4, (BX)(AX*1)
+	VMULPS       Y0, Y2, Y0
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VFNMADD231PS Y3, Y3, Y4
+	VMULPS       Y4, Y0, Y0
+	VMOVUPS      Y0, (BX)(AX*2)
+	VMULPS       Y1, Y2, Y0
+	VMOVUPS      Y0, (R9)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, R8
+	ADDQ         $0x20, R9
+	ADDQ         $0x20, R10
+	SUBQ         $0x08, R11
+	JMP          loop
+
+tail:
+	TESTQ        R11, R11
+	JZ           end
+	MOVQ         mask+64(FP), R11
+	VMOVDQU      (R11), Y0
+	VMASKMOVPS   (R10), Y0, Y1
+	VMASKMOVPS   (DX), Y0, Y2
+	VMASKMOVPS   (R8), Y0, Y3
+	VMULPS       Y3, Y1, Y4
+	VMOVAPS      Y2, Y5
+	VFNMADD231PS Y2, Y2, Y5
+	VMULPS       Y5, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (SI)
+	VMULPS       Y2, Y1, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VFNMADD231PS Y3, Y3, Y2
+	VMASKMOVPS   (R9), Y0, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y2, Y1, Y3
+	VMASKMOVPS   (CX), Y0, Y1
+	VMASKMOVPS   (CX)(AX*1), Y0, Y2
+	VMASKMOVPS   (CX)(AX*2), Y0, Y4
+	VMULPS       Y4, Y3, Y5
+	VMOVAPS      Y1, Y6
+	VFNMADD231PS Y1, Y1, Y6
+	VMULPS       Y6, Y5, Y5
+	VMASKMOVPS   Y5, Y0, (BX)
+	VMASKMOVPS   (DI), Y0, Y5
+	VMULPS       Y5, Y3, Y5
+	VMOVAPS      Y2, Y6
+	VFNMADD231PS Y2, Y2, Y6
+	VMULPS       Y6, Y5, Y5
+	VMASKMOVPS   Y5, Y0, (BX)(AX*1)
+	VMULPS       Y1, Y3, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VFNMADD231PS Y4, Y4, Y5
+	VMULPS       Y5, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (BX)(AX*2)
+	VMULPS       Y2, Y3, Y1
+	VMASKMOVPS   Y1, Y0, (R9)
+
+end:
+	VZEROUPPER
+	RET
+
+// func addAVX2(dst *float32, x *float32, n int, mask *int32)
+// Requires: AVX
+TEXT ·addAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	CMPQ    DX, $0x08
+	JL      tail
+	VMOVUPS (AX), Y0
+	VMOVUPS (CX), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	SUBQ    $0x08, DX
+	JMP     loop
+
+tail:
+	TESTQ      DX, DX
+	JZ         end
+	MOVQ       mask+24(FP), DX
+	VMOVDQU    (DX), Y0
+	VMASKMOVPS (AX), Y0, Y1
+	VMASKMOVPS (CX), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func addMulAVX2(dst *float32, x *float32, y *float32, n int, mask *int32)
+// Requires: AVX, FMA3
+TEXT ·addMulAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+
+loop:
+	CMPQ        BX, $0x08
+	JL          tail
+	VMOVUPS     (CX), Y0
+	VMOVUPS     (DX), Y1
+	VMOVUPS     (AX), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS     Y2, (AX)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DX
+	SUBQ        $0x08, BX
+	JMP         loop
+
+tail:
+	TESTQ       BX, BX
+	JZ          end
+	MOVQ        mask+32(FP), BX
+	VMOVDQU     (BX), Y0
+	VMASKMOVPS  (CX), Y0, Y1
+	VMASKMOVPS  (DX), Y0, Y2
+	VMASKMOVPS  (AX), Y0, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y2, Y1, Y3
+	VMASKMOVPS  Y3, Y0, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func scaleAVX2(dst *float32, s float32, n int, mask *int32)
+// Requires: AVX, AVX2, SSE
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVSS        s+8(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVQ         n+16(FP), CX
+
+loop:
+	CMPQ    CX, $0x08
+	JL      tail
+	VMOVUPS (AX), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JMP     loop
+
+tail:
+	TESTQ      CX, CX
+	JZ         end
+	MOVQ       mask+24(FP), CX
+	VMOVDQU    (CX), Y1
+	VMASKMOVPS (AX), Y1, Y2
+	VMULPS     Y0, Y2, Y0
+	VMASKMOVPS Y0, Y1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func addScaledAVX2(dst *float32, x *float32, s float32, n int, mask *int32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·addScaledAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVSS        s+16(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVQ         n+24(FP), DX
+
+loop:
+	CMPQ        DX, $0x08
+	JL          tail
+	VMOVUPS     (CX), Y1
+	VMOVUPS     (AX), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS Y0, Y1, Y2
+	VMOVUPS     Y2, (AX)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	SUBQ        $0x08, DX
+	JMP         loop
+
+tail:
+	TESTQ       DX, DX
+	JZ          end
+	MOVQ        mask+32(FP), DX
+	VMOVDQU     (DX), Y1
+	VMASKMOVPS  (CX), Y1, Y2
+	VMASKMOVPS  (AX), Y1, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y0, Y2, Y3
+	VMASKMOVPS  Y3, Y1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func adamAVX2(w *float32, grad *float32, m *float32, v *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, step float32, root float32, eps float32, n int, mask *int32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·adamAVX2(SB), NOSPLIT, $0-80
+	MOVQ         w+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVQ         v+24(FP), BX
+	MOVSS        beta1+32(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        rest1+36(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVSS        beta2+40(FP), X2
+	VBROADCASTSS X2, Y2
+	MOVSS        rest2+44(FP), X3
+	VBROADCASTSS X3, Y3
+	MOVSS        step+48(FP), X4
+	VBROADCASTSS X4, Y4
+	MOVSS        root+52(FP), X5
+	VBROADCASTSS X5, Y5
+	MOVSS        eps+56(FP), X6
+	VBROADCASTSS X6, Y6
+	MOVQ         n+64(FP), SI
+
+loop:
+	CMPQ        SI, $0x08
+	JL          tail
+	VMOVUPS     (CX), Y7
+	VMULPS      Y1, Y7, Y8
+	VMOVUPS     (DX), Y9
+	VMOVAPS     Y8, Y8
+	VFMADD231PS Y0, Y9, Y8
+	VMOVUPS     Y8, (DX)
+	VMULPS      Y7, Y7, Y7
+	VMULPS      Y3, Y7, Y7
+	VMOVUPS     (BX), Y9
+	VMOVAPS     Y7, Y7
+	VFMADD231PS Y2, Y9, Y7
+	VMOVUPS     Y7, (BX)
+	VSQRTPS     Y7, Y7
+	VMOVAPS     Y6, Y9
+	VFMADD231PS Y5, Y7, Y9
+	VMOVUPS     (AX), Y7
+	VMULPS      Y4, Y8, Y8
+	VDIVPS      Y9, Y8, Y8
+	VSUBPS      Y8, Y7, Y7
+	VMOVUPS     Y7, (AX)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DX
+	ADDQ        $0x20, BX
+	SUBQ        $0x08, SI
+	JMP         loop
+
+tail:
+	TESTQ       SI, SI
+	JZ          end
+	MOVQ        mask+72(FP), SI
+	VMOVDQU     (SI), Y7
+	VMASKMOVPS  (CX), Y7, Y8
+	VMULPS      Y1, Y8, Y1
+	VMASKMOVPS  (DX), Y7, Y9
+	VMOVAPS     Y1, Y1
+	VFMADD231PS Y0, Y9, Y1
+	VMASKMOVPS  Y1, Y7, (DX)
+	VMULPS      Y8, Y8, Y0
+	VMULPS      Y3, Y0, Y0
+	VMASKMOVPS  (BX), Y7, Y3
+	VMOVAPS     Y0, Y0
+	VFMADD231PS Y2, Y3, Y0
+	VMASKMOVPS  Y0, Y7, (BX)
+	VSQRTPS     Y0, Y0
+	VMOVAPS     Y6, Y2
+	VFMADD231PS Y5, Y0, Y2
+	VMASKMOVPS  (AX), Y7, Y0
+	VMULPS      Y4, Y1, Y1
+	VDIVPS      Y2, Y1, Y1
+	VSUBPS      Y1, Y0, Y0
+	VMASKMOVPS  Y0, Y7, (AX)
+
+end:
+	VZEROUPPER
+	RET

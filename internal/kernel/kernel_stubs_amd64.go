@@ -141,3 +141,39 @@ func gemv9(c *float32, x *float32, kx int, h *float32, kh int, b *float32, panel
 
 // gemv10 computes one row of 80 columns: c += [x | h]*B, panels of B panel bytes apart.
 func gemv10(c *float32, x *float32, kx int, h *float32, kh int, b *float32, panel int)
+
+// tanhAVX2 computes dst = tanh(src).
+func tanhAVX2(dst *float32, src *float32, n int, mask *int32)
+
+// sigmoidAVX2 computes dst = 1/(1+e^-src).
+func sigmoidAVX2(dst *float32, src *float32, n int, mask *int32)
+
+// tanhGradAVX2 computes dst = grad*(1-y*y).
+func tanhGradAVX2(dst *float32, grad *float32, y *float32, n int, mask *int32)
+
+// reluAVX2 computes dst = max(src, 0).
+func reluAVX2(dst *float32, src *float32, n int, mask *int32)
+
+// reluGradAVX2 computes dst = grad where y is not 0 or less, else 0.
+func reluGradAVX2(dst *float32, grad *float32, y *float32, n int, mask *int32)
+
+// lstmAVX2 computes the gates z0 to z3 in place, c, tc and h.
+func lstmAVX2(z4 *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int, mask *int32)
+
+// lstmGradAVX2 computes the gradients d0 to d3 of the gates' sums, and dc.
+func lstmGradAVX2(z4 *float32, d4 *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int, mask *int32)
+
+// addAVX2 computes dst += x.
+func addAVX2(dst *float32, x *float32, n int, mask *int32)
+
+// addMulAVX2 computes dst += x*y.
+func addMulAVX2(dst *float32, x *float32, y *float32, n int, mask *int32)
+
+// scaleAVX2 computes dst *= s.
+func scaleAVX2(dst *float32, s float32, n int, mask *int32)
+
+// addScaledAVX2 computes dst += s*x.
+func addScaledAVX2(dst *float32, x *float32, s float32, n int, mask *int32)
+
+// adamAVX2 computes a step of Adam.
+func adamAVX2(w *float32, grad *float32, m *float32, v *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, step float32, root float32, eps float32, n int, mask *int32)

@@ -1,6 +1,9 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // Norm returns the Euclidean norm of x, summed in float64 in four interleaved
 // partial sums, added as (s0+s1)+(s2+s3).
@@ -24,6 +27,10 @@ func Sum(x []float32) float64 {
 // Add computes dst[i] += x[i].
 func Add(dst, x []float32) {
 	dst = dst[:len(x)]
+	if haveAVX2 {
+		addAVX2(unsafe.SliceData(dst), unsafe.SliceData(x), len(x), tail(len(x)))
+		return
+	}
 	for i, v := range x {
 		dst[i] += v
 	}
@@ -31,6 +38,10 @@ func Add(dst, x []float32) {
 
 // Scale computes dst[i] *= s.
 func Scale(dst []float32, s float32) {
+	if haveAVX2 {
+		scaleAVX2(unsafe.SliceData(dst), s, len(dst), tail(len(dst)))
+		return
+	}
 	for i := range dst {
 		dst[i] *= s
 	}
@@ -39,6 +50,10 @@ func Scale(dst []float32, s float32) {
 // AddScaled computes dst[i] += s*x[i].
 func AddScaled(dst []float32, s float32, x []float32) {
 	dst = dst[:len(x)]
+	if haveAVX2 {
+		addScaledAVX2(unsafe.SliceData(dst), unsafe.SliceData(x), s, len(x), tail(len(x)))
+		return
+	}
 	for i, v := range x {
 		dst[i] += float32(s * v)
 	}
@@ -47,6 +62,10 @@ func AddScaled(dst []float32, s float32, x []float32) {
 // AddMul computes dst[i] += x[i]*y[i].
 func AddMul(dst, x, y []float32) {
 	dst, y = dst[:len(x)], y[:len(x)]
+	if haveAVX2 {
+		addMulAVX2(unsafe.SliceData(dst), unsafe.SliceData(x), unsafe.SliceData(y), len(x), tail(len(x)))
+		return
+	}
 	for i, v := range x {
 		dst[i] += float32(v * y[i])
 	}
@@ -69,6 +88,10 @@ func AddColumns(dst, a []float32, stride, rows int) {
 //	w[i] -= step * m[i] / (sqrt(v[i])*root + eps)
 func Adam(w, g, m, v []float32, beta1, rest1, beta2, rest2, step, root, eps float32) {
 	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
+	if haveAVX2 {
+		adamAVX2(unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(m), unsafe.SliceData(v), beta1, rest1, beta2, rest2, step, root, eps, len(w), tail(len(w)))
+		return
+	}
 	for i, d := range g {
 		m[i] = float32(beta1*m[i]) + float32(rest1*d)
 		v[i] = float32(beta2*v[i]) + float32(rest2*float32(d*d))
