@@ -69,6 +69,18 @@ func abs32(x float32) float32 { return math.Float32frombits(math.Float32bits(x) 
 // sigmoid32 is 1/(1 + e^-x).
 func sigmoid32(x float32) float32 { return 1 / (1 + exp32(-x)) }
 
+// Exp computes dst[i] = e^src[i]. dst may be src.
+func Exp(dst, src []float32) {
+	dst = dst[:len(src)]
+	if haveAVX2 {
+		expAVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(src), tail(len(src)))
+		return
+	}
+	for i, x := range src {
+		dst[i] = exp32(x)
+	}
+}
+
 // Tanh computes dst[i] = tanh(src[i]). dst may be src.
 func Tanh(dst, src []float32) {
 	dst = dst[:len(src)]
@@ -194,10 +206,13 @@ func SoftmaxCrossEntropy(p, logits []float32, label int) float32 {
 	for _, x := range logits {
 		top = max(top, x)
 	}
-	sum := float32(0)
 	for i, x := range logits {
-		p[i] = exp32(x - top)
-		sum += p[i]
+		p[i] = x - top
+	}
+	Exp(p, p)
+	sum := float32(0)
+	for _, e := range p {
+		sum += e
 	}
 	for i := range p {
 		p[i] /= sum

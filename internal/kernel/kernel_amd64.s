@@ -3331,9 +3331,9 @@ h_loop_end:
 	VZEROUPPER
 	RET
 
-// func tanhAVX2(dst *float32, src *float32, n int, mask *int32)
+// func expAVX2(dst *float32, src *float32, n int, mask *int32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·tanhAVX2(SB), NOSPLIT, $0-32
+TEXT ·expAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
@@ -3342,12 +3342,61 @@ loop:
 	CMPQ         DX, $0x08
 	JL           tail
 	VMOVUPS      (CX), Y0
-	VANDPS       c7fffffff<>+0(SB), Y0, Y1
-	VADDPS       Y1, Y1, Y2
-	VMOVAPS      c42b20000<>+0(SB), Y3
-	VMINPS       Y2, Y3, Y2
-	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y3
-	VROUNDPS     $0x00, Y3, Y3
+	VMOVAPS      c42b20000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y1
+	VMOVAPS      cc2b00000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVAPS      c3f000000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y2
+	VROUNDPS     $0x01, Y2, Y2
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y2, Y1
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y2, Y1
+	VMOVAPS      c3ab743ce<>+0(SB), Y3
+	VFMADD231PS  c39506967<>+0(SB), Y1, Y3
+	VMOVAPS      c3c088908<>+0(SB), Y4
+	VFMADD231PS  Y1, Y3, Y4
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y3
+	VFMADD231PS  Y1, Y4, Y3
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y4
+	VFMADD231PS  Y1, Y3, Y4
+	VMOVAPS      c3f000000<>+0(SB), Y3
+	VFMADD231PS  Y1, Y4, Y3
+	VMULPS       Y1, Y1, Y4
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  Y4, Y3, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y3
+	VPSUBD       Y3, Y2, Y2
+	VPADDD       c0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y1, Y1
+	VPADDD       c0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y1, Y1
+	VCMPPS       $0x01, cc2aeac50<>+0(SB), Y0, Y0
+	VANDNPS      Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	SUBQ         $0x08, DX
+	JMP          loop
+
+tail:
+	TESTQ        DX, DX
+	JZ           end
+	MOVQ         mask+24(FP), DX
+	VMOVDQU      (DX), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y2
+	VMOVAPS      cc2b00000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMOVAPS      c3f000000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x01, Y3, Y3
 	VMOVAPS      Y2, Y2
 	VFNMADD231PS c3f318000<>+0(SB), Y3, Y2
 	VMOVAPS      Y2, Y2
@@ -3375,108 +3424,13 @@ loop:
 	VPADDD       c0000007f<>+0(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VMULPS       Y3, Y2, Y2
-	VMOVAPS      c3f800000<>+0(SB), Y3
-	VMOVAPS      c40000000<>+0(SB), Y4
-	VADDPS       c3f800000<>+0(SB), Y2, Y2
-	VDIVPS       Y2, Y4, Y2
-	VSUBPS       Y2, Y3, Y2
-	VANDPS       c80000000<>+0(SB), Y0, Y3
-	VORPS        Y3, Y2, Y2
-	VMULPS       Y0, Y0, Y3
-	VMOVAPS      c3ca9134e<>+0(SB), Y4
-	VFMADD231PS  cbbbaf0ea<>+0(SB), Y3, Y4
-	VMOVAPS      cbd5c1e2d<>+0(SB), Y5
-	VFMADD231PS  Y3, Y4, Y5
-	VMOVAPS      c3e088393<>+0(SB), Y4
-	VFMADD231PS  Y3, Y5, Y4
-	VMOVAPS      cbeaaaa99<>+0(SB), Y5
-	VFMADD231PS  Y3, Y4, Y5
-	VMULPS       Y3, Y5, Y3
-	VMOVAPS      Y0, Y4
-	VFMADD231PS  Y0, Y3, Y4
-	VCMPPS       $0x01, c3f200000<>+0(SB), Y1, Y0
-	VBLENDVPS    Y0, Y4, Y2, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         $0x20, AX
-	ADDQ         $0x20, CX
-	SUBQ         $0x08, DX
-	JMP          loop
-
-tail:
-	TESTQ        DX, DX
-	JZ           end
-	MOVQ         mask+24(FP), DX
-	VMOVDQU      (DX), Y0
-	VMASKMOVPS   (CX), Y0, Y1
-	VANDPS       c7fffffff<>+0(SB), Y1, Y2
-	VADDPS       Y2, Y2, Y3
-	VMOVAPS      c42b20000<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y4
-	VROUNDPS     $0x00, Y4, Y4
-	VMOVAPS      Y3, Y3
-	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
-	VMOVAPS      Y3, Y3
-	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y3
-	VMOVAPS      c3ab743ce<>+0(SB), Y5
-	VFMADD231PS  c39506967<>+0(SB), Y3, Y5
-	VMOVAPS      c3c088908<>+0(SB), Y6
-	VFMADD231PS  Y3, Y5, Y6
-	VMOVAPS      c3d2aa9c1<>+0(SB), Y5
-	VFMADD231PS  Y3, Y6, Y5
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
-	VFMADD231PS  Y3, Y5, Y6
-	VMOVAPS      c3f000000<>+0(SB), Y5
-	VFMADD231PS  Y3, Y6, Y5
-	VMULPS       Y3, Y3, Y6
-	VMOVAPS      Y3, Y3
-	VFMADD231PS  Y6, Y5, Y3
-	VADDPS       c3f800000<>+0(SB), Y3, Y3
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y5
-	VPSUBD       Y5, Y4, Y4
-	VPADDD       c0000007f<>+0(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y3, Y3
-	VPADDD       c0000007f<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VMOVAPS      c3f800000<>+0(SB), Y4
-	VMOVAPS      c40000000<>+0(SB), Y5
-	VADDPS       c3f800000<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y5, Y3
-	VSUBPS       Y3, Y4, Y3
-	VANDPS       c80000000<>+0(SB), Y1, Y4
-	VORPS        Y4, Y3, Y3
-	VMULPS       Y1, Y1, Y4
-	VMOVAPS      c3ca9134e<>+0(SB), Y5
-	VFMADD231PS  cbbbaf0ea<>+0(SB), Y4, Y5
-	VMOVAPS      cbd5c1e2d<>+0(SB), Y6
-	VFMADD231PS  Y4, Y5, Y6
-	VMOVAPS      c3e088393<>+0(SB), Y5
-	VFMADD231PS  Y4, Y6, Y5
-	VMOVAPS      cbeaaaa99<>+0(SB), Y6
-	VFMADD231PS  Y4, Y5, Y6
-	VMULPS       Y4, Y6, Y4
-	VMOVAPS      Y1, Y5
-	VFMADD231PS  Y1, Y4, Y5
-	VCMPPS       $0x01, c3f200000<>+0(SB), Y2, Y1
-	VBLENDVPS    Y1, Y5, Y3, Y1
+	VCMPPS       $0x01, cc2aeac50<>+0(SB), Y1, Y1
+	VANDNPS      Y2, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (AX)
 
 end:
 	VZEROUPPER
 	RET
-
-DATA c7fffffff<>+0(SB)/4, $0x7fffffff
-DATA c7fffffff<>+4(SB)/4, $0x7fffffff
-DATA c7fffffff<>+8(SB)/4, $0x7fffffff
-DATA c7fffffff<>+12(SB)/4, $0x7fffffff
-DATA c7fffffff<>+16(SB)/4, $0x7fffffff
-DATA c7fffffff<>+20(SB)/4, $0x7fffffff
-DATA c7fffffff<>+24(SB)/4, $0x7fffffff
-DATA c7fffffff<>+28(SB)/4, $0x7fffffff
-GLOBL c7fffffff<>(SB), RODATA|NOPTR, $32
 
 DATA c42b20000<>+0(SB)/4, $0x42b20000
 DATA c42b20000<>+4(SB)/4, $0x42b20000
@@ -3488,6 +3442,16 @@ DATA c42b20000<>+24(SB)/4, $0x42b20000
 DATA c42b20000<>+28(SB)/4, $0x42b20000
 GLOBL c42b20000<>(SB), RODATA|NOPTR, $32
 
+DATA cc2b00000<>+0(SB)/4, $0xc2b00000
+DATA cc2b00000<>+4(SB)/4, $0xc2b00000
+DATA cc2b00000<>+8(SB)/4, $0xc2b00000
+DATA cc2b00000<>+12(SB)/4, $0xc2b00000
+DATA cc2b00000<>+16(SB)/4, $0xc2b00000
+DATA cc2b00000<>+20(SB)/4, $0xc2b00000
+DATA cc2b00000<>+24(SB)/4, $0xc2b00000
+DATA cc2b00000<>+28(SB)/4, $0xc2b00000
+GLOBL cc2b00000<>(SB), RODATA|NOPTR, $32
+
 DATA c3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
 DATA c3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
 DATA c3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
@@ -3497,6 +3461,16 @@ DATA c3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
 DATA c3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
 DATA c3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
 GLOBL c3fb8aa3b<>(SB), RODATA|NOPTR, $32
+
+DATA c3f000000<>+0(SB)/4, $0x3f000000
+DATA c3f000000<>+4(SB)/4, $0x3f000000
+DATA c3f000000<>+8(SB)/4, $0x3f000000
+DATA c3f000000<>+12(SB)/4, $0x3f000000
+DATA c3f000000<>+16(SB)/4, $0x3f000000
+DATA c3f000000<>+20(SB)/4, $0x3f000000
+DATA c3f000000<>+24(SB)/4, $0x3f000000
+DATA c3f000000<>+28(SB)/4, $0x3f000000
+GLOBL c3f000000<>(SB), RODATA|NOPTR, $32
 
 DATA c3f318000<>+0(SB)/4, $0x3f318000
 DATA c3f318000<>+4(SB)/4, $0x3f318000
@@ -3568,16 +3542,6 @@ DATA c3e2aaaaa<>+24(SB)/4, $0x3e2aaaaa
 DATA c3e2aaaaa<>+28(SB)/4, $0x3e2aaaaa
 GLOBL c3e2aaaaa<>(SB), RODATA|NOPTR, $32
 
-DATA c3f000000<>+0(SB)/4, $0x3f000000
-DATA c3f000000<>+4(SB)/4, $0x3f000000
-DATA c3f000000<>+8(SB)/4, $0x3f000000
-DATA c3f000000<>+12(SB)/4, $0x3f000000
-DATA c3f000000<>+16(SB)/4, $0x3f000000
-DATA c3f000000<>+20(SB)/4, $0x3f000000
-DATA c3f000000<>+24(SB)/4, $0x3f000000
-DATA c3f000000<>+28(SB)/4, $0x3f000000
-GLOBL c3f000000<>(SB), RODATA|NOPTR, $32
-
 DATA c3f800000<>+0(SB)/4, $0x3f800000
 DATA c3f800000<>+4(SB)/4, $0x3f800000
 DATA c3f800000<>+8(SB)/4, $0x3f800000
@@ -3598,6 +3562,165 @@ DATA c0000007f<>+24(SB)/4, $0x0000007f
 DATA c0000007f<>+28(SB)/4, $0x0000007f
 GLOBL c0000007f<>(SB), RODATA|NOPTR, $32
 
+DATA cc2aeac50<>+0(SB)/4, $0xc2aeac50
+DATA cc2aeac50<>+4(SB)/4, $0xc2aeac50
+DATA cc2aeac50<>+8(SB)/4, $0xc2aeac50
+DATA cc2aeac50<>+12(SB)/4, $0xc2aeac50
+DATA cc2aeac50<>+16(SB)/4, $0xc2aeac50
+DATA cc2aeac50<>+20(SB)/4, $0xc2aeac50
+DATA cc2aeac50<>+24(SB)/4, $0xc2aeac50
+DATA cc2aeac50<>+28(SB)/4, $0xc2aeac50
+GLOBL cc2aeac50<>(SB), RODATA|NOPTR, $32
+
+// func tanhAVX2(dst *float32, src *float32, n int, mask *int32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·tanhAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	CMPQ         DX, $0x08
+	JL           tail
+	VMOVUPS      (CX), Y0
+	VANDPS       c7fffffff<>+0(SB), Y0, Y1
+	VADDPS       Y1, Y1, Y2
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVAPS      c3f000000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x01, Y3, Y3
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y2
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y2
+	VMOVAPS      c3ab743ce<>+0(SB), Y4
+	VFMADD231PS  c39506967<>+0(SB), Y2, Y4
+	VMOVAPS      c3c088908<>+0(SB), Y5
+	VFMADD231PS  Y2, Y4, Y5
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y4
+	VFMADD231PS  Y2, Y5, Y4
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y5
+	VFMADD231PS  Y2, Y4, Y5
+	VMOVAPS      c3f000000<>+0(SB), Y4
+	VFMADD231PS  Y2, Y5, Y4
+	VMULPS       Y2, Y2, Y5
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y5, Y4, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPADDD       c0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y2, Y2
+	VPADDD       c0000007f<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VMOVAPS      c40000000<>+0(SB), Y4
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y4, Y2
+	VSUBPS       Y2, Y3, Y2
+	VMULPS       Y0, Y0, Y3
+	VMOVAPS      c3ca9134e<>+0(SB), Y4
+	VFMADD231PS  cbbbaf0ea<>+0(SB), Y3, Y4
+	VMOVAPS      cbd5c1e2d<>+0(SB), Y5
+	VFMADD231PS  Y3, Y4, Y5
+	VMOVAPS      c3e088393<>+0(SB), Y4
+	VFMADD231PS  Y3, Y5, Y4
+	VMOVAPS      cbeaaaa99<>+0(SB), Y5
+	VFMADD231PS  Y3, Y4, Y5
+	VMULPS       Y3, Y5, Y3
+	VMOVAPS      Y0, Y4
+	VFMADD231PS  Y0, Y3, Y4
+	VCMPPS       $0x01, c3f200000<>+0(SB), Y1, Y1
+	VBLENDVPS    Y1, Y4, Y2, Y1
+	VANDPS       c80000000<>+0(SB), Y0, Y0
+	VORPS        Y0, Y1, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	SUBQ         $0x08, DX
+	JMP          loop
+
+tail:
+	TESTQ        DX, DX
+	JZ           end
+	MOVQ         mask+24(FP), DX
+	VMOVDQU      (DX), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VANDPS       c7fffffff<>+0(SB), Y1, Y2
+	VADDPS       Y2, Y2, Y3
+	VMOVAPS      c42b20000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVAPS      c3f000000<>+0(SB), Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x01, Y4, Y4
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y3
+	VMOVAPS      c3ab743ce<>+0(SB), Y5
+	VFMADD231PS  c39506967<>+0(SB), Y3, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD231PS  Y3, Y5, Y6
+	VMOVAPS      c3d2aa9c1<>+0(SB), Y5
+	VFMADD231PS  Y3, Y6, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD231PS  Y3, Y5, Y6
+	VMOVAPS      c3f000000<>+0(SB), Y5
+	VFMADD231PS  Y3, Y6, Y5
+	VMULPS       Y3, Y3, Y6
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y6, Y5, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VPADDD       c0000007f<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      c40000000<>+0(SB), Y5
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y5, Y3
+	VSUBPS       Y3, Y4, Y3
+	VMULPS       Y1, Y1, Y4
+	VMOVAPS      c3ca9134e<>+0(SB), Y5
+	VFMADD231PS  cbbbaf0ea<>+0(SB), Y4, Y5
+	VMOVAPS      cbd5c1e2d<>+0(SB), Y6
+	VFMADD231PS  Y4, Y5, Y6
+	VMOVAPS      c3e088393<>+0(SB), Y5
+	VFMADD231PS  Y4, Y6, Y5
+	VMOVAPS      cbeaaaa99<>+0(SB), Y6
+	VFMADD231PS  Y4, Y5, Y6
+	VMULPS       Y4, Y6, Y4
+	VMOVAPS      Y1, Y5
+	VFMADD231PS  Y1, Y4, Y5
+	VCMPPS       $0x01, c3f200000<>+0(SB), Y2, Y2
+	VBLENDVPS    Y2, Y5, Y3, Y2
+	VANDPS       c80000000<>+0(SB), Y1, Y1
+	VORPS        Y1, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+DATA c7fffffff<>+0(SB)/4, $0x7fffffff
+DATA c7fffffff<>+4(SB)/4, $0x7fffffff
+DATA c7fffffff<>+8(SB)/4, $0x7fffffff
+DATA c7fffffff<>+12(SB)/4, $0x7fffffff
+DATA c7fffffff<>+16(SB)/4, $0x7fffffff
+DATA c7fffffff<>+20(SB)/4, $0x7fffffff
+DATA c7fffffff<>+24(SB)/4, $0x7fffffff
+DATA c7fffffff<>+28(SB)/4, $0x7fffffff
+GLOBL c7fffffff<>(SB), RODATA|NOPTR, $32
+
 DATA c40000000<>+0(SB)/4, $0x40000000
 DATA c40000000<>+4(SB)/4, $0x40000000
 DATA c40000000<>+8(SB)/4, $0x40000000
@@ -3607,16 +3730,6 @@ DATA c40000000<>+20(SB)/4, $0x40000000
 DATA c40000000<>+24(SB)/4, $0x40000000
 DATA c40000000<>+28(SB)/4, $0x40000000
 GLOBL c40000000<>(SB), RODATA|NOPTR, $32
-
-DATA c80000000<>+0(SB)/4, $0x80000000
-DATA c80000000<>+4(SB)/4, $0x80000000
-DATA c80000000<>+8(SB)/4, $0x80000000
-DATA c80000000<>+12(SB)/4, $0x80000000
-DATA c80000000<>+16(SB)/4, $0x80000000
-DATA c80000000<>+20(SB)/4, $0x80000000
-DATA c80000000<>+24(SB)/4, $0x80000000
-DATA c80000000<>+28(SB)/4, $0x80000000
-GLOBL c80000000<>(SB), RODATA|NOPTR, $32
 
 DATA cbbbaf0ea<>+0(SB)/4, $0xbbbaf0ea
 DATA cbbbaf0ea<>+4(SB)/4, $0xbbbaf0ea
@@ -3678,6 +3791,16 @@ DATA c3f200000<>+24(SB)/4, $0x3f200000
 DATA c3f200000<>+28(SB)/4, $0x3f200000
 GLOBL c3f200000<>(SB), RODATA|NOPTR, $32
 
+DATA c80000000<>+0(SB)/4, $0x80000000
+DATA c80000000<>+4(SB)/4, $0x80000000
+DATA c80000000<>+8(SB)/4, $0x80000000
+DATA c80000000<>+12(SB)/4, $0x80000000
+DATA c80000000<>+16(SB)/4, $0x80000000
+DATA c80000000<>+20(SB)/4, $0x80000000
+DATA c80000000<>+24(SB)/4, $0x80000000
+DATA c80000000<>+28(SB)/4, $0x80000000
+GLOBL c80000000<>(SB), RODATA|NOPTR, $32
+
 // func sigmoidAVX2(dst *float32, src *float32, n int, mask *int32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-32
@@ -3695,8 +3818,9 @@ loop:
 	VMINPS       Y0, Y2, Y2
 	VMOVAPS      cc2b00000<>+0(SB), Y3
 	VMAXPS       Y2, Y3, Y2
-	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y3
-	VROUNDPS     $0x00, Y3, Y3
+	VMOVAPS      c3f000000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x01, Y3, Y3
 	VMOVAPS      Y2, Y2
 	VFNMADD231PS c3f318000<>+0(SB), Y3, Y2
 	VMOVAPS      Y2, Y2
@@ -3746,8 +3870,9 @@ tail:
 	VMINPS       Y1, Y3, Y3
 	VMOVAPS      cc2b00000<>+0(SB), Y4
 	VMAXPS       Y3, Y4, Y3
-	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y4
-	VROUNDPS     $0x00, Y4, Y4
+	VMOVAPS      c3f000000<>+0(SB), Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x01, Y4, Y4
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
 	VMOVAPS      Y3, Y3
@@ -3784,26 +3909,6 @@ tail:
 end:
 	VZEROUPPER
 	RET
-
-DATA cc2b00000<>+0(SB)/4, $0xc2b00000
-DATA cc2b00000<>+4(SB)/4, $0xc2b00000
-DATA cc2b00000<>+8(SB)/4, $0xc2b00000
-DATA cc2b00000<>+12(SB)/4, $0xc2b00000
-DATA cc2b00000<>+16(SB)/4, $0xc2b00000
-DATA cc2b00000<>+20(SB)/4, $0xc2b00000
-DATA cc2b00000<>+24(SB)/4, $0xc2b00000
-DATA cc2b00000<>+28(SB)/4, $0xc2b00000
-GLOBL cc2b00000<>(SB), RODATA|NOPTR, $32
-
-DATA cc2aeac50<>+0(SB)/4, $0xc2aeac50
-DATA cc2aeac50<>+4(SB)/4, $0xc2aeac50
-DATA cc2aeac50<>+8(SB)/4, $0xc2aeac50
-DATA cc2aeac50<>+12(SB)/4, $0xc2aeac50
-DATA cc2aeac50<>+16(SB)/4, $0xc2aeac50
-DATA cc2aeac50<>+20(SB)/4, $0xc2aeac50
-DATA cc2aeac50<>+24(SB)/4, $0xc2aeac50
-DATA cc2aeac50<>+28(SB)/4, $0xc2aeac50
-GLOBL cc2aeac50<>(SB), RODATA|NOPTR, $32
 
 // func tanhGradAVX2(dst *float32, grad *float32, y *float32, n int, mask *int32)
 // Requires: AVX, FMA3
@@ -3855,8 +3960,8 @@ loop:
 	CMPQ    DX, $0x08
 	JL      tail
 	VMOVUPS (CX), Y0
-	VMOVAPS c00000000<>+0(SB), Y1
-	VMAXPS  Y0, Y1, Y0
+	VCMPPS  $0x06, c00000000<>+0(SB), Y0, Y1
+	VANDPS  Y1, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    $0x20, CX
@@ -3869,8 +3974,8 @@ tail:
 	MOVQ       mask+24(FP), DX
 	VMOVDQU    (DX), Y0
 	VMASKMOVPS (CX), Y0, Y1
-	VMOVAPS    c00000000<>+0(SB), Y2
-	VMAXPS     Y1, Y2, Y1
+	VCMPPS     $0x06, c00000000<>+0(SB), Y1, Y2
+	VANDPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (AX)
 
 end:
@@ -3898,10 +4003,10 @@ TEXT ·reluGradAVX2(SB), NOSPLIT, $0-40
 loop:
 	CMPQ    BX, $0x08
 	JL      tail
-	VMOVUPS (DX), Y0
-	VCMPPS  $0x06, c00000000<>+0(SB), Y0, Y0
-	VMOVUPS (CX), Y1
-	VANDPS  Y0, Y1, Y0
+	VMOVUPS (CX), Y0
+	VMOVUPS (DX), Y1
+	VCMPPS  $0x06, c00000000<>+0(SB), Y1, Y1
+	VANDPS  Y1, Y0, Y0
 	VMOVUPS Y0, (AX)
 	ADDQ    $0x20, AX
 	ADDQ    $0x20, CX
@@ -3914,10 +4019,10 @@ tail:
 	JZ         end
 	MOVQ       mask+32(FP), BX
 	VMOVDQU    (BX), Y0
-	VMASKMOVPS (DX), Y0, Y1
-	VCMPPS     $0x06, c00000000<>+0(SB), Y1, Y1
-	VMASKMOVPS (CX), Y0, Y2
-	VANDPS     Y1, Y2, Y1
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (DX), Y0, Y2
+	VCMPPS     $0x06, c00000000<>+0(SB), Y2, Y2
+	VANDPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (AX)
 
 end:
@@ -3947,8 +4052,9 @@ loop:
 	VMINPS       Y0, Y2, Y2
 	VMOVAPS      cc2b00000<>+0(SB), Y3
 	VMAXPS       Y2, Y3, Y2
-	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y3
-	VROUNDPS     $0x00, Y3, Y3
+	VMOVAPS      c3f000000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x01, Y3, Y3
 	VMOVAPS      Y2, Y2
 	VFNMADD231PS c3f318000<>+0(SB), Y3, Y2
 	VMOVAPS      Y2, Y2
@@ -3986,8 +4092,9 @@ loop:
 	VADDPS       Y2, Y2, Y3
 	VMOVAPS      c42b20000<>+0(SB), Y4
 	VMINPS       Y3, Y4, Y3
-	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y4
-	VROUNDPS     $0x00, Y4, Y4
+	VMOVAPS      c3f000000<>+0(SB), Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x01, Y4, Y4
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
 	VMOVAPS      Y3, Y3
@@ -4020,8 +4127,6 @@ loop:
 	VADDPS       c3f800000<>+0(SB), Y3, Y3
 	VDIVPS       Y3, Y5, Y3
 	VSUBPS       Y3, Y4, Y3
-	VANDPS       c80000000<>+0(SB), Y1, Y4
-	VORPS        Y4, Y3, Y3
 	VMULPS       Y1, Y1, Y4
 	VMOVAPS      c3ca9134e<>+0(SB), Y5
 	VFMADD231PS  cbbbaf0ea<>+0(SB), Y4, Y5
@@ -4034,8 +4139,10 @@ loop:
 	VMULPS       Y4, Y6, Y4
 	VMOVAPS      Y1, Y5
 	VFMADD231PS  Y1, Y4, Y5
-	VCMPPS       $0x01, c3f200000<>+0(SB), Y2, Y1
-	VBLENDVPS    Y1, Y5, Y3, Y1
+	VCMPPS       $0x01, c3f200000<>+0(SB), Y2, Y2
+	VBLENDVPS    Y2, Y5, Y3, Y2
+	VANDPS       c80000000<>+0(SB), Y1, Y1
+	VORPS        Y1, Y2, Y1
 	VMOVUPS      Y1, (CX)(AX*2)
 	VMULPS       Y1, Y0, Y0
 	VMOVUPS      (CX)(AX*1), Y1
@@ -4045,8 +4152,9 @@ loop:
 	VMINPS       Y1, Y3, Y3
 	VMOVAPS      cc2b00000<>+0(SB), Y4
 	VMAXPS       Y3, Y4, Y3
-	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y4
-	VROUNDPS     $0x00, Y4, Y4
+	VMOVAPS      c3f000000<>+0(SB), Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x01, Y4, Y4
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
 	VMOVAPS      Y3, Y3
@@ -4087,8 +4195,9 @@ loop:
 	VADDPS       Y1, Y1, Y2
 	VMOVAPS      c42b20000<>+0(SB), Y3
 	VMINPS       Y2, Y3, Y2
-	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y3
-	VROUNDPS     $0x00, Y3, Y3
+	VMOVAPS      c3f000000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
+	VROUNDPS     $0x01, Y3, Y3
 	VMOVAPS      Y2, Y2
 	VFNMADD231PS c3f318000<>+0(SB), Y3, Y2
 	VMOVAPS      Y2, Y2
@@ -4121,8 +4230,6 @@ loop:
 	VADDPS       c3f800000<>+0(SB), Y2, Y2
 	VDIVPS       Y2, Y4, Y2
 	VSUBPS       Y2, Y3, Y2
-	VANDPS       c80000000<>+0(SB), Y0, Y3
-	VORPS        Y3, Y2, Y2
 	VMULPS       Y0, Y0, Y3
 	VMOVAPS      c3ca9134e<>+0(SB), Y4
 	VFMADD231PS  cbbbaf0ea<>+0(SB), Y3, Y4
@@ -4135,8 +4242,10 @@ loop:
 	VMULPS       Y3, Y5, Y3
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y0, Y3, Y4
-	VCMPPS       $0x01, c3f200000<>+0(SB), Y1, Y0
-	VBLENDVPS    Y0, Y4, Y2, Y0
+	VCMPPS       $0x01, c3f200000<>+0(SB), Y1, Y1
+	VBLENDVPS    Y1, Y4, Y2, Y1
+	VANDPS       c80000000<>+0(SB), Y0, Y0
+	VORPS        Y0, Y1, Y0
 	VMOVUPS      Y0, (DI)
 	VMOVUPS      (DX), Y1
 	VMOVAPS      c3f800000<>+0(SB), Y2
@@ -4145,8 +4254,9 @@ loop:
 	VMINPS       Y1, Y3, Y3
 	VMOVAPS      cc2b00000<>+0(SB), Y4
 	VMAXPS       Y3, Y4, Y3
-	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y4
-	VROUNDPS     $0x00, Y4, Y4
+	VMOVAPS      c3f000000<>+0(SB), Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x01, Y4, Y4
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
 	VMOVAPS      Y3, Y3
@@ -4202,8 +4312,9 @@ tail:
 	VMINPS       Y1, Y3, Y3
 	VMOVAPS      cc2b00000<>+0(SB), Y4
 	VMAXPS       Y3, Y4, Y3
-	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y4
-	VROUNDPS     $0x00, Y4, Y4
+	VMOVAPS      c3f000000<>+0(SB), Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x01, Y4, Y4
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
 	VMOVAPS      Y3, Y3
@@ -4241,8 +4352,9 @@ tail:
 	VADDPS       Y3, Y3, Y4
 	VMOVAPS      c42b20000<>+0(SB), Y5
 	VMINPS       Y4, Y5, Y4
-	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y5
-	VROUNDPS     $0x00, Y5, Y5
+	VMOVAPS      c3f000000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x01, Y5, Y5
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS c3f318000<>+0(SB), Y5, Y4
 	VMOVAPS      Y4, Y4
@@ -4275,8 +4387,6 @@ tail:
 	VADDPS       c3f800000<>+0(SB), Y4, Y4
 	VDIVPS       Y4, Y6, Y4
 	VSUBPS       Y4, Y5, Y4
-	VANDPS       c80000000<>+0(SB), Y2, Y5
-	VORPS        Y5, Y4, Y4
 	VMULPS       Y2, Y2, Y5
 	VMOVAPS      c3ca9134e<>+0(SB), Y6
 	VFMADD231PS  cbbbaf0ea<>+0(SB), Y5, Y6
@@ -4289,8 +4399,10 @@ tail:
 	VMULPS       Y5, Y7, Y5
 	VMOVAPS      Y2, Y6
 	VFMADD231PS  Y2, Y5, Y6
-	VCMPPS       $0x01, c3f200000<>+0(SB), Y3, Y2
-	VBLENDVPS    Y2, Y6, Y4, Y2
+	VCMPPS       $0x01, c3f200000<>+0(SB), Y3, Y3
+	VBLENDVPS    Y3, Y6, Y4, Y3
+	VANDPS       c80000000<>+0(SB), Y2, Y2
+	VORPS        Y2, Y3, Y2
 	VMASKMOVPS   Y2, Y0, (CX)(AX*2)
 	VMULPS       Y2, Y1, Y1
 	VMASKMOVPS   (CX)(AX*1), Y0, Y2
@@ -4300,8 +4412,9 @@ tail:
 	VMINPS       Y2, Y4, Y4
 	VMOVAPS      cc2b00000<>+0(SB), Y5
 	VMAXPS       Y4, Y5, Y4
-	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y5
-	VROUNDPS     $0x00, Y5, Y5
+	VMOVAPS      c3f000000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x01, Y5, Y5
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS c3f318000<>+0(SB), Y5, Y4
 	VMOVAPS      Y4, Y4
@@ -4342,8 +4455,9 @@ tail:
 	VADDPS       Y2, Y2, Y3
 	VMOVAPS      c42b20000<>+0(SB), Y4
 	VMINPS       Y3, Y4, Y3
-	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y4
-	VROUNDPS     $0x00, Y4, Y4
+	VMOVAPS      c3f000000<>+0(SB), Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x01, Y4, Y4
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
 	VMOVAPS      Y3, Y3
@@ -4376,8 +4490,6 @@ tail:
 	VADDPS       c3f800000<>+0(SB), Y3, Y3
 	VDIVPS       Y3, Y5, Y3
 	VSUBPS       Y3, Y4, Y3
-	VANDPS       c80000000<>+0(SB), Y1, Y4
-	VORPS        Y4, Y3, Y3
 	VMULPS       Y1, Y1, Y4
 	VMOVAPS      c3ca9134e<>+0(SB), Y5
 	VFMADD231PS  cbbbaf0ea<>+0(SB), Y4, Y5
@@ -4390,8 +4502,10 @@ tail:
 	VMULPS       Y4, Y6, Y4
 	VMOVAPS      Y1, Y5
 	VFMADD231PS  Y1, Y4, Y5
-	VCMPPS       $0x01, c3f200000<>+0(SB), Y2, Y1
-	VBLENDVPS    Y1, Y5, Y3, Y1
+	VCMPPS       $0x01, c3f200000<>+0(SB), Y2, Y2
+	VBLENDVPS    Y2, Y5, Y3, Y2
+	VANDPS       c80000000<>+0(SB), Y1, Y1
+	VORPS        Y1, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (DI)
 	VMASKMOVPS   (DX), Y0, Y2
 	VMOVAPS      c3f800000<>+0(SB), Y3
@@ -4400,8 +4514,9 @@ tail:
 	VMINPS       Y2, Y4, Y4
 	VMOVAPS      cc2b00000<>+0(SB), Y5
 	VMAXPS       Y4, Y5, Y4
-	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y5
-	VROUNDPS     $0x00, Y5, Y5
+	VMOVAPS      c3f000000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x01, Y5, Y5
 	VMOVAPS      Y4, Y4
 	VFNMADD231PS c3f318000<>+0(SB), Y5, Y4
 	VMOVAPS      Y4, Y4
@@ -4464,8 +4579,9 @@ loop:
 	VMOVUPS      (DX), Y1
 	VMOVUPS      (R8), Y2
 	VMULPS       Y2, Y0, Y3
-	VMOVAPS      Y1, Y4
-	VFNMADD231PS Y1, Y1, Y4
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VSUBPS       Y1, Y4, Y4
+	VMULPS       Y1, Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VMOVUPS      Y3, (SI)
 	VMULPS       Y1, Y0, Y0
@@ -4478,14 +4594,16 @@ loop:
 	VMOVUPS      (CX)(AX*1), Y1
 	VMOVUPS      (CX)(AX*2), Y3
 	VMULPS       Y3, Y2, Y4
-	VMOVAPS      Y0, Y5
-	VFNMADD231PS Y0, Y0, Y5
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VSUBPS       Y0, Y5, Y5
+	VMULPS       Y0, Y5, Y5
 	VMULPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (BX)
 	VMOVUPS      (DI), Y4
 	VMULPS       Y4, Y2, Y4
-	VMOVAPS      Y1, Y5
-	VFNMADD231PS Y1, Y1, Y5
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VSUBPS       Y1, Y5, Y5
+	VMULPS       Y1, Y5, Y5
 	VMULPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (BX)(AX*1)
 	VMULPS       Y0, Y2, Y0
@@ -4515,8 +4633,9 @@ tail:
 	VMASKMOVPS   (DX), Y0, Y2
 	VMASKMOVPS   (R8), Y0, Y3
 	VMULPS       Y3, Y1, Y4
-	VMOVAPS      Y2, Y5
-	VFNMADD231PS Y2, Y2, Y5
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VSUBPS       Y2, Y5, Y5
+	VMULPS       Y2, Y5, Y5
 	VMULPS       Y5, Y4, Y4
 	VMASKMOVPS   Y4, Y0, (SI)
 	VMULPS       Y2, Y1, Y1
@@ -4529,14 +4648,16 @@ tail:
 	VMASKMOVPS   (CX)(AX*1), Y0, Y2
 	VMASKMOVPS   (CX)(AX*2), Y0, Y4
 	VMULPS       Y4, Y3, Y5
-	VMOVAPS      Y1, Y6
-	VFNMADD231PS Y1, Y1, Y6
+	VMOVAPS      c3f800000<>+0(SB), Y6
+	VSUBPS       Y1, Y6, Y6
+	VMULPS       Y1, Y6, Y6
 	VMULPS       Y6, Y5, Y5
 	VMASKMOVPS   Y5, Y0, (BX)
 	VMASKMOVPS   (DI), Y0, Y5
 	VMULPS       Y5, Y3, Y5
-	VMOVAPS      Y2, Y6
-	VFNMADD231PS Y2, Y2, Y6
+	VMOVAPS      c3f800000<>+0(SB), Y6
+	VSUBPS       Y2, Y6, Y6
+	VMULPS       Y2, Y6, Y6
 	VMULPS       Y6, Y5, Y5
 	VMASKMOVPS   Y5, Y0, (BX)(AX*1)
 	VMULPS       Y1, Y3, Y1

@@ -142,6 +142,9 @@ func gemv9(c *float32, x *float32, kx int, h *float32, kh int, b *float32, panel
 // gemv10 computes one row of 80 columns: c += [x | h]*B, panels of B panel bytes apart.
 func gemv10(c *float32, x *float32, kx int, h *float32, kh int, b *float32, panel int)
 
+// expAVX2 computes dst = e^src.
+func expAVX2(dst *float32, src *float32, n int, mask *int32)
+
 // tanhAVX2 computes dst = tanh(src).
 func tanhAVX2(dst *float32, src *float32, n int, mask *int32)
 

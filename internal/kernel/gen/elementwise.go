@@ -76,6 +76,13 @@ func (v vec) most(limit Mem) vec {
 	return vec{r}
 }
 
+// notBelow returns a mask of what is positive or NaN.
+func (v vec) notBelow() vec {
+	r := YMM()
+	VCMPPS(Imm(6), number(0), v, r) // not less or equal
+	return vec{r}
+}
+
 var (
 	one  = func() Mem { return number(1) }
 	sign = func() Mem { return bits(1 << 31) }
@@ -89,7 +96,7 @@ func exp(x vec, flush bool) vec {
 		limited = limited.most(number(-88))
 	}
 	n := vec{YMM()}
-	VROUNDPS(Imm(0), limited.mul(number(1.44269504088896341)), n) // to the nearest
+	VROUNDPS(Imm(1), limited.times(number(1.44269504088896341), number(0.5)), n) // down
 	r := n.minus(number(0.693359375), limited)
 	r = n.minus(number(-2.12194440e-4), r)
 	p := r.times(number(1.9875691500e-4), number(1.3981999507e-3))
@@ -120,7 +127,6 @@ func tanh(x vec) vec {
 	a := x.and(bits(1<<31 - 1))
 	e := exp(a.add(a), false)
 	large := constant(one()).sub(constant(number(2)).div(e.add(one())))
-	large = large.or(x.and(sign()))
 	z := x.mul(x)
 	p := z.times(number(-5.70498872745e-3), number(2.06390887954e-2))
 	for _, c := range []float32{-5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1} {
@@ -130,7 +136,7 @@ func tanh(x vec) vec {
 	isSmall, r := YMM(), YMM()
 	VCMPPS(Imm(1), number(0.625), a, isSmall)
 	VBLENDVPS(isSmall, small, large, r)
-	return vec{r}
+	return vec{r}.or(x.and(sign())) // of large, and of -0
 }
 
 func sigmoid(x vec) vec {
@@ -230,6 +236,9 @@ func each(name, doc string, arrays, scalars []string, body func(p *pass, s map[s
 }
 
 func elementwise() {
+	each("expAVX2", "computes dst = e^src.", []string{"dst", "src"}, nil, func(p *pass, _ map[string]vec) {
+		p.store("dst", exp(p.load("src"), true))
+	})
 	each("tanhAVX2", "computes dst = tanh(src).", []string{"dst", "src"}, nil, func(p *pass, _ map[string]vec) {
 		p.store("dst", tanh(p.load("src")))
 	})
@@ -241,12 +250,11 @@ func elementwise() {
 		p.store("dst", y.minus(y, one()).mul(p.load("grad")))
 	})
 	each("reluAVX2", "computes dst = max(src, 0).", []string{"dst", "src"}, nil, func(p *pass, _ map[string]vec) {
-		p.store("dst", p.load("src").most(number(0)))
+		x := p.load("src")
+		p.store("dst", x.and(x.notBelow()))
 	})
 	each("reluGradAVX2", "computes dst = grad where y is not 0 or less, else 0.", []string{"dst", "grad", "y"}, nil, func(p *pass, _ map[string]vec) {
-		positive := YMM()
-		VCMPPS(Imm(6), number(0), p.load("y"), positive) // not less or equal
-		p.store("dst", p.load("grad").and(positive))
+		p.store("dst", p.load("grad").and(p.load("y").notBelow()))
 	})
 	each("lstmAVX2", "computes the gates z0 to z3 in place, c, tc and h.", []string{"z4", "cPrev", "c", "tc", "h"}, nil, func(p *pass, _ map[string]vec) {
 		i := sigmoid(p.load("z0"))
@@ -266,7 +274,7 @@ func elementwise() {
 	})
 	each("lstmGradAVX2", "computes the gradients d0 to d3 of the gates' sums, and dc.", []string{"z4", "d4", "cPrev", "tc", "dc", "dh"}, nil, func(p *pass, _ map[string]vec) {
 		dh, o, tc := p.load("dh"), p.load("z3"), p.load("tc")
-		slope := func(y vec) vec { return y.minus(y, y) } // y - y*y
+		slope := func(y vec) vec { return constant(one()).sub(y).mul(y) }
 		p.store("d3", dh.mul(tc).mul(slope(o)))
 		dc := dh.mul(o).times(tc.minus(tc, one()), p.load("dc"))
 		i, f, g := p.load("z0"), p.load("z1"), p.load("z2")
