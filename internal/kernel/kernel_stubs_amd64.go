@@ -5,178 +5,296 @@
 package kernel
 
 // gemm1x16 computes tiles of 1 rows and 16 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm1x16(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT1x16 computes tiles of 1 rows and 16 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT1x16(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm1x16m computes tiles of 1 rows and 16 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm1x16m(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT1x16m computes tiles of 1 rows and 16 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT1x16m(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm1x8m computes tiles of 1 rows and 8 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm1x8m(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT1x8m computes tiles of 1 rows and 8 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT1x8m(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm2x16 computes tiles of 2 rows and 16 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm2x16(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT2x16 computes tiles of 2 rows and 16 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT2x16(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm2x16m computes tiles of 2 rows and 16 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm2x16m(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT2x16m computes tiles of 2 rows and 16 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT2x16m(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm2x8m computes tiles of 2 rows and 8 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm2x8m(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT2x8m computes tiles of 2 rows and 8 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT2x8m(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm3x16 computes tiles of 3 rows and 16 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm3x16(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT3x16 computes tiles of 3 rows and 16 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT3x16(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm3x16m computes tiles of 3 rows and 16 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm3x16m(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT3x16m computes tiles of 3 rows and 16 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT3x16m(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm3x8m computes tiles of 3 rows and 8 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm3x8m(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT3x8m computes tiles of 3 rows and 8 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT3x8m(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm4x16 computes tiles of 4 rows and 16 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm4x16(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT4x16 computes tiles of 4 rows and 16 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT4x16(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm4x16m computes tiles of 4 rows and 16 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm4x16m(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT4x16m computes tiles of 4 rows and 16 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT4x16m(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm4x8m computes tiles of 4 rows and 8 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm4x8m(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT4x8m computes tiles of 4 rows and 8 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT4x8m(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm5x16 computes tiles of 5 rows and 16 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm5x16(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT5x16 computes tiles of 5 rows and 16 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT5x16(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm5x16m computes tiles of 5 rows and 16 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm5x16m(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT5x16m computes tiles of 5 rows and 16 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT5x16m(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm5x8m computes tiles of 5 rows and 8 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm5x8m(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT5x8m computes tiles of 5 rows and 8 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT5x8m(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm6x16 computes tiles of 6 rows and 16 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm6x16(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT6x16 computes tiles of 6 rows and 16 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT6x16(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm6x16m computes tiles of 6 rows and 16 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm6x16m(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT6x16m computes tiles of 6 rows and 16 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT6x16m(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemm6x8m computes tiles of 6 rows and 8 columns: C = init + [X | H]*B. Strides are in bytes.
+//
+//go:noescape
 func gemm6x8m(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)
 
 // gemmT6x8m computes tiles of 6 rows and 8 columns: C += transposed A * B. Strides are in bytes.
+//
+//go:noescape
 func gemmT6x8m(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)
 
 // gemv1 computes one row of 8 columns: c += [x | h]*B, panels of B panel bytes apart.
+//
+//go:noescape
 func gemv1(c *float32, x *float32, kx int, h *float32, kh int, b *float32, panel int)
 
 // gemv2 computes one row of 16 columns: c += [x | h]*B, panels of B panel bytes apart.
+//
+//go:noescape
 func gemv2(c *float32, x *float32, kx int, h *float32, kh int, b *float32, panel int)
 
 // gemv3 computes one row of 24 columns: c += [x | h]*B, panels of B panel bytes apart.
+//
+//go:noescape
 func gemv3(c *float32, x *float32, kx int, h *float32, kh int, b *float32, panel int)
 
 // gemv4 computes one row of 32 columns: c += [x | h]*B, panels of B panel bytes apart.
+//
+//go:noescape
 func gemv4(c *float32, x *float32, kx int, h *float32, kh int, b *float32, panel int)
 
 // gemv5 computes one row of 40 columns: c += [x | h]*B, panels of B panel bytes apart.
+//
+//go:noescape
 func gemv5(c *float32, x *float32, kx int, h *float32, kh int, b *float32, panel int)
 
 // gemv6 computes one row of 48 columns: c += [x | h]*B, panels of B panel bytes apart.
+//
+//go:noescape
 func gemv6(c *float32, x *float32, kx int, h *float32, kh int, b *float32, panel int)
 
 // gemv7 computes one row of 56 columns: c += [x | h]*B, panels of B panel bytes apart.
+//
+//go:noescape
 func gemv7(c *float32, x *float32, kx int, h *float32, kh int, b *float32, panel int)
 
 // gemv8 computes one row of 64 columns: c += [x | h]*B, panels of B panel bytes apart.
+//
+//go:noescape
 func gemv8(c *float32, x *float32, kx int, h *float32, kh int, b *float32, panel int)
 
 // gemv9 computes one row of 72 columns: c += [x | h]*B, panels of B panel bytes apart.
+//
+//go:noescape
 func gemv9(c *float32, x *float32, kx int, h *float32, kh int, b *float32, panel int)
 
 // gemv10 computes one row of 80 columns: c += [x | h]*B, panels of B panel bytes apart.
+//
+//go:noescape
 func gemv10(c *float32, x *float32, kx int, h *float32, kh int, b *float32, panel int)
 
 // expAVX2 computes dst = e^src.
+//
+//go:noescape
 func expAVX2(dst *float32, src *float32, n int, mask *int32)
 
 // tanhAVX2 computes dst = tanh(src).
+//
+//go:noescape
 func tanhAVX2(dst *float32, src *float32, n int, mask *int32)
 
 // sigmoidAVX2 computes dst = 1/(1+e^-src).
+//
+//go:noescape
 func sigmoidAVX2(dst *float32, src *float32, n int, mask *int32)
 
 // tanhGradAVX2 computes dst = grad*(1-y*y).
+//
+//go:noescape
 func tanhGradAVX2(dst *float32, grad *float32, y *float32, n int, mask *int32)
 
 // reluAVX2 computes dst = max(src, 0).
+//
+//go:noescape
 func reluAVX2(dst *float32, src *float32, n int, mask *int32)
 
 // reluGradAVX2 computes dst = grad where y is not 0 or less, else 0.
+//
+//go:noescape
 func reluGradAVX2(dst *float32, grad *float32, y *float32, n int, mask *int32)
 
 // lstmAVX2 computes the gates z0 to z3 in place, c, tc and h.
+//
+//go:noescape
 func lstmAVX2(z4 *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int, mask *int32)
 
 // lstmGradAVX2 computes the gradients d0 to d3 of the gates' sums, and dc.
+//
+//go:noescape
 func lstmGradAVX2(z4 *float32, d4 *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int, mask *int32)
 
 // addAVX2 computes dst += x.
+//
+//go:noescape
 func addAVX2(dst *float32, x *float32, n int, mask *int32)
 
 // addMulAVX2 computes dst += x*y.
+//
+//go:noescape
 func addMulAVX2(dst *float32, x *float32, y *float32, n int, mask *int32)
 
 // scaleAVX2 computes dst *= s.
+//
+//go:noescape
 func scaleAVX2(dst *float32, s float32, n int, mask *int32)
 
 // addScaledAVX2 computes dst += s*x.
+//
+//go:noescape
 func addScaledAVX2(dst *float32, x *float32, s float32, n int, mask *int32)
 
 // adamAVX2 computes a step of Adam.
+//
+//go:noescape
 func adamAVX2(w *float32, grad *float32, m *float32, v *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, step float32, root float32, eps float32, n int, mask *int32)

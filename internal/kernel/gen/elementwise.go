@@ -182,6 +182,7 @@ func each(name, doc string, arrays, scalars []string, body func(p *pass, s map[s
 		signature += "gap int, "
 	}
 	TEXT(name, NOSPLIT, signature+"n int, mask *int32)")
+	Pragma("noescape")
 	Doc(name + " " + doc)
 	p := &pass{at: map[string]Mem{}}
 	var pointers []Register

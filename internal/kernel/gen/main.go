@@ -137,6 +137,7 @@ func loop(name string, counter Register, body func()) {
 func gemm(rows int, w width) {
 	TEXT(fmt.Sprintf("gemm%dx%v", rows, w), NOSPLIT,
 		"func(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)")
+	Pragma("noescape")
 	Doc(fmt.Sprintf("gemm%dx%v computes tiles of %d rows and %d columns: C = init + [X | H]*B. Strides are in bytes.", rows, w, rows, w.columns))
 	c, ldc, init, ldi := param("c"), param("ldc"), param("init"), param("ldi")
 	x, h, tiles := param("x"), param("h"), param("tiles")
@@ -193,6 +194,7 @@ func gemm(rows int, w width) {
 func gemmT(rows int, w width) {
 	TEXT(fmt.Sprintf("gemmT%dx%v", rows, w), NOSPLIT,
 		"func(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)")
+	Pragma("noescape")
 	Doc(fmt.Sprintf("gemmT%dx%v computes tiles of %d rows and %d columns: C += transposed A * B. Strides are in bytes.", rows, w, rows, w.columns))
 	c, ldc, a, lda, ldb, tiles := param("c"), param("ldc"), param("a"), param("lda"), param("ldb"), param("tiles")
 	third, at, b, k := GP64(), GP64(), GP64(), GP64()
@@ -241,6 +243,7 @@ func gemmT(rows int, w width) {
 func gemv(count int) {
 	TEXT(fmt.Sprintf("gemv%d", count), NOSPLIT,
 		"func(c *float32, x *float32, kx int, h *float32, kh int, b *float32, panel int)")
+	Pragma("noescape")
 	Doc(fmt.Sprintf("gemv%d computes one row of %d columns: c += [x | h]*B, panels of B panel bytes apart.", count, 8*count))
 	c, b, panel := param("c"), param("b"), param("panel")
 	acc := vectors(count)
