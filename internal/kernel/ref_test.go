@@ -5,8 +5,27 @@ import "math"
 // The functions here say what each kernel computes, bit for bit, in the plainest loops. All of them
 // multiply and add through mulAdd, so that it alone says how the kernels round.
 
-// mulAdd returns a*b + c, the product rounded before it is added, and c too if it is one.
-func mulAdd(a, b, c float32) float32 { return float32(a*b) + float32(c) }
+// mulAdd returns a*b + c: in the portable version the product is rounded before it is added, and c too if it is one;
+// the assembly rounds once.
+func mulAdd(a, b, c float32) float32 {
+	if !haveAVX2 {
+		return float32(a*b) + float32(c)
+	}
+	// The product is exact in float64. The sum is not, and rounding it twice could go wrong, so it is first rounded to odd: the last bit is
+	// set wherever something was lost (Boldo & Melquiond 2008, "Emulation of a FMA and correctly rounded sums").
+	p := float64(a) * float64(b)
+	sum := p + float64(c)
+	rest := float64(c) - (sum - p)
+	rest += p - (sum - (sum - p))
+	if rest != 0 && sum-sum == 0 && math.Float64bits(sum)&1 == 0 {
+		if (rest > 0) == (sum > 0) {
+			sum = math.Float64frombits(math.Float64bits(sum) + 1)
+		} else {
+			sum = math.Float64frombits(math.Float64bits(sum) - 1)
+		}
+	}
+	return float32(sum)
+}
 
 // roundsProducts is false once mulAdd is a fused multiply and add.
 var roundsProducts = mulAdd(1+0x1p-12, 1+0x1p-12, -1) == 0x1p-11
