@@ -40,13 +40,17 @@ func (m *Images) Gather(rows []int, into *Batch) error {
 	into.IDs, into.Target, into.Lengths = nil, nil, nil // another kind of source may have filled them
 	into.Labels = into.Labels[:0]
 	x := into.X.Data()
+	var value [256]float32 // a division for each number that a byte can be, not for each pixel
+	for p := range value {
+		value[p] = float32(p) / 255
+	}
 	for b, r := range rows {
 		into.Labels = append(into.Labels, int32(m.Labels[r]))
 		picture := m.Picture(r)
 		for t := range m.Height {
 			step := x[(t*len(rows)+b)*m.Width:][:m.Width]
 			for f, p := range picture[t*m.Width:][:m.Width] {
-				step[f] = float32(p) / 255
+				step[f] = value[p]
 			}
 		}
 	}
