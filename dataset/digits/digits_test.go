@@ -2,6 +2,7 @@ package digits
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -24,7 +25,8 @@ func TestNewBytes(t *testing.T) {
 		sum.Write(m.Pixels)
 		sum.Write(m.Labels)
 	}
-	assert.Equal(t, "3cbe7196e5047de1d2c03393483057bb33e9c2daff7aea0d6292c8beef20a853", fmt.Sprintf("%x", sum.Sum(nil)))
+	want := "3cbe7196e5047de1d2c03393483057bb33e9c2daff7aea0d6292c8beef20a853"
+	assert.Equal(t, want, hex.EncodeToString(sum.Sum(nil)))
 }
 
 func TestNewShapes(t *testing.T) {
@@ -120,37 +122,32 @@ func TestClassesAreBalanced(t *testing.T) {
 	}
 }
 
-// Every class is white ink on black paper: about as much of it as in MNIST's pictures, of which a fifth is not black,
-// 20 (ones) to 44 (zeros) bright on average. Nearly all of it keeps clear of the border.
+// Every class has about as much ink as in MNIST, whose mean pixel is 19 (ones) to 44 (zeros) and of whose pixels a
+// fifth are not black. Nearly all of it keeps clear of the border.
 func TestInk(t *testing.T) {
 	const n = 300
 	r := rand.New(rand.NewPCG(5, 6))
 	picture := make([]uint8, Size*Size)
 	cut := 0
 	for class := range Classes {
-		sum, inked := 0.0, 0.0
+		sum, inked := 0, 0
 		for range n {
 			Draw(r, class, picture)
 			require.Greater(t, slices.Max(picture), uint8(180), "brightest pixel of a %d", class)
-			one, border := 0.0, false
+			before, border := sum, 0
 			for i, ink := range picture {
-				one += float64(ink)
-				if ink > 0 {
-					inked++
-				}
+				sum += int(ink)
+				inked += min(1, int(ink))
 				if y, x := i/Size, i%Size; ink > 100 && (min(x, y) == 0 || max(x, y) == Size-1) {
-					border = true
+					border = 1
 				}
 			}
-			require.Greater(t, one, 5.0*Size*Size, "ink of a %d", class)
-			require.Less(t, one, 110.0*Size*Size, "ink of a %d", class)
-			sum += one
-			if border {
-				cut++
-			}
+			require.Greater(t, sum-before, 5*Size*Size, "ink of a %d", class)
+			require.Less(t, sum-before, 110*Size*Size, "ink of a %d", class)
+			cut += border
 		}
-		assert.InDelta(t, 32, sum/(n*Size*Size), 16, "brightness of class %d", class)
-		assert.InDelta(t, 0.2, inked/(n*Size*Size), 0.1, "part of class %d that is not black", class)
+		assert.InDelta(t, 32, float64(sum)/(n*Size*Size), 16, "mean pixel of class %d", class)
+		assert.InDelta(t, 0.2, float64(inked)/(n*Size*Size), 0.1, "part of class %d that is not black", class)
 	}
 	assert.Less(t, cut, n*Classes/25, "pictures that touch the border")
 }
@@ -176,45 +173,43 @@ func nearest(refs [][]float64, labels []uint8, test [][]float64, want []uint8) f
 	return float64(right) / float64(len(test))
 }
 
-// Pictures of a class are alike, as their nearest neighbours tell, but not so alike that comparing
-// with the mean picture of each class would do.
-func TestNeitherTrivialNorHopeless(t *testing.T) {
-	d := New(2, 3000, 0, 400)
-	// A quarter of the resolution will do: sums of 2x2 pixels.
-	coarse := func(m *dataset.Images) [][]float64 {
-		out := make([][]float64, m.Len())
-		for i := range out {
-			out[i] = make([]float64, Size*Size/4)
-			for p, ink := range m.Picture(i) {
-				out[i][p/Size/2*(Size/2)+p%Size/2] += float64(ink)
-			}
+// coarse returns the pictures at half the resolution: sums of 2x2 pixels.
+func coarse(m *dataset.Images) [][]float64 {
+	out := make([][]float64, m.Len())
+	for i := range out {
+		out[i] = make([]float64, Size*Size/4)
+		for p, ink := range m.Picture(i) {
+			out[i][p/Size/2*(Size/2)+p%Size/2] += float64(ink)
 		}
-		return out
 	}
+	return out
+}
+
+// Pictures of a class are alike, as their nearest neighbours tell, but not so alike that it would do to compare
+// with the mean picture of each class.
+func TestNeitherTrivialNorHopeless(t *testing.T) {
+	d := New(2, 2000, 0, 300)
 	train, test := coarse(d.Train), coarse(d.Test)
 	var count [Classes]float64
+	for _, label := range d.Train.Labels {
+		count[label]++
+	}
 	means, classes := make([][]float64, Classes), make([]uint8, Classes)
-	for c := range means {
-		means[c], classes[c] = make([]float64, Size*Size/4), uint8(c)
+	for c := range classes {
+		means[c], classes[c] = make([]float64, len(train[0])), uint8(c)
 	}
 	for i, x := range train {
 		c := d.Train.Labels[i]
-		count[c]++
 		for k, v := range x {
-			means[c][k] += v
-		}
-	}
-	for c := range means {
-		for k := range means[c] {
-			means[c][k] /= count[c]
+			means[c][k] += v / count[c]
 		}
 	}
 	byMean := nearest(means, classes, test, d.Test.Labels)
 	byNeighbour := nearest(train, d.Train.Labels, test, d.Test.Labels)
 	t.Logf("right by mean picture: %.3f, by nearest neighbour: %.3f", byMean, byNeighbour)
 	assert.Less(t, byMean, 0.75)
-	assert.Greater(t, byMean, 0.4)
-	assert.Greater(t, byNeighbour, 0.8)
+	assert.Greater(t, byMean, 0.5)
+	assert.Greater(t, byNeighbour, 0.75)
 }
 
 // Forms lie in their box, and their strokes are curves that follow can draw.
@@ -258,6 +253,18 @@ func TestDrawUsesEveryForm(t *testing.T) {
 	}
 }
 
+// Bytes hide nearly all differences of a last bit, so the arithmetic itself is asked: a fused product would keep
+// the last term of a square, 2^-60.
+func TestProductsAreRounded(t *testing.T) {
+	for _, a := range []float64{1 + 0x1p-30} { // not a constant: the compiler would calculate it all, and rightly
+		const square = 1 + 0x1p-29
+		v, w := vec{a, -square}, vec{a, 1}
+		assert.Zero(t, v.dot(w))
+		assert.Zero(t, vec{v.y, v.x}.dot(vec{w.y, w.x}))
+		assert.Zero(t, vec{-square, -square}.towards(vec{a - square, a - square}, a))
+	}
+}
+
 // The ends of a straight line are round. Its edge fades over the width of soft, half within the pen's width.
 func TestStraightLine(t *testing.T) {
 	h := &hand{pen: 1.5, soft: 2}
@@ -275,8 +282,8 @@ func TestStraightLine(t *testing.T) {
 	}
 }
 
-// The curve begins and ends at the outer points, touches the middle of an inner side, and passes through a point only if
-// that is there twice.
+// The curve begins and ends at the outer points, touches the middle of an inner side, and passes through a point
+// between only if that is there twice.
 func TestFollow(t *testing.T) {
 	for _, c := range []struct {
 		points []vec
@@ -284,7 +291,7 @@ func TestFollow(t *testing.T) {
 		off    []vec
 	}{
 		{[]vec{{4, 4}, {4, 20}, {20, 20}, {20, 4}}, []vec{{4, 4}, {12, 20}, {20, 4}}, []vec{{4, 20}, {20, 20}}},
-		{[]vec{{4, 4}, {4, 20}, {4, 20}, {20, 20}, {20, 4}}, []vec{{4, 4}, {4, 20}, {12, 20}, {20, 4}}, []vec{{20, 20}}},
+		{[]vec{{4, 4}, {4, 20}, {4, 20}, {20, 20}, {20, 4}}, []vec{{4, 20}, {12, 20}, {20, 4}}, []vec{{20, 20}}},
 		{[]vec{{4, 4}, {12, 4}, {12, 12}}, []vec{{4, 4}, {10, 6}, {12, 12}}, []vec{{12, 4}}},
 	} {
 		var p page

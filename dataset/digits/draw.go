@@ -114,7 +114,7 @@ func (h *hand) place(r *rand.Rand, form [][]vec, points []vec) []vec {
 	return points
 }
 
-// page holds the square of each pixel's distance from the nearest line, where that is within reach.
+// page holds the square of each pixel's distance from the nearest line; a large number if no line comes near.
 type page [Size * Size]float64
 
 func (p *page) clear() {

@@ -25,6 +25,10 @@ var elementwise = []struct {
 	ref    func(v []float32)
 	exact  func(v, size []float64)
 }{
+	{"Exp", []string{"dst", "src"}, 1, true,
+		func(v [][]float32) { Exp(v[0], v[1]) },
+		func(v []float32) { v[0] = refExp(v[1]) },
+		func(v, size []float64) { v[0] = math.Exp(v[1]); size[0] = v[0] }},
 	{"Tanh", []string{"dst", "src"}, 1, true,
 		func(v [][]float32) { Tanh(v[0], v[1]) },
 		func(v []float32) { v[0] = refTanh(v[1]) },
@@ -93,7 +97,7 @@ func TestElementwise(t *testing.T) {
 	for _, c := range elementwise {
 		for name, fill := range fills {
 			t.Run(c.name+" "+name, func(t *testing.T) {
-				for _, n := range append([]int{0}, sizes...) {
+				for _, n := range append([]int{0}, lengths...) {
 					for _, alias := range []bool{false, true}[:1+btoi(c.alias)] {
 						mem := newMemory(t, uint64(n))
 						v := make([][]float32, len(c.args))
@@ -150,7 +154,7 @@ func btoi(b bool) int {
 
 // TestAddMulSquare: the operands may be the same.
 func TestAddMulSquare(t *testing.T) {
-	for _, n := range sizes {
+	for _, n := range lengths {
 		mem := newMemory(t, uint64(n))
 		dst, x := mem.vector("dst", n, tame), mem.vector("x", n, tame)
 		want := slices.Clone(dst)

@@ -41,6 +41,7 @@ func BenchmarkElementwise(b *testing.B) {
 		name string
 		run  func()
 	}{
+		{"Exp", func() { Exp(y, x) }},
 		{"Tanh", func() { Tanh(y, x) }},
 		{"TanhGrad", func() { TanhGrad(y, x, x) }},
 		{"Sigmoid", func() { Sigmoid(y, x) }},

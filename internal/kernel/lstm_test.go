@@ -59,7 +59,7 @@ func forward(z [4]float64, cPrev float64) (gates [4]float64, c, tc, h float64) {
 func TestLSTM(t *testing.T) {
 	for name, fill := range fills {
 		t.Run(name, func(t *testing.T) {
-			for _, n := range sizes {
+			for _, n := range lengths {
 				for _, alias := range []bool{false, true} {
 					row := newLSTMRow(t, n, alias, fill)
 					sums, cPrev := slices.Clone(row.z), slices.Clone(row.cPrev)
@@ -119,7 +119,7 @@ func TestLSTMSaturates(t *testing.T) {
 func TestLSTMGrad(t *testing.T) {
 	for name, fill := range fills {
 		t.Run(name, func(t *testing.T) {
-			for _, n := range sizes {
+			for _, n := range lengths {
 				mem := newMemory(t, uint64(n))
 				z, cPrev, tc := mem.vector("z", 4*n, fill), mem.vector("cPrev", n, fill), mem.vector("tc", n, fill)
 				dz, dc, dh := mem.vector("dz", 4*n, walls), mem.vector("dc", n, fill), mem.vector("dh", n, fill)
@@ -142,7 +142,7 @@ func TestLSTMGrad(t *testing.T) {
 // TestLSTMGradIsTheDerivative of dh·h + dc·c by the sums and the state before: central differences of the
 // formulas in float64, which are good to about 1e-9.
 func TestLSTMGradIsTheDerivative(t *testing.T) {
-	for _, n := range sizes {
+	for _, n := range lengths {
 		row := newLSTMRow(t, n, false, tame)
 		sums := slices.Clone(row.z)
 		row.run()
@@ -181,7 +181,7 @@ func TestLSTMGradIsTheDerivative(t *testing.T) {
 // TestSoftmaxCrossEntropy compares with the reference's bits, and with float64: a logit minus the largest is off
 // by half an ulp of itself, the quotient by that and by the errors of exp and of the sum.
 func TestSoftmaxCrossEntropy(t *testing.T) {
-	for _, n := range sizes {
+	for _, n := range lengths {
 		for _, spread := range []float32{0.01, 1, 30} {
 			mem := newMemory(t, uint64(n))
 			scaled := func(r *rand.Rand) float32 { return spread * tame(r) }

@@ -9,12 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// products calls f with the sizes m, k, n of matrix products: all small ones, large ones with every tail, and
-// those of the examples.
+// products calls f with the sizes m, k, n of matrix products: all small ones, large ones with every tail, every
+// width of one row and of several, sums long enough to be cut, and those of the examples.
 func products(f func(m, k, n int)) {
-	small, large := sizes[:11], []int{1, 28, 75, 151}
+	small, large, wide := []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16}, []int{1, 28, 75, 151}, 170
 	if testing.Short() {
-		small, large = []int{1, 2, 3, 5, 8}, []int{9, 31}
+		small, large, wide = []int{1, 2, 3, 5, 8}, []int{9, 31}, 40
 	}
 	for _, list := range [][]int{small, large} {
 		for _, m := range list {
@@ -25,8 +25,16 @@ func products(f func(m, k, n int)) {
 			}
 		}
 	}
+	for n := range wide {
+		f(1, 5, n+1)
+		f(10, 3, n+1)
+	}
+	for _, k := range []int{384, 385, 800, 1201} {
+		f(1, k, 21)
+		f(7, k, 13)
+	}
 	f(38, 178, 150)
-	f(151, 31, 150)
+	f(203, 31, 150)
 }
 
 // checkProduct asserts that got is C + A·B: the bits of refProduct, and within the error bound of k products
@@ -161,7 +169,7 @@ func TestEmptyProducts(t *testing.T) {
 // TestProductsUseTheFirstRows: B may have more rows than the operand has columns; the first ones count, as
 // in a first step, where h is zero.
 func TestProductsUseTheFirstRows(t *testing.T) {
-	for _, n := range sizes {
+	for _, n := range lengths {
 		mem := newMemory(t, uint64(n))
 		x, w := mem.block("x", 13, 9, tame), mem.block("w", 9, n, tame)
 		var short, long Matrix

@@ -17,8 +17,15 @@ var (
 	negative = float32(math.Copysign(0, -1))
 )
 
-// sizes has every remainder of small vectors and tiles, and the sizes of the networks in the examples.
-var sizes = []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 28, 31, 32, 33, 75, 150, 151}
+// lengths of vectors: all up to five registers of eight, which covers every tail, and those of networks.
+var lengths = append(upTo(40), 75, 150, 151)
+
+func upTo(n int) (all []int) {
+	for i := range n {
+		all = append(all, i+1)
+	}
+	return all
+}
 
 // wall is a NaN that no kernel makes: read by mistake, it poisons the result; overwritten, it is missed.
 var wall = math.Float32frombits(0x7fc5a5a5)

@@ -12,8 +12,8 @@ import (
 func TestAddColumns(t *testing.T) {
 	for name, fill := range fills {
 		t.Run(name, func(t *testing.T) {
-			for _, rows := range append([]int{0}, sizes...) {
-				for _, n := range sizes {
+			for _, rows := range append([]int{0}, lengths...) {
+				for _, n := range lengths {
 					mem := newMemory(t, uint64(rows*n))
 					dst, a := mem.vector("dst", n, fill), mem.block("a", rows, n, fill)
 					want := slices.Clone(dst)
@@ -43,7 +43,7 @@ func TestAddColumns(t *testing.T) {
 
 func TestNormAndSum(t *testing.T) {
 	for name, fill := range fills {
-		for _, n := range append([]int{0, 1000, 12_345}, sizes...) {
+		for _, n := range append([]int{0, 1000, 12_345}, lengths...) {
 			mem := newMemory(t, uint64(n))
 			x := mem.vector("x", n, fill)
 			norm, sum, hypot, total := Norm(x), Sum(x), 0.0, 0.0

@@ -27,7 +27,7 @@ func mulAdd(a, b, c float32) float32 {
 	return float32(sum)
 }
 
-// roundsProducts is false once mulAdd is a fused multiply and add.
+// roundsProducts is false where kernels fuse multiply and add.
 var roundsProducts = mulAdd(1+0x1p-12, 1+0x1p-12, -1) == 0x1p-11
 
 // refProduct adds A·B to C [m,n] for A(i,l) and B(l,j): one accumulator an element, l ascending.
