@@ -21,18 +21,20 @@ func Record[T Op](t *Tape, op T, outs ...*Node) {
 	if !t.training {
 		return
 	}
-	if t.recents == len(t.ops) {
+	if t.recorded == len(t.ops) {
 		t.ops = append(t.ops, nil)
 	}
-	if s, ok := t.ops[t.recents].(*slot[T]); ok {
+	if s, ok := t.ops[t.recorded].(*slot[T]); ok {
 		s.op = op
 	} else {
-		t.ops[t.recents] = &slot[T]{op}
+		t.ops[t.recorded] = &slot[T]{op}
 	}
-	t.recents++
+	t.recorded++
 	for _, n := range outs {
-		n.check()
-		n.requires, n.maker = true, t.recents
+		if n.check(); n.tape != t {
+			panic(&UsageError{"autograd.Record", "an output is on another tape"})
+		}
+		n.requires, n.maker = true, t.recorded
 	}
 }
 
@@ -74,8 +76,10 @@ func (n *Node) BackwardScaled(scale float32) error {
 	}
 	if t.err == nil {
 		n.AccumulateGrad()[0] += scale
-		for _, op := range slices.Backward(t.ops[:t.recents]) {
+		for _, op := range slices.Backward(t.ops[:t.recorded]) {
+			taken := t.taken
 			op.Backward()
+			t.taken = taken
 		}
 	}
 	if t.err != nil {
@@ -102,7 +106,7 @@ func (t *Tape) firstNotFinite() string {
 }
 
 // TapeOf returns the tape that the nodes are on, for an operation named where. Nil nodes are passed
-// over. It panics with a [*UsageError] if one is of an earlier run or they are on different tapes.
+// over. It panics with a [*UsageError] if one is of an earlier run, if they are on different tapes or if all are nil.
 func TapeOf(where string, nodes ...*Node) *Tape {
 	var t *Tape
 	for _, n := range nodes {
@@ -114,6 +118,9 @@ func TapeOf(where string, nodes ...*Node) *Tape {
 			panic(&UsageError{where, "operands are on different tapes"})
 		}
 		t = n.tape
+	}
+	if t == nil {
+		panic(&UsageError{where, "the input is nil"})
 	}
 	return t
 }

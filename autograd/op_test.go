@@ -276,9 +276,9 @@ func TestOnlyWhatLearns(t *testing.T) {
 		wx := Mul(wn, input)
 		assert.Equal(t, !w.Frozen, wn.RequiresGrad())
 		assert.Equal(t, !w.Frozen, wx.RequiresGrad())
-		recorded := tape.recents
+		recorded := tape.recorded
 		square(Add(input, Mul(input, input)))
-		assert.Equal(t, recorded, tape.recents, "a constant was recorded")
+		assert.Equal(t, recorded, tape.recorded, "a constant was recorded")
 		y := Mul(wx, tape.Param(v))
 		assert.True(t, y.RequiresGrad())
 		require.NoError(t, Sum(y).Backward())
@@ -332,6 +332,10 @@ func TestWeightAsLoss(t *testing.T) {
 	assert.Equal(t, []float32{0}, tape.Grads().Of(w))
 }
 
+type pointerless struct{}
+
+func (pointerless) Backward() {}
+
 func TestForeigners(t *testing.T) {
 	p, q := NewParams(1), NewParams(1)
 	w := p.New("rnn.w", Zeros, 1)
@@ -344,7 +348,9 @@ func TestForeigners(t *testing.T) {
 	panicsAs[*UsageError](t, "autograd.Mul: operands are on different tapes", func() { Mul(b, a) })
 	panicsAs[*UsageError](t, "test: operands are on different tapes", func() { TapeOf("test", nil, a, a, nil, b) })
 	assert.Same(t, one, TapeOf("test", nil, a, nil, a))
-	assert.Nil(t, TapeOf("test", nil, nil))
+	panicsAs[*UsageError](t, "test: the input is nil", func() { TapeOf("test", nil, nil) })
+	panicsAs[*UsageError](t, "autograd.Add: the input is nil", func() { Add(nil, nil) })
+	panicsAs[*UsageError](t, "autograd.Record: an output is on another tape", func() { Record(one, pointerless{}, two.New(1)) })
 }
 
 // TestPanicInBackward: after Reset nothing of it is left.

@@ -90,8 +90,11 @@ func (p *Params) New(name string, init Init, shape ...int) *Param {
 		return tied
 	}
 	p.checkNew(name)
+	if init == nil {
+		panic(&UsageError{full, "its Init is nil"})
+	}
 	if n, ok := tensor.TrySize(shape); !ok || n == 0 {
-		panic(&ShapeError{Where: full, Got: fmt.Sprintf("shape %v", shape), Want: "dimensions of at least 1"})
+		panic(&ShapeError{Where: full, Got: fmt.Sprintf("shape %v", shape), Want: "dimensions of at least 1 whose product fits an int"})
 	}
 	param := &Param{Name: full, Value: tensor.New(shape...), set: s, offset: s.size}
 	h := fnv.New64a()
@@ -104,8 +107,10 @@ func (p *Params) New(name string, init Init, shape ...int) *Param {
 }
 
 // Tie makes name, under the view's prefix, another name of the weight to: the layer that
-// is made under that name afterwards shares it, and its gradients add up. It panics with a
-// [*UsageError] if the name is taken or to belongs to another set.
+// is made under that name afterwards shares it, and its gradients add up. The weight keeps its first name: it is
+// among the weights of that name's prefix alone ([Params.All], optimizers), but under both in [Params.Named] and
+// in files. It panics with a [*UsageError] if the name is taken or to belongs to another set; and so does the first tape
+// if no layer has made the name by then.
 func (p *Params) Tie(name string, to *Param) {
 	p.checkNew(name)
 	if to.set != p.set {
@@ -126,12 +131,22 @@ func (p *Params) checkNew(name string) {
 	}
 }
 
+// seal fixes the place of every weight in a slab.
+func (s *set) seal() {
+	if s.sealed.Swap(true) {
+		return
+	}
+	for name := range s.pending {
+		panic(&UsageError{name, "tied, but no layer has made a weight of this name"})
+	}
+}
+
 func (s *set) register(name string, p *Param) {
 	s.names = append(s.names, name)
 	s.byName[name] = p
 }
 
-// All returns the weights under the view's prefix in order of creation, each once.
+// All returns the weights whose first name is under the view's prefix, in order of creation, each once.
 func (p *Params) All() iter.Seq[*Param] {
 	return func(yield func(*Param) bool) {
 		for _, param := range p.set.params {
@@ -233,7 +248,7 @@ type Grads struct {
 // NewGrads returns zeros for every weight of the set, whatever p's prefix. No weight can be
 // made in it afterwards.
 func NewGrads(p *Params) *Grads {
-	p.set.sealed.Store(true)
+	p.set.seal()
 	return &Grads{Data: kernel.Alloc(p.set.size), set: p.set}
 }
 

@@ -115,7 +115,7 @@ func TestNewPanics(t *testing.T) {
 	panicsAs[*UsageError](t, unnamed, func() { rnn.New("", Zeros, 2) })
 	panicsAs[*UsageError](t, unnamed, func() { rnn.Tie("", w) })
 	for _, shape := range [][]int{{0}, {3, 0}, {-1}, {2, -3}, {math.MaxInt, 2}} {
-		panicsAs[*ShapeError](t, fmt.Sprintf("rnn.v: shape %v, want dimensions of at least 1", shape),
+		panicsAs[*ShapeError](t, fmt.Sprintf("rnn.v: shape %v, want dimensions of at least 1 whose product fits an int", shape),
 			func() { rnn.New("v", Zeros, shape...) })
 	}
 	assert.Error(t, Try(func() { rnn.New("v", GlorotUniform, 2, 2, 2) }), "an Init that panics")
@@ -427,4 +427,14 @@ func TestCopyFromTheSameSet(t *testing.T) {
 	target := p.In("target").New("w", Zeros, 2)
 	assert.NoError(t, p.In("target").CopyFrom(p.In("online")))
 	assert.Equal(t, []float32{3, 3}, target.Value.Data())
+}
+
+func TestTieThatNoLayerMakes(t *testing.T) {
+	p := NewParams(1)
+	p.Tie("haed.weight", p.New("embed.weight", Zeros, 2))
+	panicsAs[*UsageError](t, "haed.weight: tied, but no layer has made a weight of this name", func() { NewInference(p) })
+}
+
+func TestNilInit(t *testing.T) {
+	panicsAs[*UsageError](t, "w: its Init is nil", func() { NewParams(1).New("w", nil, 1) })
 }

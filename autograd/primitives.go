@@ -7,9 +7,16 @@ import (
 	"github.com/unroll-go/unroll/internal/kernel"
 )
 
-// Add returns a + b, element by element. It panics with a [*ShapeError] if their shapes differ.
+// Add returns a + b, element by element. The sum of a loss and something without a weight ([Node.Weight]), or of two losses
+// of the same weight, has that weight. It panics with a [*ShapeError] if their shapes differ.
 func Add(a, b *Node) *Node {
 	t, y := binary("autograd.Add", a, b)
+	switch {
+	case a.weight != a.weight || a.weight == b.weight:
+		y.weight = b.weight
+	case b.weight != b.weight:
+		y.weight = a.weight
+	}
 	copy(y.data, a.data)
 	kernel.Add(y.data, b.data)
 	if a.requires || b.requires {

@@ -14,7 +14,7 @@ import (
 // gradients, its mode and its randomness. [Tape.Reset] starts the next run in the same memory:
 // the k-th node of a run takes the buffers of the k-th node of the run before, so that once
 // shapes repeat a run allocates nothing. Use one tape a program: one that alternates
-// between two models reallocates.
+// between two models allocates anew wherever their operations differ.
 type Tape struct {
 	set      *set
 	training bool
@@ -25,13 +25,13 @@ type Tape struct {
 	done    bool   // Backward has run
 	err     error
 
-	nodes   [generations][]*Node
-	buffers []buffers // of the k-th node of a run
-	count   int       // nodes of this run
-	scratch [][]float32
-	taken   int // scratch of this run
-	ops     []Op
-	recents int // ops of this run
+	nodes    [generations][]*Node
+	buffers  []buffers // of the k-th node of a run
+	count    int       // nodes of this run
+	scratch  [][]float32
+	taken    int // scratch of this run
+	ops      []Op
+	recorded int // ops of this run
 
 	seed   uint64
 	source *rand.PCG
@@ -42,12 +42,12 @@ type Tape struct {
 // buffers is the memory of the k-th node of a run.
 type buffers struct{ data, grad []float32 }
 
-// generations is how many runs a node's identity lasts: one of an earlier run is told from
-// those of the present one until this many runs later.
+// generations is how many runs the memory of a Node goes round in: one that is kept too long is told from those of the
+// present run until it is their memory again.
 const generations = 4
 
 // Node is a value on a tape: the output of an operation, an input or a weight. It is
-// good until the tape's next [Tape.Reset]; touched after that, it panics with a [*UsageError].
+// good until the tape's next [Tape.Reset]; touched in one of the three runs after that, it panics with a [*UsageError].
 type Node struct {
 	tape     *Tape
 	run      uint64
@@ -76,19 +76,19 @@ func NewTape(p *Params, seed uint64) *Tape {
 func NewInference(p *Params) *Tape { return newTape(p) }
 
 func newTape(p *Params) *Tape {
-	p.set.sealed.Store(true)
+	p.set.seal()
 	return &Tape{set: p.set, version: p.Version()}
 }
 
 // Reset ends the run and begins the next: nodes, scratch and recorded operations of the
-// old one are gone, gradients are zero.
+// old one are gone, and the gradients that its Backward computed are zero.
 func (t *Tape) Reset() {
 	if t.done {
 		t.grads.Clear()
 	}
 	t.run++
 	t.version = t.set.version.Load()
-	t.count, t.taken, t.recents, t.draws = 0, 0, 0, 0
+	t.count, t.taken, t.recorded, t.draws = 0, 0, 0, 0
 	t.done, t.err = false, nil
 }
 
@@ -174,7 +174,7 @@ func (t *Tape) New(shape ...int) *Node {
 }
 
 // Scratch returns memory for n values that lasts for the run, for what an operation keeps for
-// its Backward. It is not cleared.
+// its Backward; taken in a Backward, it lasts until that returns. It is not cleared.
 func (t *Tape) Scratch(n int) []float32 {
 	if t.taken == len(t.scratch) {
 		t.scratch = append(t.scratch, nil)
@@ -254,7 +254,7 @@ func (n *Node) single(where string) {
 }
 
 // Grad returns the gradient, or nil as long as no operation has added to it: an Op whose
-// outputs have none returns at once.
+// outputs have none returns at once. That of a weight ([Tape.Param]) is there from the start.
 func (n *Node) Grad() []float32 {
 	n.check()
 	return n.grad
@@ -286,7 +286,8 @@ func (n *Node) SetWeight(w float32) {
 	n.weight = w
 }
 
-// Weight returns what SetWeight set; ok is false if nothing did.
+// Weight returns what SetWeight set; ok is false if nothing did. Of the operations [Add] alone passes a weight on: a loss that is
+// composed otherwise and is not the mean over all rows wants a SetWeight of its own.
 func (n *Node) Weight() (w float32, ok bool) {
 	n.check()
 	return n.weight, n.weight == n.weight

@@ -55,6 +55,9 @@ func (r Rows) Len() int { return len(r.Index) }
 func (r Rows) Gather(rows []int, into *Batch) error {
 	picked := into.picked[:0]
 	for _, i := range rows {
+		if i < 0 || i >= len(r.Index) {
+			return fmt.Errorf("dataset: row %d of a set of %d rows", i, len(r.Index))
+		}
 		picked = append(picked, r.Index[i])
 	}
 	into.picked = picked
@@ -102,7 +105,7 @@ func Shuffled(s Source, size int, seed, epoch uint64) iter.Seq[Rows] {
 }
 
 // Cut returns the bounds of part i of n rows cut into parts, as numpy's array_split
-// cuts: the first n%parts of them have one row more.
+// cuts: the first n%parts of them have one row more. parts must be positive.
 func Cut(n, parts, i int) (lo, hi int) {
 	size, larger := n/parts, n%parts
 	lo = i*size + min(i, larger)

@@ -119,7 +119,7 @@ func TestDenseMisuse(t *testing.T) {
 	assert.EqualError(t, autograd.Try(func() { d.Forward(tape.Input(tensor.New(2, 5))) }),
 		"head.weight: input has shape [2 5], want [..., 4]")
 	assert.EqualError(t, autograd.Try(func() { layers.NewDense(autograd.NewParams(1), 0, 3) }),
-		"weight: shape [3 0], want dimensions of at least 1")
+		"weight: shape [3 0], want dimensions of at least 1 whose product fits an int")
 }
 
 func ExampleDense() {

@@ -53,6 +53,37 @@ func TestAdamLeavesFrozenAndForeignWeights(t *testing.T) {
 	assert.ErrorContains(t, autograd.Try(func() { adam.Step(autograd.NewGrads(other)) }), "a weight of another Params")
 }
 
+// TestAdamCountsEachWeightsSteps thaws a weight after others have learnt: its first step is as long as theirs was.
+func TestAdamCountsEachWeightsSteps(t *testing.T) {
+	params := autograd.NewParams(1)
+	params.New("first", autograd.Zeros, 1)
+	late := params.New("late", autograd.Zeros, 1)
+	late.Frozen = true
+	adam, grads := optim.NewAdam(params, 0.5), autograd.NewGrads(params)
+	for s := range 101 {
+		late.Frozen = s < 100
+		grads.Of(late)[0] = 7
+		adam.Step(grads)
+	}
+	assert.InDelta(t, -0.5, late.Value.Data()[0], 1e-6)
+}
+
+func TestAdamMisuse(t *testing.T) {
+	params := autograd.NewParams(1)
+	w := params.New("w", autograd.Zeros, 1)
+	grads := autograd.NewGrads(params)
+	nan := math.NaN()
+	for _, spoil := range []func(*optim.Adam){
+		func(a *optim.Adam) { a.Beta1 = 1 }, func(a *optim.Adam) { a.Beta2 = 1 }, func(a *optim.Adam) { a.Beta2 = -0.1 },
+		func(a *optim.Adam) { a.LR = -1 }, func(a *optim.Adam) { a.LR = nan }, func(a *optim.Adam) { a.Eps = nan },
+	} {
+		adam := optim.NewAdam(params, 0.1)
+		spoil(adam)
+		assert.ErrorContains(t, autograd.Try(func() { adam.Step(grads) }), "out of range")
+	}
+	assert.Zero(t, w.Value.Data()[0])
+}
+
 // TestAdamStateRestores copies one optimizer's state into another: from there on they make the same steps.
 func TestAdamStateRestores(t *testing.T) {
 	make1 := func() (*autograd.Params, *optim.Adam, *autograd.Grads) {
@@ -73,7 +104,7 @@ func TestAdamStateRestores(t *testing.T) {
 	for name, v := range a.State() {
 		saved[name] = v
 	}
-	assert.Equal(t, []float32{5}, saved["step"])
+	assert.Equal(t, []float32{5}, saved["w.step"])
 	assert.Len(t, saved, 3)
 	for name, v := range b.State() {
 		require.Len(t, v, len(saved[name]), name)

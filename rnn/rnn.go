@@ -124,22 +124,29 @@ func (s *State) Carry(t *autograd.Tape, first, n int) Carry {
 // size, and with a [*autograd.UsageError] if one of them has a C and the other has not.
 func (s *State) Set(c Carry, first int) {
 	const where = "rnn.State.Set"
-	if (c.C == nil) != (s.C == nil) {
+	if c.H == nil || (c.C == nil) != (s.C == nil) {
 		panic(&autograd.UsageError{Where: where, What: "the carry is that of another kind of layer: one has a C, the other has none"})
 	}
-	set := func(to *tensor.Tensor, from *autograd.Node) {
-		shape := from.Shape()
-		if len(shape) != 3 || shape[0] != to.Dim(0) || shape[2] != to.Dim(2) {
+	pairs := [2]struct {
+		to   *tensor.Tensor
+		from *autograd.Node
+	}{{s.H, c.H}, {s.C, c.C}}
+	for _, p := range pairs { // all of them before anything is written
+		if p.from == nil {
+			continue
+		}
+		shape := p.from.Shape()
+		if len(shape) != 3 || shape[0] != p.to.Dim(0) || shape[2] != p.to.Dim(2) {
 			panic(&autograd.ShapeError{Where: where, Got: fmt.Sprintf("carry of shape %v", append([]int(nil), shape...)),
-				Want: fmt.Sprintf("[%d, rows, %d]", to.Dim(0), to.Dim(2))})
+				Want: fmt.Sprintf("[%d, rows, %d]", p.to.Dim(0), p.to.Dim(2))})
 		}
 		s.checkRows(where, first, shape[1])
-		data := from.Data()
-		eachLayer(to, first, shape[1], func(part []float32, l int) { copy(part, data[l*len(part):]) })
 	}
-	set(s.H, c.H)
-	if s.C != nil {
-		set(s.C, c.C)
+	for _, p := range pairs {
+		if p.from != nil {
+			data := p.from.Data()
+			eachLayer(p.to, first, p.from.Shape()[1], func(part []float32, l int) { copy(part, data[l*len(part):]) })
+		}
 	}
 }
 

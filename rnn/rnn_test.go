@@ -632,17 +632,23 @@ func TestMisuse(t *testing.T) {
 		{"rnn.weight_ih_l0: input has 27 features, want 28", func() { elman.Step(in(2, 27), rnn.Carry{}) }},
 		{"rnn: input has shape [2 28], want [T, B, 28] with at least one step and one row", func() { elman.Forward(in(2, 28), rnn.Options{}) }},
 		{"rnn: input has shape [0 2 28], want [T, B, 28] with at least one step and one row", func() { elman.Last(in(0, 2, 28), rnn.Options{}) }},
-		{"rnn: input has shape [5 2 28], want [B, 28]", func() { elman.Step(in(5, 2, 28), rnn.Carry{}) }},
+		{"rnn: input has shape [5 2 28], want [B, 28] with at least one row", func() { elman.Step(in(5, 2, 28), rnn.Carry{}) }},
+		{"rnn: input has shape [0 28], want [B, 28] with at least one row", func() { elman.Step(in(0, 28), rnn.Carry{}) }},
+		{"rnn: the input is nil", func() { elman.Last(nil, rnn.Options{}) }},
+		{"rnn: the input is nil", func() { elman.Step(nil, rnn.Carry{}) }},
+		{fmt.Sprintf("rnn.LSTM: Input 3, Hidden %d, Layers 1, Init 0; want positive sizes that memory can hold and a known Init", math.MaxInt/2), func() {
+			rnn.NewLSTM(autograd.NewParams(1), rnn.LSTMConfig{Input: 3, Hidden: math.MaxInt / 2})
+		}},
 		{"rnn: start has shape [2 3 4], want [2, 2, 4]", func() { elman.Last(in(5, 2, 28), rnn.Options{Start: rnn.Carry{H: in(2, 3, 4)}}) }},
-		{"rnn: the start is that of another kind of layer: its H or C is missing or too much", func() {
+		{"rnn: the start is that of another kind of layer: its H or C is missing or not wanted", func() {
 			elman.Last(in(5, 2, 28), rnn.Options{Start: rnn.Carry{H: in(2, 2, 4), C: in(2, 2, 4)}})
 		}},
-		{"lstm: the start is that of another kind of layer: its H or C is missing or too much", func() {
+		{"lstm: the start is that of another kind of layer: its H or C is missing or not wanted", func() {
 			lstm.Last(in(5, 2, 3), rnn.Options{Start: rnn.Carry{H: in(1, 2, 4)}})
 		}},
 		{"rnn: Truncate is -1, want 0 or more", func() { elman.Last(in(5, 2, 28), rnn.Options{Truncate: -1}) }},
 		{"rnn: NewState for 0 rows, want at least 1", func() { elman.NewState(0) }},
-		{"rnn.Elman: Input 0, Hidden 3, Layers 1, Init 0; want positive sizes and a known Init", func() {
+		{"rnn.Elman: Input 0, Hidden 3, Layers 1, Init 0; want positive sizes that memory can hold and a known Init", func() {
 			rnn.NewElman(autograd.NewParams(1), rnn.ElmanConfig{Hidden: 3})
 		}},
 		{"rnn.State.Carry: rows 1 to 3, want at least one, within the state's 2", func() { elman.NewState(2).Carry(tape, 1, 2) }},
@@ -650,11 +656,36 @@ func TestMisuse(t *testing.T) {
 		{"rnn.State.Set: carry of shape [1 2 4], want [2, rows, 4]", func() { elman.NewState(2).Set(rnn.Carry{H: in(1, 2, 4)}, 0) }},
 		{"rnn.State.Set: rows 1 to 3, want at least one, within the state's 2", func() { elman.NewState(2).Set(rnn.Carry{H: in(2, 2, 4)}, 1) }},
 		{"rnn.State.Set: the carry is that of another kind of layer: one has a C, the other has none", func() {
+			lstm.NewState(2).Set(rnn.Carry{C: in(1, 2, 4)}, 0)
+		}},
+		{"rnn.State.Set: the carry is that of another kind of layer: one has a C, the other has none", func() {
 			lstm.NewState(2).Set(rnn.Carry{H: in(1, 2, 4)}, 0)
 		}},
 	} {
 		assert.EqualError(t, autograd.Try(c.do), c.text)
 	}
+}
+
+// TestNotFiniteNamesTheLayer has a weight go wrong: the error tells whose output was the first to.
+func TestNotFiniteNamesTheLayer(t *testing.T) {
+	params := autograd.NewParams(1)
+	layer := rnn.NewElman(params.In("reader"), rnn.ElmanConfig{Input: 2, Hidden: 3})
+	params.Update(func() { params.Get("reader.bias_hh_l0").Value.Data()[1] = float32(math.NaN()) })
+	tape := autograd.NewTape(params, 0)
+	h, _ := layer.Last(tape.Input(tensor.New(4, 1, 2)), rnn.Options{})
+	err := autograd.Sum(h).Backward()
+	assert.ErrorIs(t, err, autograd.ErrNotFinite)
+	assert.ErrorContains(t, err, "the first on the tape is NaN, element 0 of the output of recurrent layer reader of shape [1 3]")
+}
+
+// TestAFailedSetChangesNothing hands a State a carry whose C does not fit.
+func TestAFailedSetChangesNothing(t *testing.T) {
+	params := autograd.NewParams(1)
+	state := rnn.NewLSTM(params, rnn.LSTMConfig{Input: 2, Hidden: 2}).NewState(2)
+	tape := autograd.NewInference(params)
+	c := rnn.Carry{H: tape.Input(random(1, 1, 2, 2)), C: tape.Input(random(1, 1, 2, 3))}
+	assert.EqualError(t, autograd.Try(func() { state.Set(c, 0) }), "rnn.State.Set: carry of shape [1 2 3], want [1, rows, 2]")
+	assert.Equal(t, make([]float32, 4), state.H.Data())
 }
 
 func TestStateRows(t *testing.T) {

@@ -63,7 +63,9 @@ func (s *stack) run(x *autograd.Node, steps, batch int, o Options, all bool) (*a
 		r.y = t.New(batch, s.hidden)
 		r.h = t.Scratch(layers * r.span * state)
 	}
-	r.h0 = t.Scratch(layers * state)
+	if r.span < steps {
+		r.h0 = t.Scratch(layers * state)
+	}
 	r.end.H = t.New(layers, batch, s.hidden)
 	if g := s.cell.gates(); g > 1 {
 		r.z = t.Scratch(layers * r.trace * g * state)

@@ -61,9 +61,10 @@ func newStack(p *autograd.Params, kind string, c cell, input, hidden, layers int
 	if name == "" {
 		name = kind
 	}
-	if input < 1 || hidden < 1 || layers < 1 || init < Glorot || init > Keras {
+	_, fits := tensor.TrySize([]int{c.gates(), hidden, max(input, hidden)})
+	if input < 1 || hidden < 1 || layers < 1 || !fits || init < Glorot || init > Keras {
 		panic(&autograd.UsageError{Where: name, What: fmt.Sprintf(
-			"Input %d, Hidden %d, Layers %d, Init %d; want positive sizes and a known Init", input, hidden, layers, init)})
+			"Input %d, Hidden %d, Layers %d, Init %d; want positive sizes that memory can hold and a known Init", input, hidden, layers, init)})
 	}
 	s := stack{name: name, cell: c, input: input, hidden: hidden}
 	gates := c.gates() * hidden
@@ -165,16 +166,18 @@ func (s *stack) Last(x *autograd.Node, o Options) (h *autograd.Node, end Carry) 
 // Step is one step, for streaming: x [B,Input] and the state before give y [B,Hidden] and the state after. It
 // panics as Forward does.
 func (s *stack) Step(x *autograd.Node, before Carry) (y *autograd.Node, next Carry) {
+	autograd.TapeOf(s.name, x)
 	shape := x.Shape()
-	if len(shape) != 2 {
+	if len(shape) != 2 || shape[0] < 1 {
 		panic(&autograd.ShapeError{Where: s.name, Got: fmt.Sprintf("input has shape %v", append([]int(nil), shape...)),
-			Want: fmt.Sprintf("[B, %d]", s.input)})
+			Want: fmt.Sprintf("[B, %d] with at least one row", s.input)})
 	}
 	s.checkFeatures(shape[1])
 	return s.run(x, 1, shape[0], Options{Start: before}, false)
 }
 
 func (s *stack) sequence(x *autograd.Node) (steps, batch int) {
+	autograd.TapeOf(s.name, x)
 	shape := x.Shape()
 	if len(shape) != 3 || shape[0] < 1 || shape[1] < 1 {
 		panic(&autograd.ShapeError{Where: s.name, Got: fmt.Sprintf("input has shape %v", append([]int(nil), shape...)),
@@ -194,7 +197,7 @@ func (s *stack) checkStart(start Carry, batch int) {
 	switch {
 	case start.H == nil && start.C == nil:
 	case start.H == nil || (start.C != nil) != s.cell.hasC():
-		panic(&autograd.UsageError{Where: s.name, What: "the start is that of another kind of layer: its H or C is missing or too much"})
+		panic(&autograd.UsageError{Where: s.name, What: "the start is that of another kind of layer: its H or C is missing or not wanted"})
 	}
 	for _, n := range [2]*autograd.Node{start.H, start.C} {
 		if n == nil {

@@ -17,7 +17,7 @@ type History struct {
 }
 
 // NewHistory returns an empty history with the given columns.
-func NewHistory(columns ...string) *History { return &History{columns: columns} }
+func NewHistory(columns ...string) *History { return &History{columns: slices.Clone(columns)} }
 
 // Add appends a row. It panics with a [*autograd.ShapeError] if there is not one value a column.
 func (h *History) Add(values ...float64) {

@@ -38,21 +38,26 @@ type Step struct {
 }
 
 // NewStep returns a Step for a model: a function from a batch to its loss, a node with one value, that is called for
-// every shard, by several goroutines at once, on a training tape over p. No weight can be made in p's
-// set afterwards.
+// every shard, by several goroutines at once, on a training tape over p. A loss that says nothing else ([autograd.Node.Weight]) is taken for
+// a mean over all of the shard's rows. No weight can be made in p's set afterwards.
 func NewStep(p *autograd.Params, model func(*autograd.Tape, *dataset.Batch) *autograd.Node) *Step {
 	s := &Step{grads: autograd.NewGrads(p)}
 	s.crew.newTape = func(shard int) *autograd.Tape {
 		return autograd.NewTape(p, p.Seed()+uint64(shard)*0x9e3779b97f4a7c15)
 	}
 	s.crew.run = func(sh *shard) error {
-		sh.out = model(sh.tape, &sh.batch)
-		if sh.out == nil || sh.out.Tape() != sh.tape {
-			panic(&autograd.UsageError{Where: "train.Step", What: "the model's loss is not a node of the tape that it was handed"})
-		}
+		sh.out = sh.of(model(sh.tape, &sh.batch))
 		return sh.out.BackwardScaled(weight(sh))
 	}
 	return s
+}
+
+// of checks that a model returned a node of the shard's tape.
+func (s *shard) of(out *autograd.Node) *autograd.Node {
+	if out == nil || out.Tape() != s.tape {
+		panic(&autograd.UsageError{Where: "train", What: "what the model returned is not a node of the tape that it was handed"})
+	}
+	return out
 }
 
 // weight is what a shard's mean counts in the batch's: what the loss says, or the shard's rows.
@@ -96,15 +101,15 @@ func (s *Step) Run(r dataset.Rows) (loss float32, err error) {
 	return float32(sum / total), nil
 }
 
-// Evaluate runs a model over all of a source, in order, in batches of size rows, on inference tapes and with all cores, and hands
-// each shard's output to add, in order, in the caller's goroutine; out and b are good until add returns. It
-// panics, and returns errors, as [Step.Run] does; what was added before stays.
+// Evaluate runs a model over all of a source, in batches of size rows, on inference tapes and with all cores. Each
+// shard's output goes to add, in the order of the rows, in the caller's goroutine; out and b are good until add
+// returns. Evaluate panics, and returns errors, as [Step.Run] does; what was added before stays.
 func Evaluate(p *autograd.Params, s dataset.Source, size int, model func(*autograd.Tape, *dataset.Batch) *autograd.Node,
 	add func(out *autograd.Node, b *dataset.Batch)) error {
 	c := crew{
 		newTape: func(int) *autograd.Tape { return autograd.NewInference(p) },
 		run: func(sh *shard) error {
-			sh.out = model(sh.tape, &sh.batch)
+			sh.out = sh.of(model(sh.tape, &sh.batch))
 			return sh.tape.Err()
 		},
 	}

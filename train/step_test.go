@@ -187,6 +187,26 @@ func TestMeanIsExact(t *testing.T) {
 	assert.InEpsilon(t, want, got, 1e-6)
 }
 
+// TestASumOfLossesKeepsItsWeight adds a penalty of a weight to a loss with rows to ignore.
+func TestASumOfLossesKeepsItsWeight(t *testing.T) {
+	source := sequences(100)
+	for i := range 42 {
+		source.labels[i] = loss.Ignore
+	}
+	m := newModel(false, 3, 9, 4)
+	step := train.NewStep(m.params, func(tape *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		bias := tape.Param(m.head.Weight)
+		return autograd.Add(autograd.Sum(autograd.Mul(bias, bias)), m.loss(tape, b))
+	})
+	step.Shards = 1
+	want, err := step.Run(source.all())
+	require.NoError(t, err)
+	step.Shards = 3
+	got, err := step.Run(source.all())
+	require.NoError(t, err)
+	assert.InEpsilon(t, want, got, 1e-6)
+}
+
 func TestALossWithoutWeightCountsItsRows(t *testing.T) {
 	source := sequences(5)
 	params := autograd.NewParams(1)
@@ -301,7 +321,10 @@ func TestModelMustReturnItsTapesNode(t *testing.T) {
 	for _, out := range []*autograd.Node{nil, elsewhere} {
 		step := train.NewStep(params, func(*autograd.Tape, *dataset.Batch) *autograd.Node { return out })
 		assert.EqualError(t, autograd.Try(func() { step.Run(sequences(3).all()) }),
-			"train.Step: the model's loss is not a node of the tape that it was handed")
+			"train: what the model returned is not a node of the tape that it was handed")
+		model := func(*autograd.Tape, *dataset.Batch) *autograd.Node { return out }
+		assert.EqualError(t, autograd.Try(func() { train.Evaluate(params, sequences(3), 2, model, nil) }),
+			"train: what the model returned is not a node of the tape that it was handed")
 	}
 }
 

@@ -31,7 +31,7 @@ func loadDigits(ctx context.Context, o options) (*mnist.Data, error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil:
-		fmt.Println("data : MNIST is not to be had, training on drawn digits instead (-data synthetic):", err)
+		fmt.Println("data : MNIST could not be downloaded, training on drawn digits instead (-data synthetic):", err)
 		return drawDigits(o.seed), nil
 	}
 	return loadFolder(dir)

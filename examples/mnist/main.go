@@ -133,6 +133,7 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 		var last dataset.Rows
 		for last = range dataset.Shuffled(pictures, o.batch, o.seed, uint64(epoch)) {
 			if _, err := step.Run(last); err != nil {
+				bar.Done()
 				return fmt.Errorf("epoch %d: %w", epoch, err)
 			}
 			adam.Step(step.Grads())

@@ -23,7 +23,7 @@ type usageError struct{ error }
 func parse(args []string) (o options, err error) {
 	f := flag.NewFlagSet("mnist", flag.ContinueOnError)
 	f.SetOutput(io.Discard) // errors are told in one line, by main
-	f.StringVar(&o.data, "data", "auto", "auto, synthetic or a folder with MNIST's four files; auto looks into $UNROLL_MNIST, the cache and the network, in this order, and else is synthetic")
+	f.StringVar(&o.data, "data", "auto", "auto, synthetic or a folder with MNIST's four files; auto is the folder $UNROLL_MNIST if that is set, else the cache, else a download, else synthetic")
 	f.IntVar(&o.epochs, "epochs", 5, "passes over the training set")
 	f.IntVar(&o.batch, "batch", 150, "pictures a batch, about")
 	f.IntVar(&o.hidden, "hidden", 150, "units of the recurrent layer")

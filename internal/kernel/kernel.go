@@ -11,7 +11,7 @@
 // where a large product is cut. So the bits are those of any other width of register, but not those of the portable
 // version. Build with -tags noasm for that one.
 //
-// Nothing in here allocates, starts a goroutine or checks shapes: the callers have. The matrix products check that their last
+// But for Alloc and Matrix.Reset nothing in here allocates, and nothing starts a goroutine or checks shapes: the callers have. The matrix products check that their last
 // element is there, because the assembly would not notice. Matrices are row-major; a leading dimension (lda, ldb, ldc) is the distance
 // between the starts of two rows, in elements.
 package kernel
