@@ -16,12 +16,12 @@
 //
 // # In five sentences
 //
-// autograd.Params is the named set of weights: shared, and read-only between optimizer steps. A layer is a small immutable
-// struct of weights with a Forward. An autograd.Tape is one run through a model by one goroutine: it owns activations,
-// gradients, mode and randomness, and Reset reuses all of it. An rnn.State is plain numbers that live between runs, a
-// rnn.Carry the same thing on a tape: a sequence handed on as a Carry keeps its gradient, handed on as a State it
-// does not. Work is parallel over the rows of a batch, never inside an operation, and the same
-// seed gives the same bits for any number of goroutines.
+// autograd.Params is the named set of weights: shared, and read-only between optimizer steps. A layer is a
+// small immutable struct of weights with a Forward. An autograd.Tape is one run through a model by one
+// goroutine: it owns activations, gradients, mode and randomness, and Reset reuses all of it. An rnn.State is
+// plain numbers that live between runs, an rnn.Carry the same thing on a tape: a sequence handed on as a Carry
+// keeps its gradient, handed on as a State it does not. Work is parallel over the rows of a batch, never
+// inside an operation, and the same seed gives the same bits for any number of goroutines.
 //
 // The README has a whole program, and examples/mnist a larger one.
 package unroll

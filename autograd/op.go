@@ -11,9 +11,9 @@ import (
 // named by it in error messages.
 type Op interface{ Backward() }
 
-// Record puts an operation on the tape, so that [Node.Backward] calls its Backward, and marks outs,
-// its outputs, as wanting a gradient. On an inference tape it does nothing. A user's own
-// operation comes in through the same door as the library's: compute the output, and record it if an input wants a gradient.
+// Record puts an operation on the tape, so that [Node.Backward] calls its Backward, and marks outs, its
+// outputs, as wanting a gradient. On an inference tape it does nothing. A user's own operation comes in
+// through the same door as the library's: compute the output, and record it if an input wants a gradient.
 //
 // T should be a struct, not a pointer to one: its place on the tape is then used again by the next run
 // and nothing is allocated.
@@ -50,11 +50,11 @@ func (s *slot[T]) String() string {
 	return fmt.Sprintf("%T", s.op)
 }
 
-// Backward computes the gradients of n, a loss of one value, with respect to all that it was computed
-// from. It is called once a run. It returns the run's error ([Tape.Fail]), or one that wraps
-// [ErrNotFinite] and tells where the first such value is if n is NaN or infinite; the gradients of the weights are zero then. It panics with
-// a [*UsageError] when called a second time, on an inference tape or after weights were changed, and
-// with a [*ShapeError] if n has more than one value.
+// Backward computes the gradients of n, a loss of one value, with respect to all that it was computed from.
+// It is called once a run. It returns the run's error ([Tape.Fail]), or one that wraps [ErrNotFinite] and
+// tells where the first such value is if n is NaN or infinite; the gradients of the weights are zero then. It
+// panics with a [*UsageError] when called a second time, on an inference tape or after weights were changed,
+// and with a [*ShapeError] if n has more than one value.
 func (n *Node) Backward() error { return n.BackwardScaled(1) }
 
 // BackwardScaled is Backward of scale times n.

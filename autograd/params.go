@@ -73,10 +73,10 @@ func (p *Params) In(name string) *Params {
 // Prefix returns what the view puts before a name: "" or a path that ends in a dot.
 func (p *Params) Prefix() string { return p.prefix }
 
-// New makes a weight of the given shape under the view's prefix and fills it by
-// init. Under a name that was tied ([Params.Tie]) it returns the weight it is tied to
-// and leaves its value. It panics with a [*UsageError] if the name is taken or empty or if a weight would
-// be new and a tape exists already, and with a [*ShapeError] if the shape has no elements or is not that of the tied weight.
+// New makes a weight of the given shape under the view's prefix and fills it by init. Under a name that was
+// tied ([Params.Tie]) it returns the weight it is tied to and leaves its value. It panics with a
+// [*UsageError] if the name is taken or empty or if a weight would be new and a tape exists already, and with
+// a [*ShapeError] if the shape has no elements or is not that of the tied weight.
 func (p *Params) New(name string, init Init, shape ...int) *Param {
 	full := p.prefix + name
 	s := p.set
@@ -106,11 +106,11 @@ func (p *Params) New(name string, init Init, shape ...int) *Param {
 	return param
 }
 
-// Tie makes name, under the view's prefix, another name of the weight to: the layer that
-// is made under that name afterwards shares it, and its gradients add up. The weight keeps its first name: it is
-// among the weights of that name's prefix alone ([Params.All], optimizers), but under both in [Params.Named] and
-// in files. It panics with a [*UsageError] if the name is taken or to belongs to another set; and so does the first tape
-// if no layer has made the name by then.
+// Tie makes name, under the view's prefix, another name of the weight to: the layer that is made under that
+// name afterwards shares it, and its gradients add up. The weight keeps its first name: it is among the
+// weights of that name's prefix alone ([Params.All], optimizers), but under both in [Params.Named] and in
+// files. It panics with a [*UsageError] if the name is taken or to belongs to another set; and so does the
+// first tape if no layer has made the name by then.
 func (p *Params) Tie(name string, to *Param) {
 	p.checkNew(name)
 	if to.set != p.set {
@@ -195,9 +195,10 @@ func (p *Params) Update(write func()) {
 // Version returns a number that every [Params.Update] raises.
 func (p *Params) Version() uint64 { return p.set.version.Load() }
 
-// CopyFrom sets the weights under p's prefix to those of the same names, prefixes
-// left out, under q's: a server keeps a snapshot while training goes on, between two updates of q. If a name or a
-// shape differs, or names that are tied in p have different values in q, the error tells all differences and nothing is changed.
+// CopyFrom sets the weights under p's prefix to those of the same names, prefixes left out, under q's: a
+// server keeps a snapshot while training goes on, between two updates of q. If a name or a shape differs, or
+// names that are tied in p have different values in q, the error tells all differences and nothing is
+// changed.
 func (p *Params) CopyFrom(q *Params) error {
 	var diffs []error
 	differ := func(format string, args ...any) { diffs = append(diffs, fmt.Errorf(format, args...)) }

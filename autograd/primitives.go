@@ -7,8 +7,8 @@ import (
 	"github.com/unroll-go/unroll/internal/kernel"
 )
 
-// Add returns a + b, element by element. The sum of a loss and something without a weight ([Node.Weight]), or of two losses
-// of the same weight, has that weight. It panics with a [*ShapeError] if their shapes differ.
+// Add returns a + b, element by element. The sum of a loss and something without a weight ([Node.Weight]), or
+// of two losses of the same weight, has that weight. It panics with a [*ShapeError] if their shapes differ.
 func Add(a, b *Node) *Node {
 	t, y := binary("autograd.Add", a, b)
 	switch {

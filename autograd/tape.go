@@ -42,12 +42,12 @@ type Tape struct {
 // buffers is the memory of the k-th node of a run.
 type buffers struct{ data, grad []float32 }
 
-// generations is how many runs the memory of a Node goes round in: one that is kept too long is told from those of the
-// present run until it is their memory again.
+// generations is how many runs the memory of a Node goes round in: one that is kept too long is told from
+// those of the present run until it is their memory again.
 const generations = 4
 
-// Node is a value on a tape: the output of an operation, an input or a weight. It is
-// good until the tape's next [Tape.Reset]; touched in one of the three runs after that, it panics with a [*UsageError].
+// Node is a value on a tape: the output of an operation, an input or a weight. It is good until the tape's
+// next [Tape.Reset]; touched in one of the three runs after that, it panics with a [*UsageError].
 type Node struct {
 	tape     *Tape
 	run      uint64
@@ -99,9 +99,9 @@ func (t *Tape) Training() bool { return t.training }
 // is nil for an inference tape.
 func (t *Tape) Grads() *Grads { return t.grads }
 
-// Rand returns the tape's random numbers for one operation. They follow from the tape's seed, the number
-// of Resets and the number of earlier calls in this run. It is good until the next call. It panics with a [*UsageError]
-// on an inference tape: nothing is random there.
+// Rand returns the tape's random numbers for one operation. They follow from the tape's seed, the number of
+// Resets and the number of earlier calls in this run. It is good until the next call. It panics with a
+// [*UsageError] on an inference tape: nothing is random there.
 func (t *Tape) Rand() *rand.Rand {
 	if !t.training {
 		panic(&UsageError{"autograd.Tape.Rand", "called on an inference tape"})
@@ -286,8 +286,9 @@ func (n *Node) SetWeight(w float32) {
 	n.weight = w
 }
 
-// Weight returns what SetWeight set; ok is false if nothing did. Of the operations [Add] alone passes a weight on: a loss that is
-// composed otherwise and is not the mean over all rows wants a SetWeight of its own.
+// Weight returns what SetWeight set; ok is false if nothing did. Of the operations [Add] alone passes a
+// weight on: a loss that is composed otherwise and is not the mean over all rows wants a SetWeight of its
+// own.
 func (n *Node) Weight() (w float32, ok bool) {
 	n.check()
 	return n.weight, n.weight == n.weight

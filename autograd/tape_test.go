@@ -325,7 +325,8 @@ func TestRandIsUncorrelated(t *testing.T) {
 	}
 }
 
-// TestAlternatingPrograms: two models that take turns on one tape get each other's buffers and slots, and are still right.
+// TestAlternatingPrograms: two models that take turns on one tape get each other's buffers and slots, and are
+// still right.
 func TestAlternatingPrograms(t *testing.T) {
 	p := NewParams(1)
 	m := newPair(p)

@@ -24,9 +24,9 @@ const Ignore = -100
 //
 //	-log(softmax(logits)[label])
 //
-// (TensorFlow's sparse_softmax_cross_entropy_with_logits, averaged; PyTorch's cross_entropy). labels has one class a row; rows labelled
-// [Ignore] do not count; it is borrowed until Backward has run. The loss is stable for logits of any size: the largest of a row is
-// subtracted first.
+// (TensorFlow's sparse_softmax_cross_entropy_with_logits, averaged; PyTorch's cross_entropy). labels has one
+// class a row; rows labelled [Ignore] do not count; it is borrowed until Backward has run. The loss is stable
+// for logits of any size: the largest of a row is subtracted first.
 //
 // A label outside 0 to C-1 fails the run ([autograd.Tape.Fail]). It panics with a [*autograd.ShapeError] if there is
 // not one label a row.

@@ -24,9 +24,9 @@ const Ignore = -100
 // K = 1. It follows TensorFlow's in_top_k: a label ranks by the number of logits that are strictly larger than
 // its own, so that of classes which tie across the boundary all are in.
 //
-// Wrong are, whatever K: a label that is not a class (negative or at least C, but for [Ignore]), one whose own logit is
-// not finite, and any label in a row with a NaN. Infinite logits of other classes compare
-// as numbers: -Inf masks a class. (TensorFlow counts those rows as wrong, too.)
+// Wrong are, whatever K: a label that is not a class (negative or at least C, but for [Ignore]), one whose
+// own logit is not finite, and any label in a row with a NaN. Infinite logits of other classes compare as
+// numbers: -Inf masks a class. (TensorFlow counts those rows as wrong, too.)
 type TopK struct {
 	K int // 0 means 1; more than there are classes is all of them
 

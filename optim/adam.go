@@ -35,8 +35,8 @@ type Optimizer interface {
 //	v = Beta2*v + (1-Beta2)*g^2
 //	w = w - LR/(1-Beta1^t) * m / (sqrt(v/(1-Beta2^t)) + Eps)
 //
-// Eps stands outside the root and is added after the bias correction of v, as in the paper's
-// algorithm and in PyTorch. TensorFlow 1 and Keras add it to sqrt(v) before the correction (the paper's "epsilon hat"): their
+// Eps stands outside the root and is added after the bias correction of v, as in the paper's algorithm and in
+// PyTorch. TensorFlow 1 and Keras add it to sqrt(v) before the correction (the paper's "epsilon hat"): their
 // eps is smaller than this one by the factor sqrt(1-Beta2^t), 0.03 at the first step and 1 in the long run.
 type Adam struct {
 	LR           float64 // learning rate
@@ -48,8 +48,8 @@ type Adam struct {
 	steps  []float32 // t of each weight, in order; float32, as PyTorch saves them
 }
 
-// NewAdam returns an Adam over the weights under p's prefix ([autograd.Params.All]), with PyTorch's defaults: Beta1 0.9, Beta2 0.999, Eps 1e-8.
-// No weight can be made in p's set afterwards.
+// NewAdam returns an Adam over the weights under p's prefix ([autograd.Params.All]), with PyTorch's defaults:
+// Beta1 0.9, Beta2 0.999, Eps 1e-8. No weight can be made in p's set afterwards.
 func NewAdam(p *autograd.Params, lr float64) *Adam {
 	count := 0
 	for range p.All() {
@@ -59,9 +59,9 @@ func NewAdam(p *autograd.Params, lr float64) *Adam {
 		params: p, m: autograd.NewGrads(p), v: autograd.NewGrads(p), steps: make([]float32, count)}
 }
 
-// Step implements [Optimizer]. Each weight counts its own steps: those while it is frozen are none of them. It panics with a
-// [*autograd.UsageError] if g is of another Params or a setting is out of range: Beta1 and Beta2 are within [0, 1), LR
-// and Eps finite and not negative.
+// Step implements [Optimizer]. Each weight counts its own steps: those while it is frozen are none of them.
+// It panics with a [*autograd.UsageError] if g is of another Params or a setting is out of range: Beta1 and
+// Beta2 are within [0, 1), LR and Eps finite and not negative.
 func (a *Adam) Step(g *autograd.Grads) {
 	if !(a.Beta1 >= 0 && a.Beta1 < 1 && a.Beta2 >= 0 && a.Beta2 < 1 && a.LR >= 0 && a.LR <= math.MaxFloat32 && a.Eps >= 0 && a.Eps <= math.MaxFloat32) {
 		panic(&autograd.UsageError{Where: "optim.Adam", What: fmt.Sprintf("LR %v, Beta1 %v, Beta2 %v, Eps %v: out of range", a.LR, a.Beta1, a.Beta2, a.Eps)})
@@ -83,7 +83,8 @@ func (a *Adam) Step(g *autograd.Grads) {
 	})
 }
 
-// State implements [Optimizer], by PyTorch's names: for each weight "<name>.step" (t), "<name>.exp_avg" (m) and "<name>.exp_avg_sq" (v).
+// State implements [Optimizer], by PyTorch's names: for each weight "<name>.step" (t), "<name>.exp_avg" (m)
+// and "<name>.exp_avg_sq" (v).
 func (a *Adam) State() iter.Seq2[string, []float32] {
 	return func(yield func(string, []float32) bool) {
 		i := 0
@@ -97,8 +98,8 @@ func (a *Adam) State() iter.Seq2[string, []float32] {
 }
 
 // ClipNorm scales the gradient of all weights down so that its Euclidean norm is at most limit, as PyTorch's
-// clip_grad_norm_ does (by limit/(norm+1e-6) where that is below 1), and returns the norm it had. A gradient whose norm is NaN or infinite
-// is left as it is. It panics if limit is not positive.
+// clip_grad_norm_ does (by limit/(norm+1e-6) where that is below 1), and returns the norm it had. A gradient
+// whose norm is NaN or infinite is left as it is. It panics if limit is not positive.
 func ClipNorm(g *autograd.Grads, limit float64) (norm float64) {
 	if !(limit > 0) {
 		panic(&autograd.UsageError{Where: "optim.ClipNorm", What: fmt.Sprintf("limit is %v, want more than 0", limit)})

@@ -8,8 +8,8 @@ import (
 	"github.com/unroll-go/unroll/rnn"
 )
 
-// BenchmarkTruncatedLast trains on the last output of 1,000 steps, by full backpropagation through time and cut to the
-// last 100 steps, and reports the time and the memory of activations.
+// BenchmarkTruncatedLast trains on the last output of 1,000 steps, by full backpropagation through time and
+// cut to the last 100 steps, and reports the time and the memory of activations.
 func BenchmarkTruncatedLast(b *testing.B) {
 	const steps, batch, input, hidden = 1000, 10, 28, 150
 	for _, k := range kinds {

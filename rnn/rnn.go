@@ -1,9 +1,9 @@
 // Package rnn holds recurrent layers, trained by backpropagation through time.
 //
-// A layer reads a sequence step by step and keeps a state: h_t follows from x_t and h_(t-1). The same layer can
-// be run in three ways. [Elman.Forward] is sequence to sequence, [T,B,Input] -> [T,B,Hidden];
-// [Elman.Last] is sequence to vector, the output of the last step alone, and the cheaper of the two to train a classifier with;
-// [Elman.Step] is one step, for streaming. Sequences are time-major, always.
+// A layer reads a sequence step by step and keeps a state: h_t follows from x_t and h_(t-1). The same layer
+// can be run in three ways. [Elman.Forward] is sequence to sequence, [T,B,Input] -> [T,B,Hidden];
+// [Elman.Last] is sequence to vector, the output of the last step alone, and the cheaper of the two to train
+// a classifier with; [Elman.Step] is one step, for streaming. Sequences are time-major, always.
 //
 //	cell := rnn.NewElman(params.In("rnn"), rnn.ElmanConfig{Input: 28, Hidden: 150})
 //	h, _ := cell.Last(tape.Input(batch.X), rnn.Options{})
@@ -23,16 +23,16 @@
 //
 // # Backpropagation through time
 //
-// Backward goes through all steps from the last to the first (Werbos 1990, "Backpropagation through time: what it does
-// and how to do it"). With Options.Truncate k the sequence is cut into windows of k steps, counted back from the
-// last one, and no gradient crosses a cut; the state does (Williams & Peng 1990). Last then keeps the
-// activations of one window alone, and goes back through that alone.
+// Backward goes through all steps from the last to the first (Werbos 1990, "Backpropagation through time:
+// what it does and how to do it"). With Options.Truncate k the sequence is cut into windows of k steps,
+// counted back from the last one, and no gradient crosses a cut; the state does (Williams & Peng 1990). Last
+// then keeps the activations of one window alone, and goes back through that alone.
 //
 // # Weights
 //
-// Names, shapes and the order of gates are PyTorch's: weight_ih_l0 [G*Hidden, Input], weight_hh_l0 [G*Hidden, Hidden],
-// bias_ih_l0 and bias_hh_l0 [G*Hidden], and so on for each layer, with G gates. States are [Layers*Dirs, B, Hidden], where
-// Dirs, the number of directions, is 1 for the layers that read forward only.
+// Names, shapes and the order of gates are PyTorch's: weight_ih_l0 [G*Hidden, Input], weight_hh_l0 [G*Hidden,
+// Hidden], bias_ih_l0 and bias_hh_l0 [G*Hidden], and so on for each layer, with G gates. States are
+// [Layers*Dirs, B, Hidden], where Dirs, the number of directions, is 1 for the layers that read forward only.
 package rnn
 
 import (
@@ -73,9 +73,9 @@ var (
 type Init int
 
 const (
-	// Glorot draws both matrices from the uniform distribution of limit sqrt(6/(in+Hidden+G*Hidden)): Glorot's rule for
-	// the joined matrix over [x_t, h_(t-1)], as TensorFlow 1 initialises its cells. Biases are 0, but
-	// the LSTM's forget gate starts at 1.
+	// Glorot draws both matrices from the uniform distribution of limit sqrt(6/(in+Hidden+G*Hidden)):
+	// Glorot's rule for the joined matrix over [x_t, h_(t-1)], as TensorFlow 1 initialises its cells. Biases
+	// are 0, but the LSTM's forget gate starts at 1.
 	Glorot Init = iota
 	// PyTorch draws everything, biases too, from the uniform distribution of limit 1/sqrt(Hidden).
 	PyTorch
@@ -84,8 +84,8 @@ const (
 	Keras
 )
 
-// State is a state between runs: plain numbers in the caller's memory, shape [Layers*Dirs, B, Hidden], C nil but for the
-// LSTM. What goes to and from a tape is copied. Goroutines may use disjoint rows of one State.
+// State is a state between runs: plain numbers in the caller's memory, shape [Layers*Dirs, B, Hidden], C nil
+// but for the LSTM. What goes to and from a tape is copied. Goroutines may use disjoint rows of one State.
 type State struct{ H, C *tensor.Tensor }
 
 // Zero sets all rows to the start of a sequence.
@@ -96,7 +96,8 @@ func (s *State) Zero() {
 	}
 }
 
-// ZeroRow sets one row of the batch to the start of a sequence. It panics with a [*autograd.ShapeError] if there is no such row.
+// ZeroRow sets one row of the batch to the start of a sequence. It panics with a [*autograd.ShapeError] if
+// there is no such row.
 func (s *State) ZeroRow(row int) {
 	s.checkRows("rnn.State.ZeroRow", row, 1)
 	eachLayer(s.H, row, 1, func(part []float32, _ int) { clear(part) })
@@ -120,8 +121,8 @@ func (s *State) Carry(t *autograd.Tape, first, n int) Carry {
 	return c
 }
 
-// Set copies all of c's rows into s, from row first on. It panics with a [*autograd.ShapeError] if c is not of s's layers and
-// size, and with a [*autograd.UsageError] if one of them has a C and the other has not.
+// Set copies all of c's rows into s, from row first on. It panics with a [*autograd.ShapeError] if c is not
+// of s's layers and size, and with a [*autograd.UsageError] if one of them has a C and the other has not.
 func (s *State) Set(c Carry, first int) {
 	const where = "rnn.State.Set"
 	if c.H == nil || (c.C == nil) != (s.C == nil) {

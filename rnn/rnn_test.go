@@ -374,7 +374,8 @@ func TestLastIsTheEndOfForward(t *testing.T) {
 			require.NoError(t, weighted(tape, []*autograd.Node{y}, []*tensor.Tensor{factors}).Backward())
 			bits(t, y.Data()[(steps-1)*batch*hidden:], last.y)
 			bits(t, end.H.Data(), last.endH)
-			// The gradient of an output that does not count is a 0 here and not there: only the sign of a zero may differ.
+			// The gradient of an output that does not count is a 0 here and not there: only the sign of a
+			// zero may differ.
 			for name, g := range gradients(params, tape) {
 				assert.Equal(t, g, last.weights[name], name)
 			}
@@ -383,7 +384,8 @@ func TestLastIsTheEndOfForward(t *testing.T) {
 	}
 }
 
-// TestInferenceComputesTheSame goes through Forward, Last and Step, over more steps than inference works on at a time.
+// TestInferenceComputesTheSame goes through Forward, Last and Step, over more steps than inference works on
+// at a time.
 func TestInferenceComputesTheSame(t *testing.T) {
 	for _, k := range kinds {
 		for layers := 1; layers <= 3; layers++ {

@@ -9,8 +9,8 @@ import (
 
 // run is one call of a stack on a tape, and the operation that it records.
 //
-// Time is cut into windows (Options.Truncate; else one), counted back from the last step. Each goes through all layers
-// before the next begins. What the steps leave behind is kept for all T steps where Backward needs
+// Time is cut into windows (Options.Truncate; else one), counted back from the last step. Each goes through
+// all layers before the next begins. What the steps leave behind is kept for all T steps where Backward needs
 // them all, and otherwise overwritten by the next window.
 type run struct {
 	s            *stack
@@ -204,8 +204,9 @@ type slopes struct {
 	dy     []float32 // [window, B, H]: of the output of a layer below the top, written by the layer above it
 }
 
-// Backward is backpropagation through time: window by window from the last to the first, in each from the top layer to the lowest, in
-// each from its last step to its first. No gradient of a state crosses from one window into the one before.
+// Backward is backpropagation through time: window by window from the last to the first, in each from the top
+// layer to the lowest, in each from its last step to its first. No gradient of a state crosses from one
+// window into the one before.
 func (r run) Backward() {
 	if r.y.Grad() == nil && r.end.H.Grad() == nil && (r.end.C == nil || r.end.C.Grad() == nil) {
 		return

@@ -18,8 +18,8 @@ type cell interface {
 	forgetGate() int // the gate whose bias starts at 1; -1: none
 	// forward turns the sums s.z into the gates' values, in place, and into s.h (and s.c, s.tc).
 	forward(s moment)
-	// backward computes dz, the gradient of the sums, from dh. dc is the gradient of s.c that came from the step after and becomes that
-	// of s.cPrev. dz may be dh where there is one gate.
+	// backward computes dz, the gradient of the sums, from dh. dc is the gradient of s.c that came from the
+	// step after and becomes that of s.cPrev. dz may be dh where there is one gate.
 	backward(dz, dh, dc []float32, s moment)
 }
 
@@ -137,7 +137,8 @@ func (s *stack) packBackward(packs *[]backwardPack) {
 	}
 }
 
-// NewState returns a state of zeros for a batch of so many rows. It panics with a [*autograd.UsageError] if that is not positive.
+// NewState returns a state of zeros for a batch of so many rows. It panics with a [*autograd.UsageError] if
+// that is not positive.
 func (s *stack) NewState(batch int) *State {
 	if batch < 1 {
 		panic(&autograd.UsageError{Where: s.name, What: fmt.Sprintf("NewState for %d rows, want at least 1", batch)})
@@ -149,15 +150,16 @@ func (s *stack) NewState(batch int) *State {
 	return st
 }
 
-// Forward is sequence to sequence: x [T,B,Input] gives y [T,B,Hidden], the outputs of all steps, and the state after the
-// last one. It panics with a [*autograd.ShapeError] if x or the start is of another shape.
+// Forward is sequence to sequence: x [T,B,Input] gives y [T,B,Hidden], the outputs of all steps, and the
+// state after the last one. It panics with a [*autograd.ShapeError] if x or the start is of another shape.
 func (s *stack) Forward(x *autograd.Node, o Options) (y *autograd.Node, end Carry) {
 	steps, batch := s.sequence(x)
 	return s.run(x, steps, batch, o, true)
 }
 
-// Last is sequence to vector: x [T,B,Input] gives h [B,Hidden], the output of the last step, and the state after it. It computes
-// what Forward does, and to train on the last output alone it costs less memory and time. It panics as Forward does.
+// Last is sequence to vector: x [T,B,Input] gives h [B,Hidden], the output of the last step, and the state
+// after it. It computes what Forward does, and to train on the last output alone it costs less memory and
+// time. It panics as Forward does.
 func (s *stack) Last(x *autograd.Node, o Options) (h *autograd.Node, end Carry) {
 	steps, batch := s.sequence(x)
 	return s.run(x, steps, batch, o, false)

@@ -12,8 +12,9 @@ import (
 	"github.com/unroll-go/unroll/internal/atomicfile"
 )
 
-// Save writes the weights under p's prefix to a file, which is there whole or not at all. Names are without the prefix; a tied
-// weight is there under each of its names, as PyTorch expects. The same values give the same bytes.
+// Save writes the weights under p's prefix to a file, which is there whole or not at all. Names are without
+// the prefix; a tied weight is there under each of its names, as PyTorch expects. The same values give the
+// same bytes.
 func Save(path string, p *autograd.Params, metadata map[string]string) error {
 	f := &File{Metadata: metadata}
 	for name, w := range p.Named() {
@@ -25,9 +26,10 @@ func Save(path string, p *autograd.Params, metadata map[string]string) error {
 	return atomicfile.Write(path, func(w io.Writer) error { return Write(w, f) })
 }
 
-// Load sets the weights under p's prefix to those in a file and returns its metadata. Names and shapes must be the same on both sides; if not, or if the names of a tied weight
-// have different values, one error tells every mismatch. On any error no weight is changed. Values may be NaN or
-// infinite, as whoever saved them had them.
+// Load sets the weights under p's prefix to those in a file and returns its metadata. Names and shapes must
+// be the same on both sides; if not, or if the names of a tied weight have different values, one error tells
+// every mismatch. On any error no weight is changed. Values may be NaN or infinite, as whoever saved them had
+// them.
 func Load(path string, p *autograd.Params) (metadata map[string]string, err error) {
 	r, err := os.Open(path)
 	if err != nil {

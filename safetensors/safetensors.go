@@ -1,7 +1,7 @@
 // Package safetensors keeps weights in files that PyTorch and others read and write.
 //
-// [Save] writes the weights under a view of an [autograd.Params] by name, [Load] reads them into weights of the same names and
-// shapes:
+// [Save] writes the weights under a view of an [autograd.Params] by name, [Load] reads them into weights of
+// the same names and shapes:
 //
 //	err := safetensors.Save("model.safetensors", params, nil)
 //	...
@@ -12,12 +12,14 @@
 //
 // # The format
 //
-// A file is eight bytes with the length of a header, little-endian; the header, a JSON object that maps names to
-// {"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}, and __metadata__ to strings of the writer's choice; then the tensors' bytes, little-endian and
-// row-major, one after the other without a hole (https://github.com/huggingface/safetensors).
+// A file is eight bytes with the length of a header, little-endian; the header, a JSON object that maps names
+// to {"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}, and __metadata__ to strings of the writer's choice;
+// then the tensors' bytes, little-endian and row-major, one after the other without a hole
+// (https://github.com/huggingface/safetensors).
 //
-// [Read] is strict: whatever a careless or hostile writer might leave (duplicate names, overlaps, holes, sizes that overflow, bytes
-// too many or too few) is an error, and memory follows the bytes that have arrived, not what the header claims.
+// [Read] is strict: whatever a careless or hostile writer might leave (duplicate names, overlaps, holes,
+// sizes that overflow, bytes too many or too few) is an error, and memory follows the bytes that have
+// arrived, not what the header claims.
 package safetensors
 
 import (
@@ -49,8 +51,8 @@ type DType string
 // F32 is the type that weights have here.
 const F32 DType = "F32"
 
-// dtypes are all types of the format with their sizes in bits, in the order by which the reference implementation (0.8.0)
-// sorts tensors: the last first.
+// dtypes are all types of the format with their sizes in bits, in the order by which the reference
+// implementation (0.8.0) sorts tensors: the last first.
 var dtypes = [...]struct {
 	name DType
 	bits int
@@ -111,8 +113,8 @@ func (t *Tensor) Float32() ([]float32, error) {
 	return values, nil
 }
 
-// FromFloat32 returns an F32 tensor. It panics with a [*tensor.ShapeError] if values does not have as many elements as
-// shape.
+// FromFloat32 returns an F32 tensor. It panics with a [*tensor.ShapeError] if values does not have as many
+// elements as shape.
 func FromFloat32(name string, values []float32, shape ...int) Tensor {
 	tensor.Of(values, shape...)
 	t := Tensor{Name: name, DType: F32, Shape: slices.Clone(shape), Data: make([]byte, 0, 4*len(values))}
@@ -128,9 +130,9 @@ type File struct {
 	Tensors  []Tensor // as they lie in the file
 }
 
-// Read reads a file from its first byte to its last. The error says what is wrong; of anything that the
-// format does not allow nothing is accepted. At most 4096 tensors and entries of metadata together, 8 dimensions and a
-// header of 100 MB are.
+// Read reads a file from its first byte to its last. Whatever the format forbids is an error that says what
+// is wrong. There may be at most 4096 tensors and entries of metadata together, 8 dimensions to a tensor and
+// 100 MB of header.
 func Read(r io.Reader) (*File, error) {
 	f, err := read(r)
 	if err != nil {
@@ -183,8 +185,8 @@ func read(r io.Reader) (*File, error) {
 	return &File{metadata, tensors}, nil
 }
 
-// layOut sorts the tensors by place and returns the bytes that they fill. No name may be there twice, and between two of them
-// there may be neither hole nor overlap.
+// layOut sorts the tensors by place and returns the bytes that they fill. No name may be there twice, and
+// between two of them there may be neither hole nor overlap.
 func layOut(tensors []Tensor) (size int, err error) {
 	slices.SortFunc(tensors, func(a, b Tensor) int { return strings.Compare(a.Name, b.Name) })
 	for i := 1; i < len(tensors); i++ {
@@ -207,9 +209,9 @@ func layOut(tensors []Tensor) (size int, err error) {
 	return size, nil
 }
 
-// Write writes a file. Tensors are written in the order of the reference implementation, by type, larger ones first, and then by
-// name, so that equal content gives equal bytes. The error names what the format does not allow: a name twice or not UTF-8, a type that is
-// unknown, data that does not fit the shape.
+// Write writes a file. Tensors are written in the order of the reference implementation, by type, larger ones
+// first, and then by name, so that equal content gives equal bytes. The error names what the format does not
+// allow: a name twice or not UTF-8, a type that is unknown, data that does not fit the shape.
 func Write(w io.Writer, f *File) error {
 	tensors := slices.Clone(f.Tensors)
 	slices.SortFunc(tensors, func(a, b Tensor) int {

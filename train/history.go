@@ -31,7 +31,8 @@ func (h *History) Add(values ...float64) {
 // Len returns the number of rows.
 func (h *History) Len() int { return len(h.rows) }
 
-// Column returns the values of a column, a copy. It panics with a [*autograd.UsageError] if there is none of that name.
+// Column returns the values of a column, a copy. It panics with a [*autograd.UsageError] if there is none of
+// that name.
 func (h *History) Column(name string) []float64 {
 	i := slices.Index(h.columns, name)
 	if i < 0 {

@@ -37,9 +37,10 @@ type Step struct {
 	crew  crew
 }
 
-// NewStep returns a Step for a model: a function from a batch to its loss, a node with one value, that is called for
-// every shard, by several goroutines at once, on a training tape over p. A loss that says nothing else ([autograd.Node.Weight]) is taken for
-// a mean over all of the shard's rows. No weight can be made in p's set afterwards.
+// NewStep returns a Step for a model: a function from a batch to its loss, a node with one value, that is
+// called for every shard, by several goroutines at once, on a training tape over p. A loss that says nothing
+// else ([autograd.Node.Weight]) is taken for a mean over all of the shard's rows. No weight can be made in
+// p's set afterwards.
 func NewStep(p *autograd.Params, model func(*autograd.Tape, *dataset.Batch) *autograd.Node) *Step {
 	s := &Step{grads: autograd.NewGrads(p)}
 	s.crew.newTape = func(shard int) *autograd.Tape {

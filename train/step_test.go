@@ -162,7 +162,8 @@ func TestAnyNumberOfWorkersGivesTheSameBits(t *testing.T) {
 	}
 }
 
-// TestMeanIsExact compares batches cut into shards with the same batch on one tape, with labels to ignore spread unevenly.
+// TestMeanIsExact compares batches cut into shards with the same batch on one tape, with labels to ignore
+// spread unevenly.
 func TestMeanIsExact(t *testing.T) {
 	source := sequences(101)
 	for i := range 60 {

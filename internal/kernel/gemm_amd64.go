@@ -14,9 +14,9 @@ const (
 	panelAVX2 = 16
 	tileRows  = 6
 
-	// Larger products are cut so that a panel of kc rows of B stays in the L1 cache and rows x kc of A
-	// in the L2. Each element of C is one chain of fused multiply-adds over k all the same: it rests in C, exactly, between
-	// two blocks. Both are constants, so that the order never depends on anything but the shape.
+	// Larger products are cut so that a panel of kc rows of B stays in the L1 cache and rows x kc of A in the
+	// L2. Each element of C is one chain of fused multiply-adds over k all the same: it rests in C, exactly,
+	// between two blocks. Both are constants, so that the order never depends on anything but the shape.
 	blockK    = 384
 	blockRows = 96
 )

@@ -1,19 +1,20 @@
 // Package kernel is the arithmetic of the library: matrix products, activations,
 // gates, reductions and the Adam update, as plain functions on []float32.
 //
-// Layers call this package and nobody else's loops. The doc of a function is its scalar loop, and the portable version
-// is that loop: every product is rounded to float32 before it is added (float32(a*b) + c), so
-// that a compiler that fuses multiply and add on one platform gives the bits of one that
-// does not. Every output element of a matrix product has one accumulator and k ascends, whatever the tile.
+// Layers call this package and nobody else's loops. The doc of a function is its scalar loop, and the
+// portable version is that loop: every product is rounded to float32 before it is added (float32(a*b) + c),
+// so that a compiler that fuses multiply and add on one platform gives the bits of one that does not. Every
+// output element of a matrix product has one accumulator and k ascends, whatever the tile.
 //
-// On amd64 with AVX2 and FMA the functions run in assembly, which internal/kernel/gen writes. There a product and the
-// addition after it are rounded once (fused multiply-add); the order is the same: one chain an element, k ascending, which rests in C
-// where a large product is cut. So the bits are those of any other width of register, but not those of the portable
-// version. Build with -tags noasm for that one.
+// On amd64 with AVX2 and FMA the functions run in assembly, which internal/kernel/gen writes. There a product
+// and the addition after it are rounded once (fused multiply-add); the order is the same: one chain an
+// element, k ascending, which rests in C where a large product is cut. So the bits are those of any other
+// width of register, but not those of the portable version. Build with -tags noasm for that one.
 //
-// But for Alloc and Matrix.Reset nothing in here allocates, and nothing starts a goroutine or checks shapes: the callers have. The matrix products check that their last
-// element is there, because the assembly would not notice. Matrices are row-major; a leading dimension (lda, ldb, ldc) is the distance
-// between the starts of two rows, in elements.
+// But for Alloc and Matrix.Reset nothing in here allocates, and nothing starts a goroutine or checks shapes:
+// the callers have. The matrix products check that their last element is there, because the assembly would
+// not notice. Matrices are row-major; a leading dimension (lda, ldb, ldc) is the distance between the starts
+// of two rows, in elements.
 package kernel
 
 import "unsafe"

@@ -1,8 +1,8 @@
 package kernel
 
-// Matrix is the right-hand side B [K,N] of products, packed once for many of them: in panels of some columns, each with its
-// rows one after the other. The assembly reads panels of 16 columns, the last one filled up to a multiple of
-// 8; to the portable version the whole is one panel. Fill it after Reset, in blocks of rows.
+// Matrix is the right-hand side B [K,N] of products, packed once for many of them: in panels of some columns,
+// each with its rows one after the other. The assembly reads panels of 16 columns, the last one filled up to
+// a multiple of 8; to the portable version the whole is one panel. Fill it after Reset, in blocks of rows.
 type Matrix struct {
 	K, N  int
 	panel int // columns of a panel

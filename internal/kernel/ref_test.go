@@ -11,8 +11,9 @@ func mulAdd(a, b, c float32) float32 {
 	if !haveAVX2 {
 		return float32(a*b) + float32(c)
 	}
-	// The product is exact in float64. The sum is not, and rounding it twice could go wrong, so it is first rounded to odd: the last bit is
-	// set wherever something was lost (Boldo & Melquiond 2008, "Emulation of a FMA and correctly rounded sums").
+	// The product is exact in float64. The sum is not, and rounding it twice could go wrong, so it is first
+	// rounded to odd: the last bit is set wherever something was lost (Boldo & Melquiond 2008, "Emulation of
+	// a FMA and correctly rounded sums").
 	p := float64(a) * float64(b)
 	sum := p + float64(c)
 	rest := float64(c) - (sum - p)

@@ -88,8 +88,8 @@ var (
 	sign = func() Mem { return bits(1 << 31) }
 )
 
-// exp is exp32: the same polynomial and reduction, with fused multiply-adds. flush says that x may be so small that the result
-// is 0 instead of a number below the normal ones.
+// exp is exp32: the same polynomial and reduction, with fused multiply-adds. flush says that x may be so
+// small that the result is 0 instead of a number below the normal ones.
 func exp(x vec, flush bool) vec {
 	limited := x.least(number(89)) // e^89 is infinite already
 	if flush {
@@ -167,8 +167,8 @@ func (p *pass) store(name string, v vec) {
 	}
 }
 
-// each emits name(arrays... *float32, numbers... float32, n int, mask *int32). An array "z4" stands for four, each gap bytes
-// after the one before: z0 to z3. body computes with numbers, eight times each, in registers.
+// each emits name(arrays... *float32, numbers... float32, n int, mask *int32). An array "z4" stands for four,
+// each gap bytes after the one before: z0 to z3. body computes with numbers, eight times each, in registers.
 func each(name, doc string, arrays, scalars []string, body func(p *pass, s map[string]vec)) {
 	signature, gap := "func(", false
 	for _, a := range arrays {
