@@ -139,7 +139,7 @@ func (p *parser) escape() (rune, error) {
 	return 0, p.fail("half of a surrogate pair in a string")
 }
 
-// hex reads \uXXXX.
+// hex reads a \u escape, with its four digits.
 func (p *parser) hex() (rune, error) {
 	if p.at+6 > len(p.text) {
 		return 0, p.fail("it ends within a string")
