@@ -81,6 +81,8 @@ func (p *parser) str() ([]byte, error) {
 	for p.at < len(p.text) {
 		c := p.text[p.at]
 		switch {
+		case plain && p.at-start > maxString || len(s) > maxString:
+			return nil, p.fail("a string over %d bytes", maxString)
 		case c == '"':
 			p.at++
 			if plain {

@@ -42,6 +42,7 @@ const (
 	metadataName = "__metadata__"
 	maxHeader    = 100_000_000 // bytes, as the reference implementation
 	maxTensors   = 4096        // and entries of metadata, so that what is parsed stays in proportion to the text
+	maxString    = 256 << 10   // bytes of a name or a value of metadata, for the same reason
 	maxDims      = 8
 )
 
@@ -131,8 +132,8 @@ type File struct {
 }
 
 // Read reads a file from its first byte to its last. Whatever the format forbids is an error that says what
-// is wrong. There may be at most 4096 tensors and entries of metadata together, 8 dimensions to a tensor and
-// 100 MB of header.
+// is wrong. There may be at most 4096 tensors and entries of metadata together, 8 dimensions to a tensor,
+// 256 KiB to a string and 100 MB of header.
 func Read(r io.Reader) (*File, error) {
 	f, err := read(r)
 	if err != nil {
@@ -233,13 +234,15 @@ func Write(w io.Writer, f *File) error {
 	return nil
 }
 
+func validString(s string) bool { return len(s) <= maxString && utf8.ValidString(s) }
+
 // header returns the JSON text, filled up with spaces to a multiple of 8 bytes.
 func header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 	text := []byte{'{'}
 	if len(metadata) > 0 {
 		for k, v := range metadata {
-			if !utf8.ValidString(k) || !utf8.ValidString(v) {
-				return nil, fmt.Errorf("metadata %.100q is not UTF-8", k)
+			if !validString(k) || !validString(v) {
+				return nil, fmt.Errorf("metadata %.100q is not UTF-8 or over %d bytes", k, maxString)
 			}
 		}
 		m, err := json.Marshal(metadata)
@@ -259,8 +262,8 @@ func header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 			size, ok = t.DType.size(t.Shape)
 		}
 		switch {
-		case names[t.Name] || t.Name == metadataName || !utf8.ValidString(t.Name):
-			return nil, fmt.Errorf("tensor %.100q: the name is taken or not UTF-8", t.Name)
+		case names[t.Name] || t.Name == metadataName || !validString(t.Name):
+			return nil, fmt.Errorf("tensor %.100q: the name is taken, not UTF-8 or over %d bytes", t.Name, maxString)
 		case !ok || size != len(t.Data) || len(t.Shape) > maxDims:
 			return nil, fmt.Errorf("tensor %.100q: %d bytes for %s of shape %v", t.Name, len(t.Data), t.DType, t.Shape)
 		}

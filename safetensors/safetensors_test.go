@@ -130,6 +130,8 @@ func TestMalformed(t *testing.T) {
 		{"long name", file(`{"`+strings.Repeat("a", 1000)+`":{"dtype":"F31"}}`, 0), `tensor "` + strings.Repeat("a", 100) + `": header`},
 		{"long key", file(`{"a":{"`+strings.Repeat("a", 1000)+`":1}}`, 0), `unknown key "` + strings.Repeat("a", 100) + `"`},
 		{"long dtype", file(`{"a":{"dtype":"`+strings.Repeat("a", 1000)+`"}}`, 0), `unknown dtype "` + strings.Repeat("a", 100) + `"`},
+		{"a name over 256 KiB", file(`{"`+strings.Repeat("a", maxString+1)+`":`+ok+`}`, 4), "a string over 262144 bytes"},
+		{"a value over 256 KiB in escapes", file(`{"__metadata__":{"a":"`+strings.Repeat(`\u00e9`, maxString/2+1)+`"}}`, 0), "a string over 262144 bytes"},
 		{"metadata that is null", file(`{"__metadata__":null}`, 0), `found 'n', want '{'`},
 		{"metadata of numbers", file(`{"__metadata__":{"a":1}}`, 0), `found '1', want '"'`},
 		{"metadata twice", file(`{"__metadata__":{},"__metadata__":{}}`, 0), "__metadata__ twice"},
@@ -239,14 +241,15 @@ func TestWriteRefuses(t *testing.T) {
 		f    File
 		text string
 	}{
-		{File{Tensors: []Tensor{good, good}}, `safetensors: tensor "a": the name is taken or not UTF-8`},
-		{File{Tensors: []Tensor{FromFloat32("__metadata__", []float32{1}, 1)}}, `safetensors: tensor "__metadata__": the name is taken or not UTF-8`},
-		{File{Tensors: []Tensor{FromFloat32("\xff", []float32{1}, 1)}}, `safetensors: tensor "\xff": the name is taken or not UTF-8`},
+		{File{Tensors: []Tensor{good, good}}, `safetensors: tensor "a": the name is taken, not UTF-8 or over 262144 bytes`},
+		{File{Tensors: []Tensor{FromFloat32("__metadata__", []float32{1}, 1)}}, `safetensors: tensor "__metadata__": the name is taken, not UTF-8 or over 262144 bytes`},
+		{File{Tensors: []Tensor{FromFloat32("\xff", []float32{1}, 1)}}, `safetensors: tensor "\xff": the name is taken, not UTF-8 or over 262144 bytes`},
 		{File{Tensors: []Tensor{{Name: "a", DType: "F31", Shape: []int{1}, Data: make([]byte, 4)}}}, `safetensors: tensor "a": 4 bytes for F31 of shape [1]`},
 		{File{Tensors: []Tensor{{Name: "a", DType: "F32", Shape: []int{2}, Data: make([]byte, 4)}}}, `safetensors: tensor "a": 4 bytes for F32 of shape [2]`},
 		{File{Tensors: []Tensor{{Name: "a", DType: "F32", Shape: []int{-1}}}}, `safetensors: tensor "a": 0 bytes for F32 of shape [-1]`},
 		{File{Tensors: make([]Tensor, maxTensors+1)}, "safetensors: 4097 tensors and entries of metadata, want at most 4096"},
-		{File{Metadata: map[string]string{"\xff": ""}}, `safetensors: metadata "\xff" is not UTF-8`},
+		{File{Metadata: map[string]string{"a": strings.Repeat("x", maxString+1)}}, `safetensors: metadata "a" is not UTF-8 or over 262144 bytes`},
+		{File{Metadata: map[string]string{"\xff": ""}}, `safetensors: metadata "\xff" is not UTF-8 or over 262144 bytes`},
 	} {
 		var b bytes.Buffer
 		assert.EqualError(t, Write(&b, &c.f), c.text)
