@@ -66,14 +66,19 @@ const signBit = 1 << 31
 
 func abs32(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ signBit) }
 
-// sigmoid32 is 1/(1 + e^-x).
-func sigmoid32(x float32) float32 { return 1 / (1 + exp32(-x)) }
+// sigmoid32 is 1/(1 + e^-x); 0 where e^-x is 2^127.5 or more.
+func sigmoid32(x float32) float32 {
+	if x <= -88.37627 {
+		return 0
+	}
+	return 1 / (1 + exp32(-x))
+}
 
 // Exp computes dst[i] = e^src[i]. dst may be src.
 func Exp(dst, src []float32) {
 	dst = dst[:len(src)]
-	if haveAVX2 {
-		expAVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(src), tail(len(src)))
+	if asm.exp != nil {
+		asm.exp(unsafe.SliceData(dst), unsafe.SliceData(src), len(src))
 		return
 	}
 	for i, x := range src {
@@ -84,8 +89,8 @@ func Exp(dst, src []float32) {
 // Tanh computes dst[i] = tanh(src[i]). dst may be src.
 func Tanh(dst, src []float32) {
 	dst = dst[:len(src)]
-	if haveAVX2 {
-		tanhAVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(src), tail(len(src)))
+	if asm.tanh != nil {
+		asm.tanh(unsafe.SliceData(dst), unsafe.SliceData(src), len(src))
 		return
 	}
 	for i, x := range src {
@@ -96,8 +101,8 @@ func Tanh(dst, src []float32) {
 // TanhGrad computes dst[i] = grad[i] * (1 - y[i]^2), the gradient through y = tanh(x). dst may be grad.
 func TanhGrad(dst, grad, y []float32) {
 	dst, grad = dst[:len(y)], grad[:len(y)]
-	if haveAVX2 {
-		tanhGradAVX2(unsafe.SliceData(dst), unsafe.SliceData(grad), unsafe.SliceData(y), len(y), tail(len(y)))
+	if asm.tanhGrad != nil {
+		asm.tanhGrad(unsafe.SliceData(dst), unsafe.SliceData(grad), unsafe.SliceData(y), len(y))
 		return
 	}
 	for i, v := range y {
@@ -108,8 +113,8 @@ func TanhGrad(dst, grad, y []float32) {
 // ReLU computes dst[i] = max(src[i], 0); NaN stays NaN. dst may be src.
 func ReLU(dst, src []float32) {
 	dst = dst[:len(src)]
-	if haveAVX2 {
-		reluAVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(src), tail(len(src)))
+	if asm.relu != nil {
+		asm.relu(unsafe.SliceData(dst), unsafe.SliceData(src), len(src))
 		return
 	}
 	for i, x := range src {
@@ -121,8 +126,8 @@ func ReLU(dst, src []float32) {
 // y = relu(x). dst may be grad.
 func ReLUGrad(dst, grad, y []float32) {
 	dst, grad = dst[:len(y)], grad[:len(y)]
-	if haveAVX2 {
-		reluGradAVX2(unsafe.SliceData(dst), unsafe.SliceData(grad), unsafe.SliceData(y), len(y), tail(len(y)))
+	if asm.reluGrad != nil {
+		asm.reluGrad(unsafe.SliceData(dst), unsafe.SliceData(grad), unsafe.SliceData(y), len(y))
 		return
 	}
 	for i, v := range y {
@@ -137,8 +142,8 @@ func ReLUGrad(dst, grad, y []float32) {
 // Sigmoid computes dst[i] = 1/(1 + e^-src[i]). dst may be src.
 func Sigmoid(dst, src []float32) {
 	dst = dst[:len(src)]
-	if haveAVX2 {
-		sigmoidAVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(src), tail(len(src)))
+	if asm.sigmoid != nil {
+		asm.sigmoid(unsafe.SliceData(dst), unsafe.SliceData(src), len(src))
 		return
 	}
 	for i, x := range src {
@@ -157,8 +162,8 @@ func LSTM(z, cPrev, c, tc, h []float32) {
 	n := len(h)
 	i, f, g, o := z[:n], z[n:][:n], z[2*n:][:n], z[3*n:][:n]
 	cPrev, c, tc = cPrev[:n], c[:n], tc[:n]
-	if haveAVX2 {
-		lstmAVX2(unsafe.SliceData(z), unsafe.SliceData(cPrev), unsafe.SliceData(c), unsafe.SliceData(tc), unsafe.SliceData(h), 4*n, n, tail(n))
+	if asm.lstm != nil {
+		asm.lstm(unsafe.SliceData(z), unsafe.SliceData(cPrev), unsafe.SliceData(c), unsafe.SliceData(tc), unsafe.SliceData(h), 4*n, n)
 		return
 	}
 	for j := range h {
@@ -184,8 +189,8 @@ func LSTMGrad(dz, dc, dh, z, cPrev, tc []float32) {
 	i, f, g, o := z[:n], z[n:][:n], z[2*n:][:n], z[3*n:][:n]
 	di, df, dg, do := dz[:n], dz[n:][:n], dz[2*n:][:n], dz[3*n:][:n]
 	dc, cPrev, tc = dc[:n], cPrev[:n], tc[:n]
-	if haveAVX2 {
-		lstmGradAVX2(unsafe.SliceData(z), unsafe.SliceData(dz), unsafe.SliceData(cPrev), unsafe.SliceData(tc), unsafe.SliceData(dc), unsafe.SliceData(dh), 4*n, n, tail(n))
+	if asm.lstmGrad != nil {
+		asm.lstmGrad(unsafe.SliceData(z), unsafe.SliceData(dz), unsafe.SliceData(cPrev), unsafe.SliceData(tc), unsafe.SliceData(dc), unsafe.SliceData(dh), 4*n, n)
 		return
 	}
 	for j, d := range dh {

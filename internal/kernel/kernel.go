@@ -6,13 +6,14 @@
 // so that a compiler that fuses multiply and add on one platform gives the bits of one that does not. Every
 // output element of a matrix product has one accumulator and k ascends, whatever the tile.
 //
-// On amd64 with AVX2 and FMA the functions run in assembly, which internal/kernel/gen writes. There a product
-// and the addition after it are rounded once (fused multiply-add); the order is the same: one chain an
-// element, k ascending, which rests in C where a large product is cut. So the bits are those of any other
-// width of register, but not those of the portable version. Build with -tags noasm for that one.
+// On amd64 with AVX-512, or with AVX2 and FMA, the functions run in assembly, which internal/kernel/gen writes. There a
+// product and the addition after it are rounded once (fused multiply-add); the order is the same: one chain an
+// element, k ascending, which rests in C where a large product is cut. So the bits of the two are the same, but not
+// those of the portable version. Which one runs is settled when a program starts; the environment variable GODEBUG
+// rules sets out (cpu.avx512f=off, cpu.avx2=off), and -tags noasm builds without any.
 //
-// But for Alloc and Matrix.Reset nothing in here allocates, and nothing starts a goroutine or checks shapes:
-// the callers have. The matrix products check that their last element is there, because the assembly would
+// But for Alloc, Matrix.Reset and the memory into which large products are packed, which is kept, nothing in here
+// allocates, and nothing starts a goroutine or checks shapes: the callers have. The matrix products check that their last element is there, because the assembly would
 // not notice. Matrices are row-major; a leading dimension (lda, ldb, ldc) is the distance between the starts
 // of two rows, in elements.
 package kernel
@@ -33,3 +34,26 @@ func Alloc(n int) []float32 {
 	}
 	return raw[skip : skip+n : skip+n]
 }
+
+// assembly is the functions of one instruction set, and asm those that run; without any, the portable version does. Where
+// a function takes pointers, n is the number of elements.
+type assembly struct {
+	lanes    int // float32 in a register
+	tileRows int // rows of the largest tile of a product
+
+	affine  func(c []float32, ldc, m int, bias []float32, add bool, x, h Block, b *Matrix)
+	gemmT   func(c []float32, ldc, m, n, k int, a []float32, lda int, b []float32, ldb int)
+	setRows func(m *Matrix, row, rows int, src []float32, stride int)
+
+	exp, tanh, sigmoid, relu func(dst, src *float32, n int)
+	tanhGrad, reluGrad       func(dst, grad, y *float32, n int)
+	lstm                     func(z, cPrev, c, tc, h *float32, gap, n int)
+	lstmGrad                 func(z, dz, cPrev, tc, dc, dh *float32, gap, n int)
+	add                      func(dst, x *float32, n int)
+	addMul                   func(dst, x, y *float32, n int)
+	scale                    func(dst *float32, s float32, n int)
+	addScaled                func(dst, x *float32, s float32, n int)
+	adam                     func(w, g, m, v *float32, beta1, rest1, beta2, rest2, step, root, eps float32, n int)
+}
+
+var asm assembly

@@ -1,8 +1,8 @@
 package kernel
 
 // Matrix is the right-hand side B [K,N] of products, packed once for many of them: in panels of some columns,
-// each with its rows one after the other. The assembly reads panels of 16 columns, the last one filled up to
-// a multiple of 8; to the portable version the whole is one panel. Fill it after Reset, in blocks of rows.
+// each with its rows one after the other. To the assembly a panel is two registers wide, the last one filled up to
+// a multiple of 8 columns; to the portable version the whole is one panel. Fill it after Reset, in blocks of rows.
 type Matrix struct {
 	K, N  int
 	panel int // columns of a panel
@@ -20,8 +20,8 @@ type Block struct {
 // be set afterwards.
 func (m *Matrix) Reset(k, n int) {
 	m.K, m.N, m.panel = k, n, n
-	if haveAVX2 {
-		m.panel = panelAVX2
+	if asm.lanes > 0 {
+		m.panel = 2 * asm.lanes
 	}
 	last := (n - 1) / m.panel * m.panel
 	size := k * (last + m.width(last))
@@ -39,11 +39,13 @@ func (m *Matrix) width(j int) int { return min(m.panel, (m.N-j+7)&^7) }
 //
 //	B[row+k][j] = src[k*stride+j]
 func (m *Matrix) SetRows(row, rows int, src []float32, stride int) {
-	for j := 0; j < m.N; j += m.panel {
-		width, cols := m.width(j), min(m.panel, m.N-j)
-		for k := range rows {
-			copy(m.data[j*m.K+(row+k)*width:][:cols], src[k*stride+j:])
-		}
+	if asm.setRows != nil {
+		asm.setRows(m, row, rows, src, stride)
+		return
+	}
+	width := m.width(0)
+	for k := range rows {
+		copy(m.data[(row+k)*width:][:m.N], src[k*stride:])
 	}
 }
 
@@ -74,8 +76,8 @@ func (m *Matrix) SetRowsT(row, rows int, src []float32, stride int) {
 //
 // C must not overlap the operands.
 func Affine(c []float32, ldc, m int, bias []float32, x, h Block, b *Matrix) {
-	if haveAVX2 {
-		affineAVX2(c, ldc, m, bias, false, x, h, b)
+	if asm.affine != nil {
+		asm.affine(c, ldc, m, bias, false, x, h, b)
 		return
 	}
 	for i := range m {
@@ -92,8 +94,8 @@ func Affine(c []float32, ldc, m int, bias []float32, x, h Block, b *Matrix) {
 
 // Gemm computes C += A·B, m rows, in the order of [Affine].
 func Gemm(c []float32, ldc, m int, a Block, b *Matrix) {
-	if haveAVX2 {
-		affineAVX2(c, ldc, m, nil, true, a, Block{}, b)
+	if asm.affine != nil {
+		asm.affine(c, ldc, m, nil, true, a, Block{}, b)
 		return
 	}
 	gemm(c, ldc, m, a, 0, b)
@@ -108,8 +110,8 @@ func Gemm(c []float32, ldc, m int, a Block, b *Matrix) {
 //
 // C must not overlap the operands.
 func GemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float32, ldb int) {
-	if haveAVX2 {
-		gemmTAVX2(c, ldc, m, n, k, a, lda, b, ldb)
+	if asm.gemmT != nil {
+		asm.gemmT(c, ldc, m, n, k, a, lda, b, ldb)
 		return
 	}
 	gemmT(c, ldc, m, n, k, a, lda, b, ldb)

@@ -13,7 +13,7 @@ import (
 // TestPortableBits: the versions that round each product give these bits on every platform, so that a model
 // trained on one is the model trained on another. A hash is FNV-1a of the results' little-endian bytes.
 func TestPortableBits(t *testing.T) {
-	if !roundsProducts {
+	if !roundsProducts() {
 		t.Skip("the kernels of this build fuse multiply and add")
 	}
 	const m, k, n = 37, 53, 75

@@ -27,8 +27,8 @@ func Sum(x []float32) float64 {
 // Add computes dst[i] += x[i].
 func Add(dst, x []float32) {
 	dst = dst[:len(x)]
-	if haveAVX2 {
-		addAVX2(unsafe.SliceData(dst), unsafe.SliceData(x), len(x), tail(len(x)))
+	if asm.add != nil {
+		asm.add(unsafe.SliceData(dst), unsafe.SliceData(x), len(x))
 		return
 	}
 	for i, v := range x {
@@ -38,8 +38,8 @@ func Add(dst, x []float32) {
 
 // Scale computes dst[i] *= s.
 func Scale(dst []float32, s float32) {
-	if haveAVX2 {
-		scaleAVX2(unsafe.SliceData(dst), s, len(dst), tail(len(dst)))
+	if asm.scale != nil {
+		asm.scale(unsafe.SliceData(dst), s, len(dst))
 		return
 	}
 	for i := range dst {
@@ -50,8 +50,8 @@ func Scale(dst []float32, s float32) {
 // AddScaled computes dst[i] += s*x[i].
 func AddScaled(dst []float32, s float32, x []float32) {
 	dst = dst[:len(x)]
-	if haveAVX2 {
-		addScaledAVX2(unsafe.SliceData(dst), unsafe.SliceData(x), s, len(x), tail(len(x)))
+	if asm.addScaled != nil {
+		asm.addScaled(unsafe.SliceData(dst), unsafe.SliceData(x), s, len(x))
 		return
 	}
 	for i, v := range x {
@@ -62,8 +62,8 @@ func AddScaled(dst []float32, s float32, x []float32) {
 // AddMul computes dst[i] += x[i]*y[i].
 func AddMul(dst, x, y []float32) {
 	dst, y = dst[:len(x)], y[:len(x)]
-	if haveAVX2 {
-		addMulAVX2(unsafe.SliceData(dst), unsafe.SliceData(x), unsafe.SliceData(y), len(x), tail(len(x)))
+	if asm.addMul != nil {
+		asm.addMul(unsafe.SliceData(dst), unsafe.SliceData(x), unsafe.SliceData(y), len(x))
 		return
 	}
 	for i, v := range x {
@@ -88,8 +88,8 @@ func AddColumns(dst, a []float32, stride, rows int) {
 //	w[i] -= step * m[i] / (sqrt(v[i])*root + eps)
 func Adam(w, g, m, v []float32, beta1, rest1, beta2, rest2, step, root, eps float32) {
 	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
-	if haveAVX2 {
-		adamAVX2(unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(m), unsafe.SliceData(v), beta1, rest1, beta2, rest2, step, root, eps, len(w), tail(len(w)))
+	if asm.adam != nil {
+		asm.adam(unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(m), unsafe.SliceData(v), beta1, rest1, beta2, rest2, step, root, eps, len(w))
 		return
 	}
 	for i, d := range g {

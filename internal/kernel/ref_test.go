@@ -8,7 +8,7 @@ import "math"
 // mulAdd returns a*b + c: in the portable version the product is rounded before it is added, and c too if it is one;
 // the assembly rounds once.
 func mulAdd(a, b, c float32) float32 {
-	if !haveAVX2 {
+	if asm.lanes == 0 {
 		return float32(a*b) + float32(c)
 	}
 	// The product is exact in float64. The sum is not, and rounding it twice could go wrong, so it is first
@@ -29,7 +29,7 @@ func mulAdd(a, b, c float32) float32 {
 }
 
 // roundsProducts is false where kernels fuse multiply and add.
-var roundsProducts = mulAdd(1+0x1p-12, 1+0x1p-12, -1) == 0x1p-11
+func roundsProducts() bool { return mulAdd(1+0x1p-12, 1+0x1p-12, -1) == 0x1p-11 }
 
 // refProduct adds A·B to C [m,n] for A(i,l) and B(l,j): one accumulator an element, l ascending.
 func refProduct(c []float32, ldc, m, n, k int, a, b func(i, j int) float32) {
@@ -91,7 +91,12 @@ func horner(x float32, coefficients ...float32) float32 {
 	return p
 }
 
-func refSigmoid(x float32) float32 { return 1 / (1 + refExp(-x)) }
+func refSigmoid(x float32) float32 {
+	if x <= -88.37627 {
+		return 0
+	}
+	return 1 / (1 + refExp(-x))
+}
 
 func refTanhGrad(grad, y float32) float32 { return grad * mulAdd(-y, y, 1) }
 

@@ -9,14 +9,14 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// constants are the numbers in use, each eight times in memory, by their bits.
+// constants are the numbers in use, in each lane of a register in memory, by their bits.
 var constants = map[uint32]Mem{}
 
 func bits(u uint32) Mem {
 	m, ok := constants[u]
 	if !ok {
 		m = GLOBL(fmt.Sprintf("c%08x", u), RODATA|NOPTR)
-		for lane := range 8 {
+		for lane := range set.lanes {
 			DATA(4*lane, U32(u))
 		}
 		constants[u] = m
@@ -30,7 +30,7 @@ func number(f float32) Mem { return bits(math.Float32bits(f)) }
 type vec struct{ VecVirtual }
 
 func binary(op func(ops ...Op), a Op, b vec) vec {
-	r := YMM()
+	r := register(set.lanes)
 	op(a, b, r)
 	return vec{r}
 }
@@ -58,28 +58,73 @@ func (v vec) minus(a, b Op) vec {
 }
 
 func constant(m Op) vec {
-	r := YMM()
+	r := register(set.lanes)
 	VMOVAPS(m, r)
 	return vec{r}
 }
 
 // least returns the smaller of v and limit, and NaN where v is.
 func (v vec) least(limit Mem) vec {
-	r := YMM()
+	r := register(set.lanes)
 	VMINPS(v, constant(limit), r)
 	return vec{r}
 }
 
 func (v vec) most(limit Mem) vec {
-	r := YMM()
+	r := register(set.lanes)
 	VMAXPS(v, constant(limit), r)
 	return vec{r}
 }
 
-// notBelow returns a mask of what is positive or NaN.
-func (v vec) notBelow() vec {
+// Predicates of comparisons.
+const (
+	less         = predicate(1)
+	notLess      = predicate(5) // also of NaN
+	notLessEqual = predicate(6) // also of NaN
+)
+
+type predicate uint8
+
+// is compares v with m. What it returns is good until the next comparison.
+func (v vec) is(p predicate, m Mem) Op {
+	if set.lanes == 16 {
+		VCMPPS(Imm(uint64(p)), m, v, K2)
+		return K2
+	}
 	r := YMM()
-	VCMPPS(Imm(6), number(0), v, r) // not less or equal
+	VCMPPS(Imm(uint64(p)), m, v, r)
+	return r
+}
+
+// where returns v in the lanes where a comparison held, else 0.
+func (v vec) where(held Op) vec {
+	if set.lanes == 16 {
+		r := ZMM()
+		VMOVAPS_Z(v, held, r)
+		return vec{r}
+	}
+	return v.and(held)
+}
+
+// whereElse returns v in the lanes where a comparison held, else other.
+func (v vec) whereElse(held Op, other vec) vec {
+	r := register(set.lanes)
+	if set.lanes == 16 {
+		VBLENDMPS(v, other, held, r)
+	} else {
+		VBLENDVPS(held, v, other, r)
+	}
+	return vec{r}
+}
+
+// floor rounds down.
+func (v vec) floor() vec {
+	r := register(set.lanes)
+	if set.lanes == 16 {
+		VRNDSCALEPS(Imm(1), v, r)
+	} else {
+		VROUNDPS(Imm(1), v, r)
+	}
 	return vec{r}
 }
 
@@ -88,88 +133,86 @@ var (
 	sign = func() Mem { return bits(1 << 31) }
 )
 
-// exp is exp32: the same polynomial and reduction, with fused multiply-adds. flush says that x may be so
-// small that the result is 0 instead of a number below the normal ones.
-func exp(x vec, flush bool) vec {
-	limited := x.least(number(89)) // e^89 is infinite already
-	if flush {
-		limited = limited.most(number(-88))
+// horner turns v, the value of a polynomial's higher terms, into v*x + c, for one coefficient after the other.
+func (v vec) horner(x vec, coefficients ...float32) vec {
+	for _, c := range coefficients {
+		VFMADD213PS(number(c), x, v)
 	}
-	n := vec{YMM()}
-	VROUNDPS(Imm(1), limited.times(number(1.44269504088896341), number(0.5)), n) // down
-	r := n.minus(number(0.693359375), limited)
-	r = n.minus(number(-2.12194440e-4), r)
-	p := r.times(number(1.9875691500e-4), number(1.3981999507e-3))
-	for _, c := range []float32{8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1} {
-		p = p.times(r, number(c))
-	}
-	p = p.times(r.mul(r), r).add(one())
+	return v
+}
+
+// mantissa returns exp32's polynomial for x and the n that goes with it: e^x = p * 2^n.
+func mantissa(x vec) (p, n vec) {
+	n = x.times(number(1.44269504088896341), number(0.5)).floor()
+	r := n.minus(number(0.693359375), x)
+	VFNMADD231PS(number(-2.12194440e-4), n, r)
+	p = constant(number(1.9875691500e-4)).horner(r, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
+	VFMADD213PS(r, r.mul(r), p)
+	return p.add(one()), n
+}
+
+// pow2 returns 2^n for whole n, as integers from -127, which gives 0, to 128, which gives infinity.
+func pow2(n VecVirtual) VecVirtual {
+	VPADDD(bits(127), n, n)
+	VPSLLD(Imm(23), n, n)
+	return n
+}
+
+func integer(n vec) VecVirtual {
+	r := register(set.lanes)
+	VCVTPS2DQ(n, r)
+	return r
+}
+
+// exp is exp32 with fused multiply-adds.
+func exp(x vec) vec {
+	// e^89 is infinite already, e^-88 below the normal numbers.
+	p, n := mantissa(x.least(number(89)).most(number(-88)))
 	// Twice half of the exponent: 2^128 is no float32.
-	whole, half, rest := YMM(), YMM(), YMM()
-	VCVTPS2DQ(n, whole)
+	whole, half, rest := integer(n), register(set.lanes), register(set.lanes)
 	VPSRAD(Imm(1), whole, half)
 	VPSUBD(half, whole, rest)
-	for _, e := range []VecVirtual{half, rest} {
-		VPADDD(bits(127), e, e)
-		VPSLLD(Imm(23), e, e)
-		p = p.mul(e)
-	}
-	if flush {
-		tiny, r := YMM(), YMM()
-		VCMPPS(Imm(1), number(-87.33654785156250), x, tiny) // less than; false of NaN, which stays
-		VANDNPS(p, tiny, r)
-		p = vec{r}
-	}
-	return p
+	p = p.mul(pow2(half)).mul(pow2(rest))
+	return p.where(x.is(notLess, number(-87.33654785156250)))
+}
+
+// expPlusOne is e^x + 1 where it matters no more that e^x is a number too small for one, or too large for all but the last bit
+// of its exponent: then it is 0, or infinite.
+func expPlusOne(x vec) vec {
+	p, n := mantissa(x)
+	return p.mul(pow2(integer(n))).add(one())
 }
 
 func tanh(x vec) vec {
 	a := x.and(bits(1<<31 - 1))
-	e := exp(a.add(a), false)
-	large := constant(one()).sub(constant(number(2)).div(e.add(one())))
+	large := constant(one()).sub(constant(number(2)).div(expPlusOne(a.add(a).least(number(89)))))
 	z := x.mul(x)
-	p := z.times(number(-5.70498872745e-3), number(2.06390887954e-2))
-	for _, c := range []float32{-5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1} {
-		p = p.times(z, number(c))
-	}
-	small := p.mul(z).times(x, x)
-	isSmall, r := YMM(), YMM()
-	VCMPPS(Imm(1), number(0.625), a, isSmall)
-	VBLENDVPS(isSmall, small, large, r)
-	return vec{r}.or(x.and(sign())) // of large, and of -0
+	small := constant(number(-5.70498872745e-3)).horner(z, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1).mul(z)
+	VFMADD213PS(x, x, small)
+	return small.whereElse(a.is(less, number(0.625)), large).or(x.and(sign())) // of large, and of -0
 }
 
 func sigmoid(x vec) vec {
-	return constant(one()).div(exp(x.xor(sign()), true).add(one()))
+	return constant(one()).div(expPlusOne(x.xor(sign()).least(number(89)).most(number(-88))))
 }
 
-// pass is one loop over n elements of some arrays, eight at a time, and the rest under a mask.
+// pass is one loop over n elements of some arrays, a register at a time, and the rest under a mask.
 type pass struct {
 	at   map[string]Mem
-	mask Op // nil: all eight
+	mask Op // nil: all of the register
 }
 
 func (p *pass) load(name string) vec {
-	r := YMM()
-	if p.mask != nil {
-		VMASKMOVPS(p.at[name], p.mask, r)
-	} else {
-		VMOVUPS(p.at[name], r)
-	}
+	r := register(set.lanes)
+	load(p.at[name], p.mask, r)
 	return vec{r}
 }
 
-func (p *pass) store(name string, v vec) {
-	if p.mask != nil {
-		VMASKMOVPS(v, p.mask, p.at[name])
-	} else {
-		VMOVUPS(v, p.at[name])
-	}
-}
+func (p *pass) store(name string, v vec) { store(v, p.mask, p.at[name]) }
 
-// each emits name(arrays... *float32, numbers... float32, n int, mask *int32). An array "z4" stands for four,
-// each gap bytes after the one before: z0 to z3. body computes with numbers, eight times each, in registers.
-func each(name, doc string, arrays, scalars []string, body func(p *pass, s map[string]vec)) {
+// each emits name(arrays... *float32, numbers... float32, n int). An array "z4" stands for four,
+// each gap bytes after the one before: z0 to z3. body computes with numbers, in every lane, in registers.
+func each(stem, doc string, arrays, scalars []string, body func(p *pass, s map[string]vec)) {
 	signature, gap := "func(", false
 	for _, a := range arrays {
 		gap = gap || a[len(a)-1] == '4'
@@ -181,9 +224,9 @@ func each(name, doc string, arrays, scalars []string, body func(p *pass, s map[s
 	if gap {
 		signature += "gap int, "
 	}
-	TEXT(name, NOSPLIT, signature+"n int, mask *int32)")
+	TEXT(named(stem), NOSPLIT, signature+"n int)")
 	Pragma("noescape")
-	Doc(name + " " + doc)
+	Doc(named(stem) + " " + doc)
 	p := &pass{at: map[string]Mem{}}
 	var pointers []Register
 	var stride Register
@@ -201,35 +244,33 @@ func each(name, doc string, arrays, scalars []string, body func(p *pass, s map[s
 		LEAQ(Mem{Base: base, Index: stride, Scale: 2}, last)
 		ADDQ(stride, last)
 		pointers = append(pointers, last)
-		stem := a[:len(a)-1]
-		p.at[stem+"0"] = Mem{Base: base}
-		p.at[stem+"1"] = Mem{Base: base, Index: stride, Scale: 1}
-		p.at[stem+"2"] = Mem{Base: base, Index: stride, Scale: 2}
-		p.at[stem+"3"] = Mem{Base: last}
+		one := a[:len(a)-1]
+		p.at[one+"0"] = Mem{Base: base}
+		p.at[one+"1"] = Mem{Base: base, Index: stride, Scale: 1}
+		p.at[one+"2"] = Mem{Base: base, Index: stride, Scale: 2}
+		p.at[one+"3"] = Mem{Base: last}
 	}
 	numbers := map[string]vec{}
 	for _, s := range scalars {
-		x, r := XMM(), YMM()
+		x, r := XMM(), register(set.lanes)
 		Load(Param(s), x)
 		VBROADCASTSS(x, r)
 		numbers[s] = vec{r}
 	}
 	n := param("n")
 	Label("loop")
-	CMPQ(n, Imm(8))
+	CMPQ(n, Imm(uint64(set.lanes)))
 	JL(LabelRef("tail"))
 	body(p, numbers)
 	for _, r := range pointers {
-		ADDQ(Imm(32), r)
+		ADDQ(U32(4*set.lanes), r)
 	}
-	SUBQ(Imm(8), n)
+	SUBQ(Imm(uint64(set.lanes)), n)
 	JMP(LabelRef("loop"))
 	Label("tail")
 	TESTQ(n, n)
 	JZ(LabelRef("end"))
-	m := YMM()
-	VMOVDQU(Mem{Base: param("mask")}, m)
-	p.mask = m
+	p.mask = mask(n)
 	body(p, numbers)
 	Label("end")
 	VZEROUPPER()
@@ -237,27 +278,27 @@ func each(name, doc string, arrays, scalars []string, body func(p *pass, s map[s
 }
 
 func elementwise() {
-	each("expAVX2", "computes dst = e^src.", []string{"dst", "src"}, nil, func(p *pass, _ map[string]vec) {
-		p.store("dst", exp(p.load("src"), true))
+	each("exp", "computes dst = e^src.", []string{"dst", "src"}, nil, func(p *pass, _ map[string]vec) {
+		p.store("dst", exp(p.load("src")))
 	})
-	each("tanhAVX2", "computes dst = tanh(src).", []string{"dst", "src"}, nil, func(p *pass, _ map[string]vec) {
+	each("tanh", "computes dst = tanh(src).", []string{"dst", "src"}, nil, func(p *pass, _ map[string]vec) {
 		p.store("dst", tanh(p.load("src")))
 	})
-	each("sigmoidAVX2", "computes dst = 1/(1+e^-src).", []string{"dst", "src"}, nil, func(p *pass, _ map[string]vec) {
+	each("sigmoid", "computes dst = 1/(1+e^-src).", []string{"dst", "src"}, nil, func(p *pass, _ map[string]vec) {
 		p.store("dst", sigmoid(p.load("src")))
 	})
-	each("tanhGradAVX2", "computes dst = grad*(1-y*y).", []string{"dst", "grad", "y"}, nil, func(p *pass, _ map[string]vec) {
+	each("tanhGrad", "computes dst = grad*(1-y*y).", []string{"dst", "grad", "y"}, nil, func(p *pass, _ map[string]vec) {
 		y := p.load("y")
 		p.store("dst", y.minus(y, one()).mul(p.load("grad")))
 	})
-	each("reluAVX2", "computes dst = max(src, 0).", []string{"dst", "src"}, nil, func(p *pass, _ map[string]vec) {
+	each("relu", "computes dst = max(src, 0).", []string{"dst", "src"}, nil, func(p *pass, _ map[string]vec) {
 		x := p.load("src")
-		p.store("dst", x.and(x.notBelow()))
+		p.store("dst", x.where(x.is(notLessEqual, number(0))))
 	})
-	each("reluGradAVX2", "computes dst = grad where y is not 0 or less, else 0.", []string{"dst", "grad", "y"}, nil, func(p *pass, _ map[string]vec) {
-		p.store("dst", p.load("grad").and(p.load("y").notBelow()))
+	each("reluGrad", "computes dst = grad where y is not 0 or less, else 0.", []string{"dst", "grad", "y"}, nil, func(p *pass, _ map[string]vec) {
+		p.store("dst", p.load("grad").where(p.load("y").is(notLessEqual, number(0))))
 	})
-	each("lstmAVX2", "computes the gates z0 to z3 in place, c, tc and h.", []string{"z4", "cPrev", "c", "tc", "h"}, nil, func(p *pass, _ map[string]vec) {
+	each("lstm", "computes the gates z0 to z3 in place, c, tc and h.", []string{"z4", "cPrev", "c", "tc", "h"}, nil, func(p *pass, _ map[string]vec) {
 		i := sigmoid(p.load("z0"))
 		p.store("z0", i)
 		g := tanh(p.load("z2"))
@@ -273,7 +314,7 @@ func elementwise() {
 		p.store("z3", o)
 		p.store("h", o.mul(tc))
 	})
-	each("lstmGradAVX2", "computes the gradients d0 to d3 of the gates' sums, and dc.", []string{"z4", "d4", "cPrev", "tc", "dc", "dh"}, nil, func(p *pass, _ map[string]vec) {
+	each("lstmGrad", "computes the gradients d0 to d3 of the gates' sums, and dc.", []string{"z4", "d4", "cPrev", "tc", "dc", "dh"}, nil, func(p *pass, _ map[string]vec) {
 		dh, o, tc := p.load("dh"), p.load("z3"), p.load("tc")
 		slope := func(y vec) vec { return constant(one()).sub(y).mul(y) }
 		p.store("d3", dh.mul(tc).mul(slope(o)))
@@ -284,19 +325,19 @@ func elementwise() {
 		p.store("d2", dc.mul(i).mul(g.minus(g, one())))
 		p.store("dc", dc.mul(f))
 	})
-	each("addAVX2", "computes dst += x.", []string{"dst", "x"}, nil, func(p *pass, _ map[string]vec) {
+	each("add", "computes dst += x.", []string{"dst", "x"}, nil, func(p *pass, _ map[string]vec) {
 		p.store("dst", p.load("dst").add(p.load("x")))
 	})
-	each("addMulAVX2", "computes dst += x*y.", []string{"dst", "x", "y"}, nil, func(p *pass, _ map[string]vec) {
+	each("addMul", "computes dst += x*y.", []string{"dst", "x", "y"}, nil, func(p *pass, _ map[string]vec) {
 		p.store("dst", p.load("x").times(p.load("y"), p.load("dst")))
 	})
-	each("scaleAVX2", "computes dst *= s.", []string{"dst"}, []string{"s"}, func(p *pass, s map[string]vec) {
+	each("scale", "computes dst *= s.", []string{"dst"}, []string{"s"}, func(p *pass, s map[string]vec) {
 		p.store("dst", p.load("dst").mul(s["s"]))
 	})
-	each("addScaledAVX2", "computes dst += s*x.", []string{"dst", "x"}, []string{"s"}, func(p *pass, s map[string]vec) {
+	each("addScaled", "computes dst += s*x.", []string{"dst", "x"}, []string{"s"}, func(p *pass, s map[string]vec) {
 		p.store("dst", p.load("x").times(s["s"], p.load("dst")))
 	})
-	each("adamAVX2", "computes a step of Adam.", []string{"w", "grad", "m", "v"},
+	each("adam", "computes a step of Adam.", []string{"w", "grad", "m", "v"},
 		[]string{"beta1", "rest1", "beta2", "rest2", "step", "root", "eps"}, func(p *pass, s map[string]vec) {
 			g := p.load("grad")
 			m := g.mul(s["rest1"])
@@ -305,7 +346,7 @@ func elementwise() {
 			v := g.mul(g).mul(s["rest2"])
 			v = p.load("v").times(s["beta2"], v)
 			p.store("v", v)
-			deep := vec{YMM()}
+			deep := vec{register(set.lanes)}
 			VSQRTPS(v, deep)
 			deep = deep.times(s["root"], s["eps"])
 			p.store("w", p.load("w").sub(m.mul(s["step"]).div(deep)))

@@ -1,119 +1,81 @@
-// Command gen writes the assembly of package kernel. It is a module of its own, so that who uses the
-// library never fetches what it needs. In internal/kernel:
+// Command gen writes the assembly of package kernel, one file for each instruction set. It is a module of its own, so
+// that who uses the library never fetches what it needs. In internal/kernel:
 //
 //	go generate
 package main
 
 import (
-	"fmt"
+	"flag"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 )
 
+// isa is an instruction set: the lanes of its registers, and how tall a tile of the matrix products is. A tile is two
+// registers wide, and so is a panel of the right-hand side.
+type isa struct {
+	name        string
+	lanes, rows int
+	unroll      int // steps of k that a loop makes at a time
+}
+
+var sets = map[string]isa{
+	"AVX2":   {"AVX2", 8, 6, 4},
+	"AVX512": {"AVX512", 16, 12, 2},
+}
+
+// set is the one that is written.
+var set isa
+
 func main() {
+	name := flag.String("isa", "", "instruction set: AVX2 or AVX512")
+	flag.Parse()
+	var ok bool
+	if set, ok = sets[*name]; !ok {
+		panic("unknown -isa " + *name)
+	}
 	ConstraintExpr("!noasm")
-	for rows := 1; rows <= 6; rows++ {
-		for _, w := range []width{{16, false}, {16, true}, {8, true}} {
-			gemm(rows, w)
-			gemmT(rows, w)
-		}
+	for rows := 1; rows <= set.rows; rows++ {
+		gemm(rows)
+		gemmT(rows)
 	}
-	for vectors := 1; vectors <= 10; vectors++ {
-		gemv(vectors)
-	}
+	gemv()
+	pack()
 	elementwise()
 	Generate()
 }
 
-// width is the number of columns of a tile, and whether only those that a mask names are read and written:
-// the mask is for the last eight columns.
-type width struct {
-	columns int
-	masked  bool
-}
-
-func (w width) String() string {
-	if w.masked {
-		return fmt.Sprintf("%dm", w.columns)
+// register returns a new one with that many lanes, 8 or 16.
+func register(lanes int) VecVirtual {
+	if lanes == 8 {
+		return YMM()
 	}
-	return fmt.Sprint(w.columns)
+	return ZMM()
 }
 
-func (w width) vectors() int { return w.columns / 8 }
-
-// tile is rows of accumulators.
-type tile struct {
-	w   width
-	acc [][]VecVirtual
-}
-
-func newTile(rows int, w width) *tile {
-	t := &tile{w: w}
-	for range rows {
-		row := make([]VecVirtual, w.vectors())
-		for v := range row {
-			row[v] = YMM()
-		}
-		t.acc = append(t.acc, row)
+// units returns the registers of n times eight columns: full ones, and half a one for what is left.
+func units(n int) (lanes []int) {
+	for n *= 8; n > 0; n -= set.lanes {
+		lanes = append(lanes, min(n, set.lanes))
 	}
-	return t
+	return lanes
 }
 
-// lines returns the addresses of rows that begin at base, stride bytes apart. third gets base+3*stride where
-// there are more than three.
-func lines(rows int, base, stride, third Register) []Mem {
-	if rows > 3 {
-		LEAQ(Mem{Base: base, Index: stride, Scale: 2}, third)
-		ADDQ(stride, third)
-	}
-	all := []Mem{{Base: base}, {Base: base, Index: stride, Scale: 1}, {Base: base, Index: stride, Scale: 2},
-		{Base: third}, {Base: third, Index: stride, Scale: 1}, {Base: third, Index: stride, Scale: 2}}
-	return all[:rows]
-}
-
-func (t *tile) load(from []Mem, mask Op) {
-	for r, m := range from {
-		for v, acc := range t.acc[r] {
-			if t.w.masked && v == t.w.vectors()-1 {
-				VMASKMOVPS(m.Offset(32*v), mask, acc)
-			} else {
-				VMOVUPS(m.Offset(32*v), acc)
-			}
-		}
-	}
-}
-
-func (t *tile) store(to []Mem, mask Op) {
-	for r, m := range to {
-		for v, acc := range t.acc[r] {
-			if t.w.masked && v == t.w.vectors()-1 {
-				VMASKMOVPS(acc, mask, m.Offset(32*v))
-			} else {
-				VMOVUPS(acc, m.Offset(32*v))
-			}
-		}
-	}
-}
-
-// madd adds a row of b, once a row of the tile times the number at that row's address.
-func (t *tile) madd(a []Mem, b []VecVirtual) {
-	for r, m := range a {
-		x := YMM()
-		VBROADCASTSS(m, x)
-		for v, acc := range t.acc[r] {
-			VFMADD231PS(b[v], x, acc)
-		}
-	}
-}
-
-func vectors(n int) []VecVirtual {
-	all := make([]VecVirtual, n)
-	for i := range all {
-		all[i] = YMM()
+func registers(lanes []int) []VecVirtual {
+	all := make([]VecVirtual, len(lanes))
+	for i, n := range lanes {
+		all[i] = register(n)
 	}
 	return all
+}
+
+// resized returns r as a register of that many lanes.
+func resized(r VecVirtual, lanes int) Register {
+	if lanes == 8 {
+		return r.AsY()
+	}
+	return r.AsZ()
 }
 
 func param(name string) GPVirtual {
@@ -133,159 +95,80 @@ func loop(name string, counter Register, body func()) {
 	Label(name + "_end")
 }
 
-// gemm: tiles of rows x columns, one below the other.
-func gemm(rows int, w width) {
-	TEXT(fmt.Sprintf("gemm%dx%v", rows, w), NOSPLIT,
-		"func(c *float32, ldc int, init *float32, ldi int, x *float32, ldx int, kx int, h *float32, ldh int, kh int, b *float32, tiles int, mask *int32)")
-	Pragma("noescape")
-	Doc(fmt.Sprintf("gemm%dx%v computes tiles of %d rows and %d columns: C = init + [X | H]*B. Strides are in bytes.", rows, w, rows, w.columns))
-	c, ldc, init, ldi := param("c"), param("ldc"), param("init"), param("ldi")
-	x, h, tiles := param("x"), param("h"), param("tiles")
-	third, a, stride, b, k := GP64(), GP64(), GP64(), GP64(), GP64()
-	t := newTile(rows, w)
-	mask := func() Op {
-		if !w.masked {
-			return nil
-		}
-		p, m := GP64(), YMM()
-		Load(Param("mask"), p)
-		VMOVDQU(Mem{Base: p}, m)
-		return m
+// unrolled runs body(i), i below times, as often as counter says, and counts it down: next(n) moves on by n of them.
+func unrolled(name string, counter Register, times int, body func(i int), next func(n int)) {
+	SUBQ(Imm(uint64(times)), counter)
+	JL(LabelRef(name + "_rest"))
+	Label(name)
+	for i := range times {
+		body(i)
 	}
-	Label("tile")
-	t.load(lines(rows, init, ldi, third), mask())
-	Load(Param("b"), b)
-	for _, part := range []struct {
-		name, stride, k string
-		at              Register
-	}{{"x", "ldx", "kx", x}, {"h", "ldh", "kh", h}} {
-		MOVQ(part.at, a)
-		Load(Param(part.stride), stride)
-		Load(Param(part.k), k)
-		from := lines(rows, a, stride, third)
-		loop(part.name+"_loop", k, func() {
-			row := vectors(w.vectors())
-			for v, r := range row {
-				VMOVUPS(Mem{Base: b, Disp: 32 * v}, r)
-			}
-			t.madd(from, row)
-			ADDQ(U8(4), a)
-			if rows > 3 {
-				ADDQ(U8(4), third)
-			}
-			ADDQ(U8(4*w.columns), b)
-		})
-		// On to the next tile's rows.
-		IMUL3Q(U8(rows), stride, stride)
-		ADDQ(stride, part.at)
-	}
-	t.store(lines(rows, c, ldc, third), mask())
-	for _, p := range []struct{ at, stride Register }{{c, ldc}, {init, ldi}} {
-		IMUL3Q(U8(rows), p.stride, third)
-		ADDQ(third, p.at)
-	}
-	DECQ(tiles)
-	JNZ(LabelRef("tile"))
-	VZEROUPPER()
-	RET()
-}
-
-// gemmT: tiles of rows x columns, one below the other, A and B in place.
-func gemmT(rows int, w width) {
-	TEXT(fmt.Sprintf("gemmT%dx%v", rows, w), NOSPLIT,
-		"func(c *float32, ldc int, a *float32, lda int, b *float32, ldb int, k int, tiles int, mask *int32)")
-	Pragma("noescape")
-	Doc(fmt.Sprintf("gemmT%dx%v computes tiles of %d rows and %d columns: C += transposed A * B. Strides are in bytes.", rows, w, rows, w.columns))
-	c, ldc, a, lda, ldb, tiles := param("c"), param("ldc"), param("a"), param("lda"), param("ldb"), param("tiles")
-	third, at, b, k := GP64(), GP64(), GP64(), GP64()
-	t := newTile(rows, w)
-	var mask Op
-	if w.masked {
-		p, m := GP64(), YMM()
-		Load(Param("mask"), p)
-		VMOVDQU(Mem{Base: p}, m)
-		mask = m
-	}
-	Label("tile")
-	to := lines(rows, c, ldc, third)
-	t.load(to, mask)
-	MOVQ(a, at)
-	Load(Param("b"), b)
-	Load(Param("k"), k)
-	from := make([]Mem, rows)
-	for r := range from {
-		from[r] = Mem{Base: at, Disp: 4 * r}
-	}
-	loop("k_loop", k, func() {
-		row := vectors(w.vectors())
-		for v, r := range row {
-			if m := (Mem{Base: b, Disp: 32 * v}); w.masked && v == len(row)-1 {
-				VMASKMOVPS(m, mask, r)
-			} else {
-				VMOVUPS(m, r)
-			}
-		}
-		t.madd(from, row)
-		ADDQ(lda, at)
-		ADDQ(ldb, b)
+	next(times)
+	SUBQ(Imm(uint64(times)), counter)
+	JGE(LabelRef(name))
+	Label(name + "_rest")
+	ADDQ(U32(times), counter)
+	loop(name+"_one", counter, func() {
+		body(0)
+		next(1)
 	})
-	t.store(to, mask)
-	ADDQ(U8(4*rows), a)
-	IMUL3Q(U8(rows), ldc, third)
-	ADDQ(third, c)
-	DECQ(tiles)
-	JNZ(LabelRef("tile"))
-	VZEROUPPER()
-	RET()
 }
 
-// gemv: one row, several panels of 16 columns at once; the last is one of 8 if the number of vectors is odd.
-func gemv(count int) {
-	TEXT(fmt.Sprintf("gemv%d", count), NOSPLIT,
-		"func(c *float32, x *float32, kx int, h *float32, kh int, b *float32, panel int)")
-	Pragma("noescape")
-	Doc(fmt.Sprintf("gemv%d computes one row of %d columns: c += [x | h]*B, panels of B panel bytes apart.", count, 8*count))
-	c, b, panel := param("c"), param("b"), param("panel")
-	acc := vectors(count)
-	for v, r := range acc {
-		VMOVUPS(Mem{Base: c, Disp: 32 * v}, r)
+// mask returns what names the first n lanes of a register, n from 1 to all.
+func mask(n Register) Op {
+	table, at := GP64(), GP64()
+	LEAQ(maskTable(), table)
+	if set.lanes == 16 {
+		KMOVW(Mem{Base: table, Index: n, Scale: 2}, K1)
+		return K1
 	}
-	// p2 is two panels on, p4 four.
-	p2, p4, odd := GP64(), GP64(), GP64()
-	LEAQ(Mem{Base: b, Index: panel, Scale: 2}, p2)
-	LEAQ(Mem{Base: p2, Index: panel, Scale: 2}, p4)
-	starts := []Mem{{Base: b}, {Base: b, Index: panel, Scale: 1}, {Base: p2}, {Base: p2, Index: panel, Scale: 1}, {Base: p4}}
-	if count%2 == 1 {
-		LEAQ(starts[count/2], odd)
-	}
-	for _, part := range []struct{ name, at, k string }{{"x_loop", "x", "kx"}, {"h_loop", "h", "kh"}} {
-		at, k := param(part.at), param(part.k)
-		loop(part.name, k, func() {
-			x := YMM()
-			VBROADCASTSS(Mem{Base: at}, x)
-			for v, r := range acc {
-				m := starts[v/2].Offset(32 * (v % 2))
-				if count%2 == 1 && v == count-1 {
-					m = Mem{Base: odd}
-				}
-				VFMADD231PS(m, x, r)
-			}
-			ADDQ(U8(4), at)
-			ADDQ(U8(64), b)
-			if count > 4 {
-				ADDQ(U8(64), p2)
-			}
-			if count > 8 {
-				ADDQ(U8(64), p4)
-			}
-			if count%2 == 1 {
-				ADDQ(U8(32), odd)
-			}
-		})
-	}
-	for v, r := range acc {
-		VMOVUPS(r, Mem{Base: c, Disp: 32 * v})
-	}
-	VZEROUPPER()
-	RET()
+	m := YMM()
+	MOVQ(n, at)
+	NEGQ(at)
+	VMOVDQU(Mem{Base: table, Index: at, Scale: 4, Disp: 32}, m)
+	return m
 }
+
+var masks *Mem
+
+// maskTable is, with AVX2, eight lanes that are on and eight that are off; with AVX-512, the bits of 0 lanes, of 1, of 2...
+func maskTable() Mem {
+	if masks == nil {
+		m := GLOBL("masks", RODATA|NOPTR)
+		masks = &m
+		for i := range 17 {
+			if set.lanes == 16 {
+				DATA(2*i, U16(1<<i-1))
+			} else if i < 16 {
+				DATA(4*i, U32(uint32(int32(i-8)>>31)))
+			}
+		}
+	}
+	return *masks
+}
+
+// load and store move a register; under a mask, if there is one, which leaves zeros, or the memory, elsewhere.
+func load(m Mem, mask Op, r Op) {
+	switch {
+	case mask == nil:
+		VMOVUPS(m, r)
+	case mask == Op(K1):
+		VMOVUPS_Z(m, K1, r)
+	default:
+		VMASKMOVPS(m, mask, r)
+	}
+}
+
+func store(r Op, mask Op, m Mem) {
+	switch {
+	case mask == nil:
+		VMOVUPS(r, m)
+	case mask == Op(K1):
+		VMOVUPS(r, K1, m)
+	default:
+		VMASKMOVPS(r, mask, m)
+	}
+}
+
+// named returns what a function is called.
+func named(stem string) string { return stem + set.name }

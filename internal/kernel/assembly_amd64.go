@@ -1,0 +1,396 @@
+//go:build !noasm
+
+package kernel
+
+import (
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
+
+//go:generate sh -c "cd gen && go run . -isa AVX2 -out ../avx2_amd64.s -stubs ../avx2_stubs_amd64.go -pkg kernel"
+//go:generate sh -c "cd gen && go run . -isa AVX512 -out ../avx512_amd64.s -stubs ../avx512_stubs_amd64.go -pkg kernel"
+
+var avx2 = assembly{
+	lanes: 8, tileRows: 6,
+	affine: affine, gemmT: packedGemmT, setRows: setRows,
+	exp: expAVX2, tanh: tanhAVX2, sigmoid: sigmoidAVX2, tanhGrad: tanhGradAVX2, relu: reluAVX2, reluGrad: reluGradAVX2,
+	lstm: lstmAVX2, lstmGrad: lstmGradAVX2,
+	add: addAVX2, addMul: addMulAVX2, scale: scaleAVX2, addScaled: addScaledAVX2, adam: adamAVX2,
+}
+
+var avx512 = assembly{
+	lanes: 16, tileRows: 12,
+	affine: affine, gemmT: packedGemmT, setRows: setRows,
+	exp: expAVX512, tanh: tanhAVX512, sigmoid: sigmoidAVX512, tanhGrad: tanhGradAVX512, relu: reluAVX512, reluGrad: reluGradAVX512,
+	lstm: lstmAVX512, lstmGrad: lstmGradAVX512,
+	add: addAVX512, addMul: addMulAVX512, scale: scaleAVX512, addScaled: addScaledAVX512, adam: adamAVX512,
+}
+
+func init() {
+	x := cpu.X86
+	switch {
+	case x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512BW && x.HasFMA && x.HasAVX2:
+		asm = avx512
+	case x.HasAVX2 && x.HasFMA:
+		asm = avx2
+	}
+}
+
+const (
+	// Larger products are cut so that a panel of blockK rows of B and a tile of A stay in the L1 cache, and blockRows
+	// rows of A in the L2. Each element of C is one chain of fused multiply-adds over k all the same: it rests in C,
+	// exactly, between two blocks. So the order never depends on anything but the shape.
+	blockK    = 256
+	blockRows = 192
+	// A is read in place unless B has so many columns that it pays to copy it.
+	copyColumns = 256
+
+	gemvPanels = 5 // side by side in gemv
+)
+
+// product is what the assembly of a product reads, and in part moves on; internal/kernel/gen knows its layout. Distances
+// are in bytes.
+type product struct {
+	c     *float32
+	ldc   int
+	init  *float32 // what C starts from
+	ldi   int
+	x     *float32
+	ldx   int
+	kx    int // columns of x; for Xᵀ, rows
+	h     *float32
+	ldh   int
+	kh    int
+	b     *float32 // panel
+	panel int      // to the next one; for gemv
+	tiles int      // how many, one below the other
+	units int      // width of a tile: 0 a whole panel, else times 8 columns
+	rest  int      // columns in the last register
+	step  int      // for Xᵀ: from a tile's columns to the next one's
+}
+
+func (p *product) args() *[16]int { return (*[16]int)(unsafe.Pointer(p)) }
+
+// columns says how wide C is from here on: no more than the assembly computes at once.
+func (p *product) columns(n int) {
+	p.units = (n + 7) / 8
+	p.rest = n - (8*p.units-1)/asm.lanes*asm.lanes
+}
+
+// at returns the address of v's element i, or of zeros where there is none.
+func at(v []float32, i int) *float32 {
+	if len(v) == 0 {
+		return &zeroRow[0]
+	}
+	return &v[i]
+}
+
+var zeroRow [gemvPanels * 32]float32
+
+// workspace is memory for packed operands.
+type workspace struct {
+	a []float32
+	b Matrix
+}
+
+var workspaces = sync.Pool{New: func() any { return new(workspace) }}
+
+func (w *workspace) left(n int) []float32 {
+	if len(w.a) < n {
+		w.a = Alloc(n)
+	}
+	return w.a
+}
+
+// balanced cuts m rows into tiles as even as can be: more of rows, then less of rows-1.
+func balanced(m int) (rows, more, less int) {
+	tiles := (m + asm.tileRows - 1) / asm.tileRows
+	rows = (m + tiles - 1) / tiles
+	less = rows*tiles - m
+	return rows, tiles - less, less
+}
+
+// blocks returns the size of the parts, of at most so many, that n is cut into, as even as can be.
+func blocks(n, most int) int {
+	parts := (n + most - 1) / most
+	return (n + parts - 1) / parts
+}
+
+// affine is Affine, or Gemm where add is set.
+func affine(c []float32, ldc, m int, bias []float32, add bool, x, h Block, b *Matrix) {
+	if m == 0 || b.N == 0 {
+		return
+	}
+	_ = c[(m-1)*ldc+b.N-1]
+	x.check(m)
+	h.check(m)
+	if m == 1 {
+		gemv(c, bias, add, x, h, b)
+		return
+	}
+	if x.Cols+h.Cols <= blockK {
+		affineBlock(c, ldc, m, bias, add, x, h, 0, b)
+		return
+	}
+	w := workspaces.Get().(*workspace)
+	row := 0
+	for _, part := range [2]Block{x, h} {
+		if part.Cols == 0 {
+			continue
+		}
+		depth := blocks(part.Cols, blockK)
+		for k := 0; k < part.Cols; k += depth {
+			cols := min(depth, part.Cols-k)
+			for i := 0; i < m; i += blockRows {
+				rows := min(blockRows, m-i)
+				a := Block{part.Data[i*part.Stride+k:], part.Stride, cols}
+				if b.N >= copyColumns {
+					a = w.copy(a, rows)
+				}
+				affineBlock(c[i*ldc:], ldc, rows, bias, add, a, Block{}, row, b)
+			}
+			row += cols
+			add = true
+		}
+	}
+	workspaces.Put(w)
+}
+
+// copy returns a copy of rows of a with a stride that the caches like.
+func (w *workspace) copy(a Block, rows int) Block {
+	to := Block{nil, (a.Cols+15)&^15 + 16, a.Cols}
+	to.Data = w.left(rows * to.Stride)
+	for i := range rows {
+		copy(to.Data[i*to.Stride:][:a.Cols], a.Data[i*a.Stride:])
+	}
+	return to
+}
+
+func (b Block) check(m int) {
+	if b.Cols > 0 {
+		_ = b.Data[(m-1)*b.Stride+b.Cols-1]
+	}
+}
+
+// affineBlock is affine of x and h whose columns begin at that row of B.
+func affineBlock(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row int, b *Matrix) {
+	rows, more, less := balanced(m)
+	p := product{ldc: 4 * ldc, ldx: 4 * x.Stride, kx: x.Cols, ldh: 4 * h.Stride, kh: h.Cols}
+	if add {
+		p.ldi = p.ldc
+	}
+	for j := 0; j < b.N; j += b.panel {
+		if b.N-j < b.panel {
+			p.columns(b.N - j)
+		}
+		p.b = &b.data[j*b.K+row*b.width(j)]
+		p.c, p.x, p.h = &c[j], at(x.Data, 0), at(h.Data, 0)
+		p.init = at(bias, j)
+		if add {
+			p.init = p.c
+		}
+		p.tiles = more
+		p.gemm(rows)
+		if less > 0 {
+			p.tiles = less
+			p.gemm(rows - 1)
+		}
+	}
+}
+
+func (p *product) gemm(rows int) {
+	if asm.lanes == 8 {
+		switch rows {
+		case 1:
+			gemm1AVX2(p.args())
+		case 2:
+			gemm2AVX2(p.args())
+		case 3:
+			gemm3AVX2(p.args())
+		case 4:
+			gemm4AVX2(p.args())
+		case 5:
+			gemm5AVX2(p.args())
+		case 6:
+			gemm6AVX2(p.args())
+		}
+		return
+	}
+	switch rows {
+	case 1:
+		gemm1AVX512(p.args())
+	case 2:
+		gemm2AVX512(p.args())
+	case 3:
+		gemm3AVX512(p.args())
+	case 4:
+		gemm4AVX512(p.args())
+	case 5:
+		gemm5AVX512(p.args())
+	case 6:
+		gemm6AVX512(p.args())
+	case 7:
+		gemm7AVX512(p.args())
+	case 8:
+		gemm8AVX512(p.args())
+	case 9:
+		gemm9AVX512(p.args())
+	case 10:
+		gemm10AVX512(p.args())
+	case 11:
+		gemm11AVX512(p.args())
+	case 12:
+		gemm12AVX512(p.args())
+	}
+}
+
+// gemv is one row of C, some panels at a time.
+func gemv(c, bias []float32, add bool, x, h Block, b *Matrix) {
+	p := product{x: at(x.Data, 0), kx: x.Cols, h: at(h.Data, 0), kh: h.Cols, panel: 4 * b.panel * b.K}
+	group := gemvPanels * b.panel
+	for j := 0; j < b.N; j += group {
+		p.columns(min(group, b.N-j))
+		p.c, p.b = &c[j], &b.data[j*b.K]
+		switch {
+		case add:
+			p.init = p.c
+		case bias != nil:
+			p.init = &bias[j]
+		default:
+			p.init = &zeroRow[0]
+		}
+		if asm.lanes == 8 {
+			gemvAVX2(p.args())
+		} else {
+			gemvAVX512(p.args())
+		}
+	}
+}
+
+// packedGemmT is GemmT. B is packed; A is read in place unless that would be slow.
+func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float32, ldb int) {
+	if m == 0 || n == 0 || k == 0 {
+		return
+	}
+	_, _, _ = c[(m-1)*ldc+n-1], a[(k-1)*lda+m-1], b[(k-1)*ldb+n-1]
+	w := workspaces.Get().(*workspace)
+	depth, width := blocks(k, blockRows), blocks(m, blockRows)
+	for l := 0; l < k; l += depth {
+		d := min(depth, k-l)
+		w.b.Reset(d, n)
+		w.b.SetRows(0, d, b[l*ldb:], ldb)
+		for i := 0; i < m; i += width {
+			cols := min(width, m-i)
+			rows, more, less := balanced(cols)
+			// Strides of 1 KiB and its multiples would meet in a few lines of the cache.
+			x, ldx, step := &a[l*lda+i], 4*lda, 0
+			if n >= 2*copyColumns || lda%256 == 0 {
+				x, ldx, step = w.packLeft(a[l*lda+i:], lda, d, rows, more, less)
+			}
+			p := product{ldc: 4 * ldc, ldx: ldx, kx: d}
+			for j := 0; j < n; j += w.b.panel {
+				if n-j < w.b.panel {
+					p.columns(n - j)
+				}
+				p.b, p.c, p.x = &w.b.data[j*d], &c[i*ldc+j], x
+				p.tiles, p.step = more, max(step, 4*rows)
+				p.gemmT(rows)
+				if less > 0 {
+					p.tiles, p.step = less, max(step, 4*(rows-1))
+					p.gemmT(rows - 1)
+				}
+			}
+		}
+	}
+	workspaces.Put(w)
+}
+
+// packLeft copies the columns of each tile to rows of one or two registers, tile after tile: ldx and step are the
+// distances then, in bytes, from row to row and from tile to tile.
+func (w *workspace) packLeft(a []float32, lda, k, rows, more, less int) (x *float32, ldx, step int) {
+	wide := (asm.tileRows + 7) &^ 7
+	data := w.left((more + less) * k * wide)
+	p := product{ldx: 4 * lda, kx: k}
+	for t, i := 0, 0; t < more+less; t++ {
+		if t == more {
+			rows--
+		}
+		p.units, p.rest = wide/8, rows
+		p.c, p.x = &data[t*k*wide], &a[i]
+		p.pack()
+		i += rows
+	}
+	return &data[0], 4 * wide, 4 * wide * k
+}
+
+func (p *product) gemmT(rows int) {
+	if asm.lanes == 8 {
+		switch rows {
+		case 1:
+			gemmT1AVX2(p.args())
+		case 2:
+			gemmT2AVX2(p.args())
+		case 3:
+			gemmT3AVX2(p.args())
+		case 4:
+			gemmT4AVX2(p.args())
+		case 5:
+			gemmT5AVX2(p.args())
+		case 6:
+			gemmT6AVX2(p.args())
+		}
+		return
+	}
+	switch rows {
+	case 1:
+		gemmT1AVX512(p.args())
+	case 2:
+		gemmT2AVX512(p.args())
+	case 3:
+		gemmT3AVX512(p.args())
+	case 4:
+		gemmT4AVX512(p.args())
+	case 5:
+		gemmT5AVX512(p.args())
+	case 6:
+		gemmT6AVX512(p.args())
+	case 7:
+		gemmT7AVX512(p.args())
+	case 8:
+		gemmT8AVX512(p.args())
+	case 9:
+		gemmT9AVX512(p.args())
+	case 10:
+		gemmT10AVX512(p.args())
+	case 11:
+		gemmT11AVX512(p.args())
+	case 12:
+		gemmT12AVX512(p.args())
+	}
+}
+
+func (p *product) pack() {
+	if asm.lanes == 8 {
+		packAVX2(p.args())
+	} else {
+		packAVX512(p.args())
+	}
+}
+
+// setRows is Matrix.SetRows.
+func setRows(m *Matrix, row, rows int, src []float32, stride int) {
+	if rows == 0 || m.N == 0 {
+		return
+	}
+	_ = src[(rows-1)*stride+m.N-1]
+	p := product{ldx: 4 * stride, kx: rows}
+	for j := 0; j < m.N; j += m.panel {
+		if m.N-j < m.panel {
+			p.columns(m.N - j)
+		}
+		p.c, p.x = &m.data[j*m.K+row*m.width(j)], &src[j]
+		p.pack()
+	}
+}
