@@ -207,7 +207,15 @@ func LSTMGrad(dz, dc, dh, z, cPrev, tc []float32) {
 // log(sum(e^(logit-max))) - (logit[label]-max), and leaves softmax(logits) in p.
 func SoftmaxCrossEntropy(p, logits []float32, label int) float32 {
 	p = p[:len(logits)]
-	top := logits[0]
+	top, sum := softmax(p, logits)
+	return float32(math.Log(float64(sum))) - (logits[label] - top)
+}
+
+func softmax(p, logits []float32) (top, sum float32) {
+	if asm.softmax != nil {
+		return asm.softmax(unsafe.SliceData(p), unsafe.SliceData(logits), len(p))
+	}
+	top = logits[0]
 	for _, x := range logits {
 		top = max(top, x)
 	}
@@ -215,12 +223,13 @@ func SoftmaxCrossEntropy(p, logits []float32, label int) float32 {
 		p[i] = x - top
 	}
 	Exp(p, p)
-	sum := float32(0)
-	for _, e := range p {
-		sum += e
+	var s [16]float32
+	for i, e := range p {
+		s[i%16] += e
 	}
+	sum = joined(&s)
 	for i := range p {
 		p[i] /= sum
 	}
-	return float32(math.Log(float64(sum))) - (logits[label] - top)
+	return top, sum
 }

@@ -151,7 +151,7 @@ units1_tile:
 	MOVQ       112(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
-	VMOVDQU    32(R10)(R9*4), Y0
+	VMOVDQU    64(R10)(R9*4), Y0
 	VMASKMOVPS (DX), Y0, Y0
 	IMUL3Q     $0x01, R8, R8
 	ADDQ       R8, DX
@@ -246,7 +246,7 @@ units1_h_one_end:
 	MOVQ       112(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
-	VMOVDQU    32(R10)(R9*4), Y1
+	VMOVDQU    64(R10)(R9*4), Y1
 	VMASKMOVPS Y0, Y1, (CX)
 	IMUL3Q     $0x01, R8, R8
 	ADDQ       R8, CX
@@ -264,7 +264,7 @@ units2_tile:
 	MOVQ       112(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
-	VMOVDQU    32(R10)(R9*4), Y1
+	VMOVDQU    64(R10)(R9*4), Y1
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS 32(DX), Y1, Y1
 	IMUL3Q     $0x01, R8, R8
@@ -380,7 +380,7 @@ units2_h_one_end:
 	MOVQ       112(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
-	VMOVDQU    32(R10)(R9*4), Y2
+	VMOVDQU    64(R10)(R9*4), Y2
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y2, 32(CX)
 	IMUL3Q     $0x01, R8, R8
@@ -404,15 +404,31 @@ DATA masks<>+16(SB)/4, $0xffffffff
 DATA masks<>+20(SB)/4, $0xffffffff
 DATA masks<>+24(SB)/4, $0xffffffff
 DATA masks<>+28(SB)/4, $0xffffffff
-DATA masks<>+32(SB)/4, $0x00000000
-DATA masks<>+36(SB)/4, $0x00000000
-DATA masks<>+40(SB)/4, $0x00000000
-DATA masks<>+44(SB)/4, $0x00000000
-DATA masks<>+48(SB)/4, $0x00000000
-DATA masks<>+52(SB)/4, $0x00000000
-DATA masks<>+56(SB)/4, $0x00000000
-DATA masks<>+60(SB)/4, $0x00000000
-GLOBL masks<>(SB), RODATA|NOPTR, $64
+DATA masks<>+32(SB)/4, $0xffffffff
+DATA masks<>+36(SB)/4, $0xffffffff
+DATA masks<>+40(SB)/4, $0xffffffff
+DATA masks<>+44(SB)/4, $0xffffffff
+DATA masks<>+48(SB)/4, $0xffffffff
+DATA masks<>+52(SB)/4, $0xffffffff
+DATA masks<>+56(SB)/4, $0xffffffff
+DATA masks<>+60(SB)/4, $0xffffffff
+DATA masks<>+64(SB)/4, $0x00000000
+DATA masks<>+68(SB)/4, $0x00000000
+DATA masks<>+72(SB)/4, $0x00000000
+DATA masks<>+76(SB)/4, $0x00000000
+DATA masks<>+80(SB)/4, $0x00000000
+DATA masks<>+84(SB)/4, $0x00000000
+DATA masks<>+88(SB)/4, $0x00000000
+DATA masks<>+92(SB)/4, $0x00000000
+DATA masks<>+96(SB)/4, $0x00000000
+DATA masks<>+100(SB)/4, $0x00000000
+DATA masks<>+104(SB)/4, $0x00000000
+DATA masks<>+108(SB)/4, $0x00000000
+DATA masks<>+112(SB)/4, $0x00000000
+DATA masks<>+116(SB)/4, $0x00000000
+DATA masks<>+120(SB)/4, $0x00000000
+DATA masks<>+124(SB)/4, $0x00000000
+GLOBL masks<>(SB), RODATA|NOPTR, $128
 
 // func gemmT1AVX2(p *[16]int)
 // Requires: AVX, FMA3, MMX+
@@ -506,7 +522,7 @@ units1_tile:
 	MOVQ       112(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
-	VMOVDQU    32(R8)(DI*4), Y0
+	VMOVDQU    64(R8)(DI*4), Y0
 	VMASKMOVPS (CX), Y0, Y0
 	MOVQ       8(AX), DI
 	IMUL3Q     $0x01, DI, DI
@@ -559,7 +575,7 @@ units1_k_one_end:
 	MOVQ       112(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
-	VMOVDQU    32(R8)(DI*4), Y1
+	VMOVDQU    64(R8)(DI*4), Y1
 	VMASKMOVPS Y0, Y1, (CX)
 	ADDQ       120(AX), DX
 	IMUL3Q     $0x01, SI, SI
@@ -576,7 +592,7 @@ units2_tile:
 	MOVQ       112(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
-	VMOVDQU    32(R8)(DI*4), Y1
+	VMOVDQU    64(R8)(DI*4), Y1
 	VMOVUPS    (CX), Y0
 	VMASKMOVPS 32(CX), Y1, Y1
 	MOVQ       8(AX), DI
@@ -640,7 +656,7 @@ units2_k_one_end:
 	MOVQ       112(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
-	VMOVDQU    32(R8)(DI*4), Y2
+	VMOVDQU    64(R8)(DI*4), Y2
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y2, 32(CX)
 	ADDQ       120(AX), DX
@@ -837,7 +853,7 @@ units1_tile:
 	MOVQ       112(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
-	VMOVDQU    32(R10)(R9*4), Y1
+	VMOVDQU    64(R10)(R9*4), Y1
 	VMASKMOVPS (DX), Y1, Y0
 	VMASKMOVPS (DX)(R8*1), Y1, Y1
 	IMUL3Q     $0x02, R8, R8
@@ -954,7 +970,7 @@ units1_h_one_end:
 	MOVQ       112(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
-	VMOVDQU    32(R10)(R9*4), Y2
+	VMOVDQU    64(R10)(R9*4), Y2
 	VMASKMOVPS Y0, Y2, (CX)
 	VMASKMOVPS Y1, Y2, (CX)(R8*1)
 	IMUL3Q     $0x02, R8, R8
@@ -973,7 +989,7 @@ units2_tile:
 	MOVQ       112(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
-	VMOVDQU    32(R10)(R9*4), Y3
+	VMOVDQU    64(R10)(R9*4), Y3
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS 32(DX), Y3, Y1
 	VMOVUPS    (DX)(R8*1), Y2
@@ -1122,7 +1138,7 @@ units2_h_one_end:
 	MOVQ       112(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
-	VMOVDQU    32(R10)(R9*4), Y4
+	VMOVDQU    64(R10)(R9*4), Y4
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y4, 32(CX)
 	VMOVUPS    Y2, (CX)(R8*1)
@@ -1252,7 +1268,7 @@ units1_tile:
 	MOVQ       112(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
-	VMOVDQU    32(R8)(DI*4), Y1
+	VMOVDQU    64(R8)(DI*4), Y1
 	VMASKMOVPS (CX), Y1, Y0
 	VMASKMOVPS (CX)(SI*1), Y1, Y1
 	MOVQ       8(AX), DI
@@ -1317,7 +1333,7 @@ units1_k_one_end:
 	MOVQ       112(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
-	VMOVDQU    32(R8)(DI*4), Y2
+	VMOVDQU    64(R8)(DI*4), Y2
 	VMASKMOVPS Y0, Y2, (CX)
 	VMASKMOVPS Y1, Y2, (CX)(SI*1)
 	ADDQ       120(AX), DX
@@ -1335,7 +1351,7 @@ units2_tile:
 	MOVQ       112(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
-	VMOVDQU    32(R8)(DI*4), Y3
+	VMOVDQU    64(R8)(DI*4), Y3
 	VMOVUPS    (CX), Y0
 	VMASKMOVPS 32(CX), Y3, Y1
 	VMOVUPS    (CX)(SI*1), Y2
@@ -1417,7 +1433,7 @@ units2_k_one_end:
 	MOVQ       112(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
-	VMOVDQU    32(R8)(DI*4), Y4
+	VMOVDQU    64(R8)(DI*4), Y4
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y4, 32(CX)
 	VMOVUPS    Y2, (CX)(SI*1)
@@ -1651,7 +1667,7 @@ units1_tile:
 	MOVQ       112(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
-	VMOVDQU    32(R10)(R9*4), Y2
+	VMOVDQU    64(R10)(R9*4), Y2
 	VMASKMOVPS (DX), Y2, Y0
 	VMASKMOVPS (DX)(R8*1), Y2, Y1
 	VMASKMOVPS (DX)(R8*2), Y2, Y2
@@ -1790,7 +1806,7 @@ units1_h_one_end:
 	MOVQ       112(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
-	VMOVDQU    32(R10)(R9*4), Y3
+	VMOVDQU    64(R10)(R9*4), Y3
 	VMASKMOVPS Y0, Y3, (CX)
 	VMASKMOVPS Y1, Y3, (CX)(R8*1)
 	VMASKMOVPS Y2, Y3, (CX)(R8*2)
@@ -1810,7 +1826,7 @@ units2_tile:
 	MOVQ       112(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
-	VMOVDQU    32(R10)(R9*4), Y5
+	VMOVDQU    64(R10)(R9*4), Y5
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS 32(DX), Y5, Y1
 	VMOVUPS    (DX)(R8*1), Y2
@@ -1992,7 +2008,7 @@ units2_h_one_end:
 	MOVQ       112(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
-	VMOVDQU    32(R10)(R9*4), Y6
+	VMOVDQU    64(R10)(R9*4), Y6
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y6, 32(CX)
 	VMOVUPS    Y2, (CX)(R8*1)
@@ -2144,7 +2160,7 @@ units1_tile:
 	MOVQ       112(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
-	VMOVDQU    32(R8)(DI*4), Y2
+	VMOVDQU    64(R8)(DI*4), Y2
 	VMASKMOVPS (CX), Y2, Y0
 	VMASKMOVPS (CX)(SI*1), Y2, Y1
 	VMASKMOVPS (CX)(SI*2), Y2, Y2
@@ -2221,7 +2237,7 @@ units1_k_one_end:
 	MOVQ       112(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
-	VMOVDQU    32(R8)(DI*4), Y3
+	VMOVDQU    64(R8)(DI*4), Y3
 	VMASKMOVPS Y0, Y3, (CX)
 	VMASKMOVPS Y1, Y3, (CX)(SI*1)
 	VMASKMOVPS Y2, Y3, (CX)(SI*2)
@@ -2240,7 +2256,7 @@ units2_tile:
 	MOVQ       112(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
-	VMOVDQU    32(R8)(DI*4), Y5
+	VMOVDQU    64(R8)(DI*4), Y5
 	VMOVUPS    (CX), Y0
 	VMASKMOVPS 32(CX), Y5, Y1
 	VMOVUPS    (CX)(SI*1), Y2
@@ -2340,7 +2356,7 @@ units2_k_one_end:
 	MOVQ       112(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
-	VMOVDQU    32(R8)(DI*4), Y6
+	VMOVDQU    64(R8)(DI*4), Y6
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y6, 32(CX)
 	VMOVUPS    Y2, (CX)(SI*1)
@@ -2627,7 +2643,7 @@ units1_tile:
 	MOVQ       112(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
-	VMOVDQU    32(R11)(R10*4), Y3
+	VMOVDQU    64(R11)(R10*4), Y3
 	VMASKMOVPS (DX), Y3, Y0
 	VMASKMOVPS (DX)(R8*1), Y3, Y1
 	VMASKMOVPS (DX)(R8*2), Y3, Y2
@@ -2800,7 +2816,7 @@ units1_h_one_end:
 	MOVQ       112(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
-	VMOVDQU    32(R11)(R10*4), Y4
+	VMOVDQU    64(R11)(R10*4), Y4
 	VMASKMOVPS Y0, Y4, (CX)
 	VMASKMOVPS Y1, Y4, (CX)(R8*1)
 	VMASKMOVPS Y2, Y4, (CX)(R8*2)
@@ -2823,7 +2839,7 @@ units2_tile:
 	MOVQ       112(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
-	VMOVDQU    32(R11)(R10*4), Y7
+	VMOVDQU    64(R11)(R10*4), Y7
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS 32(DX), Y7, Y1
 	VMOVUPS    (DX)(R8*1), Y2
@@ -3050,7 +3066,7 @@ units2_h_one_end:
 	MOVQ       112(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
-	VMOVDQU    32(R11)(R10*4), Y8
+	VMOVDQU    64(R11)(R10*4), Y8
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y8, 32(CX)
 	VMOVUPS    Y2, (CX)(R8*1)
@@ -3232,7 +3248,7 @@ units1_tile:
 	MOVQ       112(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
-	VMOVDQU    32(R9)(R8*4), Y3
+	VMOVDQU    64(R9)(R8*4), Y3
 	VMASKMOVPS (CX), Y3, Y0
 	VMASKMOVPS (CX)(SI*1), Y3, Y1
 	VMASKMOVPS (CX)(SI*2), Y3, Y2
@@ -3325,7 +3341,7 @@ units1_k_one_end:
 	MOVQ       112(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
-	VMOVDQU    32(R9)(R8*4), Y4
+	VMOVDQU    64(R9)(R8*4), Y4
 	VMASKMOVPS Y0, Y4, (CX)
 	VMASKMOVPS Y1, Y4, (CX)(SI*1)
 	VMASKMOVPS Y2, Y4, (CX)(SI*2)
@@ -3347,7 +3363,7 @@ units2_tile:
 	MOVQ       112(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
-	VMOVDQU    32(R9)(R8*4), Y7
+	VMOVDQU    64(R9)(R8*4), Y7
 	VMOVUPS    (CX), Y0
 	VMASKMOVPS 32(CX), Y7, Y1
 	VMOVUPS    (CX)(SI*1), Y2
@@ -3469,7 +3485,7 @@ units2_k_one_end:
 	MOVQ       112(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
-	VMOVDQU    32(R9)(R8*4), Y8
+	VMOVDQU    64(R9)(R8*4), Y8
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y8, 32(CX)
 	VMOVUPS    Y2, (CX)(SI*1)
@@ -3793,7 +3809,7 @@ units1_tile:
 	MOVQ       112(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
-	VMOVDQU    32(R11)(R10*4), Y4
+	VMOVDQU    64(R11)(R10*4), Y4
 	VMASKMOVPS (DX), Y4, Y0
 	VMASKMOVPS (DX)(R8*1), Y4, Y1
 	VMASKMOVPS (DX)(R8*2), Y4, Y2
@@ -3988,7 +4004,7 @@ units1_h_one_end:
 	MOVQ       112(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
-	VMOVDQU    32(R11)(R10*4), Y5
+	VMOVDQU    64(R11)(R10*4), Y5
 	VMASKMOVPS Y0, Y5, (CX)
 	VMASKMOVPS Y1, Y5, (CX)(R8*1)
 	VMASKMOVPS Y2, Y5, (CX)(R8*2)
@@ -4012,7 +4028,7 @@ units2_tile:
 	MOVQ       112(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
-	VMOVDQU    32(R11)(R10*4), Y9
+	VMOVDQU    64(R11)(R10*4), Y9
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS 32(DX), Y9, Y1
 	VMOVUPS    (DX)(R8*1), Y2
@@ -4272,7 +4288,7 @@ units2_h_one_end:
 	MOVQ       112(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
-	VMOVDQU    32(R11)(R10*4), Y10
+	VMOVDQU    64(R11)(R10*4), Y10
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y10, 32(CX)
 	VMOVUPS    Y2, (CX)(R8*1)
@@ -4476,7 +4492,7 @@ units1_tile:
 	MOVQ       112(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
-	VMOVDQU    32(R9)(R8*4), Y4
+	VMOVDQU    64(R9)(R8*4), Y4
 	VMASKMOVPS (CX), Y4, Y0
 	VMASKMOVPS (CX)(SI*1), Y4, Y1
 	VMASKMOVPS (CX)(SI*2), Y4, Y2
@@ -4581,7 +4597,7 @@ units1_k_one_end:
 	MOVQ       112(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
-	VMOVDQU    32(R9)(R8*4), Y5
+	VMOVDQU    64(R9)(R8*4), Y5
 	VMASKMOVPS Y0, Y5, (CX)
 	VMASKMOVPS Y1, Y5, (CX)(SI*1)
 	VMASKMOVPS Y2, Y5, (CX)(SI*2)
@@ -4604,7 +4620,7 @@ units2_tile:
 	MOVQ       112(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
-	VMOVDQU    32(R9)(R8*4), Y9
+	VMOVDQU    64(R9)(R8*4), Y9
 	VMOVUPS    (CX), Y0
 	VMASKMOVPS 32(CX), Y9, Y1
 	VMOVUPS    (CX)(SI*1), Y2
@@ -4744,7 +4760,7 @@ units2_k_one_end:
 	MOVQ       112(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
-	VMOVDQU    32(R9)(R8*4), Y10
+	VMOVDQU    64(R9)(R8*4), Y10
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y10, 32(CX)
 	VMOVUPS    Y2, (CX)(SI*1)
@@ -5105,7 +5121,7 @@ units1_tile:
 	MOVQ       112(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
-	VMOVDQU    32(R11)(R10*4), Y5
+	VMOVDQU    64(R11)(R10*4), Y5
 	VMASKMOVPS (DX), Y5, Y0
 	VMASKMOVPS (DX)(R8*1), Y5, Y1
 	VMASKMOVPS (DX)(R8*2), Y5, Y2
@@ -5322,7 +5338,7 @@ units1_h_one_end:
 	MOVQ       112(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
-	VMOVDQU    32(R11)(R10*4), Y6
+	VMOVDQU    64(R11)(R10*4), Y6
 	VMASKMOVPS Y0, Y6, (CX)
 	VMASKMOVPS Y1, Y6, (CX)(R8*1)
 	VMASKMOVPS Y2, Y6, (CX)(R8*2)
@@ -5347,7 +5363,7 @@ units2_tile:
 	MOVQ       112(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
-	VMOVDQU    32(R11)(R10*4), Y11
+	VMOVDQU    64(R11)(R10*4), Y11
 	VMOVUPS    (DX), Y0
 	VMASKMOVPS 32(DX), Y11, Y1
 	VMOVUPS    (DX)(R8*1), Y2
@@ -5640,7 +5656,7 @@ units2_h_one_end:
 	MOVQ       112(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
-	VMOVDQU    32(R11)(R10*4), Y12
+	VMOVDQU    64(R11)(R10*4), Y12
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y12, 32(CX)
 	VMOVUPS    Y2, (CX)(R8*1)
@@ -5866,7 +5882,7 @@ units1_tile:
 	MOVQ       112(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
-	VMOVDQU    32(R9)(R8*4), Y5
+	VMOVDQU    64(R9)(R8*4), Y5
 	VMASKMOVPS (CX), Y5, Y0
 	VMASKMOVPS (CX)(SI*1), Y5, Y1
 	VMASKMOVPS (CX)(SI*2), Y5, Y2
@@ -5983,7 +5999,7 @@ units1_k_one_end:
 	MOVQ       112(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
-	VMOVDQU    32(R9)(R8*4), Y6
+	VMOVDQU    64(R9)(R8*4), Y6
 	VMASKMOVPS Y0, Y6, (CX)
 	VMASKMOVPS Y1, Y6, (CX)(SI*1)
 	VMASKMOVPS Y2, Y6, (CX)(SI*2)
@@ -6007,7 +6023,7 @@ units2_tile:
 	MOVQ       112(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
-	VMOVDQU    32(R9)(R8*4), Y11
+	VMOVDQU    64(R9)(R8*4), Y11
 	VMOVUPS    (CX), Y0
 	VMASKMOVPS 32(CX), Y11, Y1
 	VMOVUPS    (CX)(SI*1), Y2
@@ -6165,7 +6181,7 @@ units2_k_one_end:
 	MOVQ       112(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
-	VMOVDQU    32(R9)(R8*4), Y12
+	VMOVDQU    64(R9)(R8*4), Y12
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y12, 32(CX)
 	VMOVUPS    Y2, (CX)(SI*1)
@@ -6216,7 +6232,7 @@ TEXT ·gemvAVX2(SB), NOSPLIT, $0-8
 	MOVQ       112(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
-	VMOVDQU    32(DX)(CX*4), Y10
+	VMOVDQU    64(DX)(CX*4), Y10
 	MOVQ       16(AX), CX
 	VMOVUPS    (CX), Y0
 	VMOVUPS    32(CX), Y1
@@ -6299,7 +6315,7 @@ units9:
 	MOVQ       112(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
-	VMOVDQU    32(DX)(CX*4), Y9
+	VMOVDQU    64(DX)(CX*4), Y9
 	MOVQ       16(AX), CX
 	VMOVUPS    (CX), Y0
 	VMOVUPS    32(CX), Y1
@@ -6381,7 +6397,7 @@ units8:
 	MOVQ       112(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
-	VMOVDQU    32(DX)(CX*4), Y8
+	VMOVDQU    64(DX)(CX*4), Y8
 	MOVQ       16(AX), CX
 	VMOVUPS    (CX), Y0
 	VMOVUPS    32(CX), Y1
@@ -6453,7 +6469,7 @@ units7:
 	MOVQ       112(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
-	VMOVDQU    32(DX)(CX*4), Y7
+	VMOVDQU    64(DX)(CX*4), Y7
 	MOVQ       16(AX), CX
 	VMOVUPS    (CX), Y0
 	VMOVUPS    32(CX), Y1
@@ -6524,7 +6540,7 @@ units6:
 	MOVQ       112(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
-	VMOVDQU    32(DX)(CX*4), Y6
+	VMOVDQU    64(DX)(CX*4), Y6
 	MOVQ       16(AX), CX
 	VMOVUPS    (CX), Y0
 	VMOVUPS    32(CX), Y1
@@ -6588,7 +6604,7 @@ units5:
 	MOVQ       112(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
-	VMOVDQU    32(DX)(CX*4), Y5
+	VMOVDQU    64(DX)(CX*4), Y5
 	MOVQ       16(AX), CX
 	VMOVUPS    (CX), Y0
 	VMOVUPS    32(CX), Y1
@@ -6651,7 +6667,7 @@ units4:
 	MOVQ       112(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
-	VMOVDQU    32(DX)(CX*4), Y4
+	VMOVDQU    64(DX)(CX*4), Y4
 	MOVQ       16(AX), CX
 	VMOVUPS    (CX), Y0
 	VMOVUPS    32(CX), Y1
@@ -6704,7 +6720,7 @@ units3:
 	MOVQ       112(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
-	VMOVDQU    32(DX)(CX*4), Y3
+	VMOVDQU    64(DX)(CX*4), Y3
 	MOVQ       16(AX), CX
 	VMOVUPS    (CX), Y0
 	VMOVUPS    32(CX), Y1
@@ -6756,7 +6772,7 @@ units2:
 	MOVQ       112(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
-	VMOVDQU    32(DX)(CX*4), Y2
+	VMOVDQU    64(DX)(CX*4), Y2
 	MOVQ       16(AX), CX
 	VMOVUPS    (CX), Y0
 	VMASKMOVPS 32(CX), Y2, Y1
@@ -6801,7 +6817,7 @@ units1:
 	MOVQ       112(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
-	VMOVDQU    32(DX)(CX*4), Y1
+	VMOVDQU    64(DX)(CX*4), Y1
 	MOVQ       16(AX), CX
 	VMASKMOVPS (CX), Y1, Y0
 	MOVQ       88(AX), CX
@@ -6877,7 +6893,7 @@ units1:
 	MOVQ    112(AX), AX
 	LEAQ    masks<>+0(SB), DI
 	NEGQ    AX
-	VMOVDQU 32(DI)(AX*4), Y0
+	VMOVDQU 64(DI)(AX*4), Y0
 	TESTQ   SI, SI
 	JLE     units1_row_end
 
@@ -6896,7 +6912,7 @@ units2:
 	MOVQ    112(AX), AX
 	LEAQ    masks<>+0(SB), DI
 	NEGQ    AX
-	VMOVDQU 32(DI)(AX*4), Y0
+	VMOVDQU 64(DI)(AX*4), Y0
 	TESTQ   SI, SI
 	JLE     units2_row_end
 
@@ -6967,7 +6983,7 @@ tail:
 	JZ           end
 	LEAQ         masks<>+0(SB), BX
 	NEGQ         DX
-	VMOVDQU      32(BX)(DX*4), Y0
+	VMOVDQU      64(BX)(DX*4), Y0
 	VMASKMOVPS   (CX), Y0, Y1
 	VMOVAPS      c42b20000<>+0(SB), Y2
 	VMINPS       Y1, Y2, Y2
@@ -7207,7 +7223,7 @@ tail:
 	JZ           end
 	LEAQ         masks<>+0(SB), BX
 	NEGQ         DX
-	VMOVDQU      32(BX)(DX*4), Y0
+	VMOVDQU      64(BX)(DX*4), Y0
 	VMASKMOVPS   (CX), Y0, Y1
 	VANDPS       c7fffffff<>+0(SB), Y1, Y2
 	VMOVAPS      c3f800000<>+0(SB), Y3
@@ -7394,7 +7410,7 @@ tail:
 	JZ           end
 	LEAQ         masks<>+0(SB), BX
 	NEGQ         DX
-	VMOVDQU      32(BX)(DX*4), Y0
+	VMOVDQU      64(BX)(DX*4), Y0
 	VMASKMOVPS   (CX), Y0, Y1
 	VMOVAPS      c3f800000<>+0(SB), Y2
 	VXORPS       c80000000<>+0(SB), Y1, Y1
@@ -7457,7 +7473,7 @@ tail:
 	JZ           end
 	LEAQ         masks<>+0(SB), SI
 	NEGQ         BX
-	VMOVDQU      32(SI)(BX*4), Y0
+	VMOVDQU      64(SI)(BX*4), Y0
 	VMASKMOVPS   (DX), Y0, Y1
 	VMOVAPS      c3f800000<>+0(SB), Y2
 	VFNMADD231PS Y1, Y1, Y2
@@ -7493,7 +7509,7 @@ tail:
 	JZ         end
 	LEAQ       masks<>+0(SB), BX
 	NEGQ       DX
-	VMOVDQU    32(BX)(DX*4), Y0
+	VMOVDQU    64(BX)(DX*4), Y0
 	VMASKMOVPS (CX), Y0, Y1
 	VCMPPS     $0x06, c00000000<>+0(SB), Y1, Y2
 	VANDPS     Y2, Y1, Y1
@@ -7540,7 +7556,7 @@ tail:
 	JZ         end
 	LEAQ       masks<>+0(SB), SI
 	NEGQ       BX
-	VMOVDQU    32(SI)(BX*4), Y0
+	VMOVDQU    64(SI)(BX*4), Y0
 	VMASKMOVPS (CX), Y0, Y1
 	VMASKMOVPS (DX), Y0, Y2
 	VCMPPS     $0x06, c00000000<>+0(SB), Y2, Y2
@@ -7758,7 +7774,7 @@ tail:
 	JZ           end
 	LEAQ         masks<>+0(SB), R10
 	NEGQ         R9
-	VMOVDQU      32(R10)(R9*4), Y0
+	VMOVDQU      64(R10)(R9*4), Y0
 	VMASKMOVPS   (CX), Y0, Y1
 	VMOVAPS      c3f800000<>+0(SB), Y2
 	VXORPS       c80000000<>+0(SB), Y1, Y1
@@ -8014,7 +8030,7 @@ tail:
 	JZ           end
 	LEAQ         masks<>+0(SB), R12
 	NEGQ         R11
-	VMOVDQU      32(R12)(R11*4), Y0
+	VMOVDQU      64(R12)(R11*4), Y0
 	VMASKMOVPS   (R10), Y0, Y1
 	VMASKMOVPS   (DX), Y0, Y2
 	VMASKMOVPS   (R8), Y0, Y3
@@ -8082,7 +8098,7 @@ tail:
 	JZ         end
 	LEAQ       masks<>+0(SB), BX
 	NEGQ       DX
-	VMOVDQU    32(BX)(DX*4), Y0
+	VMOVDQU    64(BX)(DX*4), Y0
 	VMASKMOVPS (AX), Y0, Y1
 	VMASKMOVPS (CX), Y0, Y2
 	VADDPS     Y2, Y1, Y1
@@ -8120,7 +8136,7 @@ tail:
 	JZ          end
 	LEAQ        masks<>+0(SB), SI
 	NEGQ        BX
-	VMOVDQU     32(SI)(BX*4), Y0
+	VMOVDQU     64(SI)(BX*4), Y0
 	VMASKMOVPS  (CX), Y0, Y1
 	VMASKMOVPS  (DX), Y0, Y2
 	VMASKMOVPS  (AX), Y0, Y3
@@ -8155,7 +8171,7 @@ tail:
 	JZ         end
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
-	VMOVDQU    32(DX)(CX*4), Y1
+	VMOVDQU    64(DX)(CX*4), Y1
 	VMASKMOVPS (AX), Y1, Y2
 	VMULPS     Y0, Y2, Y0
 	VMASKMOVPS Y0, Y1, (AX)
@@ -8191,7 +8207,7 @@ tail:
 	JZ          end
 	LEAQ        masks<>+0(SB), BX
 	NEGQ        DX
-	VMOVDQU     32(BX)(DX*4), Y1
+	VMOVDQU     64(BX)(DX*4), Y1
 	VMASKMOVPS  (CX), Y1, Y2
 	VMASKMOVPS  (AX), Y1, Y3
 	VMOVAPS     Y3, Y3
@@ -8260,7 +8276,7 @@ tail:
 	JZ          end
 	LEAQ        masks<>+0(SB), DI
 	NEGQ        SI
-	VMOVDQU     32(DI)(SI*4), Y7
+	VMOVDQU     64(DI)(SI*4), Y7
 	VMASKMOVPS  (CX), Y7, Y8
 	VMULPS      Y1, Y8, Y1
 	VMASKMOVPS  (DX), Y7, Y9
@@ -8283,5 +8299,481 @@ tail:
 	VMASKMOVPS  Y0, Y7, (AX)
 
 end:
+	VZEROUPPER
+	RET
+
+// func addColumnsAVX2(dst *float32, a *float32, stride int, rows int, n int)
+// Requires: AVX
+TEXT ·addColumnsAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ a+8(FP), CX
+	MOVQ stride+16(FP), DX
+	MOVQ n+32(FP), BX
+
+down4_next:
+	CMPQ    BX, $0x20
+	JL      down4_done
+	MOVQ    rows+24(FP), DI
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	MOVQ    CX, SI
+	TESTQ   DI, DI
+	JLE     down4_end
+
+down4:
+	VADDPS (SI), Y0, Y0
+	VADDPS 32(SI), Y1, Y1
+	VADDPS 64(SI), Y2, Y2
+	VADDPS 96(SI), Y3, Y3
+	ADDQ   DX, SI
+	DECQ   DI
+	JNZ    down4
+
+down4_end:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x20, BX
+	JMP     down4_next
+
+down4_done:
+down1_next:
+	CMPQ    BX, $0x08
+	JL      down1_done
+	MOVQ    rows+24(FP), DI
+	VMOVUPS (AX), Y0
+	MOVQ    CX, SI
+	TESTQ   DI, DI
+	JLE     down1_end
+
+down1:
+	VADDPS (SI), Y0, Y0
+	ADDQ   DX, SI
+	DECQ   DI
+	JNZ    down1
+
+down1_end:
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x08, BX
+	JMP     down1_next
+
+down1_done:
+	TESTQ      BX, BX
+	JZ         end
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    64(SI)(BX*4), Y0
+	MOVQ       rows+24(FP), BX
+	VMASKMOVPS (AX), Y0, Y1
+	TESTQ      BX, BX
+	JLE        rest_end
+
+rest:
+	VMASKMOVPS (CX), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	ADDQ       DX, CX
+	DECQ       BX
+	JNZ        rest
+
+rest_end:
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func softmaxAVX2(dst *float32, src *float32, n int) (top float32, sum float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·softmaxAVX2(SB), NOSPLIT, $0-32
+	MOVQ    n+16(FP), AX
+	VMOVAPS cff800000<>+0(SB), Y0
+	VMOVAPS cff800000<>+0(SB), Y1
+	MOVQ    src+8(FP), CX
+	MOVQ    AX, DX
+
+max:
+	CMPQ    DX, $0x10
+	JL      max_tail
+	VMOVUPS (CX), Y2
+	VMOVUPS 32(CX), Y3
+	VMAXPS  Y2, Y0, Y0
+	VMAXPS  Y3, Y1, Y1
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, DX
+	JMP     max
+
+max_tail:
+	TESTQ      DX, DX
+	JZ         max_end
+	LEAQ       masks<>+0(SB), BX
+	NEGQ       DX
+	VMOVDQU    64(BX)(DX*4), Y2
+	VMOVDQU    96(BX)(DX*4), Y3
+	VMASKMOVPS (CX), Y2, Y4
+	VMOVAPS    cff800000<>+0(SB), Y5
+	VBLENDVPS  Y2, Y4, Y5, Y2
+	VMASKMOVPS 32(CX), Y3, Y4
+	VMOVAPS    cff800000<>+0(SB), Y5
+	VBLENDVPS  Y3, Y4, Y5, Y3
+	VMAXPS     Y2, Y0, Y0
+	VMAXPS     Y3, Y1, Y1
+
+max_end:
+	VMAXPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VMAXPS       X1, X0, X0
+	VPERMILPS    $0x4e, X0, X1
+	VMAXPS       X1, X0, X0
+	VPERMILPS    $0xb1, X0, X1
+	VMAXPS       X1, X0, X0
+	MOVSS        X0, top+24(FP)
+	VBROADCASTSS X0, Y0
+	VMOVAPS      c00000000<>+0(SB), Y1
+	VMOVAPS      c00000000<>+0(SB), Y2
+	MOVQ         src+8(FP), CX
+	MOVQ         dst+0(FP), DX
+	MOVQ         AX, BX
+
+exp:
+	CMPQ         BX, $0x10
+	JL           exp_tail
+	VMOVUPS      (CX), Y3
+	VMOVUPS      32(CX), Y4
+	VSUBPS       Y0, Y3, Y3
+	VMOVAPS      c42b20000<>+0(SB), Y5
+	VMINPS       Y3, Y5, Y5
+	VMOVAPS      cc2b00000<>+0(SB), Y6
+	VMAXPS       Y5, Y6, Y5
+	VMOVAPS      c3f000000<>+0(SB), Y6
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y5, Y6
+	VROUNDPS     $0x01, Y6, Y6
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y5
+	VMOVAPS      c39506967<>+0(SB), Y7
+	VFMADD213PS  c3ab743ce<>+0(SB), Y5, Y7
+	VFMADD213PS  c3c088908<>+0(SB), Y5, Y7
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y5, Y7
+	VFMADD213PS  c3e2aaaaa<>+0(SB), Y5, Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y7
+	VMULPS       Y5, Y5, Y8
+	VFMADD213PS  Y5, Y8, Y7
+	VADDPS       c3f800000<>+0(SB), Y7, Y5
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y7
+	VPSUBD       Y7, Y6, Y6
+	VPADDD       c0000007f<>+0(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y5, Y5
+	VPADDD       c0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y5, Y5
+	VCMPPS       $0x05, cc2aeac50<>+0(SB), Y3, Y3
+	VANDPS       Y3, Y5, Y3
+	VMOVUPS      Y3, (DX)
+	VADDPS       Y3, Y1, Y1
+	VSUBPS       Y0, Y4, Y3
+	VMOVAPS      c42b20000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y4
+	VMOVAPS      cc2b00000<>+0(SB), Y5
+	VMAXPS       Y4, Y5, Y4
+	VMOVAPS      c3f000000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y5
+	VROUNDPS     $0x01, Y5, Y5
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y4
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y4, Y6
+	VFMADD213PS  c3c088908<>+0(SB), Y4, Y6
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y4, Y6
+	VFMADD213PS  c3e2aaaaa<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y4, Y7
+	VFMADD213PS  Y4, Y7, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y4
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPADDD       c0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y4, Y4
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VCMPPS       $0x05, cc2aeac50<>+0(SB), Y3, Y3
+	VANDPS       Y3, Y4, Y3
+	VMOVUPS      Y3, 32(DX)
+	VADDPS       Y3, Y2, Y2
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x10, BX
+	JMP          exp
+
+exp_tail:
+	TESTQ        BX, BX
+	JZ           exp_end
+	LEAQ         masks<>+0(SB), SI
+	NEGQ         BX
+	VMOVDQU      64(SI)(BX*4), Y3
+	VMOVDQU      96(SI)(BX*4), Y4
+	VMASKMOVPS   (CX), Y3, Y5
+	VMOVAPS      cff800000<>+0(SB), Y6
+	VBLENDVPS    Y3, Y5, Y6, Y5
+	VMASKMOVPS   32(CX), Y4, Y6
+	VMOVAPS      cff800000<>+0(SB), Y7
+	VBLENDVPS    Y4, Y6, Y7, Y6
+	VSUBPS       Y0, Y5, Y5
+	VMOVAPS      c42b20000<>+0(SB), Y7
+	VMINPS       Y5, Y7, Y7
+	VMOVAPS      cc2b00000<>+0(SB), Y8
+	VMAXPS       Y7, Y8, Y7
+	VMOVAPS      c3f000000<>+0(SB), Y8
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y7, Y8
+	VROUNDPS     $0x01, Y8, Y8
+	VMOVAPS      Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y8, Y7
+	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y7
+	VMOVAPS      c39506967<>+0(SB), Y9
+	VFMADD213PS  c3ab743ce<>+0(SB), Y7, Y9
+	VFMADD213PS  c3c088908<>+0(SB), Y7, Y9
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y7, Y9
+	VFMADD213PS  c3e2aaaaa<>+0(SB), Y7, Y9
+	VFMADD213PS  c3f000000<>+0(SB), Y7, Y9
+	VMULPS       Y7, Y7, Y10
+	VFMADD213PS  Y7, Y10, Y9
+	VADDPS       c3f800000<>+0(SB), Y9, Y7
+	VCVTPS2DQ    Y8, Y8
+	VPSRAD       $0x01, Y8, Y9
+	VPSUBD       Y9, Y8, Y8
+	VPADDD       c0000007f<>+0(SB), Y9, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y7, Y7
+	VPADDD       c0000007f<>+0(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y7, Y7
+	VCMPPS       $0x05, cc2aeac50<>+0(SB), Y5, Y5
+	VANDPS       Y5, Y7, Y5
+	VANDPS       Y3, Y5, Y5
+	VMASKMOVPS   Y5, Y3, (DX)
+	VADDPS       Y5, Y1, Y1
+	VSUBPS       Y0, Y6, Y0
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y3
+	VMOVAPS      cc2b00000<>+0(SB), Y5
+	VMAXPS       Y3, Y5, Y3
+	VMOVAPS      c3f000000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y5
+	VROUNDPS     $0x01, Y5, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y6
+	VFMADD213PS  c3c088908<>+0(SB), Y3, Y6
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y6
+	VFMADD213PS  c3e2aaaaa<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y6
+	VMULPS       Y3, Y3, Y7
+	VFMADD213PS  Y3, Y7, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y3
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPADDD       c0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y3, Y3
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VCMPPS       $0x05, cc2aeac50<>+0(SB), Y0, Y0
+	VANDPS       Y0, Y3, Y0
+	VANDPS       Y4, Y0, Y0
+	VMASKMOVPS   Y0, Y4, 32(DX)
+	VADDPS       Y0, Y2, Y2
+
+exp_end:
+	VADDPS       Y2, Y1, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x4e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0xb1, X0, X1
+	VADDPS       X1, X0, X0
+	MOVSS        X0, sum+28(FP)
+	VBROADCASTSS X0, Y0
+	MOVQ         dst+0(FP), CX
+
+div:
+	CMPQ    AX, $0x10
+	JL      div_tail
+	VMOVUPS (CX), Y1
+	VMOVUPS 32(CX), Y2
+	VDIVPS  Y0, Y1, Y1
+	VMOVUPS Y1, (CX)
+	VDIVPS  Y0, Y2, Y1
+	VMOVUPS Y1, 32(CX)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, AX
+	JMP     div
+
+div_tail:
+	TESTQ      AX, AX
+	JZ         div_end
+	LEAQ       masks<>+0(SB), DX
+	NEGQ       AX
+	VMOVDQU    64(DX)(AX*4), Y1
+	VMOVDQU    96(DX)(AX*4), Y2
+	VMASKMOVPS (CX), Y1, Y3
+	VMOVAPS    c00000000<>+0(SB), Y4
+	VBLENDVPS  Y1, Y3, Y4, Y3
+	VMASKMOVPS 32(CX), Y2, Y4
+	VMOVAPS    c00000000<>+0(SB), Y5
+	VBLENDVPS  Y2, Y4, Y5, Y4
+	VDIVPS     Y0, Y3, Y3
+	VMASKMOVPS Y3, Y1, (CX)
+	VDIVPS     Y0, Y4, Y0
+	VMASKMOVPS Y0, Y2, 32(CX)
+
+div_end:
+	VZEROUPPER
+	RET
+
+DATA cff800000<>+0(SB)/4, $0xff800000
+DATA cff800000<>+4(SB)/4, $0xff800000
+DATA cff800000<>+8(SB)/4, $0xff800000
+DATA cff800000<>+12(SB)/4, $0xff800000
+DATA cff800000<>+16(SB)/4, $0xff800000
+DATA cff800000<>+20(SB)/4, $0xff800000
+DATA cff800000<>+24(SB)/4, $0xff800000
+DATA cff800000<>+28(SB)/4, $0xff800000
+GLOBL cff800000<>(SB), RODATA|NOPTR, $32
+
+// func sumAVX2(x *float32, n int) float64
+// Requires: AVX, SSE2
+TEXT ·sumAVX2(SB), NOSPLIT, $0-24
+	MOVQ   n+8(FP), AX
+	MOVQ   x+0(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+loop:
+	CMPQ      AX, $0x10
+	JL        loop_tail
+	VCVTPS2PD (CX), Y4
+	VADDPD    Y4, Y0, Y0
+	VCVTPS2PD 16(CX), Y4
+	VADDPD    Y4, Y1, Y1
+	VCVTPS2PD 32(CX), Y4
+	VADDPD    Y4, Y2, Y2
+	VCVTPS2PD 48(CX), Y4
+	VADDPD    Y4, Y3, Y3
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, AX
+	JMP       loop
+
+loop_tail:
+	TESTQ        AX, AX
+	JZ           loop_end
+	LEAQ         masks<>+0(SB), DX
+	NEGQ         AX
+	VMOVDQU      64(DX)(AX*4), Y4
+	VMOVDQU      96(DX)(AX*4), Y5
+	VMASKMOVPS   (CX), Y4, Y6
+	VMOVAPS      c00000000<>+0(SB), Y7
+	VBLENDVPS    Y4, Y6, Y7, Y4
+	VMASKMOVPS   32(CX), Y5, Y6
+	VMOVAPS      c00000000<>+0(SB), Y7
+	VBLENDVPS    Y5, Y6, Y7, Y5
+	VEXTRACTF128 $0x01, Y4, X6
+	VCVTPS2PD    X4, Y4
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y4, Y0, Y0
+	VADDPD       Y6, Y1, Y1
+	VEXTRACTF128 $0x01, Y5, X4
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X4, Y4
+	VADDPD       Y5, Y2, Y2
+	VADDPD       Y4, Y3, Y3
+
+loop_end:
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDPD       X1, X0, X0
+	MOVSD        X0, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func squaresAVX2(x *float32, n int) float64
+// Requires: AVX, FMA3, SSE2
+TEXT ·squaresAVX2(SB), NOSPLIT, $0-24
+	MOVQ   n+8(FP), AX
+	MOVQ   x+0(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+loop:
+	CMPQ        AX, $0x10
+	JL          loop_tail
+	VCVTPS2PD   (CX), Y4
+	VFMADD231PD Y4, Y4, Y0
+	VCVTPS2PD   16(CX), Y4
+	VFMADD231PD Y4, Y4, Y1
+	VCVTPS2PD   32(CX), Y4
+	VFMADD231PD Y4, Y4, Y2
+	VCVTPS2PD   48(CX), Y4
+	VFMADD231PD Y4, Y4, Y3
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, AX
+	JMP         loop
+
+loop_tail:
+	TESTQ        AX, AX
+	JZ           loop_end
+	LEAQ         masks<>+0(SB), DX
+	NEGQ         AX
+	VMOVDQU      64(DX)(AX*4), Y4
+	VMOVDQU      96(DX)(AX*4), Y5
+	VMASKMOVPS   (CX), Y4, Y6
+	VMOVAPS      c00000000<>+0(SB), Y7
+	VBLENDVPS    Y4, Y6, Y7, Y4
+	VMASKMOVPS   32(CX), Y5, Y6
+	VMOVAPS      c00000000<>+0(SB), Y7
+	VBLENDVPS    Y5, Y6, Y7, Y5
+	VEXTRACTF128 $0x01, Y4, X6
+	VCVTPS2PD    X4, Y4
+	VCVTPS2PD    X6, Y6
+	VFMADD231PD  Y4, Y4, Y0
+	VFMADD231PD  Y6, Y6, Y1
+	VEXTRACTF128 $0x01, Y5, X4
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X4, Y4
+	VFMADD231PD  Y5, Y5, Y2
+	VFMADD231PD  Y4, Y4, Y3
+
+loop_end:
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDPD       X1, X0, X0
+	MOVSD        X0, ret+16(FP)
 	VZEROUPPER
 	RET

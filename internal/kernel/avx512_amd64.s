@@ -25823,3 +25823,358 @@ tail:
 end:
 	VZEROUPPER
 	RET
+
+// func addColumnsAVX512(dst *float32, a *float32, stride int, rows int, n int)
+// Requires: AVX, AVX512F
+TEXT ·addColumnsAVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ a+8(FP), CX
+	MOVQ stride+16(FP), DX
+	MOVQ n+32(FP), BX
+
+down4_next:
+	CMPQ    BX, $0x40
+	JL      down4_done
+	MOVQ    rows+24(FP), DI
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	MOVQ    CX, SI
+	TESTQ   DI, DI
+	JLE     down4_end
+
+down4:
+	VADDPS (SI), Z0, Z0
+	VADDPS 64(SI), Z1, Z1
+	VADDPS 128(SI), Z2, Z2
+	VADDPS 192(SI), Z3, Z3
+	ADDQ   DX, SI
+	DECQ   DI
+	JNZ    down4
+
+down4_end:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	ADDQ    $0x00000100, AX
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x40, BX
+	JMP     down4_next
+
+down4_done:
+down1_next:
+	CMPQ    BX, $0x10
+	JL      down1_done
+	MOVQ    rows+24(FP), DI
+	VMOVUPS (AX), Z0
+	MOVQ    CX, SI
+	TESTQ   DI, DI
+	JLE     down1_end
+
+down1:
+	VADDPS (SI), Z0, Z0
+	ADDQ   DX, SI
+	DECQ   DI
+	JNZ    down1
+
+down1_end:
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x10, BX
+	JMP     down1_next
+
+down1_done:
+	TESTQ     BX, BX
+	JZ        end
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	MOVQ      rows+24(FP), BX
+	VMOVUPS.Z (AX), K1, Z0
+	TESTQ     BX, BX
+	JLE       rest_end
+
+rest:
+	VMOVUPS.Z (CX), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	ADDQ      DX, CX
+	DECQ      BX
+	JNZ       rest
+
+rest_end:
+	VMOVUPS Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func softmaxAVX512(dst *float32, src *float32, n int) (top float32, sum float32)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·softmaxAVX512(SB), NOSPLIT, $0-32
+	MOVQ    n+16(FP), AX
+	VMOVAPS cff800000<>+0(SB), Z0
+	MOVQ    src+8(FP), CX
+	MOVQ    AX, DX
+
+max:
+	CMPQ    DX, $0x10
+	JL      max_tail
+	VMOVUPS (CX), Z1
+	VMAXPS  Z1, Z0, Z0
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, DX
+	JMP     max
+
+max_tail:
+	TESTQ   DX, DX
+	JZ      max_end
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(DX*2), K1
+	VMOVAPS cff800000<>+0(SB), Z1
+	VMOVUPS (CX), K1, Z1
+	VMAXPS  Z1, Z0, Z0
+
+max_end:
+	VEXTRACTF32X8 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VMAXPS        X0, X1, X1
+	VPERMILPS     $0x4e, X1, X0
+	VMAXPS        X0, X1, X1
+	VPERMILPS     $0xb1, X1, X0
+	VMAXPS        X0, X1, X1
+	MOVSS         X1, top+24(FP)
+	VBROADCASTSS  X1, Z0
+	VMOVAPS       c00000000<>+0(SB), Z1
+	MOVQ          src+8(FP), CX
+	MOVQ          dst+0(FP), DX
+	MOVQ          AX, BX
+
+exp:
+	CMPQ         BX, $0x10
+	JL           exp_tail
+	VMOVUPS      (CX), Z2
+	VSUBPS       Z0, Z2, Z2
+	VMOVAPS      c42b20000<>+0(SB), Z3
+	VMINPS       Z2, Z3, Z3
+	VMOVAPS      cc2b00000<>+0(SB), Z4
+	VMAXPS       Z3, Z4, Z3
+	VMOVAPS      c3f000000<>+0(SB), Z4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Z3, Z4
+	VRNDSCALEPS  $0x01, Z4, Z4
+	VMOVAPS      Z3, Z3
+	VFNMADD231PS c3f318000<>+0(SB), Z4, Z3
+	VFNMADD231PS cb95e8083<>+0(SB), Z4, Z3
+	VMOVAPS      c39506967<>+0(SB), Z5
+	VFMADD213PS  c3ab743ce<>+0(SB), Z3, Z5
+	VFMADD213PS  c3c088908<>+0(SB), Z3, Z5
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Z3, Z5
+	VFMADD213PS  c3e2aaaaa<>+0(SB), Z3, Z5
+	VFMADD213PS  c3f000000<>+0(SB), Z3, Z5
+	VMULPS       Z3, Z3, Z6
+	VFMADD213PS  Z3, Z6, Z5
+	VADDPS       c3f800000<>+0(SB), Z5, Z3
+	VCVTPS2DQ    Z4, Z4
+	VPSRAD       $0x01, Z4, Z5
+	VPSUBD       Z5, Z4, Z4
+	VPADDD       c0000007f<>+0(SB), Z5, Z5
+	VPSLLD       $0x17, Z5, Z5
+	VMULPS       Z5, Z3, Z3
+	VPADDD       c0000007f<>+0(SB), Z4, Z4
+	VPSLLD       $0x17, Z4, Z4
+	VMULPS       Z4, Z3, Z3
+	VCMPPS       $0x05, cc2aeac50<>+0(SB), Z2, K2
+	VMOVAPS.Z    Z3, K2, Z2
+	VMOVUPS      Z2, (DX)
+	VADDPS       Z2, Z1, Z1
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x10, BX
+	JMP          exp
+
+exp_tail:
+	TESTQ        BX, BX
+	JZ           exp_end
+	LEAQ         masks<>+0(SB), SI
+	KMOVW        (SI)(BX*2), K1
+	VMOVAPS      cff800000<>+0(SB), Z2
+	VMOVUPS      (CX), K1, Z2
+	VSUBPS       Z0, Z2, Z0
+	VMOVAPS      c42b20000<>+0(SB), Z2
+	VMINPS       Z0, Z2, Z2
+	VMOVAPS      cc2b00000<>+0(SB), Z3
+	VMAXPS       Z2, Z3, Z2
+	VMOVAPS      c3f000000<>+0(SB), Z3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS  $0x01, Z3, Z3
+	VMOVAPS      Z2, Z2
+	VFNMADD231PS c3f318000<>+0(SB), Z3, Z2
+	VFNMADD231PS cb95e8083<>+0(SB), Z3, Z2
+	VMOVAPS      c39506967<>+0(SB), Z4
+	VFMADD213PS  c3ab743ce<>+0(SB), Z2, Z4
+	VFMADD213PS  c3c088908<>+0(SB), Z2, Z4
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Z2, Z4
+	VFMADD213PS  c3e2aaaaa<>+0(SB), Z2, Z4
+	VFMADD213PS  c3f000000<>+0(SB), Z2, Z4
+	VMULPS       Z2, Z2, Z5
+	VFMADD213PS  Z2, Z5, Z4
+	VADDPS       c3f800000<>+0(SB), Z4, Z2
+	VCVTPS2DQ    Z3, Z3
+	VPSRAD       $0x01, Z3, Z4
+	VPSUBD       Z4, Z3, Z3
+	VPADDD       c0000007f<>+0(SB), Z4, Z4
+	VPSLLD       $0x17, Z4, Z4
+	VMULPS       Z4, Z2, Z2
+	VPADDD       c0000007f<>+0(SB), Z3, Z3
+	VPSLLD       $0x17, Z3, Z3
+	VMULPS       Z3, Z2, Z2
+	VCMPPS       $0x05, cc2aeac50<>+0(SB), Z0, K2
+	VMOVAPS.Z    Z2, K2, Z0
+	VMOVAPS.Z    Z0, K1, Z0
+	VMOVUPS      Z0, K1, (DX)
+	VADDPS       Z0, Z1, Z1
+
+exp_end:
+	VEXTRACTF32X8 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x4e, X0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0xb1, X0, X1
+	VADDPS        X1, X0, X0
+	MOVSS         X0, sum+28(FP)
+	VBROADCASTSS  X0, Z0
+	MOVQ          dst+0(FP), CX
+
+div:
+	CMPQ    AX, $0x10
+	JL      div_tail
+	VMOVUPS (CX), Z1
+	VDIVPS  Z0, Z1, Z1
+	VMOVUPS Z1, (CX)
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, AX
+	JMP     div
+
+div_tail:
+	TESTQ   AX, AX
+	JZ      div_end
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVAPS c00000000<>+0(SB), Z1
+	VMOVUPS (CX), K1, Z1
+	VDIVPS  Z0, Z1, Z0
+	VMOVUPS Z0, K1, (CX)
+
+div_end:
+	VZEROUPPER
+	RET
+
+DATA cff800000<>+0(SB)/4, $0xff800000
+DATA cff800000<>+4(SB)/4, $0xff800000
+DATA cff800000<>+8(SB)/4, $0xff800000
+DATA cff800000<>+12(SB)/4, $0xff800000
+DATA cff800000<>+16(SB)/4, $0xff800000
+DATA cff800000<>+20(SB)/4, $0xff800000
+DATA cff800000<>+24(SB)/4, $0xff800000
+DATA cff800000<>+28(SB)/4, $0xff800000
+DATA cff800000<>+32(SB)/4, $0xff800000
+DATA cff800000<>+36(SB)/4, $0xff800000
+DATA cff800000<>+40(SB)/4, $0xff800000
+DATA cff800000<>+44(SB)/4, $0xff800000
+DATA cff800000<>+48(SB)/4, $0xff800000
+DATA cff800000<>+52(SB)/4, $0xff800000
+DATA cff800000<>+56(SB)/4, $0xff800000
+DATA cff800000<>+60(SB)/4, $0xff800000
+GLOBL cff800000<>(SB), RODATA|NOPTR, $64
+
+// func sumAVX512(x *float32, n int) float64
+// Requires: AVX, AVX512DQ, AVX512F, SSE2
+TEXT ·sumAVX512(SB), NOSPLIT, $0-24
+	MOVQ   n+8(FP), AX
+	MOVQ   x+0(FP), CX
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+loop:
+	CMPQ      AX, $0x10
+	JL        loop_tail
+	VCVTPS2PD (CX), Z2
+	VADDPD    Z2, Z0, Z0
+	VCVTPS2PD 32(CX), Z2
+	VADDPD    Z2, Z1, Z1
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, AX
+	JMP       loop
+
+loop_tail:
+	TESTQ         AX, AX
+	JZ            loop_end
+	LEAQ          masks<>+0(SB), DX
+	KMOVW         (DX)(AX*2), K1
+	VMOVAPS       c00000000<>+0(SB), Z2
+	VMOVUPS       (CX), K1, Z2
+	VEXTRACTF32X8 $0x01, Z2, Y3
+	VCVTPS2PD     Y2, Z2
+	VCVTPS2PD     Y3, Z3
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z3, Z1, Z1
+
+loop_end:
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VPERMILPD     $0x01, X1, X0
+	VADDPD        X0, X1, X1
+	MOVSD         X1, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func squaresAVX512(x *float32, n int) float64
+// Requires: AVX, AVX512DQ, AVX512F, SSE2
+TEXT ·squaresAVX512(SB), NOSPLIT, $0-24
+	MOVQ   n+8(FP), AX
+	MOVQ   x+0(FP), CX
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+
+loop:
+	CMPQ        AX, $0x10
+	JL          loop_tail
+	VCVTPS2PD   (CX), Z2
+	VFMADD231PD Z2, Z2, Z0
+	VCVTPS2PD   32(CX), Z2
+	VFMADD231PD Z2, Z2, Z1
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, AX
+	JMP         loop
+
+loop_tail:
+	TESTQ         AX, AX
+	JZ            loop_end
+	LEAQ          masks<>+0(SB), DX
+	KMOVW         (DX)(AX*2), K1
+	VMOVAPS       c00000000<>+0(SB), Z2
+	VMOVUPS       (CX), K1, Z2
+	VEXTRACTF32X8 $0x01, Z2, Y3
+	VCVTPS2PD     Y2, Z2
+	VCVTPS2PD     Y3, Z3
+	VFMADD231PD   Z2, Z2, Z0
+	VFMADD231PD   Z3, Z3, Z1
+
+loop_end:
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VPERMILPD     $0x01, X1, X0
+	VADDPD        X0, X1, X1
+	MOVSD         X1, ret+16(FP)
+	VZEROUPPER
+	RET

@@ -198,3 +198,23 @@ func addScaledAVX512(dst *float32, x *float32, s float32, n int)
 //
 //go:noescape
 func adamAVX512(w *float32, grad *float32, m *float32, v *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, step float32, root float32, eps float32, n int)
+
+// addColumnsAVX512 computes dst += the sum of a's rows, which are stride bytes apart.
+//
+//go:noescape
+func addColumnsAVX512(dst *float32, a *float32, stride int, rows int, n int)
+
+// softmaxAVX512 computes dst = e^(src-top) / sum, where top is the largest of src, and sum that of the numerators.
+//
+//go:noescape
+func softmaxAVX512(dst *float32, src *float32, n int) (top float32, sum float32)
+
+// sumAVX512 returns the sum of x.
+//
+//go:noescape
+func sumAVX512(x *float32, n int) float64
+
+// squaresAVX512 returns the sum of x*x.
+//
+//go:noescape
+func squaresAVX512(x *float32, n int) float64

@@ -5,23 +5,40 @@ import (
 	"unsafe"
 )
 
-// Norm returns the Euclidean norm of x, summed in float64 in four interleaved
-// partial sums, added as (s0+s1)+(s2+s3).
-func Norm(x []float32) float64 {
-	var s [4]float64
-	for i, v := range x {
-		s[i%4] += float64(float64(v) * float64(v))
+// Sums are taken in 16 places, element i in place i%16, and the places are joined in halves: first those 8 apart,
+// then 4, 2 and 1.
+
+func joined[T float32 | float64](s *[16]T) T {
+	for half := 8; half > 0; half /= 2 {
+		for i := range half {
+			s[i] += s[i+half]
+		}
 	}
-	return math.Sqrt((s[0] + s[1]) + (s[2] + s[3]))
+	return s[0]
 }
 
-// Sum returns the sum of x, in float64, in order.
-func Sum(x []float32) float64 {
-	s := 0.0
-	for _, v := range x {
-		s += float64(v)
+// Norm returns the Euclidean norm of x, summed in float64.
+func Norm(x []float32) float64 {
+	if asm.squares != nil {
+		return math.Sqrt(asm.squares(unsafe.SliceData(x), len(x)))
 	}
-	return s
+	var s [16]float64
+	for i, v := range x {
+		s[i%16] += float64(float64(v) * float64(v))
+	}
+	return math.Sqrt(joined(&s))
+}
+
+// Sum returns the sum of x, in float64.
+func Sum(x []float32) float64 {
+	if asm.sum != nil {
+		return asm.sum(unsafe.SliceData(x), len(x))
+	}
+	var s [16]float64
+	for i, v := range x {
+		s[i%16] += float64(v)
+	}
+	return joined(&s)
 }
 
 // Add computes dst[i] += x[i].
@@ -75,6 +92,14 @@ func AddMul(dst, x, y []float32) {
 //
 //	for i := range rows { for j := range dst { dst[j] += a[i*stride+j] } }
 func AddColumns(dst, a []float32, stride, rows int) {
+	if rows == 0 {
+		return
+	}
+	a = a[:(rows-1)*stride+len(dst)]
+	if asm.addColumns != nil {
+		asm.addColumns(unsafe.SliceData(dst), unsafe.SliceData(a), 4*stride, rows, len(dst))
+		return
+	}
 	for i := range rows {
 		Add(dst, a[i*stride:][:len(dst)])
 	}

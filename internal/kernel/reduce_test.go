@@ -46,11 +46,12 @@ func TestNormAndSum(t *testing.T) {
 		for _, n := range append([]int{0, 1000, 12_345}, lengths...) {
 			mem := newMemory(t, uint64(n))
 			x := mem.vector("x", n, fill)
-			norm, sum, hypot, total := Norm(x), Sum(x), 0.0, 0.0
+			norm, sum, hypot, total, size := Norm(x), Sum(x), 0.0, 0.0, 0.0
 			mem.check()
 			for _, v := range x {
 				hypot = math.Hypot(hypot, float64(v))
 				total += float64(v)
+				size += math.Abs(float64(v))
 			}
 			bits := func(want, got float64, what string) {
 				if want == want || got == got {
@@ -58,10 +59,11 @@ func TestNormAndSum(t *testing.T) {
 						what, n, name, got, want)
 				}
 			}
-			bits(refNorm(x), norm, "Norm")
-			bits(total, sum, "Sum")
+			bits(math.Sqrt(refSum(x, func(v float64) float64 { return v * v })), norm, "Norm")
+			bits(refSum(x, func(v float64) float64 { return v }), sum, "Sum")
 			if name == "tame" {
 				require.InDelta(t, hypot, norm, 1e-12*hypot, "%d", n)
+				require.InDelta(t, total, sum, 1e-12*size, "%d", n)
 			}
 		}
 	}

@@ -126,25 +126,39 @@ func refAdam(w, g, m, v, beta1, rest1, beta2, rest2, step, root, eps float32) (w
 }
 
 func refSoftmax(logits []float32, label int) (p []float32, loss float32) {
-	top, sum := -inf, float32(0)
+	top, s := -inf, [16]float32{}
 	for _, x := range logits {
 		top = max(top, x)
 	}
-	for _, x := range logits {
+	for i, x := range logits {
 		p = append(p, refExp(x-top))
-		sum += p[len(p)-1]
+		s[i%16] += p[i]
 	}
+	sum := refJoin(s[:])
 	for i := range p {
 		p[i] /= sum
 	}
 	return p, float32(math.Log(float64(sum))) - (logits[label] - top)
 }
 
-// refNorm sums in four places, as lanes of a vector do.
-func refNorm(x []float32) float64 {
-	var s [4]float64
-	for i, v := range x {
-		s[i%4] += float64(v) * float64(v) // exact, so that it does not matter whether it is fused
+// refJoin adds to each number of the first half the one that is half of all further on, until one is left.
+func refJoin[T float32 | float64](s []T) T {
+	if len(s) == 1 {
+		return s[0]
 	}
-	return math.Sqrt((s[0] + s[1]) + (s[2] + s[3]))
+	half := len(s) / 2
+	shorter := make([]T, half)
+	for i := range shorter {
+		shorter[i] = s[i] + s[half+i]
+	}
+	return refJoin(shorter)
+}
+
+// refSum sums f of x in sixteen places, as lanes of a vector do.
+func refSum(x []float32, f func(float64) float64) float64 {
+	var s [16]float64
+	for i, v := range x {
+		s[i%16] += f(float64(v)) // a square is exact, so that it does not matter whether it is fused
+	}
+	return refJoin(s[:])
 }

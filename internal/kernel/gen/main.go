@@ -43,6 +43,10 @@ func main() {
 	gemv()
 	pack()
 	elementwise()
+	addColumns()
+	softmax()
+	sum("sum", "returns the sum of x.", false)
+	sum("squares", "returns the sum of x*x.", true)
 	Generate()
 }
 
@@ -114,33 +118,40 @@ func unrolled(name string, counter Register, times int, body func(i int), next f
 	})
 }
 
-// mask returns what names the first n lanes of a register, n from 1 to all.
-func mask(n Register) Op {
+// mask returns what names the first n lanes of a register, n from 0 to all.
+func mask(n Register) Op { return masksOf(n, 1)[0] }
+
+// masksOf returns what names the first n of the lanes of so many registers.
+func masksOf(n Register, registers int) []Op {
 	table, at := GP64(), GP64()
 	LEAQ(maskTable(), table)
 	if set.lanes == 16 {
 		KMOVW(Mem{Base: table, Index: n, Scale: 2}, K1)
-		return K1
+		return []Op{K1}
 	}
-	m := YMM()
 	MOVQ(n, at)
 	NEGQ(at)
-	VMOVDQU(Mem{Base: table, Index: at, Scale: 4, Disp: 32}, m)
-	return m
+	all := make([]Op, registers)
+	for i := range all {
+		m := YMM()
+		VMOVDQU(Mem{Base: table, Index: at, Scale: 4, Disp: 64 + 32*i}, m)
+		all[i] = m
+	}
+	return all
 }
 
 var masks *Mem
 
-// maskTable is, with AVX2, eight lanes that are on and eight that are off; with AVX-512, the bits of 0 lanes, of 1, of 2...
+// maskTable is, with AVX2, sixteen lanes that are on and sixteen that are off; with AVX-512, the bits of 0 lanes, of 1, of 2...
 func maskTable() Mem {
 	if masks == nil {
 		m := GLOBL("masks", RODATA|NOPTR)
 		masks = &m
-		for i := range 17 {
-			if set.lanes == 16 {
+		for i := range 32 {
+			if set.lanes == 8 {
+				DATA(4*i, U32(uint32(int32(i-16)>>31)))
+			} else if i <= 16 {
 				DATA(2*i, U16(1<<i-1))
-			} else if i < 16 {
-				DATA(4*i, U32(uint32(int32(i-8)>>31)))
 			}
 		}
 	}

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// Sums and maxima are those of sixteen, element i in place i%16, joined in halves: places 8 apart, then 4, 2 and 1.
+const places = 16
+
+// sixteen loads the sixteen numbers at m in as many registers as they take; of the last ones, those that the masks name,
+// and fill elsewhere.
+func sixteen(m Mem, masks []Op, fill Mem) []vec {
+	all := make([]vec, places/set.lanes)
+	for i := range all {
+		at := m.Offset(4 * set.lanes * i)
+		switch {
+		case masks == nil:
+			all[i] = vec{register(set.lanes)}
+			load(at, nil, all[i])
+		case set.lanes == 16:
+			all[i] = constant(fill)
+			VMOVUPS(at, masks[i], all[i].VecVirtual)
+		default:
+			r := vec{YMM()}
+			VMASKMOVPS(at, masks[i], r)
+			all[i] = r.whereElse(masks[i], constant(fill))
+		}
+	}
+	return all
+}
+
+// rows runs body for every sixteen of the n numbers from base on, and with masks for the rest. base is moved.
+func rows(id string, n Register, base []Register, body func(masks []Op)) {
+	left := GP64()
+	MOVQ(n, left)
+	Label(id)
+	CMPQ(left, Imm(places))
+	JL(LabelRef(id + "_tail"))
+	body(nil)
+	for _, r := range base {
+		ADDQ(Imm(4*places), r)
+	}
+	SUBQ(Imm(places), left)
+	JMP(LabelRef(id))
+	Label(id + "_tail")
+	TESTQ(left, left)
+	JZ(LabelRef(id + "_end"))
+	body(masksOf(left, places/set.lanes))
+	Label(id + "_end")
+}
+
+// tree joins the 8 lanes of y with op.
+func tree(y VecVirtual, op func(ops ...Op)) Register {
+	x, high := XMM(), XMM()
+	VEXTRACTF128(Imm(1), y, high)
+	op(high, y.AsX(), x)
+	VPERMILPS(Imm(0x4e), x, high) // the upper two
+	op(high, x, x)
+	VPERMILPS(Imm(0xb1), x, high) // the odd one
+	op(high, x, x)
+	return x
+}
+
+// join is tree for sixteen places.
+func join(all []vec, op func(ops ...Op)) Register {
+	y := YMM()
+	if len(all) == 2 {
+		op(all[1], all[0], y)
+	} else {
+		VEXTRACTF32X8(Imm(1), all[0], y)
+		op(y, all[0].AsY(), y)
+	}
+	return tree(y, op)
+}
+
+// spread returns the first lane of x in every lane.
+func spread(x Register) vec {
+	r := register(set.lanes)
+	VBROADCASTSS(x, r)
+	return vec{r}
+}
+
+func filled(m Mem) []vec {
+	all := make([]vec, places/set.lanes)
+	for i := range all {
+		all[i] = constant(m)
+	}
+	return all
+}
+
+// softmax goes over a row three times.
+func softmax() {
+	TEXT(named("softmax"), NOSPLIT, "func(dst, src *float32, n int) (top, sum float32)")
+	Pragma("noescape")
+	Doc(named("softmax") + " computes dst = e^(src-top) / sum, where top is the largest of src, and sum that of the numerators.")
+	n := param("n")
+	minusInfinity := bits(0xff800000)
+	best := filled(minusInfinity)
+	src := param("src")
+	rows("max", n, []Register{src}, func(masks []Op) {
+		for i, v := range sixteen(Mem{Base: src}, masks, minusInfinity) {
+			VMAXPS(v, best[i], best[i].VecVirtual)
+		}
+	})
+	x := join(best, VMAXPS)
+	Store(x, Return("top"))
+	top := spread(x)
+
+	sums := filled(number(0))
+	src, dst := param("src"), param("dst")
+	rows("exp", n, []Register{src, dst}, func(masks []Op) {
+		for i, v := range sixteen(Mem{Base: src}, masks, minusInfinity) {
+			e := exp(v.sub(top))
+			to := Mem{Base: dst, Disp: 4 * set.lanes * i}
+			if masks == nil {
+				store(e, nil, to)
+			} else {
+				e = e.where(masks[i])
+				store(e, masks[i], to)
+			}
+			VADDPS(e, sums[i], sums[i].VecVirtual)
+		}
+	})
+	x = join(sums, VADDPS)
+	Store(x, Return("sum"))
+	sum := spread(x)
+
+	dst = param("dst")
+	rows("div", n, []Register{dst}, func(masks []Op) {
+		for i, v := range sixteen(Mem{Base: dst}, masks, number(0)) {
+			var m Op
+			if masks != nil {
+				m = masks[i]
+			}
+			store(v.div(sum), m, Mem{Base: dst, Disp: 4 * set.lanes * i})
+		}
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// sum is a sum in float64, of x or of x*x.
+func sum(stem, doc string, square bool) {
+	TEXT(named(stem), NOSPLIT, "func(x *float32, n int) float64")
+	Pragma("noescape")
+	Doc(named(stem) + " " + doc)
+	n, x := param("n"), param("x")
+	doubles := set.lanes / 2
+	acc := make([]VecVirtual, places/doubles)
+	for i := range acc {
+		acc[i] = register(set.lanes)
+		VXORPS(acc[i], acc[i], acc[i])
+	}
+	add := func(i int, d VecVirtual) {
+		if square {
+			VFMADD231PD(d, d, acc[i])
+		} else {
+			VADDPD(d, acc[i], acc[i])
+		}
+	}
+	rows("loop", n, []Register{x}, func(masks []Op) {
+		if masks == nil {
+			for i := range acc {
+				d := register(set.lanes)
+				VCVTPS2PD(Mem{Base: x, Disp: 4 * doubles * i}, d)
+				add(i, d)
+			}
+			return
+		}
+		for i, v := range sixteen(Mem{Base: x}, masks, number(0)) {
+			low, high := register(set.lanes), register(set.lanes)
+			if set.lanes == 16 {
+				half := YMM()
+				VEXTRACTF32X8(Imm(1), v, half)
+				VCVTPS2PD(v.AsY(), low)
+				VCVTPS2PD(half, high)
+			} else {
+				half := XMM()
+				VEXTRACTF128(Imm(1), v, half)
+				VCVTPS2PD(v.AsX(), low)
+				VCVTPS2PD(half, high)
+			}
+			add(2*i, low)
+			add(2*i+1, high)
+		}
+	})
+	y := YMM()
+	if set.lanes == 16 {
+		VADDPD(acc[1], acc[0], acc[0])
+		VEXTRACTF64X4(Imm(1), acc[0], y)
+		VADDPD(y, acc[0].AsY(), y)
+	} else {
+		VADDPD(acc[2], acc[0], acc[0])
+		VADDPD(acc[3], acc[1], acc[1])
+		VADDPD(acc[1], acc[0], y)
+	}
+	low, high := XMM(), XMM()
+	VEXTRACTF128(Imm(1), y, high)
+	VADDPD(high, y.AsX(), low)
+	VPERMILPD(Imm(1), low, high)
+	VADDPD(high, low, low)
+	Store(low, ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}
+
+// addColumns goes down four registers of columns at a time.
+func addColumns() {
+	TEXT(named("addColumns"), NOSPLIT, "func(dst, a *float32, stride, rows, n int)")
+	Pragma("noescape")
+	Doc(named("addColumns") + " computes dst += the sum of a's rows, which are stride bytes apart.")
+	dst, a, stride, n := param("dst"), param("a"), param("stride"), param("n")
+	down := func(id string, count int, m Op) {
+		acc, at, k := registers(units(count*set.lanes/8)), GP64(), param("rows")
+		for v, r := range acc {
+			load(Mem{Base: dst, Disp: 4 * set.lanes * v}, m, r)
+		}
+		MOVQ(a, at)
+		loop(id, k, func() {
+			for v, r := range acc {
+				from := Mem{Base: at, Disp: 4 * set.lanes * v}
+				if m == nil {
+					VADDPS(from, r, r)
+				} else {
+					x := register(set.lanes)
+					load(from, m, x)
+					VADDPS(x, r, r)
+				}
+			}
+			ADDQ(stride, at)
+		})
+		for v, r := range acc {
+			store(r, m, Mem{Base: dst, Disp: 4 * set.lanes * v})
+		}
+	}
+	for _, count := range []int{4, 1} {
+		id, columns := fmt.Sprint("down", count), count*set.lanes
+		Label(id + "_next")
+		CMPQ(n, Imm(uint64(columns)))
+		JL(LabelRef(id + "_done"))
+		down(id, count, nil)
+		ADDQ(U32(4*columns), dst)
+		ADDQ(U32(4*columns), a)
+		SUBQ(Imm(uint64(columns)), n)
+		JMP(LabelRef(id + "_next"))
+		Label(id + "_done")
+	}
+	TESTQ(n, n)
+	JZ(LabelRef("end"))
+	down("rest", 1, mask(n))
+	Label("end")
+	VZEROUPPER()
+	RET()
+}
