@@ -92,14 +92,29 @@ func (s *Step) Run(r dataset.Rows) (loss float32, err error) {
 		w := float64(weight(sh))
 		sum += w * float64(sh.out.Value())
 		total += w
-		kernel.Add(s.grads.Data, sh.tape.Grads().Data)
 	}
 	if total == 0 {
-		s.grads.Clear()
 		return 0, nil
 	}
-	kernel.Scale(s.grads.Data, float32(1/total))
+	s.mean(float32(1 / total))
 	return float32(sum / total), nil
+}
+
+// mean sums the shards' gradients, in their order, and scales the sum: a stretch at a time, which stays in the cache.
+func (s *Step) mean(scale float32) {
+	const stretch = 4096
+	for lo := 0; lo < len(s.grads.Data); lo += stretch {
+		to := s.grads.Data[lo:min(lo+stretch, len(s.grads.Data))]
+		for i, sh := range s.crew.shards[:s.crew.count] {
+			from := sh.tape.Grads().Data[lo:][:len(to)]
+			if i == 0 {
+				copy(to, from)
+			} else {
+				kernel.Add(to, from)
+			}
+		}
+		kernel.Scale(to, scale)
+	}
 }
 
 // Evaluate runs a model over all of a source, in batches of size rows, on inference tapes and with all cores. Each
