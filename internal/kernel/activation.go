@@ -22,16 +22,15 @@ func exp32(x float32) float32 {
 	case x < -87.33654785156250: // ln of the smallest normal float32
 		return 0
 	}
-	n := float32(math.Floor(float64(float32(x*log2e) + 0.5)))
+	const magic = 3 << 22 // what is added to it is rounded to a whole number
+	n := float32(float32(x*log2e)+magic) - magic
 	r := x - float32(n*ln2hi)
 	r -= float32(n * ln2lo)
-	p := float32(1.9875691500e-4)
-	p = float32(p*r) + 1.3981999507e-3
-	p = float32(p*r) + 8.3334519073e-3
-	p = float32(p*r) + 4.1665795894e-2
-	p = float32(p*r) + 1.6666665459e-1
-	p = float32(p*r) + 5.0000001201e-1
-	p = float32(p*float32(r*r)) + r + 1
+	square := float32(r * r)
+	p := float32(1.9875691500e-4*r) + 1.3981999507e-3
+	p = float32(p*square) + (float32(8.3334519073e-3*r) + 4.1665795894e-2)
+	p = float32(p*square) + (float32(1.6666665459e-1*r) + 5.0000001201e-1)
+	p = float32(p*square) + r + 1
 	// n is -126 to 128: 2^128 is no float32, so it goes in two steps.
 	half := int(n) >> 1
 	return p * pow2(half) * pow2(int(n)-half)

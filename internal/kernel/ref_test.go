@@ -61,12 +61,18 @@ func refExp(x float32) float32 {
 	case x < -87.33654785156250:
 		return 0
 	}
-	n := float32(math.Floor(float64(mulAdd(x, 1.44269504088896341, 0.5))))
+	n := refExponent(x)
 	r := mulAdd(n, -0.693359375, x)
 	r = mulAdd(n, 2.12194440e-4, r)
-	p := horner(r, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
-	return float32(math.Ldexp(float64(mulAdd(p, r*r, r)+1), int(n)))
+	square := r * r
+	p := mulAdd(1.9875691500e-4, r, 1.3981999507e-3)
+	p = mulAdd(p, square, mulAdd(8.3334519073e-3, r, 4.1665795894e-2))
+	p = mulAdd(p, square, mulAdd(1.6666665459e-1, r, 5.0000001201e-1))
+	return float32(math.Ldexp(float64(mulAdd(p, square, r)+1), int(n)))
 }
+
+// refExponent rounds x's logarithm to base 2: the last bit of 3·2^22 is worth 1.
+func refExponent(x float32) float32 { return mulAdd(x, 1.44269504088896341, 3<<22) - 3<<22 }
 
 func refTanh(x float32) float32 {
 	switch a := float32(math.Abs(float64(x))); {
@@ -92,7 +98,7 @@ func horner(x float32, coefficients ...float32) float32 {
 }
 
 func refSigmoid(x float32) float32 {
-	if x <= -88.37627 {
+	if refExponent(-x) >= 128 {
 		return 0
 	}
 	return 1 / (1 + refExp(-x))

@@ -78,8 +78,7 @@ func (v vec) most(limit Mem) vec {
 
 // Predicates of comparisons.
 const (
-	less         = predicate(1)
-	notLess      = predicate(5) // also of NaN
+	atLeast      = predicate(13)
 	notLessEqual = predicate(6) // also of NaN
 )
 
@@ -117,17 +116,6 @@ func (v vec) whereElse(held Op, other vec) vec {
 	return vec{r}
 }
 
-// floor rounds down.
-func (v vec) floor() vec {
-	r := register(set.lanes)
-	if set.lanes == 16 {
-		VRNDSCALEPS(Imm(1), v, r)
-	} else {
-		VROUNDPS(Imm(1), v, r)
-	}
-	return vec{r}
-}
-
 var (
 	one  = func() Mem { return number(1) }
 	sign = func() Mem { return bits(1 << 31) }
@@ -141,59 +129,55 @@ func (v vec) horner(x vec, coefficients ...float32) vec {
 	return v
 }
 
-// mantissa returns exp32's polynomial for x and the n that goes with it: e^x = p * 2^n.
-func mantissa(x vec) (p, n vec) {
-	n = x.times(number(1.44269504088896341), number(0.5)).floor()
+// mantissa returns exp32's polynomial for x, and n shifted to where the exponent is: e^x = p * 2^n.
+func mantissa(x vec) (p vec, exponent VecVirtual) {
+	magic := number(3 << 22) // what is added to it is rounded to a whole number, in its last bits
+	t := x.times(number(1.44269504088896341), magic)
+	n := t.sub(magic)
 	r := n.minus(number(0.693359375), x)
 	VFNMADD231PS(number(-2.12194440e-4), n, r)
-	p = constant(number(1.9875691500e-4)).horner(r, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
-	VFMADD213PS(r, r.mul(r), p)
-	return p.add(one()), n
+	square := r.mul(r)
+	p = constant(number(1.9875691500e-4)).horner(r, 1.3981999507e-3)
+	VFMADD213PS(constant(number(8.3334519073e-3)).horner(r, 4.1665795894e-2), square, p)
+	VFMADD213PS(constant(number(1.6666665459e-1)).horner(r, 5.0000001201e-1), square, p)
+	VFMADD213PS(r, square, p)
+	exponent = register(set.lanes)
+	VPSLLD(Imm(23), t, exponent)
+	return p.add(one()), exponent
 }
 
-// pow2 returns 2^n for whole n, as integers from -127, which gives 0, to 128, which gives infinity.
-func pow2(n VecVirtual) VecVirtual {
-	VPADDD(bits(127), n, n)
-	VPSLLD(Imm(23), n, n)
-	return n
-}
-
-func integer(n vec) VecVirtual {
+// scaled returns p * 2^n, for an n that leaves it a normal number.
+func (v vec) scaled(exponent VecVirtual) vec {
 	r := register(set.lanes)
-	VCVTPS2DQ(n, r)
-	return r
+	VPADDD(v, exponent, r)
+	return vec{r}
 }
 
 // exp is exp32 with fused multiply-adds.
 func exp(x vec) vec {
-	// e^89 is infinite already, e^-88 below the normal numbers.
-	p, n := mantissa(x.least(number(89)).most(number(-88)))
-	// Twice half of the exponent: 2^128 is no float32.
-	whole, half, rest := integer(n), register(set.lanes), register(set.lanes)
-	VPSRAD(Imm(1), whole, half)
-	VPSUBD(half, whole, rest)
-	p = p.mul(pow2(half)).mul(pow2(rest))
-	return p.where(x.is(notLess, number(-87.33654785156250)))
-}
-
-// expPlusOne is e^x + 1 where it matters no more that e^x is a number too small for one, or too large for all but the last bit
-// of its exponent: then it is 0, or infinite.
-func expPlusOne(x vec) vec {
 	p, n := mantissa(x)
-	return p.mul(pow2(integer(n))).add(one())
+	p = p.scaled(n).where(x.is(atLeast, number(-87.33654785156250)))
+	return x.add(bits(0x7f800000)).whereElse(x.is(notLessEqual, number(88.72283935546875)), p) // infinite, or NaN
 }
 
 func tanh(x vec) vec {
 	a := x.and(bits(1<<31 - 1))
-	large := constant(one()).sub(constant(number(2)).div(expPlusOne(a.add(a).least(number(89)))))
+	limited := register(set.lanes)
+	VMINPS(number(10), a, limited) // tanh(10) is 1
+	p, n := mantissa(vec{limited}.add(limited))
+	large := constant(one()).sub(constant(number(2)).div(p.scaled(n).add(one())))
 	z := x.mul(x)
 	small := constant(number(-5.70498872745e-3)).horner(z, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1).mul(z)
 	VFMADD213PS(x, x, small)
-	return small.whereElse(a.is(less, number(0.625)), large).or(x.and(sign())) // of large, and of -0
+	return large.whereElse(a.is(atLeast, number(0.625)), small).or(x.and(sign())) // of large, and of -0
 }
 
 func sigmoid(x vec) vec {
-	return constant(one()).div(expPlusOne(x.xor(sign()).least(number(89)).most(number(-88))))
+	p, n := mantissa(x.xor(sign()).least(number(89)).most(number(-88)))
+	// 2^128 is infinite here, and 2^-127 zero.
+	scale := register(set.lanes)
+	VPADDD(one(), n, scale)
+	return constant(one()).div(p.mul(scale).add(one()))
 }
 
 // pass is one loop over n elements of some arrays, a register at a time, and the rest under a mask.
