@@ -1,6 +1,10 @@
 package dataset
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/unroll-go/unroll/internal/kernel"
+)
 
 // Images is a Source of grey pictures with a class each, kept as bytes. Each
 // picture is read as a sequence from top to bottom: a step is one row of pixels.
@@ -40,19 +44,9 @@ func (m *Images) Gather(rows []int, into *Batch) error {
 	into.IDs, into.Target, into.Lengths = nil, nil, nil // another kind of source may have filled them
 	into.Labels = into.Labels[:0]
 	x := into.X.Data()
-	var value [256]float32 // a division for each number that a byte can be, not for each pixel
-	for p := range value {
-		value[p] = float32(p) / 255
-	}
 	for b, r := range rows {
 		into.Labels = append(into.Labels, int32(m.Labels[r]))
-		picture := m.Picture(r)
-		for t := range m.Height {
-			step := x[(t*len(rows)+b)*m.Width:][:m.Width]
-			for f, p := range picture[t*m.Width:][:m.Width] {
-				step[f] = value[p]
-			}
-		}
+		kernel.Pixels(x[b*m.Width:], len(rows)*m.Width, m.Picture(r), m.Width)
 	}
 	return nil
 }

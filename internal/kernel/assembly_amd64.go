@@ -18,7 +18,7 @@ var avx2 = assembly{
 	exp: expAVX2, tanh: tanhAVX2, sigmoid: sigmoidAVX2, tanhGrad: tanhGradAVX2, relu: reluAVX2, reluGrad: reluGradAVX2,
 	lstm: lstmAVX2, lstmGrad: lstmGradAVX2,
 	add: addAVX2, addMul: addMulAVX2, scale: scaleAVX2, addScaled: addScaledAVX2, adam: adamAVX2,
-	addColumns: addColumnsAVX2, sum: sumAVX2, squares: squaresAVX2, softmax: softmaxAVX2,
+	pixels: pixelsAVX2, addColumns: addColumnsAVX2, sum: sumAVX2, squares: squaresAVX2, softmax: softmaxAVX2,
 }
 
 var avx512 = assembly{
@@ -27,7 +27,7 @@ var avx512 = assembly{
 	exp: expAVX512, tanh: tanhAVX512, sigmoid: sigmoidAVX512, tanhGrad: tanhGradAVX512, relu: reluAVX512, reluGrad: reluGradAVX512,
 	lstm: lstmAVX512, lstmGrad: lstmGradAVX512,
 	add: addAVX512, addMul: addMulAVX512, scale: scaleAVX512, addScaled: addScaledAVX512, adam: adamAVX512,
-	addColumns: addColumnsAVX512, sum: sumAVX512, squares: squaresAVX512, softmax: softmaxAVX512,
+	pixels: pixelsAVX512, addColumns: addColumnsAVX512, sum: sumAVX512, squares: squaresAVX512, softmax: softmaxAVX512,
 }
 
 func init() {

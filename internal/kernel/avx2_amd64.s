@@ -8322,6 +8322,57 @@ end:
 	VZEROUPPER
 	RET
 
+// func pixelsAVX2(dst *float32, stride int, src *uint8, rows int, cols int)
+// Requires: AVX, AVX2
+TEXT ·pixelsAVX2(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    src+16(FP), DX
+	MOVQ    rows+24(FP), BX
+	MOVQ    cols+32(FP), SI
+	MOVQ    SI, DI
+	SUBQ    $0x08, DI
+	VMOVAPS c437f0000<>+0(SB), Y0
+	TESTQ   BX, BX
+	JLE     row_end
+
+row:
+	XORQ R8, R8
+
+bytes:
+	CMPQ      R8, DI
+	JGE       rest
+	VPMOVZXBD (DX)(R8*1), Y1
+	VCVTDQ2PS Y1, Y1
+	VDIVPS    Y0, Y1, Y1
+	VMOVUPS   Y1, (AX)(R8*4)
+	ADDQ      $0x08, R8
+	JMP       bytes
+
+rest:
+	VPMOVZXBD (DX)(DI*1), Y1
+	VCVTDQ2PS Y1, Y1
+	VDIVPS    Y0, Y1, Y1
+	VMOVUPS   Y1, (AX)(DI*4)
+	ADDQ      SI, DX
+	ADDQ      CX, AX
+	DECQ      BX
+	JNZ       row
+
+row_end:
+	VZEROUPPER
+	RET
+
+DATA c437f0000<>+0(SB)/4, $0x437f0000
+DATA c437f0000<>+4(SB)/4, $0x437f0000
+DATA c437f0000<>+8(SB)/4, $0x437f0000
+DATA c437f0000<>+12(SB)/4, $0x437f0000
+DATA c437f0000<>+16(SB)/4, $0x437f0000
+DATA c437f0000<>+20(SB)/4, $0x437f0000
+DATA c437f0000<>+24(SB)/4, $0x437f0000
+DATA c437f0000<>+28(SB)/4, $0x437f0000
+GLOBL c437f0000<>(SB), RODATA|NOPTR, $32
+
 // func addColumnsAVX2(dst *float32, a *float32, stride int, rows int, n int)
 // Requires: AVX
 TEXT ·addColumnsAVX2(SB), NOSPLIT, $0-40

@@ -139,6 +139,11 @@ func addScaledAVX2(dst *float32, x *float32, s float32, n int)
 //go:noescape
 func adamAVX2(w *float32, grad *float32, m *float32, v *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, step float32, root float32, eps float32, n int)
 
+// pixelsAVX2 computes dst = src/255 for rows of at least a register of bytes; dst's rows are stride bytes apart.
+//
+//go:noescape
+func pixelsAVX2(dst *float32, stride int, src *uint8, rows int, cols int)
+
 // addColumnsAVX2 computes dst += the sum of a's rows, which are stride bytes apart.
 //
 //go:noescape

@@ -25868,6 +25868,65 @@ end:
 	VZEROUPPER
 	RET
 
+// func pixelsAVX512(dst *float32, stride int, src *uint8, rows int, cols int)
+// Requires: AVX, AVX512F
+TEXT ·pixelsAVX512(SB), NOSPLIT, $0-40
+	MOVQ    dst+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	MOVQ    src+16(FP), DX
+	MOVQ    rows+24(FP), BX
+	MOVQ    cols+32(FP), SI
+	MOVQ    SI, DI
+	SUBQ    $0x10, DI
+	VMOVAPS c437f0000<>+0(SB), Z0
+	TESTQ   BX, BX
+	JLE     row_end
+
+row:
+	XORQ R8, R8
+
+bytes:
+	CMPQ      R8, DI
+	JGE       rest
+	VPMOVZXBD (DX)(R8*1), Z1
+	VCVTDQ2PS Z1, Z1
+	VDIVPS    Z0, Z1, Z1
+	VMOVUPS   Z1, (AX)(R8*4)
+	ADDQ      $0x10, R8
+	JMP       bytes
+
+rest:
+	VPMOVZXBD (DX)(DI*1), Z1
+	VCVTDQ2PS Z1, Z1
+	VDIVPS    Z0, Z1, Z1
+	VMOVUPS   Z1, (AX)(DI*4)
+	ADDQ      SI, DX
+	ADDQ      CX, AX
+	DECQ      BX
+	JNZ       row
+
+row_end:
+	VZEROUPPER
+	RET
+
+DATA c437f0000<>+0(SB)/4, $0x437f0000
+DATA c437f0000<>+4(SB)/4, $0x437f0000
+DATA c437f0000<>+8(SB)/4, $0x437f0000
+DATA c437f0000<>+12(SB)/4, $0x437f0000
+DATA c437f0000<>+16(SB)/4, $0x437f0000
+DATA c437f0000<>+20(SB)/4, $0x437f0000
+DATA c437f0000<>+24(SB)/4, $0x437f0000
+DATA c437f0000<>+28(SB)/4, $0x437f0000
+DATA c437f0000<>+32(SB)/4, $0x437f0000
+DATA c437f0000<>+36(SB)/4, $0x437f0000
+DATA c437f0000<>+40(SB)/4, $0x437f0000
+DATA c437f0000<>+44(SB)/4, $0x437f0000
+DATA c437f0000<>+48(SB)/4, $0x437f0000
+DATA c437f0000<>+52(SB)/4, $0x437f0000
+DATA c437f0000<>+56(SB)/4, $0x437f0000
+DATA c437f0000<>+60(SB)/4, $0x437f0000
+GLOBL c437f0000<>(SB), RODATA|NOPTR, $64
+
 // func addColumnsAVX512(dst *float32, a *float32, stride int, rows int, n int)
 // Requires: AVX, AVX512F
 TEXT ·addColumnsAVX512(SB), NOSPLIT, $0-40

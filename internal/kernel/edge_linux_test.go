@@ -73,7 +73,7 @@ func TestEdgesAreWatched(t *testing.T) {
 }
 
 func TestElementwiseAtEdges(t *testing.T) {
-	e := newEdges(t, 6, 4*4*200)
+	e := newEdges(t, 6, 4*12*200)
 	for _, n := range lengths {
 		for _, c := range elementwise {
 			e.try(func() {
@@ -90,6 +90,10 @@ func TestElementwiseAtEdges(t *testing.T) {
 		e.try(func() { Norm(e.slice(n)) }, "Norm of %d", n)
 		e.try(func() { Sum(e.slice(n)) }, "Sum of %d", n)
 		e.try(func() { AddColumns(e.slice(n), e.slice(2*(n+3)+n), n+3, 3) }, "AddColumns of %d", n)
+		e.try(func() {
+			src := e.slice(3 * n)
+			Pixels(e.slice(3*4*n), 4*n, unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(src))), 3*4*n), 4*n)
+		}, "Pixels of %d", 4*n)
 	}
 }
 

@@ -53,6 +53,7 @@ type assembly struct {
 	addMul                   func(dst, x, y *float32, n int)
 	scale                    func(dst *float32, s float32, n int)
 	addScaled                func(dst, x *float32, s float32, n int)
+	pixels                   func(dst *float32, stride int, src *uint8, rows, cols int)
 	addColumns               func(dst, a *float32, stride, rows, n int)
 	sum, squares             func(x *float32, n int) float64
 	softmax                  func(dst, src *float32, n int) (top, sum float32)

@@ -53,12 +53,15 @@ func (m *Matrix) SetRows(row, rows int, src []float32, stride int) {
 //
 //	B[row+k][j] = src[j*stride+k]
 func (m *Matrix) SetRowsT(row, rows int, src []float32, stride int) {
+	const stretch = 32 // rows whose part of a panel stays in the cache
 	for first := 0; first < m.N; first += m.panel {
 		width, cols := m.width(first), min(m.panel, m.N-first)
-		panel := m.data[first*m.K+row*width:]
-		for j := range cols {
-			for k, v := range src[(first+j)*stride:][:rows] {
-				panel[k*width+j] = v
+		for k0 := 0; k0 < rows; k0 += stretch {
+			panel := m.data[first*m.K+(row+k0)*width:]
+			for j := range cols {
+				for k, v := range src[(first+j)*stride+k0:][:min(stretch, rows-k0)] {
+					panel[k*width+j] = v
+				}
 			}
 		}
 	}

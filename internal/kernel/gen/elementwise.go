@@ -336,3 +336,36 @@ func elementwise() {
 			p.store("w", p.load("w").sub(m.mul(s["step"]).div(deep)))
 		})
 }
+
+// pixels reads eight or sixteen bytes at a time; what is left of a row goes together with the bytes before it.
+func pixels() {
+	TEXT(named("pixels"), NOSPLIT, "func(dst *float32, stride int, src *uint8, rows, cols int)")
+	Pragma("noescape")
+	Doc(named("pixels") + " computes dst = src/255 for rows of at least a register of bytes; dst's rows are stride bytes apart.")
+	dst, stride, src, rows, cols := param("dst"), param("stride"), param("src"), param("rows"), param("cols")
+	last, at := GP64(), GP64()
+	MOVQ(cols, last)
+	SUBQ(Imm(uint64(set.lanes)), last)
+	white := constant(number(255))
+	convert := func(at Register) {
+		x := register(set.lanes)
+		VPMOVZXBD(Mem{Base: src, Index: at, Scale: 1}, x)
+		VCVTDQ2PS(x, x)
+		store(vec{x}.div(white), nil, Mem{Base: dst, Index: at, Scale: 4})
+	}
+	loop("row", rows, func() {
+		XORQ(at, at)
+		Label("bytes")
+		CMPQ(at, last)
+		JGE(LabelRef("rest"))
+		convert(at)
+		ADDQ(Imm(uint64(set.lanes)), at)
+		JMP(LabelRef("bytes"))
+		Label("rest")
+		convert(last)
+		ADDQ(cols, src)
+		ADDQ(stride, dst)
+	})
+	VZEROUPPER()
+	RET()
+}

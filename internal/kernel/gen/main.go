@@ -43,6 +43,7 @@ func main() {
 	gemv()
 	pack()
 	elementwise()
+	pixels()
 	addColumns()
 	softmax()
 	sum("sum", "returns the sum of x.", false)
