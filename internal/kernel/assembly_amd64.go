@@ -42,10 +42,12 @@ func init() {
 
 const (
 	// Larger products are cut so that a panel of blockK rows of B and a tile of A stay in the L1 cache, and blockRows
-	// rows of A in the L2. Each element of C is one chain of fused multiply-adds over k all the same: it rests in C,
-	// exactly, between two blocks. So the order never depends on anything but the shape.
-	blockK    = 256
-	blockRows = 192
+	// rows of A in the L2; the transposed ones so that blockT rows and columns of A do. Each element of C is one chain of
+	// fused multiply-adds over k all the same: it rests in C, exactly, between two blocks. So the order never depends on
+	// anything but the shape.
+	blockK    = 384
+	blockRows = 96
+	blockT    = 192
 	// A is read in place unless B has so many columns that it pays to copy it.
 	copyColumns = 256
 
@@ -92,18 +94,16 @@ func at(v []float32, i int) *float32 {
 var zeroRow [gemvPanels * 32]float32
 
 // workspace is memory for packed operands.
-type workspace struct {
-	a []float32
-	b Matrix
-}
+type workspace struct{ a, b []float32 }
 
 var workspaces = sync.Pool{New: func() any { return new(workspace) }}
 
-func (w *workspace) left(n int) []float32 {
-	if len(w.a) < n {
-		w.a = Alloc(n)
+// atLeast returns *buffer, made longer if need be.
+func atLeast(buffer *[]float32, n int) []float32 {
+	if len(*buffer) < n {
+		*buffer = Alloc(n)
 	}
-	return w.a
+	return *buffer
 }
 
 // balanced cuts m rows into tiles as even as can be: more of rows, then less of rows-1.
@@ -163,7 +163,7 @@ func affine(c []float32, ldc, m int, bias []float32, add bool, x, h Block, b *Ma
 // copy returns a copy of rows of a with a stride that the caches like.
 func (w *workspace) copy(a Block, rows int) Block {
 	to := Block{nil, (a.Cols+15)&^15 + 16, a.Cols}
-	to.Data = w.left(rows * to.Stride)
+	to.Data = atLeast(&w.a, rows*to.Stride)
 	for i := range rows {
 		copy(to.Data[i*to.Stride:][:a.Cols], a.Data[i*a.Stride:])
 	}
@@ -278,29 +278,38 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 	}
 	_, _, _ = c[(m-1)*ldc+n-1], a[(k-1)*lda+m-1], b[(k-1)*ldb+n-1]
 	w := workspaces.Get().(*workspace)
-	depth, width := blocks(k, blockRows), blocks(m, blockRows)
+	depth, width, panel := blocks(k, blockT), blocks(m, blockT), 2*asm.lanes
 	for l := 0; l < k; l += depth {
 		d := min(depth, k-l)
-		w.b.Reset(d, n)
-		w.b.SetRows(0, d, b[l*ldb:], ldb)
+		// Where A is one block, a panel of B is needed only once.
+		next := 0
+		if width < m {
+			next = d
+		}
+		right := atLeast(&w.b, d*panel+next*n)
 		for i := 0; i < m; i += width {
 			cols := min(width, m-i)
 			rows, more, less := balanced(cols)
+			p := product{ldc: 4 * ldc, ldx: 4 * lda, kx: d}
+			x, packed := &a[l*lda+i], 0
 			// Strides of 1 KiB and its multiples would meet in a few lines of the cache.
-			x, ldx, step := &a[l*lda+i], 4*lda, 0
 			if n >= 2*copyColumns || lda%256 == 0 {
-				x, ldx, step = w.packLeft(a[l*lda+i:], lda, d, rows, more, less)
+				x, p.ldx, packed = w.packLeft(a[l*lda+i:], lda, d, rows, more, less)
 			}
-			p := product{ldc: 4 * ldc, ldx: ldx, kx: d}
-			for j := 0; j < n; j += w.b.panel {
-				if n-j < w.b.panel {
+			for j := 0; j < n; j += panel {
+				if n-j < panel {
 					p.columns(n - j)
 				}
-				p.b, p.c, p.x = &w.b.data[j*d], &c[i*ldc+j], x
-				p.tiles, p.step = more, max(step, 4*rows)
+				p.b = &right[j*next]
+				if i == 0 {
+					from := product{c: p.b, x: &b[l*ldb+j], ldx: 4 * ldb, kx: d, units: p.units, rest: p.rest}
+					from.pack()
+				}
+				p.c, p.x = &c[i*ldc+j], x
+				p.tiles, p.step = more, max(packed, 4*rows)
 				p.gemmT(rows)
 				if less > 0 {
-					p.tiles, p.step = less, max(step, 4*(rows-1))
+					p.tiles, p.step = less, max(packed, 4*(rows-1))
 					p.gemmT(rows - 1)
 				}
 			}
@@ -313,7 +322,7 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 // distances then, in bytes, from row to row and from tile to tile.
 func (w *workspace) packLeft(a []float32, lda, k, rows, more, less int) (x *float32, ldx, step int) {
 	wide := (asm.tileRows + 7) &^ 7
-	data := w.left((more + less) * k * wide)
+	data := atLeast(&w.a, (more+less)*k*wide)
 	p := product{ldx: 4 * lda, kx: k}
 	for t, i := 0, 0; t < more+less; t++ {
 		if t == more {
@@ -387,12 +396,15 @@ func setRows(m *Matrix, row, rows int, src []float32, stride int) {
 		return
 	}
 	_ = src[(rows-1)*stride+m.N-1]
-	p := product{ldx: 4 * stride, kx: rows}
-	for j := 0; j < m.N; j += m.panel {
-		if m.N-j < m.panel {
-			p.columns(m.N - j)
+	const stretch = 64 // rows, so that src is read almost as it lies
+	for k := 0; k < rows; k += stretch {
+		p := product{ldx: 4 * stride, kx: min(stretch, rows-k)}
+		for j := 0; j < m.N; j += m.panel {
+			if m.N-j < m.panel {
+				p.columns(m.N - j)
+			}
+			p.c, p.x = &m.data[j*m.K+(row+k)*m.width(j)], &src[k*stride+j]
+			p.pack()
 		}
-		p.c, p.x = &m.data[j*m.K+row*m.width(j)], &src[j]
-		p.pack()
 	}
 }
