@@ -41,6 +41,9 @@ func (s *stack) run(x *autograd.Node, steps, batch int, o Options, all bool) (*a
 	layers, state := len(s.weights), batch*s.hidden
 	r := run{s: s, x: x, start: o.Start, steps: steps, batch: batch, all: all}
 	record := t.Training() && (s.learns() || x.RequiresGrad() || wanted(o.Start.H) || wanted(o.Start.C))
+	if steps == 1 && !record && !all {
+		return s.once(t, x, batch, o.Start)
+	}
 	switch {
 	case !record:
 		r.window = min(steps, inferenceWindow)
@@ -83,6 +86,50 @@ func (s *stack) run(x *autograd.Node, steps, batch int, o Options, all bool) (*a
 		autograd.Record(t, r, r.y, r.end.H)
 	}
 	return r.y, r.end
+}
+
+// once is a run of one step that nobody goes back through: each layer writes its state where it is returned.
+func (s *stack) once(t *autograd.Tape, x *autograd.Node, batch int, start Carry) (*autograd.Node, Carry) {
+	packs, n, gates := *s.forward.Get(), batch*s.hidden, s.cell.gates()
+	end := Carry{H: t.New(len(packs), batch, s.hidden)}
+	var z, c, tc, cPrev, hPrev []float32
+	if gates > 1 {
+		z = t.Scratch(gates * n)
+	}
+	if s.cell.hasC() {
+		end.C = t.New(len(packs), batch, s.hidden)
+		c, tc = end.C.Data(), t.Scratch(n)
+		if start.C != nil {
+			cPrev = start.C.Data()
+		} else {
+			clear(c)
+			cPrev = c
+		}
+	}
+	if start.H != nil {
+		hPrev = start.H.Data()
+	}
+	in, width, h := x.Data(), s.input, end.H.Data()
+	for l := range packs {
+		p, lo := &packs[l], l*n
+		m := moment{h: h[lo:][:n], z: z, hidden: s.hidden}
+		if gates == 1 {
+			m.z = m.h
+		}
+		if c != nil {
+			m.c, m.tc, m.cPrev = c[lo:][:n], tc, cPrev[lo:][:n]
+		}
+		var before kernel.Block
+		if hPrev != nil {
+			before = kernel.Block{Data: hPrev[lo:], Stride: s.hidden, Cols: s.hidden}
+		}
+		kernel.Affine(m.z, p.w.N, batch, p.bias, kernel.Block{Data: in, Stride: width, Cols: width}, before, &p.w)
+		s.cell.forward(m)
+		in, width = m.h, s.hidden
+	}
+	y := t.New(batch, s.hidden)
+	copy(y.Data(), in)
+	return y, end
 }
 
 func wanted(n *autograd.Node) bool { return n != nil && n.RequiresGrad() }
