@@ -1,0 +1,167 @@
+// Command bench compares the library with OpenBLAS, gonum, PyTorch and GoMLX and writes README.md, on Linux, in this
+// folder:
+//
+//	bash run -only gemm,epoch -rounds 9
+//
+// The script run installs those that it compares with and starts it. Those that are not there are left out.
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// section is a part of the report.
+type section struct {
+	name, title, about string
+	threads            int // of Go, at once; 0: one a core
+	contests           func(*bench) ([]*Contest, error)
+	table              func([]*Contest) table
+}
+
+var sections = []section{
+	{
+		name: "peak", title: "Peak",
+		about:    "Fused multiply-adds on registers, twelve that do not wait for each other.",
+		contests: peaks, table: peakTable,
+	},
+	{
+		name: "gemm", title: "Matrix products", threads: 1,
+		about: `C = A·B on one core, m x k x n. Ours has B packed before, as a recurrent layer has its weights, or packs it each
+time. OpenBLAS is called without cgo, which costs it some 0.1 µs.`,
+		contests: products, table: productTable,
+	},
+	{
+		name: "gemmt", title: "Transposed products", threads: 1,
+		about:    `C += Aᵀ·B on one core, m x n x k: gradients of weights, summed over k rows.`,
+		contests: gradients, table: productTable,
+	},
+	{
+		name: "activations", title: "Activations", threads: 1,
+		about:    fmt.Sprintf("Nanoseconds an element, of %d between -4 and 4, on one core.", elements),
+		contests: activations, table: activationTable,
+	},
+	{
+		name: "epoch", title: "An epoch of MNIST",
+		about: `A recurrent layer of 150 units reads 55,000 pictures row by row, in 366 batches; Adam. The work is that of the
+layer's matrix products. PyTorch runs with the order of dimensions and the kind of Adam that it is fastest with.`,
+		contests: epochs, table: epochTable,
+	},
+	{
+		name: "streaming", title: "Streaming", threads: 1,
+		about: `One step of one sequence, 28 inputs, 150 units, on one core; no gradient. The kernels are what the library's
+step calls for its arithmetic, so the difference is what the library adds.`,
+		contests: streaming, table: streamingTable,
+	},
+	{
+		name: "growth", title: "How the cost of a training step grows",
+		about:    "Random pictures of 28 columns, Adam; the recipe of the epoch above with one thing changed at a time.",
+		contests: growth, table: growthTable,
+	},
+	{
+		name: "memory", title: "Memory",
+		about:    "The most memory that a program has resident which loads MNIST, trains an epoch and tests: peak RSS.",
+		contests: memory, table: memoryTable,
+	},
+}
+
+// bench is a run of the program.
+type bench struct {
+	rounds, batches        int
+	debian, current, gomlx string // programs: Python with either PyTorch, GoMLX's peer
+	notes, versions        []string
+	peers                  map[string]*peer
+}
+
+// note has the section's report say something.
+func (b *bench) note(format string, args ...any) {
+	b.notes = append(b.notes, fmt.Sprintf(format, args...))
+}
+
+// version has the section's report name somebody's version.
+func (b *bench) version(v string) {
+	if !slices.Contains(b.versions, v) {
+		b.versions = append(b.versions, v)
+	}
+}
+
+// measure runs a section.
+func (b *bench) measure(s section) (*Result, error) {
+	b.notes, b.versions, b.peers = nil, nil, map[string]*peer{}
+	defer b.closePeers()
+	if s.threads > 0 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(s.threads))
+	}
+	contests, err := s.contests(b)
+	if err != nil {
+		return nil, err
+	}
+	command := fmt.Sprintf("bench/run -only %s -rounds %d", s.name, b.rounds)
+	if s.name == "epoch" {
+		command += fmt.Sprint(" -batches ", b.batches)
+	}
+	notes := append(b.notes, play(b.rounds, contests, os.Stderr)...)
+	return &Result{time.Now().Format(time.DateOnly), command, thisMachine(), b.versions, notes, contests}, nil
+}
+
+func run() error {
+	var names []string
+	for _, s := range sections {
+		names = append(names, s.name)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	cache = filepath.Join(cache, "unroll-bench")
+	b := new(bench)
+	only := flag.String("only", strings.Join(names, ","), "sections to measure; the others keep their numbers")
+	flag.IntVar(&b.rounds, "rounds", 7, "turns of each contestant; 0: write README.md again, no more")
+	flag.IntVar(&b.batches, "batches", epochBatches/6, "batches a turn of the section epoch")
+	flag.StringVar(&b.debian, "pytorch113", "/usr/bin/python3", "Python with PyTorch 1.13 and OpenBLAS")
+	flag.StringVar(&b.current, "pytorch", filepath.Join(cache, "venv/bin/python"), "Python with the current PyTorch")
+	flag.StringVar(&b.gomlx, "gomlx", filepath.Join(cache, "gomlx"), "program built of peers/gomlx")
+	flag.Parse()
+	chosen := strings.Split(*only, ",")
+	for _, name := range chosen {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("-only names %q, want some of %s", name, strings.Join(names, ","))
+		}
+	}
+	if err := os.MkdirAll(results, 0o755); err != nil {
+		return err
+	}
+	found := map[string]*Result{}
+	for _, s := range sections {
+		if b.rounds > 0 && slices.Contains(chosen, s.name) {
+			r, err := b.measure(s)
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			if err := r.save(s.name); err != nil {
+				return err
+			}
+		}
+		if found[s.name], err = loadResult(s.name); err != nil {
+			return err
+		}
+	}
+	var text bytes.Buffer
+	writeReport(&text, found)
+	return os.WriteFile("README.md", text.Bytes(), 0o644)
+}
+
+func main() {
+	log.SetFlags(0)
+	if err := run(); err != nil {
+		log.Fatal(err)
+	}
+}
