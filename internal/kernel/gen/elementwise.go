@@ -9,14 +9,16 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// constants are the numbers in use, in each lane of a register in memory, by their bits.
+// constants are the numbers in use, by their bits: with AVX2 in memory as often as a register has lanes; AVX-512's
+// instructions spread one.
 var constants = map[uint32]Mem{}
 
 func bits(u uint32) Mem {
 	m, ok := constants[u]
 	if !ok {
 		m = GLOBL(fmt.Sprintf("c%08x", u), RODATA|NOPTR)
-		for lane := range set.lanes {
+		DATA(0, U32(u))
+		for lane := 1; lane < set.lanes && set.lanes == 8; lane++ {
 			DATA(4*lane, U32(u))
 		}
 		constants[u] = m
@@ -29,37 +31,48 @@ func number(f float32) Mem { return bits(math.Float32bits(f)) }
 // vec is a register with the operations that formulas are written in. Each makes a new one.
 type vec struct{ VecVirtual }
 
-func binary(op func(ops ...Op), a Op, b vec) vec {
+// emit emits op, or, if there is a constant among its operands and AVX-512 has to spread it, the form that does.
+func emit(op, spreading func(ops ...Op), ops ...Op) {
+	for _, o := range ops {
+		if _, ok := o.(Mem); ok && set.lanes == 16 {
+			op = spreading
+		}
+	}
+	op(ops...)
+}
+
+func binary(op, spreading func(ops ...Op), a Op, b vec) vec {
 	r := register(set.lanes)
-	op(a, b, r)
+	emit(op, spreading, a, b, r)
 	return vec{r}
 }
 
-func (v vec) add(o Op) vec { return binary(VADDPS, o, v) }
-func (v vec) sub(o Op) vec { return binary(VSUBPS, o, v) }
-func (v vec) mul(o Op) vec { return binary(VMULPS, o, v) }
-func (v vec) div(o Op) vec { return binary(VDIVPS, o, v) }
-func (v vec) and(o Op) vec { return binary(VANDPS, o, v) }
-func (v vec) or(o Op) vec  { return binary(VORPS, o, v) }
-func (v vec) xor(o Op) vec { return binary(VXORPS, o, v) }
+func (v vec) add(o Op) vec { return binary(VADDPS, VADDPS_BCST, o, v) }
+func (v vec) sub(o Op) vec { return binary(VSUBPS, VSUBPS_BCST, o, v) }
+func (v vec) mul(o Op) vec { return binary(VMULPS, VMULPS_BCST, o, v) }
+func (v vec) div(o Op) vec { return binary(VDIVPS, VDIVPS_BCST, o, v) }
+func (v vec) and(o Op) vec { return binary(VANDPS, VANDPS_BCST, o, v) }
+func (v vec) or(o Op) vec  { return binary(VORPS, VORPS_BCST, o, v) }
+func (v vec) xor(o Op) vec { return binary(VXORPS, VXORPS_BCST, o, v) }
 
 // times returns v*a + b, rounded once.
 func (v vec) times(a, b Op) vec {
 	r := constant(b)
-	VFMADD231PS(a, v, r)
+	emit(VFMADD231PS, VFMADD231PS_BCST, a, v, r)
 	return r
 }
 
 // minus returns b - v*a, rounded once.
 func (v vec) minus(a, b Op) vec {
 	r := constant(b)
-	VFNMADD231PS(a, v, r)
+	emit(VFNMADD231PS, VFNMADD231PS_BCST, a, v, r)
 	return r
 }
 
-func constant(m Op) vec {
+// constant returns a register of its own with what o is.
+func constant(o Op) vec {
 	r := register(set.lanes)
-	VMOVAPS(m, r)
+	emit(VMOVAPS, func(ops ...Op) { VBROADCASTSS(ops[0], ops[1]) }, o, r)
 	return vec{r}
 }
 
@@ -87,7 +100,7 @@ type predicate uint8
 // is compares v with m. What it returns is good until the next comparison.
 func (v vec) is(p predicate, m Mem) Op {
 	if set.lanes == 16 {
-		VCMPPS(Imm(uint64(p)), m, v, K2)
+		VCMPPS_BCST(Imm(uint64(p)), m, v, K2)
 		return K2
 	}
 	r := YMM()
@@ -124,7 +137,7 @@ var (
 // horner turns v, the value of a polynomial's higher terms, into v*x + c, for one coefficient after the other.
 func (v vec) horner(x vec, coefficients ...float32) vec {
 	for _, c := range coefficients {
-		VFMADD213PS(number(c), x, v)
+		emit(VFMADD213PS, VFMADD213PS_BCST, number(c), x, v)
 	}
 	return v
 }
@@ -135,7 +148,7 @@ func mantissa(x vec) (p vec, exponent VecVirtual) {
 	t := x.times(number(1.44269504088896341), magic)
 	n := t.sub(magic)
 	r := n.minus(number(0.693359375), x)
-	VFNMADD231PS(number(-2.12194440e-4), n, r)
+	emit(VFNMADD231PS, VFNMADD231PS_BCST, number(-2.12194440e-4), n, r)
 	square := r.mul(r)
 	p = constant(number(1.9875691500e-4)).horner(r, 1.3981999507e-3)
 	VFMADD213PS(constant(number(8.3334519073e-3)).horner(r, 4.1665795894e-2), square, p)
@@ -163,7 +176,7 @@ func exp(x vec) vec {
 func tanh(x vec) vec {
 	a := x.and(bits(1<<31 - 1))
 	limited := register(set.lanes)
-	VMINPS(number(10), a, limited) // tanh(10) is 1
+	emit(VMINPS, VMINPS_BCST, number(10), a, limited) // tanh(10) is 1
 	p, n := mantissa(vec{limited}.add(limited))
 	large := constant(one()).sub(constant(number(2)).div(p.scaled(n).add(one())))
 	z := x.mul(x)
@@ -176,7 +189,7 @@ func sigmoid(x vec) vec {
 	p, n := mantissa(x.xor(sign()).least(number(89)).most(number(-88)))
 	// 2^128 is infinite here, and 2^-127 zero.
 	scale := register(set.lanes)
-	VPADDD(one(), n, scale)
+	emit(VPADDD, VPADDD_BCST, one(), n, scale)
 	return constant(one()).div(p.mul(scale).add(one()))
 }
 
