@@ -46,10 +46,13 @@ const (
 	// fused multiply-adds over k all the same: it rests in C, exactly, between two blocks. So the order never depends on
 	// anything but the shape.
 	blockK    = 384
-	blockRows = 96
+	blockRows = 288
 	blockT    = 192
 	// A is read in place unless B has so many columns that it pays to copy it.
 	copyColumns = 256
+
+	// From so many elements on B is fetched into the L2 cache a panel ahead; a smaller one is there.
+	fetchFrom = 1 << 18
 
 	gemvPanels = 5 // side by side in gemv
 )
@@ -73,9 +76,11 @@ type product struct {
 	units int      // width of a tile: 0 a whole panel, else times 8 columns
 	rest  int      // columns in the last register
 	step  int      // for Xᵀ: from a tile's columns to the next one's
+	next  *float32 // the panel after this one, of which each tile fetches
+	lines int      // so many lines of the cache
 }
 
-func (p *product) args() *[16]int { return (*[16]int)(unsafe.Pointer(p)) }
+func (p *product) args() *[18]int { return (*[18]int)(unsafe.Pointer(p)) }
 
 // columns says how wide C is from here on: no more than the assembly computes at once.
 func (p *product) columns(n int) {
@@ -192,6 +197,12 @@ func affineBlock(c []float32, ldc, m int, bias []float32, add bool, x, h Block, 
 		p.init = at(bias, j)
 		if add {
 			p.init = p.c
+		}
+		p.lines = 0
+		if after := j + b.panel; after < b.N && len(b.data) >= fetchFrom {
+			width := b.width(after)
+			p.next = &b.data[after*b.K+row*width]
+			p.lines = (p.kx+p.kh)*width/(more+less)/16 + 1
 		}
 		p.tiles = more
 		p.gemm(rows)

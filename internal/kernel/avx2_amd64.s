@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-// func gemm1AVX2(p *[16]int)
+// func gemm1AVX2(p *[18]int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemm1AVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -29,12 +29,25 @@ units0_tile:
 	IMUL3Q     $0x01, R8, R8
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x04, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x04, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Y2
@@ -159,12 +172,25 @@ units1_tile:
 	IMUL3Q     $0x01, R8, R8
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x04, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x04, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y1
@@ -273,12 +299,25 @@ units2_tile:
 	IMUL3Q     $0x01, R8, R8
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x04, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x04, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Y2
@@ -430,7 +469,7 @@ DATA masks<>+120(SB)/4, $0x00000000
 DATA masks<>+124(SB)/4, $0x00000000
 GLOBL masks<>(SB), RODATA|NOPTR, $128
 
-// func gemmT1AVX2(p *[16]int)
+// func gemmT1AVX2(p *[18]int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmT1AVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -671,7 +710,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemm2AVX2(p *[16]int)
+// func gemm2AVX2(p *[18]int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemm2AVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -699,12 +738,25 @@ units0_tile:
 	ADDQ       CX, R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x04, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x04, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Y4
@@ -863,12 +915,25 @@ units1_tile:
 	ADDQ       CX, R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x04, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x04, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y2
@@ -1001,12 +1066,25 @@ units2_tile:
 	ADDQ       CX, R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x04, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x04, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Y4
@@ -1156,7 +1234,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemmT2AVX2(p *[16]int)
+// func gemmT2AVX2(p *[18]int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmT2AVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -1450,7 +1528,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemm3AVX2(p *[16]int)
+// func gemm3AVX2(p *[18]int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemm3AVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -1481,12 +1559,25 @@ units0_tile:
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 (R9)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x04, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x04, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Y6
@@ -1679,12 +1770,25 @@ units1_tile:
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 (R9)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x04, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x04, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y3
@@ -1841,12 +1945,25 @@ units2_tile:
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 (R9)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x04, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x04, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Y6
@@ -2028,7 +2145,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemmT3AVX2(p *[16]int)
+// func gemmT3AVX2(p *[18]int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmT3AVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -2375,7 +2492,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemm4AVX2(p *[16]int)
+// func gemm4AVX2(p *[18]int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemm4AVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -2413,14 +2530,27 @@ units0_tile:
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 (R10)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x04, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Y8
@@ -2659,14 +2789,27 @@ units1_tile:
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 (R10)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x04, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y4
@@ -2859,14 +3002,27 @@ units2_tile:
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 (R10)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x04, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Y8
@@ -3088,7 +3244,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemmT4AVX2(p *[16]int)
+// func gemmT4AVX2(p *[18]int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmT4AVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -3506,7 +3662,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemm5AVX2(p *[16]int)
+// func gemm5AVX2(p *[18]int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemm5AVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -3547,14 +3703,27 @@ units0_tile:
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x04, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Y10
@@ -3827,14 +3996,27 @@ units1_tile:
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x04, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y5
@@ -4051,14 +4233,27 @@ units2_tile:
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x04, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Y10
@@ -4312,7 +4507,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemmT5AVX2(p *[16]int)
+// func gemmT5AVX2(p *[18]int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmT5AVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -4783,7 +4978,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemm6AVX2(p *[16]int)
+// func gemm6AVX2(p *[18]int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemm6AVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -4827,14 +5022,27 @@ units0_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 (R10)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x04, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Y12
@@ -5141,14 +5349,27 @@ units1_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 (R10)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x04, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y6
@@ -5389,14 +5610,27 @@ units2_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 (R10)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x04, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Y12
@@ -5682,7 +5916,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemmT6AVX2(p *[16]int)
+// func gemmT6AVX2(p *[18]int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmT6AVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -6206,7 +6440,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemvAVX2(p *[16]int)
+// func gemvAVX2(p *[18]int)
 // Requires: AVX, FMA3
 TEXT ·gemvAVX2(SB), NOSPLIT, $0-8
 	MOVQ       p+0(FP), AX
@@ -6860,7 +7094,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func packAVX2(p *[16]int)
+// func packAVX2(p *[18]int)
 // Requires: AVX
 TEXT ·packAVX2(SB), NOSPLIT, $0-8
 	MOVQ  p+0(FP), AX

@@ -7,72 +7,72 @@ package kernel
 // gemm1AVX2 computes tiles of 1 rows: C = init + [X | H]*B.
 //
 //go:noescape
-func gemm1AVX2(p *[16]int)
+func gemm1AVX2(p *[18]int)
 
 // gemmT1AVX2 computes tiles of 1 rows: C += transposed X * B.
 //
 //go:noescape
-func gemmT1AVX2(p *[16]int)
+func gemmT1AVX2(p *[18]int)
 
 // gemm2AVX2 computes tiles of 2 rows: C = init + [X | H]*B.
 //
 //go:noescape
-func gemm2AVX2(p *[16]int)
+func gemm2AVX2(p *[18]int)
 
 // gemmT2AVX2 computes tiles of 2 rows: C += transposed X * B.
 //
 //go:noescape
-func gemmT2AVX2(p *[16]int)
+func gemmT2AVX2(p *[18]int)
 
 // gemm3AVX2 computes tiles of 3 rows: C = init + [X | H]*B.
 //
 //go:noescape
-func gemm3AVX2(p *[16]int)
+func gemm3AVX2(p *[18]int)
 
 // gemmT3AVX2 computes tiles of 3 rows: C += transposed X * B.
 //
 //go:noescape
-func gemmT3AVX2(p *[16]int)
+func gemmT3AVX2(p *[18]int)
 
 // gemm4AVX2 computes tiles of 4 rows: C = init + [X | H]*B.
 //
 //go:noescape
-func gemm4AVX2(p *[16]int)
+func gemm4AVX2(p *[18]int)
 
 // gemmT4AVX2 computes tiles of 4 rows: C += transposed X * B.
 //
 //go:noescape
-func gemmT4AVX2(p *[16]int)
+func gemmT4AVX2(p *[18]int)
 
 // gemm5AVX2 computes tiles of 5 rows: C = init + [X | H]*B.
 //
 //go:noescape
-func gemm5AVX2(p *[16]int)
+func gemm5AVX2(p *[18]int)
 
 // gemmT5AVX2 computes tiles of 5 rows: C += transposed X * B.
 //
 //go:noescape
-func gemmT5AVX2(p *[16]int)
+func gemmT5AVX2(p *[18]int)
 
 // gemm6AVX2 computes tiles of 6 rows: C = init + [X | H]*B.
 //
 //go:noescape
-func gemm6AVX2(p *[16]int)
+func gemm6AVX2(p *[18]int)
 
 // gemmT6AVX2 computes tiles of 6 rows: C += transposed X * B.
 //
 //go:noescape
-func gemmT6AVX2(p *[16]int)
+func gemmT6AVX2(p *[18]int)
 
 // gemvAVX2 computes one row of up to five panels: C = init + [x | h]*B.
 //
 //go:noescape
-func gemvAVX2(p *[16]int)
+func gemvAVX2(p *[18]int)
 
 // packAVX2 copies kx rows of X to C, as a panel.
 //
 //go:noescape
-func packAVX2(p *[16]int)
+func packAVX2(p *[18]int)
 
 // expAVX2 computes dst = e^src.
 //

@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-// func gemm1AVX512(p *[16]int)
+// func gemm1AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemm1AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -33,12 +33,25 @@ units0_tile:
 	IMUL3Q     $0x01, R8, R8
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x02, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x02, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Z2
@@ -142,12 +155,25 @@ units1_tile:
 	IMUL3Q     $0x01, R8, R8
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x02, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x02, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y1
@@ -241,12 +267,25 @@ units2_tile:
 	IMUL3Q     $0x01, R8, R8
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x02, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x02, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Z1
@@ -341,12 +380,25 @@ units3_tile:
 	IMUL3Q     $0x01, R8, R8
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x02, R11
-	JL         units3_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x02, R11
+	JL   units3_x_rest
 
 units3_x:
 	VMOVUPS      (R8), Z2
@@ -454,12 +506,25 @@ units4_tile:
 	IMUL3Q     $0x01, R8, R8
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x02, R11
-	JL         units4_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x02, R11
+	JL   units4_x_rest
 
 units4_x:
 	VMOVUPS      (R8), Z2
@@ -575,7 +640,7 @@ DATA masks<>+30(SB)/2, $0x7fff
 DATA masks<>+32(SB)/2, $0xffff
 GLOBL masks<>(SB), RODATA|NOPTR, $34
 
-// func gemmT1AVX512(p *[16]int)
+// func gemmT1AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemmT1AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -902,7 +967,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemm2AVX512(p *[16]int)
+// func gemm2AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemm2AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -934,12 +999,25 @@ units0_tile:
 	ADDQ       CX, R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x02, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x02, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Z4
@@ -1065,12 +1143,25 @@ units1_tile:
 	ADDQ       CX, R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x02, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x02, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y2
@@ -1179,12 +1270,25 @@ units2_tile:
 	ADDQ       CX, R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x02, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x02, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Z2
@@ -1295,12 +1399,25 @@ units3_tile:
 	ADDQ       CX, R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x02, R11
-	JL         units3_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x02, R11
+	JL   units3_x_rest
 
 units3_x:
 	VMOVUPS      (R8), Z4
@@ -1431,12 +1548,25 @@ units4_tile:
 	ADDQ       CX, R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x02, R11
-	JL         units4_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x02, R11
+	JL   units4_x_rest
 
 units4_x:
 	VMOVUPS      (R8), Z4
@@ -1553,7 +1683,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemmT2AVX512(p *[16]int)
+// func gemmT2AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemmT2AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -1940,7 +2070,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemm3AVX512(p *[16]int)
+// func gemm3AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemm3AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -1975,12 +2105,25 @@ units0_tile:
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 (R9)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x02, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x02, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Z6
@@ -2128,12 +2271,25 @@ units1_tile:
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 (R9)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x02, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x02, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y3
@@ -2257,12 +2413,25 @@ units2_tile:
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 (R9)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x02, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x02, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Z3
@@ -2389,12 +2558,25 @@ units3_tile:
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 (R9)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x02, R11
-	JL         units3_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x02, R11
+	JL   units3_x_rest
 
 units3_x:
 	VMOVUPS      (R8), Z6
@@ -2548,12 +2730,25 @@ units4_tile:
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 (R9)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	SUBQ       $0x02, R11
-	JL         units4_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x02, R11
+	JL   units4_x_rest
 
 units4_x:
 	VMOVUPS      (R8), Z6
@@ -2690,7 +2885,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemmT3AVX512(p *[16]int)
+// func gemmT3AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemmT3AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -3137,7 +3332,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemm4AVX512(p *[16]int)
+// func gemm4AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemm4AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -3179,14 +3374,27 @@ units0_tile:
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 (R10)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x02, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x02, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Z8
@@ -3368,14 +3576,27 @@ units1_tile:
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 (R10)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x02, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x02, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y4
@@ -3526,14 +3747,27 @@ units2_tile:
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 (R10)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x02, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x02, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Z4
@@ -3688,14 +3922,27 @@ units3_tile:
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 (R10)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x02, R11
-	JL         units3_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x02, R11
+	JL   units3_x_rest
 
 units3_x:
 	VMOVUPS      (R8), Z8
@@ -3884,14 +4131,27 @@ units4_tile:
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 (R10)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x02, R11
-	JL         units4_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x02, R11
+	JL   units4_x_rest
 
 units4_x:
 	VMOVUPS      (R8), Z8
@@ -4056,7 +4316,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemmT4AVX512(p *[16]int)
+// func gemmT4AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemmT4AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -4593,7 +4853,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemm5AVX512(p *[16]int)
+// func gemm5AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemm5AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -4638,14 +4898,27 @@ units0_tile:
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x02, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x02, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Z10
@@ -4849,14 +5122,27 @@ units1_tile:
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x02, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x02, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y5
@@ -5022,14 +5308,27 @@ units2_tile:
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x02, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x02, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Z5
@@ -5200,14 +5499,27 @@ units3_tile:
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x02, R11
-	JL         units3_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x02, R11
+	JL   units3_x_rest
 
 units3_x:
 	VMOVUPS      (R8), Z10
@@ -5419,14 +5731,27 @@ units4_tile:
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x02, R11
-	JL         units4_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x02, R11
+	JL   units4_x_rest
 
 units4_x:
 	VMOVUPS      (R8), Z10
@@ -5611,7 +5936,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemmT5AVX512(p *[16]int)
+// func gemmT5AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemmT5AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -6208,7 +6533,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemm6AVX512(p *[16]int)
+// func gemm6AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemm6AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -6256,14 +6581,27 @@ units0_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 (R10)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x02, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x02, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Z12
@@ -6489,14 +6827,27 @@ units1_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 (R10)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x02, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x02, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y6
@@ -6677,14 +7028,27 @@ units2_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 (R10)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x02, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x02, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Z6
@@ -6871,14 +7235,27 @@ units3_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 (R10)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x02, R11
-	JL         units3_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x02, R11
+	JL   units3_x_rest
 
 units3_x:
 	VMOVUPS      (R8), Z12
@@ -7113,14 +7490,27 @@ units4_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 (R10)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	SUBQ       $0x02, R11
-	JL         units4_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x02, R11
+	JL   units4_x_rest
 
 units4_x:
 	VMOVUPS      (R8), Z12
@@ -7325,7 +7715,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemmT6AVX512(p *[16]int)
+// func gemmT6AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemmT6AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -7982,7 +8372,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemm7AVX512(p *[16]int)
+// func gemm7AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemm7AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -8037,16 +8427,29 @@ units0_tile:
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 (R10)(R8*2)
 	PREFETCHT0 (R11)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	SUBQ       $0x02, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x02, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Z14
@@ -8306,16 +8709,29 @@ units1_tile:
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 (R10)(R8*2)
 	PREFETCHT0 (R11)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	SUBQ       $0x02, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x02, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y7
@@ -8523,16 +8939,29 @@ units2_tile:
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 (R10)(R8*2)
 	PREFETCHT0 (R11)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	SUBQ       $0x02, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x02, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Z7
@@ -8747,16 +9176,29 @@ units3_tile:
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 (R10)(R8*2)
 	PREFETCHT0 (R11)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	SUBQ       $0x02, R11
-	JL         units3_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x02, R11
+	JL   units3_x_rest
 
 units3_x:
 	VMOVUPS      (R8), Z14
@@ -9026,16 +9468,29 @@ units4_tile:
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 (R10)(R8*2)
 	PREFETCHT0 (R11)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	SUBQ       $0x02, R11
-	JL         units4_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x02, R11
+	JL   units4_x_rest
 
 units4_x:
 	VMOVUPS      (R8), Z14
@@ -9268,7 +9723,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemmT7AVX512(p *[16]int)
+// func gemmT7AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemmT7AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -10015,7 +10470,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemm8AVX512(p *[16]int)
+// func gemm8AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemm8AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -10073,16 +10528,29 @@ units0_tile:
 	PREFETCHT0 (R10)(R8*2)
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	SUBQ       $0x02, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x02, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Z16
@@ -10364,16 +10832,29 @@ units1_tile:
 	PREFETCHT0 (R10)(R8*2)
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	SUBQ       $0x02, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x02, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y8
@@ -10596,16 +11077,29 @@ units2_tile:
 	PREFETCHT0 (R10)(R8*2)
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	SUBQ       $0x02, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x02, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Z8
@@ -10836,16 +11330,29 @@ units3_tile:
 	PREFETCHT0 (R10)(R8*2)
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	SUBQ       $0x02, R11
-	JL         units3_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x02, R11
+	JL   units3_x_rest
 
 units3_x:
 	VMOVUPS      (R8), Z16
@@ -11138,16 +11645,29 @@ units4_tile:
 	PREFETCHT0 (R10)(R8*2)
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	SUBQ       $0x02, R11
-	JL         units4_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x02, R11
+	JL   units4_x_rest
 
 units4_x:
 	VMOVUPS      (R8), Z16
@@ -11400,7 +11920,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemmT8AVX512(p *[16]int)
+// func gemmT8AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemmT8AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -12207,7 +12727,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemm9AVX512(p *[16]int)
+// func gemm9AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemm9AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -12268,16 +12788,29 @@ units0_tile:
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(R8*1)
 	PREFETCHT0 (R11)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	SUBQ       $0x02, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x02, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Z18
@@ -12581,16 +13114,29 @@ units1_tile:
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(R8*1)
 	PREFETCHT0 (R11)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	SUBQ       $0x02, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x02, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y9
@@ -12828,16 +13374,29 @@ units2_tile:
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(R8*1)
 	PREFETCHT0 (R11)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	SUBQ       $0x02, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x02, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Z9
@@ -13084,16 +13643,29 @@ units3_tile:
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(R8*1)
 	PREFETCHT0 (R11)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	SUBQ       $0x02, R11
-	JL         units3_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x02, R11
+	JL   units3_x_rest
 
 units3_x:
 	VMOVUPS      (R8), Z18
@@ -13409,16 +13981,29 @@ units4_tile:
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(R8*1)
 	PREFETCHT0 (R11)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	SUBQ       $0x02, R11
-	JL         units4_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x02, R11
+	JL   units4_x_rest
 
 units4_x:
 	VMOVUPS      (R8), Z18
@@ -13691,7 +14276,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemmT9AVX512(p *[16]int)
+// func gemmT9AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemmT9AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -14558,7 +15143,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemm10AVX512(p *[16]int)
+// func gemm10AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemm10AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -14626,18 +15211,31 @@ units0_tile:
 	PREFETCHT0 (R11)(R8*1)
 	PREFETCHT0 (R11)(R8*2)
 	PREFETCHT0 (R12)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	LEAQ       (R13)(R10*2), R14
-	ADDQ       R10, R14
-	SUBQ       $0x02, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x02, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Z20
@@ -14975,18 +15573,31 @@ units1_tile:
 	PREFETCHT0 (R11)(R8*1)
 	PREFETCHT0 (R11)(R8*2)
 	PREFETCHT0 (R12)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	LEAQ       (R13)(R10*2), R14
-	ADDQ       R10, R14
-	SUBQ       $0x02, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x02, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y10
@@ -15251,18 +15862,31 @@ units2_tile:
 	PREFETCHT0 (R11)(R8*1)
 	PREFETCHT0 (R11)(R8*2)
 	PREFETCHT0 (R12)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	LEAQ       (R13)(R10*2), R14
-	ADDQ       R10, R14
-	SUBQ       $0x02, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x02, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Z10
@@ -15537,18 +16161,31 @@ units3_tile:
 	PREFETCHT0 (R11)(R8*1)
 	PREFETCHT0 (R11)(R8*2)
 	PREFETCHT0 (R12)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	LEAQ       (R13)(R10*2), R14
-	ADDQ       R10, R14
-	SUBQ       $0x02, R11
-	JL         units3_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x02, R11
+	JL   units3_x_rest
 
 units3_x:
 	VMOVUPS      (R8), Z20
@@ -15899,18 +16536,31 @@ units4_tile:
 	PREFETCHT0 (R11)(R8*1)
 	PREFETCHT0 (R11)(R8*2)
 	PREFETCHT0 (R12)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	LEAQ       (R13)(R10*2), R14
-	ADDQ       R10, R14
-	SUBQ       $0x02, R11
-	JL         units4_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x02, R11
+	JL   units4_x_rest
 
 units4_x:
 	VMOVUPS      (R8), Z20
@@ -16211,7 +16861,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemmT10AVX512(p *[16]int)
+// func gemmT10AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemmT10AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -17168,7 +17818,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemm11AVX512(p *[16]int)
+// func gemm11AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemm11AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -17239,18 +17889,31 @@ units0_tile:
 	PREFETCHT0 (R11)(R8*2)
 	PREFETCHT0 (R12)
 	PREFETCHT0 (R12)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	LEAQ       (R13)(R10*2), R14
-	ADDQ       R10, R14
-	SUBQ       $0x02, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x02, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Z22
@@ -17610,18 +18273,31 @@ units1_tile:
 	PREFETCHT0 (R11)(R8*2)
 	PREFETCHT0 (R12)
 	PREFETCHT0 (R12)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	LEAQ       (R13)(R10*2), R14
-	ADDQ       R10, R14
-	SUBQ       $0x02, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x02, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y11
@@ -17901,18 +18577,31 @@ units2_tile:
 	PREFETCHT0 (R11)(R8*2)
 	PREFETCHT0 (R12)
 	PREFETCHT0 (R12)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	LEAQ       (R13)(R10*2), R14
-	ADDQ       R10, R14
-	SUBQ       $0x02, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x02, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Z11
@@ -18203,18 +18892,31 @@ units3_tile:
 	PREFETCHT0 (R11)(R8*2)
 	PREFETCHT0 (R12)
 	PREFETCHT0 (R12)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	LEAQ       (R13)(R10*2), R14
-	ADDQ       R10, R14
-	SUBQ       $0x02, R11
-	JL         units3_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x02, R11
+	JL   units3_x_rest
 
 units3_x:
 	VMOVUPS      (R8), Z22
@@ -18588,18 +19290,31 @@ units4_tile:
 	PREFETCHT0 (R11)(R8*2)
 	PREFETCHT0 (R12)
 	PREFETCHT0 (R12)(R8*1)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	LEAQ       (R13)(R10*2), R14
-	ADDQ       R10, R14
-	SUBQ       $0x02, R11
-	JL         units4_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x02, R11
+	JL   units4_x_rest
 
 units4_x:
 	VMOVUPS      (R8), Z22
@@ -18920,7 +19635,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemmT11AVX512(p *[16]int)
+// func gemmT11AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemmT11AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -19937,7 +20652,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemm12AVX512(p *[16]int)
+// func gemm12AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemm12AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -20011,18 +20726,31 @@ units0_tile:
 	PREFETCHT0 (R12)
 	PREFETCHT0 (R12)(R8*1)
 	PREFETCHT0 (R12)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	LEAQ       (R13)(R10*2), R14
-	ADDQ       R10, R14
-	SUBQ       $0x02, R11
-	JL         units0_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x02, R11
+	JL   units0_x_rest
 
 units0_x:
 	VMOVUPS      (R8), Z24
@@ -20404,18 +21132,31 @@ units1_tile:
 	PREFETCHT0 (R12)
 	PREFETCHT0 (R12)(R8*1)
 	PREFETCHT0 (R12)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	LEAQ       (R13)(R10*2), R14
-	ADDQ       R10, R14
-	SUBQ       $0x02, R11
-	JL         units1_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x02, R11
+	JL   units1_x_rest
 
 units1_x:
 	VMOVUPS      (R8), Y12
@@ -20710,18 +21451,31 @@ units2_tile:
 	PREFETCHT0 (R12)
 	PREFETCHT0 (R12)(R8*1)
 	PREFETCHT0 (R12)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	LEAQ       (R13)(R10*2), R14
-	ADDQ       R10, R14
-	SUBQ       $0x02, R11
-	JL         units2_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x02, R11
+	JL   units2_x_rest
 
 units2_x:
 	VMOVUPS      (R8), Z12
@@ -21028,18 +21782,31 @@ units3_tile:
 	PREFETCHT0 (R12)
 	PREFETCHT0 (R12)(R8*1)
 	PREFETCHT0 (R12)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	LEAQ       (R13)(R10*2), R14
-	ADDQ       R10, R14
-	SUBQ       $0x02, R11
-	JL         units3_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x02, R11
+	JL   units3_x_rest
 
 units3_x:
 	VMOVUPS      (R8), Z24
@@ -21436,18 +22203,31 @@ units4_tile:
 	PREFETCHT0 (R12)
 	PREFETCHT0 (R12)(R8*1)
 	PREFETCHT0 (R12)(R8*2)
-	MOVQ       80(AX), R8
-	MOVQ       40(AX), R10
-	MOVQ       48(AX), R11
-	MOVQ       BX, R9
-	LEAQ       (R9)(R10*2), R12
-	ADDQ       R10, R12
-	LEAQ       (R12)(R10*2), R13
-	ADDQ       R10, R13
-	LEAQ       (R13)(R10*2), R14
-	ADDQ       R10, R14
-	SUBQ       $0x02, R11
-	JL         units4_x_rest
+	MOVQ       128(AX), R8
+	MOVQ       136(AX), R9
+	TESTQ      R9, R9
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ R8, 128(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x02, R11
+	JL   units4_x_rest
 
 units4_x:
 	VMOVUPS      (R8), Z24
@@ -21788,7 +22568,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemmT12AVX512(p *[16]int)
+// func gemmT12AVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemmT12AVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -22865,7 +23645,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemvAVX512(p *[16]int)
+// func gemvAVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·gemvAVX512(SB), NOSPLIT, $0-8
 	MOVQ      p+0(FP), AX
@@ -24163,7 +24943,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func packAVX512(p *[16]int)
+// func packAVX512(p *[18]int)
 // Requires: AVX, AVX512F, AVX512VL
 TEXT ·packAVX512(SB), NOSPLIT, $0-8
 	MOVQ  p+0(FP), AX

@@ -9,7 +9,7 @@ import (
 )
 
 // fields of the Go type product, in its order, eight bytes each.
-var fields = []string{"c", "ldc", "init", "ldi", "x", "ldx", "kx", "h", "ldh", "kh", "b", "panel", "tiles", "units", "rest", "step"}
+var fields = []string{"c", "ldc", "init", "ldi", "x", "ldx", "kx", "h", "ldh", "kh", "b", "panel", "tiles", "units", "rest", "step", "next", "lines"}
 
 // product is the one parameter of the functions in this file, in a register.
 type product struct{ Register }
@@ -150,6 +150,16 @@ func fetch(p product, rows int, c Register) {
 	}
 }
 
+// fetchPanel begins to bring some lines of the panel after this one into the cache, and moves on.
+func fetchPanel(id string, p product) {
+	next, lines := p.load("next"), p.load("lines")
+	loop(id+"_fetch", lines, func() {
+		PREFETCHT1(Mem{Base: next})
+		ADDQ(U32(64), next)
+	})
+	MOVQ(next, p.field("next"))
+}
+
 // gemm: tiles one below the other, C = init + [X | H]*B. c, init, x and h are left at the tile after the last.
 func gemm(rows int) {
 	p := function(named(fmt.Sprint("gemm", rows)), fmt.Sprintf("computes tiles of %d rows: C = init + [X | H]*B.", rows))
@@ -165,6 +175,7 @@ func gemm(rows int) {
 		IMUL3Q(Imm(uint64(rows)), stride, stride)
 		ADDQ(stride, init)
 		fetch(p, rows, c)
+		fetchPanel(id, p)
 		b := p.load("b")
 		for _, part := range []struct {
 			name string
