@@ -334,15 +334,17 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 func (w *workspace) packLeft(a []float32, lda, k, rows, more, less int) (x *float32, ldx, step int) {
 	wide := (asm.tileRows + 7) &^ 7
 	data := atLeast(&w.a, (more+less)*k*wide)
-	p := product{ldx: 4 * lda, kx: k}
-	for t, i := 0, 0; t < more+less; t++ {
-		if t == more {
-			rows--
+	const stretch = 8 // rows at a time: as many as a set of the cache has lines, which they may share
+	for l := 0; l < k; l += stretch {
+		p := product{ldx: 4 * lda, kx: min(stretch, k-l), units: wide / 8, rest: rows}
+		for t, i := 0, 0; t < more+less; t++ {
+			if t == more {
+				p.rest--
+			}
+			p.c, p.x = &data[(t*k+l)*wide], &a[l*lda+i]
+			p.pack()
+			i += p.rest
 		}
-		p.units, p.rest = wide/8, rows
-		p.c, p.x = &data[t*k*wide], &a[i]
-		p.pack()
-		i += rows
 	}
 	return &data[0], 4 * wide, 4 * wide * k
 }
@@ -407,15 +409,12 @@ func setRows(m *Matrix, row, rows int, src []float32, stride int) {
 		return
 	}
 	_ = src[(rows-1)*stride+m.N-1]
-	const stretch = 64 // rows, so that src is read almost as it lies
-	for k := 0; k < rows; k += stretch {
-		p := product{ldx: 4 * stride, kx: min(stretch, rows-k)}
-		for j := 0; j < m.N; j += m.panel {
-			if m.N-j < m.panel {
-				p.columns(m.N - j)
-			}
-			p.c, p.x = &m.data[j*m.K+(row+k)*m.width(j)], &src[k*stride+j]
-			p.pack()
+	p := product{ldx: 4 * stride, kx: rows}
+	for j := 0; j < m.N; j += m.panel {
+		if m.N-j < m.panel {
+			p.columns(m.N - j)
 		}
+		p.c, p.x = &m.data[j*m.K+row*m.width(j)], &src[j]
+		p.pack()
 	}
 }
