@@ -290,6 +290,11 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 	_, _, _ = c[(m-1)*ldc+n-1], a[(k-1)*lda+m-1], b[(k-1)*ldb+n-1]
 	w := workspaces.Get().(*workspace)
 	depth, width, panel := blocks(k, blockT), blocks(m, blockT), 2*asm.lanes
+	// Strides of 1 KiB and its multiples would meet in a few lines of the cache.
+	pack := n >= 2*copyColumns || lda%256 == 0
+	if pack {
+		depth = blocks(k, 256)
+	}
 	for l := 0; l < k; l += depth {
 		d := min(depth, k-l)
 		// Where A is one block, a panel of B is needed only once.
@@ -303,8 +308,7 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 			rows, more, less := balanced(cols)
 			p := product{ldc: 4 * ldc, ldx: 4 * lda, kx: d}
 			x, packed := &a[l*lda+i], 0
-			// Strides of 1 KiB and its multiples would meet in a few lines of the cache.
-			if n >= 2*copyColumns || lda%256 == 0 {
+			if pack {
 				x, p.ldx, packed = w.packLeft(a[l*lda+i:], lda, d, rows, more, less)
 			}
 			for j := 0; j < n; j += panel {
@@ -315,6 +319,11 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 				if i == 0 {
 					from := product{c: p.b, x: &b[l*ldb+j], ldx: 4 * ldb, kx: d, units: p.units, rest: p.rest}
 					from.pack()
+				}
+				p.lines = 0
+				if after := j + panel; i > 0 && after < n && d*n >= fetchFrom/2 {
+					p.next = &right[after*next]
+					p.lines = d*panel/(more+less)/16 + 1
 				}
 				p.c, p.x = &c[i*ldc+j], x
 				p.tiles, p.step = more, max(packed, 4*rows)

@@ -490,14 +490,27 @@ units0_tile:
 	IMUL3Q     $0x01, DI, DI
 	ADDQ       CX, DI
 	PREFETCHT0 (DI)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Y2
@@ -567,14 +580,27 @@ units1_tile:
 	IMUL3Q     $0x01, DI, DI
 	ADDQ       CX, DI
 	PREFETCHT0 (DI)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y1
@@ -638,14 +664,27 @@ units2_tile:
 	IMUL3Q     $0x01, DI, DI
 	ADDQ       CX, DI
 	PREFETCHT0 (DI)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Y2
@@ -1258,14 +1297,27 @@ units0_tile:
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
 	PREFETCHT0 (R8)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Y4
@@ -1354,14 +1406,27 @@ units1_tile:
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
 	PREFETCHT0 (R8)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y2
@@ -1439,14 +1504,27 @@ units2_tile:
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
 	PREFETCHT0 (R8)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Y4
@@ -2172,14 +2250,27 @@ units0_tile:
 	PREFETCHT0 (R8)
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Y6
@@ -2287,14 +2378,27 @@ units1_tile:
 	PREFETCHT0 (R8)
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y3
@@ -2386,14 +2490,27 @@ units2_tile:
 	PREFETCHT0 (R8)
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Y6
@@ -3278,14 +3395,27 @@ units0_tile:
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 (R9)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Y8
@@ -3418,14 +3548,27 @@ units1_tile:
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 (R9)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y4
@@ -3537,14 +3680,27 @@ units2_tile:
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 (R9)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Y8
@@ -4544,14 +4700,27 @@ units0_tile:
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Y10
@@ -4703,14 +4872,27 @@ units1_tile:
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y5
@@ -4836,14 +5018,27 @@ units2_tile:
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Y10
@@ -5956,14 +6151,27 @@ units0_tile:
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 (R9)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Y12
@@ -6134,14 +6342,27 @@ units1_tile:
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 (R9)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y6
@@ -6281,14 +6502,27 @@ units2_tile:
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 (R9)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	LEAQ       (DI)(R8*2), R11
-	ADDQ       R8, R11
-	SUBQ       $0x04, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	LEAQ (DI)(R8*2), R11
+	ADDQ R8, R11
+	SUBQ $0x04, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Y12

@@ -665,12 +665,25 @@ units0_tile:
 	IMUL3Q     $0x01, DI, DI
 	ADDQ       CX, DI
 	PREFETCHT0 (DI)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Z2
@@ -727,12 +740,25 @@ units1_tile:
 	IMUL3Q     $0x01, DI, DI
 	ADDQ       CX, DI
 	PREFETCHT0 (DI)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y1
@@ -785,12 +811,25 @@ units2_tile:
 	IMUL3Q     $0x01, DI, DI
 	ADDQ       CX, DI
 	PREFETCHT0 (DI)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Z1
@@ -844,12 +883,25 @@ units3_tile:
 	IMUL3Q     $0x01, DI, DI
 	ADDQ       CX, DI
 	PREFETCHT0 (DI)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units3_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units3_k_rest
 
 units3_k:
 	VMOVUPS      (R9), Z2
@@ -910,12 +962,25 @@ units4_tile:
 	IMUL3Q     $0x01, DI, DI
 	ADDQ       CX, DI
 	PREFETCHT0 (DI)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units4_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units4_k_rest
 
 units4_k:
 	VMOVUPS      (R9), Z2
@@ -1711,12 +1776,25 @@ units0_tile:
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
 	PREFETCHT0 (R8)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Z4
@@ -1786,12 +1864,25 @@ units1_tile:
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
 	PREFETCHT0 (R8)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y2
@@ -1853,12 +1944,25 @@ units2_tile:
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
 	PREFETCHT0 (R8)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Z2
@@ -1922,12 +2026,25 @@ units3_tile:
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
 	PREFETCHT0 (R8)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units3_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units3_k_rest
 
 units3_k:
 	VMOVUPS      (R9), Z4
@@ -2002,12 +2119,25 @@ units4_tile:
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
 	PREFETCHT0 (R8)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units4_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units4_k_rest
 
 units4_k:
 	VMOVUPS      (R9), Z4
@@ -2916,12 +3046,25 @@ units0_tile:
 	PREFETCHT0 (R8)
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Z6
@@ -3004,12 +3147,25 @@ units1_tile:
 	PREFETCHT0 (R8)
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y3
@@ -3080,12 +3236,25 @@ units2_tile:
 	PREFETCHT0 (R8)
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Z3
@@ -3159,12 +3328,25 @@ units3_tile:
 	PREFETCHT0 (R8)
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units3_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units3_k_rest
 
 units3_k:
 	VMOVUPS      (R9), Z6
@@ -3253,12 +3435,25 @@ units4_tile:
 	PREFETCHT0 (R8)
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units4_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units4_k_rest
 
 units4_k:
 	VMOVUPS      (R9), Z6
@@ -4354,12 +4549,25 @@ units0_tile:
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 (R9)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Z8
@@ -4461,12 +4669,25 @@ units1_tile:
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 (R9)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y4
@@ -4552,12 +4773,25 @@ units2_tile:
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 (R9)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Z4
@@ -4647,12 +4881,25 @@ units3_tile:
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 (R9)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units3_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units3_k_rest
 
 units3_k:
 	VMOVUPS      (R9), Z8
@@ -4761,12 +5008,25 @@ units4_tile:
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 (R9)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units4_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units4_k_rest
 
 units4_k:
 	VMOVUPS      (R9), Z8
@@ -5977,12 +6237,25 @@ units0_tile:
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Z10
@@ -6097,12 +6370,25 @@ units1_tile:
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y5
@@ -6197,12 +6483,25 @@ units2_tile:
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Z5
@@ -6302,12 +6601,25 @@ units3_tile:
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units3_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units3_k_rest
 
 units3_k:
 	VMOVUPS      (R9), Z10
@@ -6430,12 +6742,25 @@ units4_tile:
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units4_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units4_k_rest
 
 units4_k:
 	VMOVUPS      (R9), Z10
@@ -7759,12 +8084,25 @@ units0_tile:
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 (R9)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Z12
@@ -7892,12 +8230,25 @@ units1_tile:
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 (R9)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y6
@@ -8001,12 +8352,25 @@ units2_tile:
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 (R9)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Z6
@@ -8116,12 +8480,25 @@ units3_tile:
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 (R9)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units3_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units3_k_rest
 
 units3_k:
 	VMOVUPS      (R9), Z12
@@ -8258,12 +8635,25 @@ units4_tile:
 	PREFETCHT0 (R9)
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 (R9)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units4_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units4_k_rest
 
 units4_k:
 	VMOVUPS      (R9), Z12
@@ -9774,12 +10164,25 @@ units0_tile:
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 (R9)(DI*2)
 	PREFETCHT0 (R10)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Z14
@@ -9926,12 +10329,25 @@ units1_tile:
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 (R9)(DI*2)
 	PREFETCHT0 (R10)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y7
@@ -10050,12 +10466,25 @@ units2_tile:
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 (R9)(DI*2)
 	PREFETCHT0 (R10)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Z7
@@ -10181,12 +10610,25 @@ units3_tile:
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 (R9)(DI*2)
 	PREFETCHT0 (R10)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units3_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units3_k_rest
 
 units3_k:
 	VMOVUPS      (R9), Z14
@@ -10343,12 +10785,25 @@ units4_tile:
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 (R9)(DI*2)
 	PREFETCHT0 (R10)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units4_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units4_k_rest
 
 units4_k:
 	VMOVUPS      (R9), Z14
@@ -11974,12 +12429,25 @@ units0_tile:
 	PREFETCHT0 (R9)(DI*2)
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Z16
@@ -12139,12 +12607,25 @@ units1_tile:
 	PREFETCHT0 (R9)(DI*2)
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y8
@@ -12272,12 +12753,25 @@ units2_tile:
 	PREFETCHT0 (R9)(DI*2)
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Z8
@@ -12413,12 +12907,25 @@ units3_tile:
 	PREFETCHT0 (R9)(DI*2)
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units3_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units3_k_rest
 
 units3_k:
 	VMOVUPS      (R9), Z16
@@ -12589,12 +13096,25 @@ units4_tile:
 	PREFETCHT0 (R9)(DI*2)
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units4_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units4_k_rest
 
 units4_k:
 	VMOVUPS      (R9), Z16
@@ -14333,12 +14853,25 @@ units0_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(DI*1)
 	PREFETCHT0 (R10)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Z18
@@ -14511,12 +15044,25 @@ units1_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(DI*1)
 	PREFETCHT0 (R10)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y9
@@ -14653,12 +15199,25 @@ units2_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(DI*1)
 	PREFETCHT0 (R10)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Z9
@@ -14804,12 +15363,25 @@ units3_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(DI*1)
 	PREFETCHT0 (R10)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units3_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units3_k_rest
 
 units3_k:
 	VMOVUPS      (R9), Z18
@@ -14994,12 +15566,25 @@ units4_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 (R10)(DI*1)
 	PREFETCHT0 (R10)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units4_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units4_k_rest
 
 units4_k:
 	VMOVUPS      (R9), Z18
@@ -16925,12 +17510,25 @@ units0_tile:
 	PREFETCHT0 (R10)(DI*1)
 	PREFETCHT0 (R10)(DI*2)
 	PREFETCHT0 (R11)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Z20
@@ -17122,12 +17720,25 @@ units1_tile:
 	PREFETCHT0 (R10)(DI*1)
 	PREFETCHT0 (R10)(DI*2)
 	PREFETCHT0 (R11)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y10
@@ -17279,12 +17890,25 @@ units2_tile:
 	PREFETCHT0 (R10)(DI*1)
 	PREFETCHT0 (R10)(DI*2)
 	PREFETCHT0 (R11)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Z10
@@ -17446,12 +18070,25 @@ units3_tile:
 	PREFETCHT0 (R10)(DI*1)
 	PREFETCHT0 (R10)(DI*2)
 	PREFETCHT0 (R11)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units3_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units3_k_rest
 
 units3_k:
 	VMOVUPS      (R9), Z20
@@ -17656,12 +18293,25 @@ units4_tile:
 	PREFETCHT0 (R10)(DI*1)
 	PREFETCHT0 (R10)(DI*2)
 	PREFETCHT0 (R11)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units4_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units4_k_rest
 
 units4_k:
 	VMOVUPS      (R9), Z20
@@ -19702,12 +20352,25 @@ units0_tile:
 	PREFETCHT0 (R10)(DI*2)
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Z22
@@ -19912,12 +20575,25 @@ units1_tile:
 	PREFETCHT0 (R10)(DI*2)
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y11
@@ -20078,12 +20754,25 @@ units2_tile:
 	PREFETCHT0 (R10)(DI*2)
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Z11
@@ -20255,12 +20944,25 @@ units3_tile:
 	PREFETCHT0 (R10)(DI*2)
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units3_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units3_k_rest
 
 units3_k:
 	VMOVUPS      (R9), Z22
@@ -20479,12 +21181,25 @@ units4_tile:
 	PREFETCHT0 (R10)(DI*2)
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(DI*1)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units4_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units4_k_rest
 
 units4_k:
 	VMOVUPS      (R9), Z22
@@ -22638,12 +23353,25 @@ units0_tile:
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(DI*1)
 	PREFETCHT0 (R11)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units0_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units0_fetch_end
+
+units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units0_fetch
+
+units0_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units0_k_rest
 
 units0_k:
 	VMOVUPS      (R9), Z24
@@ -22861,12 +23589,25 @@ units1_tile:
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(DI*1)
 	PREFETCHT0 (R11)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units1_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units1_fetch_end
+
+units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units1_fetch
+
+units1_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units1_k_rest
 
 units1_k:
 	VMOVUPS      (R9), Y12
@@ -23036,12 +23777,25 @@ units2_tile:
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(DI*1)
 	PREFETCHT0 (R11)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units2_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units2_fetch_end
+
+units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units2_fetch
+
+units2_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units2_k_rest
 
 units2_k:
 	VMOVUPS      (R9), Z12
@@ -23223,12 +23977,25 @@ units3_tile:
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(DI*1)
 	PREFETCHT0 (R11)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units3_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units3_fetch_end
+
+units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units3_fetch
+
+units3_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units3_k_rest
 
 units3_k:
 	VMOVUPS      (R9), Z24
@@ -23461,12 +24228,25 @@ units4_tile:
 	PREFETCHT0 (R11)
 	PREFETCHT0 (R11)(DI*1)
 	PREFETCHT0 (R11)(DI*2)
-	MOVQ       40(AX), R8
-	MOVQ       80(AX), R9
-	MOVQ       48(AX), R10
-	MOVQ       DX, DI
-	SUBQ       $0x02, R10
-	JL         units4_k_rest
+	MOVQ       128(AX), DI
+	MOVQ       136(AX), R8
+	TESTQ      R8, R8
+	JLE        units4_fetch_end
+
+units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        units4_fetch
+
+units4_fetch_end:
+	MOVQ DI, 128(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   units4_k_rest
 
 units4_k:
 	VMOVUPS      (R9), Z24

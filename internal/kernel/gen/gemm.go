@@ -224,6 +224,7 @@ func gemmT(rows int) {
 		ldc := p.load("ldc")
 		t.all(newLines(rows, c, ldc), func(m Mem, mask, acc Op) { load(m, mask, acc) })
 		fetch(p, rows, c)
+		fetchPanel(id, p)
 		a, lda, b, k := GP64(), p.load("ldx"), p.load("b"), p.load("kx")
 		MOVQ(x, a)
 		from := newLines(set.unroll, a, lda)
