@@ -146,7 +146,10 @@ func fetch(p product, rows int, c Register) {
 	ADDQ(c, next)
 	l := newLines(rows, next, stride)
 	for r := range rows {
-		PREFETCHT0(l.row(r, 0))
+		for at := 0; at < 8*set.lanes; at += 64 {
+			PREFETCHT0(l.row(r, at))
+		}
+		PREFETCHT0(l.row(r, 8*set.lanes-4)) // the end of a row that does not begin where a line does
 	}
 }
 
