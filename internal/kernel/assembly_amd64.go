@@ -13,7 +13,7 @@ import (
 //go:generate sh -c "cd gen && go run . -isa AVX512 -out ../avx512_amd64.s -stubs ../avx512_stubs_amd64.go -pkg kernel"
 
 var avx2 = assembly{
-	lanes: 8, tileRows: 6,
+	lanes: 8, tileRows: 6, narrowRows: 12,
 	affine: affine, gemmT: packedGemmT, setRows: setRows,
 	exp: expAVX2, tanh: tanhAVX2, sigmoid: sigmoidAVX2, tanhGrad: tanhGradAVX2, relu: reluAVX2, reluGrad: reluGradAVX2,
 	lstm: lstmAVX2, lstmGrad: lstmGradAVX2,
@@ -22,7 +22,7 @@ var avx2 = assembly{
 }
 
 var avx512 = assembly{
-	lanes: 16, tileRows: 12,
+	lanes: 16, tileRows: 12, narrowRows: 12,
 	affine: affine, gemmT: packedGemmT, setRows: setRows,
 	exp: expAVX512, tanh: tanhAVX512, sigmoid: sigmoidAVX512, tanhGrad: tanhGradAVX512, relu: reluAVX512, reluGrad: reluGradAVX512,
 	lstm: lstmAVX512, lstmGrad: lstmGradAVX512,
@@ -88,6 +88,9 @@ func (p *product) columns(n int) {
 	p.rest = n - (8*p.units-1)/asm.lanes*asm.lanes
 }
 
+// narrow reports whether that is at most a register, whose tiles may be taller.
+func (p *product) narrow() bool { return p.units > 0 && 8*p.units <= asm.lanes }
+
 // at returns the address of v's element i, or of zeros where there is none.
 func at(v []float32, i int) *float32 {
 	if len(v) == 0 {
@@ -111,9 +114,9 @@ func atLeast(buffer *[]float32, n int) []float32 {
 	return *buffer
 }
 
-// balanced cuts m rows into tiles as even as can be: more of rows, then less of rows-1.
-func balanced(m int) (rows, more, less int) {
-	tiles := (m + asm.tileRows - 1) / asm.tileRows
+// balanced cuts m rows into tiles of at most so many, as even as can be: more of rows, then less of rows-1.
+func balanced(m, most int) (rows, more, less int) {
+	tiles := (m + most - 1) / most
 	rows = (m + tiles - 1) / tiles
 	less = rows*tiles - m
 	return rows, tiles - less, less
@@ -183,7 +186,7 @@ func (b Block) check(m int) {
 
 // affineBlock is affine of x and h whose columns begin at that row of B.
 func affineBlock(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row int, b *Matrix) {
-	rows, more, less := balanced(m)
+	rows, more, less := balanced(m, asm.tileRows)
 	p := product{ldc: 4 * ldc, ldx: 4 * x.Stride, kx: x.Cols, ldh: 4 * h.Stride, kh: h.Cols}
 	if add {
 		p.ldi = p.ldc
@@ -191,6 +194,9 @@ func affineBlock(c []float32, ldc, m int, bias []float32, add bool, x, h Block, 
 	for j := 0; j < b.N; j += b.panel {
 		if b.N-j < b.panel {
 			p.columns(b.N - j)
+			if p.narrow() {
+				rows, more, less = balanced(m, asm.narrowRows)
+			}
 		}
 		p.b = &b.data[j*b.K+row*b.width(j)]
 		p.c, p.x, p.h = &c[j], at(x.Data, 0), at(h.Data, 0)
@@ -228,6 +234,18 @@ func (p *product) gemm(rows int) {
 			gemm5AVX2(p.args())
 		case 6:
 			gemm6AVX2(p.args())
+		case 7:
+			gemm7AVX2(p.args())
+		case 8:
+			gemm8AVX2(p.args())
+		case 9:
+			gemm9AVX2(p.args())
+		case 10:
+			gemm10AVX2(p.args())
+		case 11:
+			gemm11AVX2(p.args())
+		case 12:
+			gemm12AVX2(p.args())
 		}
 		return
 	}
@@ -305,7 +323,7 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 		right := atLeast(&w.b, d*panel+next*n)
 		for i := 0; i < m; i += width {
 			cols := min(width, m-i)
-			rows, more, less := balanced(cols)
+			rows, more, less := balanced(cols, asm.tileRows)
 			p := product{ldc: 4 * ldc, ldx: 4 * lda, kx: d}
 			x, packed := &a[l*lda+i], 0
 			if pack {
@@ -314,6 +332,9 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 			for j := 0; j < n; j += panel {
 				if n-j < panel {
 					p.columns(n - j)
+					if p.narrow() && !pack {
+						rows, more, less = balanced(cols, asm.narrowRows)
+					}
 				}
 				p.b = &right[j*next]
 				if i == 0 {
@@ -373,6 +394,18 @@ func (p *product) gemmT(rows int) {
 			gemmT5AVX2(p.args())
 		case 6:
 			gemmT6AVX2(p.args())
+		case 7:
+			gemmT7AVX2(p.args())
+		case 8:
+			gemmT8AVX2(p.args())
+		case 9:
+			gemmT9AVX2(p.args())
+		case 10:
+			gemmT10AVX2(p.args())
+		case 11:
+			gemmT11AVX2(p.args())
+		case 12:
+			gemmT12AVX2(p.args())
 		}
 		return
 	}

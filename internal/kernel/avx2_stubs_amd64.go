@@ -64,6 +64,66 @@ func gemm6AVX2(p *[18]int)
 //go:noescape
 func gemmT6AVX2(p *[18]int)
 
+// gemm7AVX2 computes tiles of 7 rows: C = init + [X | H]*B.
+//
+//go:noescape
+func gemm7AVX2(p *[18]int)
+
+// gemmT7AVX2 computes tiles of 7 rows: C += transposed X * B.
+//
+//go:noescape
+func gemmT7AVX2(p *[18]int)
+
+// gemm8AVX2 computes tiles of 8 rows: C = init + [X | H]*B.
+//
+//go:noescape
+func gemm8AVX2(p *[18]int)
+
+// gemmT8AVX2 computes tiles of 8 rows: C += transposed X * B.
+//
+//go:noescape
+func gemmT8AVX2(p *[18]int)
+
+// gemm9AVX2 computes tiles of 9 rows: C = init + [X | H]*B.
+//
+//go:noescape
+func gemm9AVX2(p *[18]int)
+
+// gemmT9AVX2 computes tiles of 9 rows: C += transposed X * B.
+//
+//go:noescape
+func gemmT9AVX2(p *[18]int)
+
+// gemm10AVX2 computes tiles of 10 rows: C = init + [X | H]*B.
+//
+//go:noescape
+func gemm10AVX2(p *[18]int)
+
+// gemmT10AVX2 computes tiles of 10 rows: C += transposed X * B.
+//
+//go:noescape
+func gemmT10AVX2(p *[18]int)
+
+// gemm11AVX2 computes tiles of 11 rows: C = init + [X | H]*B.
+//
+//go:noescape
+func gemm11AVX2(p *[18]int)
+
+// gemmT11AVX2 computes tiles of 11 rows: C += transposed X * B.
+//
+//go:noescape
+func gemmT11AVX2(p *[18]int)
+
+// gemm12AVX2 computes tiles of 12 rows: C = init + [X | H]*B.
+//
+//go:noescape
+func gemm12AVX2(p *[18]int)
+
+// gemmT12AVX2 computes tiles of 12 rows: C += transposed X * B.
+//
+//go:noescape
+func gemmT12AVX2(p *[18]int)
+
 // gemvAVX2 computes one row of up to five panels: C = init + [x | h]*B.
 //
 //go:noescape

@@ -117,15 +117,21 @@ func (t *tile) madd(b Mem, a func(r int) Mem) {
 }
 
 // widths emits body for a whole panel, and for what the last panel may be: some times eight columns, the last register
-// under a mask. p.units says which, 0 the whole panel.
-func widths(p product, body func(id string, lanes []int, mask func() Op)) {
-	most := set.lanes / 4
+// under a mask. p.units says which, 0 the whole panel. narrow leaves out what is wider than a register.
+func widths(p product, narrow bool, body func(id string, lanes []int, mask func() Op)) {
+	most, last := set.lanes/4, set.lanes/4
+	if narrow {
+		last = set.lanes / 8
+	}
 	kind := p.load("units")
-	for u := 1; u <= most; u++ {
+	for u := 1; u <= last; u++ {
 		CMPQ(kind, Imm(uint64(u)))
 		JE(LabelRef(fmt.Sprint("units", u)))
 	}
-	for u := 0; u <= most; u++ {
+	for u := 0; u <= last; u++ {
+		if u == 0 && narrow {
+			continue
+		}
 		id, lanes, m := fmt.Sprint("units", u), units(u), func() Op { return mask(p.load("rest")) }
 		if u == 0 {
 			lanes, m = units(most), nil
@@ -167,7 +173,7 @@ func fetchPanel(id string, p product) {
 func gemm(rows int) {
 	p := function(named(fmt.Sprint("gemm", rows)), fmt.Sprintf("computes tiles of %d rows: C = init + [X | H]*B.", rows))
 	c, init, x, h, tiles := p.load("c"), p.load("init"), p.load("x"), p.load("h"), p.load("tiles")
-	widths(p, func(id string, lanes []int, mask func() Op) {
+	widths(p, rows > set.rows, func(id string, lanes []int, mask func() Op) {
 		t, width := newTile(rows, lanes, mask), 0
 		for _, n := range lanes {
 			width += 4 * n
@@ -218,7 +224,7 @@ func gemm(rows int) {
 func gemmT(rows int) {
 	p := function(named(fmt.Sprint("gemmT", rows)), fmt.Sprintf("computes tiles of %d rows: C += transposed X * B.", rows))
 	c, x, tiles := p.load("c"), p.load("x"), p.load("tiles")
-	widths(p, func(id string, lanes []int, mask func() Op) {
+	widths(p, rows > set.rows, func(id string, lanes []int, mask func() Op) {
 		t, width := newTile(rows, lanes, mask), 0
 		for _, n := range lanes {
 			width += 4 * n
@@ -339,7 +345,7 @@ func gemv() {
 func pack() {
 	p := function(named("pack"), "copies kx rows of X to C, as a panel.")
 	dst, src, stride, k := p.load("c"), p.load("x"), p.load("ldx"), p.load("kx")
-	widths(p, func(id string, lanes []int, mask func() Op) {
+	widths(p, false, func(id string, lanes []int, mask func() Op) {
 		var m Op
 		if mask != nil {
 			m = mask()

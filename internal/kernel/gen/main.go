@@ -13,16 +13,18 @@ import (
 )
 
 // isa is an instruction set: the lanes of its registers, and how tall a tile of the matrix products is. A tile is two
-// registers wide, and so is a panel of the right-hand side.
+// registers wide, and so is a panel of the right-hand side; a narrow one, of a last panel's columns, is one register wide and may be
+// taller, which keeps as many additions going.
 type isa struct {
-	name        string
-	lanes, rows int
-	unroll      int // steps of k that a loop makes at a time
+	name         string
+	lanes        int
+	rows, narrow int // of a tile
+	unroll       int // steps of k that a loop makes at a time
 }
 
 var sets = map[string]isa{
-	"AVX2":   {"AVX2", 8, 6, 4},
-	"AVX512": {"AVX512", 16, 12, 2},
+	"AVX2":   {"AVX2", 8, 6, 12, 4},
+	"AVX512": {"AVX512", 16, 12, 12, 2},
 }
 
 // set is the one that is written.
@@ -36,7 +38,7 @@ func main() {
 		panic("unknown -isa " + *name)
 	}
 	ConstraintExpr("!noasm")
-	for rows := 1; rows <= set.rows; rows++ {
+	for rows := 1; rows <= set.narrow; rows++ {
 		gemm(rows)
 		gemmT(rows)
 	}
