@@ -76,7 +76,7 @@ type product struct {
 	units int      // width of a tile: 0 a whole panel, else times 8 columns
 	rest  int      // columns in the last register
 	step  int      // for Xᵀ: from a tile's columns to the next one's
-	next  *float32 // the panel after this one, of which each tile fetches
+	next  uintptr  // the panel after this one, of which each tile fetches
 	lines int      // so many lines of the cache
 }
 
@@ -199,22 +199,20 @@ func affineBlock(c []float32, ldc, m int, bias []float32, add bool, x, h Block, 
 			}
 		}
 		p.b = &b.data[j*b.K+row*b.width(j)]
-		p.c, p.x, p.h = &c[j], at(x.Data, 0), at(h.Data, 0)
-		p.init = at(bias, j)
-		if add {
-			p.init = p.c
-		}
 		p.lines = 0
 		if after := j + b.panel; after < b.N && len(b.data) >= fetchFrom {
 			width := b.width(after)
-			p.next = &b.data[after*b.K+row*width]
+			p.next = uintptr(unsafe.Pointer(&b.data[after*b.K+row*width]))
 			p.lines = (p.kx+p.kh)*width/(more+less)/16 + 1
 		}
-		p.tiles = more
-		p.gemm(rows)
-		if less > 0 {
-			p.tiles = less
-			p.gemm(rows - 1)
+		for i, tall, tiles := 0, rows, more; i < m; i, tall, tiles = i+tall*tiles, tall-1, less {
+			p.c, p.x, p.h = &c[i*ldc+j], at(x.Data, i*x.Stride), at(h.Data, i*h.Stride)
+			p.init = at(bias, j)
+			if add {
+				p.init = p.c
+			}
+			p.tiles = tiles
+			p.gemm(tall)
 		}
 	}
 }
@@ -325,9 +323,9 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 			cols := min(width, m-i)
 			rows, more, less := balanced(cols, asm.tileRows)
 			p := product{ldc: 4 * ldc, ldx: 4 * lda, kx: d}
-			x, packed := &a[l*lda+i], 0
+			var left []float32
 			if pack {
-				x, p.ldx, packed = w.packLeft(a[l*lda+i:], lda, d, rows, more, less)
+				left, p.ldx = w.packLeft(a[l*lda+i:], lda, d, rows, more, less)
 			}
 			for j := 0; j < n; j += panel {
 				if n-j < panel {
@@ -343,15 +341,17 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 				}
 				p.lines = 0
 				if after := j + panel; i > 0 && after < n && d*n >= fetchFrom/2 {
-					p.next = &right[after*next]
+					p.next = uintptr(unsafe.Pointer(&right[after*next]))
 					p.lines = d*panel/(more+less)/16 + 1
 				}
-				p.c, p.x = &c[i*ldc+j], x
-				p.tiles, p.step = more, max(packed, 4*rows)
-				p.gemmT(rows)
-				if less > 0 {
-					p.tiles, p.step = less, max(packed, 4*(rows-1))
-					p.gemmT(rows - 1)
+				for at, first, tall, tiles := 0, 0, rows, more; at < cols; at, first, tall, tiles = at+tall*tiles, more, tall-1, less {
+					p.c, p.tiles = &c[(i+at)*ldc+j], tiles
+					if pack {
+						p.x, p.step = &left[first*d*p.ldx/4], p.ldx*d
+					} else {
+						p.x, p.step = &a[l*lda+i+at], 4*tall
+					}
+					p.gemmT(tall)
 				}
 			}
 		}
@@ -359,9 +359,9 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 	workspaces.Put(w)
 }
 
-// packLeft copies the columns of each tile to rows of one or two registers, tile after tile: ldx and step are the
-// distances then, in bytes, from row to row and from tile to tile.
-func (w *workspace) packLeft(a []float32, lda, k, rows, more, less int) (x *float32, ldx, step int) {
+// packLeft copies the columns of each tile to k rows of one or two registers, tile after tile. ldx is the distance from
+// row to row then, in bytes.
+func (w *workspace) packLeft(a []float32, lda, k, rows, more, less int) (left []float32, ldx int) {
 	wide := (asm.tileRows + 7) &^ 7
 	data := atLeast(&w.a, (more+less)*k*wide)
 	const stretch = 8 // rows at a time: as many as a set of the cache has lines, which they may share
@@ -376,7 +376,7 @@ func (w *workspace) packLeft(a []float32, lda, k, rows, more, less int) (x *floa
 			i += p.rest
 		}
 	}
-	return &data[0], 4 * wide, 4 * wide * k
+	return data, 4 * wide
 }
 
 func (p *product) gemmT(rows int) {

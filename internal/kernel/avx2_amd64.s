@@ -153,10 +153,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -280,10 +276,6 @@ units1_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 	JMP        end
 
 units2:
@@ -429,10 +421,6 @@ units2_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units2_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -568,8 +556,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -652,8 +638,6 @@ units1_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 	JMP        end
 
 units2:
@@ -748,8 +732,6 @@ units2_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units2_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -940,10 +922,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -1091,10 +1069,6 @@ units1_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 	JMP        end
 
 units2:
@@ -1276,10 +1250,6 @@ units2_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units2_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -1402,8 +1372,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -1500,8 +1468,6 @@ units1_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 	JMP        end
 
 units2:
@@ -1617,8 +1583,6 @@ units2_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units2_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -1845,10 +1809,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -2020,10 +1980,6 @@ units1_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 	JMP        end
 
 units2:
@@ -2241,10 +2197,6 @@ units2_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units2_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -2388,8 +2340,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -2500,8 +2450,6 @@ units1_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 	JMP        end
 
 units2:
@@ -2638,8 +2586,6 @@ units2_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units2_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -2916,10 +2862,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -3129,10 +3071,6 @@ units1_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 	JMP        end
 
 units2:
@@ -3400,10 +3338,6 @@ units2_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units2_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -3574,8 +3508,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -3706,8 +3638,6 @@ units1_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 	JMP        end
 
 units2:
@@ -3871,8 +3801,6 @@ units2_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units2_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -4185,10 +4113,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -4422,10 +4346,6 @@ units1_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 	JMP        end
 
 units2:
@@ -4729,10 +4649,6 @@ units2_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units2_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -4924,8 +4840,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -5070,8 +4984,6 @@ units1_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 	JMP        end
 
 units2:
@@ -5256,8 +5168,6 @@ units2_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units2_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -5606,10 +5516,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -5867,10 +5773,6 @@ units1_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 	JMP        end
 
 units2:
@@ -6210,10 +6112,6 @@ units2_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units2_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -6426,8 +6324,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -6586,8 +6482,6 @@ units1_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 	JMP        end
 
 units2:
@@ -6793,8 +6687,6 @@ units2_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units2_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -7106,10 +6998,6 @@ units1_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 	VZEROUPPER
 	RET
 
@@ -7300,8 +7188,6 @@ units1_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -7635,10 +7521,6 @@ units1_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 	VZEROUPPER
 	RET
 
@@ -7843,8 +7725,6 @@ units1_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -8202,10 +8082,6 @@ units1_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 	VZEROUPPER
 	RET
 
@@ -8424,8 +8300,6 @@ units1_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -8821,10 +8695,6 @@ units1_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 	VZEROUPPER
 	RET
 
@@ -9063,8 +8933,6 @@ units1_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -9484,10 +9352,6 @@ units1_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 	VZEROUPPER
 	RET
 
@@ -9740,8 +9604,6 @@ units1_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -10185,10 +10047,6 @@ units1_h_one_end:
 	ADDQ       R8, CX
 	DECQ       DI
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 16(AX)
-	MOVQ       BX, 32(AX)
-	MOVQ       SI, 56(AX)
 	VZEROUPPER
 	RET
 
@@ -10455,8 +10313,6 @@ units1_k_one_end:
 	ADDQ       SI, CX
 	DECQ       BX
 	JNZ        units1_tile
-	MOVQ       CX, (AX)
-	MOVQ       DX, 32(AX)
 	VZEROUPPER
 	RET
 
@@ -11218,7 +11074,7 @@ loop:
 	VCMPPS       $0x0d, cc2aeac50<>+0(SB), Y0, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       c7f800000<>+0(SB), Y0, Y2
-	VCMPPS       $0x06, c42b17218<>+0(SB), Y0, Y0
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y0, Y0
 	VBLENDVPS    Y0, Y2, Y1, Y0
 	VMOVUPS      Y0, (AX)
 	ADDQ         $0x00000020, AX
@@ -11255,7 +11111,7 @@ tail:
 	VCMPPS       $0x0d, cc2aeac50<>+0(SB), Y1, Y3
 	VANDPS       Y3, Y2, Y2
 	VADDPS       c7f800000<>+0(SB), Y1, Y3
-	VCMPPS       $0x06, c42b17218<>+0(SB), Y1, Y1
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y1, Y1
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (AX)
 
@@ -11393,15 +11249,15 @@ DATA c7f800000<>+24(SB)/4, $0x7f800000
 DATA c7f800000<>+28(SB)/4, $0x7f800000
 GLOBL c7f800000<>(SB), RODATA|NOPTR, $32
 
-DATA c42b17218<>+0(SB)/4, $0x42b17218
-DATA c42b17218<>+4(SB)/4, $0x42b17218
-DATA c42b17218<>+8(SB)/4, $0x42b17218
-DATA c42b17218<>+12(SB)/4, $0x42b17218
-DATA c42b17218<>+16(SB)/4, $0x42b17218
-DATA c42b17218<>+20(SB)/4, $0x42b17218
-DATA c42b17218<>+24(SB)/4, $0x42b17218
-DATA c42b17218<>+28(SB)/4, $0x42b17218
-GLOBL c42b17218<>(SB), RODATA|NOPTR, $32
+DATA c42b17217<>+0(SB)/4, $0x42b17217
+DATA c42b17217<>+4(SB)/4, $0x42b17217
+DATA c42b17217<>+8(SB)/4, $0x42b17217
+DATA c42b17217<>+12(SB)/4, $0x42b17217
+DATA c42b17217<>+16(SB)/4, $0x42b17217
+DATA c42b17217<>+20(SB)/4, $0x42b17217
+DATA c42b17217<>+24(SB)/4, $0x42b17217
+DATA c42b17217<>+28(SB)/4, $0x42b17217
+GLOBL c42b17217<>(SB), RODATA|NOPTR, $32
 
 // func tanhAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
@@ -12794,7 +12650,7 @@ exp:
 	VCMPPS       $0x0d, cc2aeac50<>+0(SB), Y3, Y6
 	VANDPS       Y6, Y5, Y5
 	VADDPS       c7f800000<>+0(SB), Y3, Y6
-	VCMPPS       $0x06, c42b17218<>+0(SB), Y3, Y3
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y3, Y3
 	VBLENDVPS    Y3, Y6, Y5, Y3
 	VMOVUPS      Y3, (DX)
 	VADDPS       Y3, Y1, Y1
@@ -12821,7 +12677,7 @@ exp:
 	VCMPPS       $0x0d, cc2aeac50<>+0(SB), Y3, Y5
 	VANDPS       Y5, Y4, Y4
 	VADDPS       c7f800000<>+0(SB), Y3, Y5
-	VCMPPS       $0x06, c42b17218<>+0(SB), Y3, Y3
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y3, Y3
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 32(DX)
 	VADDPS       Y3, Y2, Y2
@@ -12866,7 +12722,7 @@ exp_tail:
 	VCMPPS       $0x0d, cc2aeac50<>+0(SB), Y5, Y8
 	VANDPS       Y8, Y7, Y7
 	VADDPS       c7f800000<>+0(SB), Y5, Y8
-	VCMPPS       $0x06, c42b17218<>+0(SB), Y5, Y5
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y5, Y5
 	VBLENDVPS    Y5, Y8, Y7, Y5
 	VANDPS       Y3, Y5, Y5
 	VMASKMOVPS   Y5, Y3, (DX)
@@ -12894,7 +12750,7 @@ exp_tail:
 	VCMPPS       $0x0d, cc2aeac50<>+0(SB), Y0, Y5
 	VANDPS       Y5, Y3, Y3
 	VADDPS       c7f800000<>+0(SB), Y0, Y5
-	VCMPPS       $0x06, c42b17218<>+0(SB), Y0, Y0
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y0, Y0
 	VBLENDVPS    Y0, Y5, Y3, Y0
 	VANDPS       Y4, Y0, Y0
 	VMASKMOVPS   Y0, Y4, 32(DX)

@@ -138,10 +138,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -252,10 +248,6 @@ units1_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units2:
@@ -366,10 +358,6 @@ units2_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units3:
@@ -494,10 +482,6 @@ units3_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units4:
@@ -622,10 +606,6 @@ units4_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -737,8 +717,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -810,8 +788,6 @@ units1_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units2:
@@ -883,8 +859,6 @@ units2_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units3:
@@ -964,8 +938,6 @@ units3_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units4:
@@ -1045,8 +1017,6 @@ units4_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -1211,10 +1181,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -1342,10 +1308,6 @@ units1_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units2:
@@ -1473,10 +1435,6 @@ units2_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units3:
@@ -1626,10 +1584,6 @@ units3_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units4:
@@ -1779,10 +1733,6 @@ units4_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -1891,8 +1841,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -1975,8 +1923,6 @@ units1_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units2:
@@ -2059,8 +2005,6 @@ units2_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units3:
@@ -2156,8 +2100,6 @@ units3_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units4:
@@ -2253,8 +2195,6 @@ units4_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -2444,10 +2384,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -2592,10 +2528,6 @@ units1_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units2:
@@ -2740,10 +2672,6 @@ units2_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units3:
@@ -2918,10 +2846,6 @@ units3_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units4:
@@ -3096,10 +3020,6 @@ units4_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -3224,8 +3144,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -3319,8 +3237,6 @@ units1_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units2:
@@ -3414,8 +3330,6 @@ units2_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units3:
@@ -3527,8 +3441,6 @@ units3_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units4:
@@ -3640,8 +3552,6 @@ units4_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -3870,10 +3780,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -4049,10 +3955,6 @@ units1_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units2:
@@ -4228,10 +4130,6 @@ units2_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units3:
@@ -4445,10 +4343,6 @@ units3_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units4:
@@ -4662,10 +4556,6 @@ units4_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -4812,8 +4702,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -4924,8 +4812,6 @@ units1_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units2:
@@ -5036,8 +4922,6 @@ units2_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units3:
@@ -5171,8 +5055,6 @@ units3_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units4:
@@ -5306,8 +5188,6 @@ units4_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -5561,10 +5441,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -5757,10 +5633,6 @@ units1_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units2:
@@ -5953,10 +5825,6 @@ units2_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units3:
@@ -6195,10 +6063,6 @@ units3_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units4:
@@ -6437,10 +6301,6 @@ units4_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -6603,8 +6463,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -6726,8 +6584,6 @@ units1_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units2:
@@ -6849,8 +6705,6 @@ units2_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units3:
@@ -7000,8 +6854,6 @@ units3_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units4:
@@ -7151,8 +7003,6 @@ units4_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -7431,10 +7281,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -7644,10 +7490,6 @@ units1_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units2:
@@ -7857,10 +7699,6 @@ units2_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units3:
@@ -8124,10 +7962,6 @@ units3_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units4:
@@ -8391,10 +8225,6 @@ units4_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -8573,8 +8403,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -8707,8 +8535,6 @@ units1_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units2:
@@ -8841,8 +8667,6 @@ units2_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units3:
@@ -9008,8 +8832,6 @@ units3_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units4:
@@ -9175,8 +8997,6 @@ units4_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -9494,10 +9314,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -9738,10 +9554,6 @@ units1_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units2:
@@ -9982,10 +9794,6 @@ units2_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units3:
@@ -10288,10 +10096,6 @@ units3_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units4:
@@ -10594,10 +10398,6 @@ units4_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -10798,8 +10598,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -10949,8 +10747,6 @@ units1_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units2:
@@ -11100,8 +10896,6 @@ units2_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units3:
@@ -11289,8 +11083,6 @@ units3_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units4:
@@ -11478,8 +11270,6 @@ units4_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -11822,10 +11612,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -12083,10 +11869,6 @@ units1_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units2:
@@ -12344,10 +12126,6 @@ units2_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units3:
@@ -12675,10 +12453,6 @@ units3_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units4:
@@ -13006,10 +12780,6 @@ units4_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -13226,8 +12996,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -13388,8 +13156,6 @@ units1_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units2:
@@ -13550,8 +13316,6 @@ units2_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units3:
@@ -13755,8 +13519,6 @@ units3_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units4:
@@ -13960,8 +13722,6 @@ units4_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -14329,10 +14089,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -14607,10 +14363,6 @@ units1_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units2:
@@ -14885,10 +14637,6 @@ units2_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units3:
@@ -15241,10 +14989,6 @@ units3_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units4:
@@ -15597,10 +15341,6 @@ units4_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -15833,8 +15573,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -16006,8 +15744,6 @@ units1_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units2:
@@ -16179,8 +15915,6 @@ units2_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units3:
@@ -16400,8 +16134,6 @@ units3_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units4:
@@ -16621,8 +16353,6 @@ units4_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -17029,10 +16759,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -17338,10 +17064,6 @@ units1_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units2:
@@ -17647,10 +17369,6 @@ units2_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units3:
@@ -18042,10 +17760,6 @@ units3_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units4:
@@ -18437,10 +18151,6 @@ units4_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -18695,8 +18405,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -18885,8 +18593,6 @@ units1_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units2:
@@ -19075,8 +18781,6 @@ units2_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units3:
@@ -19318,8 +19022,6 @@ units3_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units4:
@@ -19561,8 +19263,6 @@ units4_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -19994,10 +19694,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -20320,10 +20016,6 @@ units1_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units2:
@@ -20646,10 +20338,6 @@ units2_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units3:
@@ -21066,10 +20754,6 @@ units3_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units4:
@@ -21486,10 +21170,6 @@ units4_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -21760,8 +21440,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -21961,8 +21639,6 @@ units1_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units2:
@@ -22162,8 +21838,6 @@ units2_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units3:
@@ -22421,8 +22095,6 @@ units3_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units4:
@@ -22680,8 +22352,6 @@ units4_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -23138,10 +22808,6 @@ units0_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units1:
@@ -23481,10 +23147,6 @@ units1_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units2:
@@ -23824,10 +23486,6 @@ units2_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units3:
@@ -24269,10 +23927,6 @@ units3_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 	JMP     end
 
 units4:
@@ -24714,10 +24368,6 @@ units4_h_one_end:
 	ADDQ    R8, CX
 	DECQ    DI
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 16(AX)
-	MOVQ    BX, 32(AX)
-	MOVQ    SI, 56(AX)
 
 end:
 	VZEROUPPER
@@ -25004,8 +24654,6 @@ units0_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units0_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units1:
@@ -25216,8 +24864,6 @@ units1_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units1_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units2:
@@ -25428,8 +25074,6 @@ units2_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units2_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units3:
@@ -25703,8 +25347,6 @@ units3_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units3_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 	JMP     end
 
 units4:
@@ -25978,8 +25620,6 @@ units4_k_one_end:
 	ADDQ    SI, CX
 	DECQ    BX
 	JNZ     units4_tile
-	MOVQ    CX, (AX)
-	MOVQ    DX, 32(AX)
 
 end:
 	VZEROUPPER
@@ -27427,7 +27067,7 @@ loop:
 	VCMPPS.BCST       $0x0d, cc2aeac50<>+0(SB), Z0, K2
 	VMOVAPS.Z         Z1, K2, Z1
 	VADDPS.BCST       c7f800000<>+0(SB), Z0, Z2
-	VCMPPS.BCST       $0x06, c42b17218<>+0(SB), Z0, K2
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z0, K2
 	VBLENDMPS         Z2, Z1, K2, Z4
 	VMOVUPS           Z4, (AX)
 	ADDQ              $0x00000040, AX
@@ -27463,7 +27103,7 @@ tail:
 	VCMPPS.BCST       $0x0d, cc2aeac50<>+0(SB), Z0, K2
 	VMOVAPS.Z         Z1, K2, Z1
 	VADDPS.BCST       c7f800000<>+0(SB), Z0, Z2
-	VCMPPS.BCST       $0x06, c42b17218<>+0(SB), Z0, K2
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z0, K2
 	VBLENDMPS         Z2, Z1, K2, Z5
 	VMOVUPS           Z5, K1, (AX)
 
@@ -27510,8 +27150,8 @@ GLOBL cc2aeac50<>(SB), RODATA|NOPTR, $4
 DATA c7f800000<>+0(SB)/4, $0x7f800000
 GLOBL c7f800000<>(SB), RODATA|NOPTR, $4
 
-DATA c42b17218<>+0(SB)/4, $0x42b17218
-GLOBL c42b17218<>(SB), RODATA|NOPTR, $4
+DATA c42b17217<>+0(SB)/4, $0x42b17217
+GLOBL c42b17217<>(SB), RODATA|NOPTR, $4
 
 // func tanhAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F
@@ -28782,7 +28422,7 @@ exp:
 	VCMPPS.BCST       $0x0d, cc2aeac50<>+0(SB), Z4, K2
 	VMOVAPS.Z         Z5, K2, Z5
 	VADDPS.BCST       c7f800000<>+0(SB), Z4, Z6
-	VCMPPS.BCST       $0x06, c42b17218<>+0(SB), Z4, K2
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z4, K2
 	VBLENDMPS         Z6, Z5, K2, Z2
 	VMOVUPS           Z2, (DX)
 	VADDPS            Z2, Z1, Z1
@@ -28821,7 +28461,7 @@ exp_tail:
 	VCMPPS.BCST       $0x0d, cc2aeac50<>+0(SB), Z0, K2
 	VMOVAPS.Z         Z2, K2, Z2
 	VADDPS.BCST       c7f800000<>+0(SB), Z0, Z4
-	VCMPPS.BCST       $0x06, c42b17218<>+0(SB), Z0, K2
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z0, K2
 	VBLENDMPS         Z4, Z2, K2, Z3
 	VMOVAPS.Z         Z3, K1, Z0
 	VMOVUPS           Z0, K1, (DX)

@@ -170,7 +170,8 @@ func (v vec) scaled(exponent VecVirtual) vec {
 func exp(x vec) vec {
 	p, n := mantissa(x)
 	p = p.scaled(n).where(x.is(atLeast, number(-87.33654785156250)))
-	return x.add(bits(0x7f800000)).whereElse(x.is(notLessEqual, number(88.72283935546875)), p) // infinite, or NaN
+	// Beyond the number before 128 ln 2 it is infinite, or NaN.
+	return x.add(bits(0x7f800000)).whereElse(x.is(notLessEqual, bits(0x42b17217)), p)
 }
 
 func tanh(x vec) vec {

@@ -169,7 +169,7 @@ func fetchPanel(id string, p product) {
 	MOVQ(next, p.field("next"))
 }
 
-// gemm: tiles one below the other, C = init + [X | H]*B. c, init, x and h are left at the tile after the last.
+// gemm: tiles one below the other, C = init + [X | H]*B.
 func gemm(rows int) {
 	p := function(named(fmt.Sprint("gemm", rows)), fmt.Sprintf("computes tiles of %d rows: C = init + [X | H]*B.", rows))
 	c, init, x, h, tiles := p.load("c"), p.load("init"), p.load("x"), p.load("h"), p.load("tiles")
@@ -210,17 +210,10 @@ func gemm(rows int) {
 		ADDQ(stride, c)
 		DECQ(tiles)
 		JNZ(LabelRef(id + "_tile"))
-		for _, f := range []struct {
-			name string
-			r    Register
-		}{{"c", c}, {"init", init}, {"x", x}, {"h", h}} {
-			MOVQ(f.r, p.field(f.name))
-		}
 	})
 }
 
-// gemmT: tiles one below the other, C += Xᵀ*B. The columns of X that belong to the next tile are step bytes on. c and x
-// are left at the tile after the last.
+// gemmT: tiles one below the other, C += Xᵀ*B. The columns of X that belong to the next tile are step bytes on.
 func gemmT(rows int) {
 	p := function(named(fmt.Sprint("gemmT", rows)), fmt.Sprintf("computes tiles of %d rows: C += transposed X * B.", rows))
 	c, x, tiles := p.load("c"), p.load("x"), p.load("tiles")
@@ -257,8 +250,6 @@ func gemmT(rows int) {
 		ADDQ(ldc, c)
 		DECQ(tiles)
 		JNZ(LabelRef(id + "_tile"))
-		MOVQ(c, p.field("c"))
-		MOVQ(x, p.field("x"))
 	})
 }
 
