@@ -124,6 +124,24 @@ func TestExactValues(t *testing.T) {
 	}
 }
 
+// TestWhereFormulasChange compares with the reference, bit for bit, on every number about those from which on a
+// function overflows, vanishes or is computed otherwise.
+func TestWhereFormulasChange(t *testing.T) {
+	for i, ref := range []func(float32) float32{refExp, refTanh, refSigmoid} {
+		for _, x := range []float32{88.722839, 88.376263, 0.34657359, 0.625, 9.01, 9.1, 10, 87.336548, 88, 89, 103.9} {
+			for _, x := range []float32{x, -x} {
+				var src, dst, want [2001]float32
+				for i := range src {
+					src[i] = math.Float32frombits(math.Float32bits(x) + uint32(i) - 1000)
+					want[i] = ref(src[i])
+				}
+				functions[i].run(dst[:], src[:])
+				same(t, want[:], dst[:], "%s about %v", functions[i].name, x)
+			}
+		}
+	}
+}
+
 // TestTanhIsOdd: the bits of tanh(-x) are those of tanh(x) but for the sign.
 func TestTanhIsOdd(t *testing.T) {
 	var x, y [2]float32

@@ -19,7 +19,7 @@ func exp32(x float32) float32 {
 		return x
 	case x > 88.72283935546875: // ln of the largest float32
 		return float32(math.Inf(1))
-	case x < -87.33654785156250: // ln of the smallest normal float32
+	case x <= -87.33654785156250: // ln of the smallest normal float32
 		return 0
 	}
 	const magic = 3 << 22 // what is added to it is rounded to a whole number

@@ -11071,7 +11071,7 @@ loop:
 	VPSLLD       $0x17, Y1, Y1
 	VADDPS       c3f800000<>+0(SB), Y4, Y2
 	VPADDD       Y2, Y1, Y1
-	VCMPPS       $0x0d, cc2aeac50<>+0(SB), Y0, Y2
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y0, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       c7f800000<>+0(SB), Y0, Y2
 	VCMPPS       $0x06, c42b17217<>+0(SB), Y0, Y0
@@ -11108,7 +11108,7 @@ tail:
 	VPSLLD       $0x17, Y2, Y2
 	VADDPS       c3f800000<>+0(SB), Y5, Y3
 	VPADDD       Y3, Y2, Y2
-	VCMPPS       $0x0d, cc2aeac50<>+0(SB), Y1, Y3
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y1, Y3
 	VANDPS       Y3, Y2, Y2
 	VADDPS       c7f800000<>+0(SB), Y1, Y3
 	VCMPPS       $0x06, c42b17217<>+0(SB), Y1, Y1
@@ -11229,15 +11229,15 @@ DATA c3f800000<>+24(SB)/4, $0x3f800000
 DATA c3f800000<>+28(SB)/4, $0x3f800000
 GLOBL c3f800000<>(SB), RODATA|NOPTR, $32
 
-DATA cc2aeac50<>+0(SB)/4, $0xc2aeac50
-DATA cc2aeac50<>+4(SB)/4, $0xc2aeac50
-DATA cc2aeac50<>+8(SB)/4, $0xc2aeac50
-DATA cc2aeac50<>+12(SB)/4, $0xc2aeac50
-DATA cc2aeac50<>+16(SB)/4, $0xc2aeac50
-DATA cc2aeac50<>+20(SB)/4, $0xc2aeac50
-DATA cc2aeac50<>+24(SB)/4, $0xc2aeac50
-DATA cc2aeac50<>+28(SB)/4, $0xc2aeac50
-GLOBL cc2aeac50<>(SB), RODATA|NOPTR, $32
+DATA cc2aeac4f<>+0(SB)/4, $0xc2aeac4f
+DATA cc2aeac4f<>+4(SB)/4, $0xc2aeac4f
+DATA cc2aeac4f<>+8(SB)/4, $0xc2aeac4f
+DATA cc2aeac4f<>+12(SB)/4, $0xc2aeac4f
+DATA cc2aeac4f<>+16(SB)/4, $0xc2aeac4f
+DATA cc2aeac4f<>+20(SB)/4, $0xc2aeac4f
+DATA cc2aeac4f<>+24(SB)/4, $0xc2aeac4f
+DATA cc2aeac4f<>+28(SB)/4, $0xc2aeac4f
+GLOBL cc2aeac4f<>(SB), RODATA|NOPTR, $32
 
 DATA c7f800000<>+0(SB)/4, $0x7f800000
 DATA c7f800000<>+4(SB)/4, $0x7f800000
@@ -12647,7 +12647,7 @@ exp:
 	VPSLLD       $0x17, Y5, Y5
 	VADDPS       c3f800000<>+0(SB), Y8, Y6
 	VPADDD       Y6, Y5, Y5
-	VCMPPS       $0x0d, cc2aeac50<>+0(SB), Y3, Y6
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y3, Y6
 	VANDPS       Y6, Y5, Y5
 	VADDPS       c7f800000<>+0(SB), Y3, Y6
 	VCMPPS       $0x06, c42b17217<>+0(SB), Y3, Y3
@@ -12674,7 +12674,7 @@ exp:
 	VPSLLD       $0x17, Y4, Y4
 	VADDPS       c3f800000<>+0(SB), Y7, Y5
 	VPADDD       Y5, Y4, Y4
-	VCMPPS       $0x0d, cc2aeac50<>+0(SB), Y3, Y5
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y3, Y5
 	VANDPS       Y5, Y4, Y4
 	VADDPS       c7f800000<>+0(SB), Y3, Y5
 	VCMPPS       $0x06, c42b17217<>+0(SB), Y3, Y3
@@ -12719,7 +12719,7 @@ exp_tail:
 	VPSLLD       $0x17, Y7, Y7
 	VADDPS       c3f800000<>+0(SB), Y10, Y8
 	VPADDD       Y8, Y7, Y7
-	VCMPPS       $0x0d, cc2aeac50<>+0(SB), Y5, Y8
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y5, Y8
 	VANDPS       Y8, Y7, Y7
 	VADDPS       c7f800000<>+0(SB), Y5, Y8
 	VCMPPS       $0x06, c42b17217<>+0(SB), Y5, Y5
@@ -12747,7 +12747,7 @@ exp_tail:
 	VPSLLD       $0x17, Y3, Y3
 	VADDPS       c3f800000<>+0(SB), Y7, Y5
 	VPADDD       Y5, Y3, Y3
-	VCMPPS       $0x0d, cc2aeac50<>+0(SB), Y0, Y5
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y0, Y5
 	VANDPS       Y5, Y3, Y3
 	VADDPS       c7f800000<>+0(SB), Y0, Y5
 	VCMPPS       $0x06, c42b17217<>+0(SB), Y0, Y0

@@ -27064,7 +27064,7 @@ loop:
 	VPSLLD            $0x17, Z1, Z1
 	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z2
 	VPADDD            Z2, Z1, Z1
-	VCMPPS.BCST       $0x0d, cc2aeac50<>+0(SB), Z0, K2
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z0, K2
 	VMOVAPS.Z         Z1, K2, Z1
 	VADDPS.BCST       c7f800000<>+0(SB), Z0, Z2
 	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z0, K2
@@ -27100,7 +27100,7 @@ tail:
 	VPSLLD            $0x17, Z1, Z1
 	VADDPS.BCST       c3f800000<>+0(SB), Z4, Z2
 	VPADDD            Z2, Z1, Z1
-	VCMPPS.BCST       $0x0d, cc2aeac50<>+0(SB), Z0, K2
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z0, K2
 	VMOVAPS.Z         Z1, K2, Z1
 	VADDPS.BCST       c7f800000<>+0(SB), Z0, Z2
 	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z0, K2
@@ -27144,8 +27144,8 @@ GLOBL c3f000000<>(SB), RODATA|NOPTR, $4
 DATA c3f800000<>+0(SB)/4, $0x3f800000
 GLOBL c3f800000<>(SB), RODATA|NOPTR, $4
 
-DATA cc2aeac50<>+0(SB)/4, $0xc2aeac50
-GLOBL cc2aeac50<>(SB), RODATA|NOPTR, $4
+DATA cc2aeac4f<>+0(SB)/4, $0xc2aeac4f
+GLOBL cc2aeac4f<>(SB), RODATA|NOPTR, $4
 
 DATA c7f800000<>+0(SB)/4, $0x7f800000
 GLOBL c7f800000<>(SB), RODATA|NOPTR, $4
@@ -28419,7 +28419,7 @@ exp:
 	VPSLLD            $0x17, Z5, Z5
 	VADDPS.BCST       c3f800000<>+0(SB), Z8, Z6
 	VPADDD            Z6, Z5, Z5
-	VCMPPS.BCST       $0x0d, cc2aeac50<>+0(SB), Z4, K2
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z4, K2
 	VMOVAPS.Z         Z5, K2, Z5
 	VADDPS.BCST       c7f800000<>+0(SB), Z4, Z6
 	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z4, K2
@@ -28458,7 +28458,7 @@ exp_tail:
 	VPSLLD            $0x17, Z2, Z2
 	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z4
 	VPADDD            Z4, Z2, Z2
-	VCMPPS.BCST       $0x0d, cc2aeac50<>+0(SB), Z0, K2
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z0, K2
 	VMOVAPS.Z         Z2, K2, Z2
 	VADDPS.BCST       c7f800000<>+0(SB), Z0, Z4
 	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z0, K2

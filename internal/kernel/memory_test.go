@@ -3,7 +3,9 @@ package kernel
 import (
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"unsafe"
 
@@ -163,6 +165,33 @@ func TestMemory(t *testing.T) {
 		m.check(c.output)
 		assert.Equal(t, c.caught, bool(found), name)
 	}
+}
+
+// TestCollectorSeesNoStrayPointer computes while the garbage collector looks at the stacks: what an operand's
+// pointer is moved to must be within the operand whenever it looks.
+func TestCollectorSeesNoStrayPointer(t *testing.T) {
+	stop := make(chan struct{})
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				runtime.GC()
+			}
+		}
+	})
+	x, w, c := make([]float32, 8192), make([]float32, 8192), make([]float32, 8192) // whole spans: what follows them is no object
+	for range 300 {
+		var b Matrix
+		b.Reset(50, 100)
+		b.SetRows(0, 50, w, 100)
+		Affine(c, 100, 80, nil, Block{x, 50, 50}, Block{}, &b)
+		GemmT(c, 80, 100, 80, 80, x, 100, w, 100)
+	}
+	close(stop)
+	wait.Wait()
 }
 
 func TestAlloc(t *testing.T) {

@@ -58,7 +58,7 @@ func refExp(x float32) float32 {
 		return x
 	case x > 88.72283935546875:
 		return inf
-	case x < -87.33654785156250:
+	case x <= -87.33654785156250:
 		return 0
 	}
 	n := refExponent(x)

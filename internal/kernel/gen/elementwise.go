@@ -169,7 +169,7 @@ func (v vec) scaled(exponent VecVirtual) vec {
 // exp is exp32 with fused multiply-adds.
 func exp(x vec) vec {
 	p, n := mantissa(x)
-	p = p.scaled(n).where(x.is(atLeast, number(-87.33654785156250)))
+	p = p.scaled(n).where(x.is(atLeast, bits(0xc2aeac4f))) // the number after -126 ln 2
 	// Beyond the number before 128 ln 2 it is infinite, or NaN.
 	return x.add(bits(0x7f800000)).whereElse(x.is(notLessEqual, bits(0x42b17217)), p)
 }
