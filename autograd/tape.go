@@ -34,6 +34,7 @@ type Tape struct {
 	recorded int // ops of this run
 
 	seed   uint64
+	stream uint64 // of random numbers: the run
 	source *rand.PCG
 	random *rand.Rand
 	draws  uint64 // Rand calls of this run
@@ -86,6 +87,27 @@ func (t *Tape) Reset() {
 	if t.done {
 		t.grads.Clear()
 	}
+	t.begin()
+	t.stream = t.run
+}
+
+// Start is [Tape.Reset] for one part of a step that several tapes share: the run's gradients go to g, which is cleared, and
+// what is random in it follows from seed alone. It panics with a [*UsageError] on an inference tape, and if g is that of
+// another Params.
+func (t *Tape) Start(seed uint64, g *Grads) {
+	switch {
+	case !t.training:
+		panic(&UsageError{"autograd.Tape.Start", "called on an inference tape"})
+	case g.set != t.set:
+		panic(&UsageError{"autograd.Tape.Start", "the gradient is that of another Params"})
+	}
+	g.Clear()
+	t.grads = g
+	t.begin()
+	t.seed, t.stream = seed, 0
+}
+
+func (t *Tape) begin() {
 	t.run++
 	t.version = t.set.version.Load()
 	t.count, t.taken, t.recorded, t.draws = 0, 0, 0, 0
@@ -106,7 +128,7 @@ func (t *Tape) Rand() *rand.Rand {
 	if !t.training {
 		panic(&UsageError{"autograd.Tape.Rand", "called on an inference tape"})
 	}
-	t.source.Seed(t.seed, t.run<<20|t.draws)
+	t.source.Seed(t.seed, t.stream<<20|t.draws)
 	t.draws++
 	return t.random
 }

@@ -298,6 +298,33 @@ func TestRand(t *testing.T) {
 	}
 }
 
+// TestStart: the gradients go to who is named, what was there is gone, and the random numbers are those of the seed,
+// whatever the tape did before.
+func TestStart(t *testing.T) {
+	p := NewParams(1)
+	m := newPair(p)
+	x := drawn(standard, 1, 3, 4)
+	want := NewTape(p, 1)
+	require.NoError(t, m.loss(want, want.Input(x)).Backward())
+
+	tape, first, second := NewTape(p, 1), NewGrads(p), NewGrads(p)
+	var drawn [3]uint64
+	for i, g := range []*Grads{first, second, first} {
+		tape.Start(7, g)
+		drawn[i] = tape.Rand().Uint64()
+		assert.Same(t, g, tape.Grads())
+		require.NoError(t, m.loss(tape, tape.Input(x)).Backward())
+		assert.Equal(t, want.Grads().Data, g.Data)
+	}
+	assert.Equal(t, want.Grads().Data, second.Data)
+	assert.Equal(t, [3]uint64{drawn[0], drawn[0], drawn[0]}, drawn)
+	tape.Start(8, first)
+	assert.NotEqual(t, drawn[0], tape.Rand().Uint64())
+
+	panicsAs[*UsageError](t, "autograd.Tape.Start: called on an inference tape", func() { NewInference(p).Start(1, first) })
+	panicsAs[*UsageError](t, "autograd.Tape.Start: the gradient is that of another Params", func() { tape.Start(1, NewGrads(NewParams(1))) })
+}
+
 // TestRandIsUncorrelated: neighbours by call, run or seed have nothing in common.
 func TestRandIsUncorrelated(t *testing.T) {
 	const n = 20_000

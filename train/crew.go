@@ -20,27 +20,37 @@ func shardsOf(rows int) int {
 	return max(1, min(maxShards, (rows+rowsPerShard-1)/rowsPerShard))
 }
 
-// crew runs the shards of one batch, each on a tape of its own, on some goroutines that live
-// until the batch is done.
+// crew runs the shards of one batch on some goroutines that live until the batch is done. Worker w of n takes shards w,
+// w+n and so on, one after the other on the same seat, whose memory is warm then.
 type crew struct {
-	newTape func(shard int) *autograd.Tape
+	newTape func() *autograd.Tape
+	keep    bool // a seat for each shard, so that what they leave on their tapes stays
+	run     func(*seat, *shard) error
+
+	seats   []*seat
 	shards  []*shard
 	rows    dataset.Rows
 	count   int // shards of this batch
-	run     func(*shard) error
+	workers int
 
-	next atomic.Int64 // shard to be taken
+	next atomic.Int64 // worker to begin
 	wait sync.WaitGroup
 	work func() // c.worker, made once: starting it then allocates nothing
 }
 
-type shard struct {
+// seat is where a shard is worked on.
+type seat struct {
 	tape  *autograd.Tape
 	batch dataset.Batch
-	rows  int
 	out   *autograd.Node
-	err   error
-	fault error // a panic
+}
+
+type shard struct {
+	index, rows  int
+	grads        *autograd.Grads
+	loss, weight float32
+	err          error
+	fault        error // a panic
 }
 
 // do cuts rows into shards and runs c.run on each, by at most workers goroutines, this one among
@@ -50,20 +60,27 @@ func (c *crew) do(rows dataset.Rows, shards, workers int) error {
 	if shards <= 0 {
 		shards = shardsOf(n)
 	}
-	c.rows, c.count = rows, max(1, min(shards, n))
-	for len(c.shards) < c.count {
-		c.shards = append(c.shards, &shard{tape: c.newTape(len(c.shards))})
-	}
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
+	}
+	c.rows, c.count = rows, max(1, min(shards, n))
+	c.workers = min(workers, c.count)
+	for len(c.shards) < c.count {
+		c.shards = append(c.shards, &shard{index: len(c.shards)})
+	}
+	seats := c.workers
+	if c.keep {
+		seats = c.count
+	}
+	for len(c.seats) < seats {
+		c.seats = append(c.seats, &seat{tape: c.newTape()})
 	}
 	if c.work == nil {
 		c.work = c.worker
 	}
 	c.next.Store(0)
-	others := min(workers, c.count) - 1
-	c.wait.Add(others + 1)
-	for range others {
+	c.wait.Add(c.workers)
+	for range c.workers - 1 {
 		go c.work()
 	}
 	c.worker()
@@ -81,28 +98,26 @@ func (c *crew) do(rows dataset.Rows, shards, workers int) error {
 	return nil
 }
 
-// worker takes shards until none is left. Which worker takes which changes nothing: all
-// that a shard reads and writes is its own.
+// worker takes its shards. Which worker takes which changes nothing: all that is left of a shard is its own.
 func (c *crew) worker() {
 	defer c.wait.Done()
-	for {
-		i := int(c.next.Add(1)) - 1
-		if i >= c.count {
-			return
+	w := int(c.next.Add(1)) - 1
+	for i := w; i < c.count; i += c.workers {
+		at := c.seats[w]
+		if c.keep {
+			at = c.seats[i]
 		}
-		c.shards[i].fault = autograd.Try(func() { c.shard(i) })
+		c.shards[i].fault = autograd.Try(func() { c.shard(at, c.shards[i]) })
 	}
 }
 
-func (c *crew) shard(i int) {
-	s := c.shards[i]
-	s.out, s.err = nil, nil
-	lo, hi := dataset.Cut(len(c.rows.Index), c.count, i)
+func (c *crew) shard(at *seat, s *shard) {
+	at.out, s.err = nil, nil
+	lo, hi := dataset.Cut(len(c.rows.Index), c.count, s.index)
 	s.rows = hi - lo
-	s.tape.Reset()
-	if s.err = c.rows.Source.Gather(c.rows.Index[lo:hi], &s.batch); s.err != nil {
+	if s.err = c.rows.Source.Gather(c.rows.Index[lo:hi], &at.batch); s.err != nil {
 		return
 	}
-	s.batch.First = lo
-	s.err = c.run(s)
+	at.batch.First = lo
+	s.err = c.run(at, s)
 }

@@ -2,7 +2,7 @@
 // [Evaluate] goes through a set without learning, [History] keeps what was measured.
 //
 // Work is parallel over the rows of a batch: it is cut into shards, and each goes through the whole
-// model on a tape of its own. How it is cut depends on the number of its rows alone and the shards' gradients are
+// model by itself, on a tape of the goroutine that takes it. How it is cut depends on the number of its rows alone and the shards' gradients are
 // added in their order, so that the result is the same, bit for bit, for any number of workers.
 //
 //	step := train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
@@ -35,6 +35,7 @@ type Step struct {
 
 	grads *autograd.Grads
 	crew  crew
+	steps uint64 // Runs, for what is random
 }
 
 // NewStep returns a Step for a model: a function from a batch to its loss, a node with one value, that is
@@ -43,30 +44,32 @@ type Step struct {
 // p's set afterwards.
 func NewStep(p *autograd.Params, model func(*autograd.Tape, *dataset.Batch) *autograd.Node) *Step {
 	s := &Step{grads: autograd.NewGrads(p)}
-	s.crew.newTape = func(shard int) *autograd.Tape {
-		return autograd.NewTape(p, p.Seed()+uint64(shard)*0x9e3779b97f4a7c15)
-	}
-	s.crew.run = func(sh *shard) error {
-		sh.out = sh.of(model(sh.tape, &sh.batch))
-		return sh.out.BackwardScaled(weight(sh))
+	s.crew.newTape = func() *autograd.Tape { return autograd.NewTape(p, 0) }
+	s.crew.run = func(at *seat, sh *shard) error {
+		if sh.grads == nil {
+			sh.grads = autograd.NewGrads(p)
+		}
+		at.tape.Start(p.Seed()+(s.steps<<20+uint64(sh.index))*0x9e3779b97f4a7c15, sh.grads)
+		loss := at.of(model(at.tape, &at.batch))
+		sh.weight = float32(sh.rows)
+		if w, ok := loss.Weight(); ok {
+			sh.weight = w
+		}
+		if err := loss.BackwardScaled(sh.weight); err != nil {
+			return err
+		}
+		sh.loss = loss.Value()
+		return nil
 	}
 	return s
 }
 
-// of checks that a model returned a node of the shard's tape.
-func (s *shard) of(out *autograd.Node) *autograd.Node {
-	if out == nil || out.Tape() != s.tape {
+// of checks that a model returned a node of the seat's tape.
+func (at *seat) of(out *autograd.Node) *autograd.Node {
+	if out == nil || out.Tape() != at.tape {
 		panic(&autograd.UsageError{Where: "train", What: "what the model returned is not a node of the tape that it was handed"})
 	}
 	return out
-}
-
-// weight is what a shard's mean counts in the batch's: what the loss says, or the shard's rows.
-func weight(s *shard) float32 {
-	if w, ok := s.out.Weight(); ok {
-		return w
-	}
-	return float32(s.rows)
 }
 
 // Grads returns the gradient that the last Run computed; zero if it returned an error.
@@ -81,6 +84,7 @@ func (s *Step) Grads() *autograd.Grads { return s.grads }
 // the worker's stack.
 func (s *Step) Run(r dataset.Rows) (loss float32, err error) {
 	s.grads.Clear()
+	s.steps++
 	if len(r.Index) == 0 {
 		return 0, nil
 	}
@@ -89,9 +93,8 @@ func (s *Step) Run(r dataset.Rows) (loss float32, err error) {
 	}
 	sum, total := 0.0, 0.0
 	for _, sh := range s.crew.shards[:s.crew.count] {
-		w := float64(weight(sh))
-		sum += w * float64(sh.out.Value())
-		total += w
+		sum += float64(sh.weight) * float64(sh.loss)
+		total += float64(sh.weight)
 	}
 	if total == 0 {
 		return 0, nil
@@ -106,7 +109,7 @@ func (s *Step) mean(scale float32) {
 	for lo := 0; lo < len(s.grads.Data); lo += stretch {
 		to := s.grads.Data[lo:min(lo+stretch, len(s.grads.Data))]
 		for i, sh := range s.crew.shards[:s.crew.count] {
-			from := sh.tape.Grads().Data[lo:][:len(to)]
+			from := sh.grads.Data[lo:][:len(to)]
 			if i == 0 {
 				copy(to, from)
 			} else {
@@ -123,18 +126,20 @@ func (s *Step) mean(scale float32) {
 func Evaluate(p *autograd.Params, s dataset.Source, size int, model func(*autograd.Tape, *dataset.Batch) *autograd.Node,
 	add func(out *autograd.Node, b *dataset.Batch)) error {
 	c := crew{
-		newTape: func(int) *autograd.Tape { return autograd.NewInference(p) },
-		run: func(sh *shard) error {
-			sh.out = sh.of(model(sh.tape, &sh.batch))
-			return sh.tape.Err()
+		newTape: func() *autograd.Tape { return autograd.NewInference(p) },
+		keep:    true,
+		run: func(at *seat, _ *shard) error {
+			at.tape.Reset()
+			at.out = at.of(model(at.tape, &at.batch))
+			return at.tape.Err()
 		},
 	}
 	for rows := range dataset.Batches(s, size) {
 		if err := c.do(rows, 0, 0); err != nil {
 			return fmt.Errorf("train.Evaluate: %w", err)
 		}
-		for _, sh := range c.shards[:c.count] {
-			add(sh.out, &sh.batch)
+		for _, at := range c.seats[:c.count] {
+			add(at.out, &at.batch)
 		}
 	}
 	return nil

@@ -182,13 +182,14 @@ func TestCollectorSeesNoStrayPointer(t *testing.T) {
 			}
 		}
 	})
-	x, w, c := make([]float32, 8192), make([]float32, 8192), make([]float32, 8192) // whole spans: what follows them is no object
-	for range 300 {
-		var b Matrix
-		b.Reset(50, 100)
-		b.SetRows(0, 50, w, 100)
-		Affine(c, 100, 80, nil, Block{x, 50, 50}, Block{}, &b)
-		GemmT(c, 80, 100, 80, 80, x, 100, w, 100)
+	// More than 32 KiB, so that what follows is no object.
+	x, w, c := make([]float32, 9000), make([]float32, 9000), make([]float32, 9000)
+	var b Matrix
+	b.Reset(100, 100)
+	for range 3000 {
+		b.SetRows(0, 90, w, 100)
+		Affine(c, 100, 90, nil, Block{x, 100, 90}, Block{}, &b)
+		GemmT(c, 100, 90, 100, 90, x, 100, w, 100)
 	}
 	close(stop)
 	wait.Wait()
