@@ -13,7 +13,7 @@ import (
 //go:generate sh -c "cd gen && go run . -isa AVX512 -out ../avx512_amd64.s -stubs ../avx512_stubs_amd64.go -pkg kernel"
 
 var avx2 = assembly{
-	lanes: 8, tileRows: 6, narrowRows: 12,
+	lanes:  8,
 	affine: affine, gemmT: packedGemmT, setRows: setRows,
 	exp: expAVX2, tanh: tanhAVX2, sigmoid: sigmoidAVX2, tanhGrad: tanhGradAVX2, relu: reluAVX2, reluGrad: reluGradAVX2,
 	lstm: lstmAVX2, lstmGrad: lstmGradAVX2,
@@ -22,7 +22,7 @@ var avx2 = assembly{
 }
 
 var avx512 = assembly{
-	lanes: 16, tileRows: 12, narrowRows: 12,
+	lanes:  16,
 	affine: affine, gemmT: packedGemmT, setRows: setRows,
 	exp: expAVX512, tanh: tanhAVX512, sigmoid: sigmoidAVX512, tanhGrad: tanhGradAVX512, relu: reluAVX512, reluGrad: reluGradAVX512,
 	lstm: lstmAVX512, lstmGrad: lstmGradAVX512,
@@ -86,6 +86,17 @@ func (p *product) args() *[18]int { return (*[18]int)(unsafe.Pointer(p)) }
 func (p *product) columns(n int) {
 	p.units = (n + 7) / 8
 	p.rest = n - (8*p.units-1)/asm.lanes*asm.lanes
+}
+
+// narrowRows is the height of the tallest tile that is no wider than a register.
+const narrowRows = 12
+
+// tileRows is that of others.
+func tileRows() int {
+	if asm.lanes == 8 {
+		return 6
+	}
+	return 12
 }
 
 // narrow reports whether that is at most a register, whose tiles may be taller.
@@ -186,7 +197,7 @@ func (b Block) check(m int) {
 
 // affineBlock is affine of x and h whose columns begin at that row of B.
 func affineBlock(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row int, b *Matrix) {
-	rows, more, less := balanced(m, asm.tileRows)
+	rows, more, less := balanced(m, tileRows())
 	p := product{ldc: 4 * ldc, ldx: 4 * x.Stride, kx: x.Cols, ldh: 4 * h.Stride, kh: h.Cols}
 	if add {
 		p.ldi = p.ldc
@@ -195,7 +206,7 @@ func affineBlock(c []float32, ldc, m int, bias []float32, add bool, x, h Block, 
 		if b.N-j < b.panel {
 			p.columns(b.N - j)
 			if p.narrow() {
-				rows, more, less = balanced(m, asm.narrowRows)
+				rows, more, less = balanced(m, narrowRows)
 			}
 		}
 		p.b = &b.data[j*b.K+row*b.width(j)]
@@ -321,7 +332,7 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 		right := atLeast(&w.b, d*panel+next*n)
 		for i := 0; i < m; i += width {
 			cols := min(width, m-i)
-			rows, more, less := balanced(cols, asm.tileRows)
+			rows, more, less := balanced(cols, tileRows())
 			p := product{ldc: 4 * ldc, ldx: 4 * lda, kx: d}
 			var left []float32
 			if pack {
@@ -331,7 +342,7 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 				if n-j < panel {
 					p.columns(n - j)
 					if p.narrow() && !pack {
-						rows, more, less = balanced(cols, asm.narrowRows)
+						rows, more, less = balanced(cols, narrowRows)
 					}
 				}
 				p.b = &right[j*next]
@@ -362,7 +373,7 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 // packLeft copies the columns of each tile to k rows of one or two registers, tile after tile. ldx is the distance from
 // row to row then, in bytes.
 func (w *workspace) packLeft(a []float32, lda, k, rows, more, less int) (left []float32, ldx int) {
-	wide := (asm.tileRows + 7) &^ 7
+	wide := (tileRows() + 7) &^ 7
 	data := atLeast(&w.a, (more+less)*k*wide)
 	const stretch = 8 // rows at a time: as many as a set of the cache has lines, which they may share
 	for l := 0; l < k; l += stretch {

@@ -38,9 +38,7 @@ func Alloc(n int) []float32 {
 // assembly is the functions of one instruction set, and asm those that run; without any, the portable version does. Where
 // a function takes pointers, n is the number of elements.
 type assembly struct {
-	lanes      int // float32 in a register
-	tileRows   int // rows of the largest tile of a product
-	narrowRows int // of one that is no wider than a register
+	lanes int // float32 in a register
 
 	affine  func(c []float32, ldc, m int, bias []float32, add bool, x, h Block, b *Matrix)
 	gemmT   func(c []float32, ldc, m, n, k int, a []float32, lda int, b []float32, ldb int)
