@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -400,4 +401,30 @@ func ExampleStep() {
 	}
 	fmt.Printf("%.2f %.2f\n", line.Weight.Value.Data()[0], line.Bias.Value.Data()[0])
 	// Output: 2.00 -1.00
+}
+
+// TestRandomNumbersAreTheShards: what is random in a step follows from the step and the shard, whoever takes it.
+func TestRandomNumbersAreTheShards(t *testing.T) {
+	source := sequences(35)
+	run := func(workers int) (grads [3][]float32) {
+		m := newModel(false, 3, 4, 4)
+		step := train.NewStep(m.params, func(tape *autograd.Tape, b *dataset.Batch) *autograd.Node {
+			for i := range b.X.Data() {
+				b.X.Data()[i] *= tape.Rand().Float32()
+			}
+			return m.loss(tape, b)
+		})
+		step.Workers, step.Shards = workers, 5
+		for i := range grads {
+			_, err := step.Run(source.all())
+			require.NoError(t, err)
+			grads[i] = slices.Clone(step.Grads().Data)
+		}
+		return grads
+	}
+	want := run(1)
+	assert.NotEqual(t, want[0], want[1], "each step draws its own")
+	for _, workers := range []int{2, 3, 7} {
+		assert.Equal(t, want, run(workers), "%d workers", workers)
+	}
 }
