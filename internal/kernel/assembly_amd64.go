@@ -3,7 +3,6 @@
 package kernel
 
 import (
-	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/cpu"
@@ -115,7 +114,24 @@ var zeroRow [gemvPanels * 32]float32
 // workspace is memory for packed operands.
 type workspace struct{ a, b []float32 }
 
-var workspaces = sync.Pool{New: func() any { return new(workspace) }}
+// idle are workspaces that nobody uses. A sync.Pool would empty itself.
+var idle = make(chan *workspace, 64)
+
+func takeWorkspace() *workspace {
+	select {
+	case w := <-idle:
+		return w
+	default:
+		return new(workspace)
+	}
+}
+
+func (w *workspace) giveBack() {
+	select {
+	case idle <- w:
+	default:
+	}
+}
 
 // atLeast returns *buffer, made longer if need be.
 func atLeast(buffer *[]float32, n int) []float32 {
@@ -155,7 +171,7 @@ func affine(c []float32, ldc, m int, bias []float32, add bool, x, h Block, b *Ma
 		affineBlock(c, ldc, m, bias, add, x, h, 0, b)
 		return
 	}
-	w := workspaces.Get().(*workspace)
+	w := takeWorkspace()
 	row := 0
 	for _, part := range [2]Block{x, h} {
 		if part.Cols == 0 {
@@ -176,7 +192,7 @@ func affine(c []float32, ldc, m int, bias []float32, add bool, x, h Block, b *Ma
 			add = true
 		}
 	}
-	workspaces.Put(w)
+	w.giveBack()
 }
 
 // copy returns a copy of rows of a with a stride that the caches like.
@@ -315,7 +331,7 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 		return
 	}
 	_, _, _ = c[(m-1)*ldc+n-1], a[(k-1)*lda+m-1], b[(k-1)*ldb+n-1]
-	w := workspaces.Get().(*workspace)
+	w := takeWorkspace()
 	depth, width, panel := blocks(k, blockT), blocks(m, blockT), 2*asm.lanes
 	// Strides of 1 KiB and its multiples would meet in a few lines of the cache.
 	pack := n >= 2*copyColumns || lda%256 == 0
@@ -367,7 +383,7 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 			}
 		}
 	}
-	workspaces.Put(w)
+	w.giveBack()
 }
 
 // packLeft copies the columns of each tile to k rows of one or two registers, tile after tile. ldx is the distance from
