@@ -2,8 +2,9 @@
 // [Evaluate] goes through a set without learning, [History] keeps what was measured.
 //
 // Work is parallel over the rows of a batch: it is cut into shards, and each goes through the whole
-// model by itself, on a tape of the goroutine that takes it. How it is cut depends on the number of its rows alone and the shards' gradients are
-// added in their order, so that the result is the same, bit for bit, for any number of workers.
+// model by itself, on a tape of the goroutine that takes it. How it is cut depends on the number of its rows
+// alone and the shards' gradients are added in their order, so that the result is the same, bit for bit, for any
+// number of workers.
 //
 //	step := train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
 //		return loss.SparseSoftmaxCrossEntropy(classify(t, b), b.Labels)
