@@ -11,33 +11,34 @@ import (
 //go:generate sh -c "cd gen && go run . -isa AVX2 -out ../avx2_amd64.s -stubs ../avx2_stubs_amd64.go -pkg kernel"
 //go:generate sh -c "cd gen && go run . -isa AVX512 -out ../avx512_amd64.s -stubs ../avx512_stubs_amd64.go -pkg kernel"
 
-var avx2 = assembly{
-	lanes:  8,
-	affine: affine, gemmT: packedGemmT, setRows: setRows,
-	exp: expAVX2, tanh: tanhAVX2, sigmoid: sigmoidAVX2, tanhGrad: tanhGradAVX2, relu: reluAVX2, reluGrad: reluGradAVX2,
-	lstm: lstmAVX2, lstmGrad: lstmGradAVX2,
-	add: addAVX2, addMul: addMulAVX2, scale: scaleAVX2, addScaled: addScaledAVX2, adam: adamAVX2,
-	pixels: pixelsAVX2, addColumns: addColumnsAVX2, sum: sumAVX2, squares: squaresAVX2, softmax: softmaxAVX2,
-}
-
-var avx512 = assembly{
-	lanes:  16,
-	affine: affine, gemmT: packedGemmT, setRows: setRows,
-	exp: expAVX512, tanh: tanhAVX512, sigmoid: sigmoidAVX512, tanhGrad: tanhGradAVX512, relu: reluAVX512, reluGrad: reluGradAVX512,
-	lstm: lstmAVX512, lstmGrad: lstmGradAVX512,
-	add: addAVX512, addMul: addMulAVX512, scale: scaleAVX512, addScaled: addScaledAVX512, adam: adamAVX512,
-	pixels: pixelsAVX512, addColumns: addColumnsAVX512, sum: sumAVX512, squares: squaresAVX512, softmax: softmaxAVX512,
-}
-
-func init() {
-	x := cpu.X86
-	switch {
+// lanes is the number of float32 in a register of the instruction set that runs, 0 if there is none.
+var lanes = func() int {
+	switch x := cpu.X86; {
 	case x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512BW && x.HasFMA && x.HasAVX2:
-		asm = avx512
+		return 16
 	case x.HasAVX2 && x.HasFMA:
-		asm = avx2
+		return 8
 	}
-}
+	return 0
+}()
+
+// asm is its functions.
+var asm = map[int]assembly{
+	8: {
+		affine: affine, gemmT: packedGemmT, setRows: setRows,
+		exp: expAVX2, tanh: tanhAVX2, sigmoid: sigmoidAVX2, tanhGrad: tanhGradAVX2, relu: reluAVX2, reluGrad: reluGradAVX2,
+		lstm: lstmAVX2, lstmGrad: lstmGradAVX2,
+		add: addAVX2, addMul: addMulAVX2, scale: scaleAVX2, addScaled: addScaledAVX2, adam: adamAVX2,
+		pixels: pixelsAVX2, addColumns: addColumnsAVX2, sum: sumAVX2, squares: squaresAVX2, softmax: softmaxAVX2,
+	},
+	16: {
+		affine: affine, gemmT: packedGemmT, setRows: setRows,
+		exp: expAVX512, tanh: tanhAVX512, sigmoid: sigmoidAVX512, tanhGrad: tanhGradAVX512, relu: reluAVX512, reluGrad: reluGradAVX512,
+		lstm: lstmAVX512, lstmGrad: lstmGradAVX512,
+		add: addAVX512, addMul: addMulAVX512, scale: scaleAVX512, addScaled: addScaledAVX512, adam: adamAVX512,
+		pixels: pixelsAVX512, addColumns: addColumnsAVX512, sum: sumAVX512, squares: squaresAVX512, softmax: softmaxAVX512,
+	},
+}[lanes]
 
 const (
 	// Larger products are cut so that a panel of blockK rows of B and a tile of A stay in the L1 cache, and blockRows
@@ -71,6 +72,7 @@ type product struct {
 	kh    int
 	b     *float32 // panel
 	panel int      // to the next one; for gemv
+	rows  int      // of a tile
 	tiles int      // how many, one below the other
 	units int      // width of a tile: 0 a whole panel, else times 8 columns
 	rest  int      // columns in the last register
@@ -79,12 +81,52 @@ type product struct {
 	lines int      // so many lines of the cache
 }
 
-func (p *product) args() *[18]int { return (*[18]int)(unsafe.Pointer(p)) }
+// The functions that take a product are called by name, not through asm, or each product would have to be allocated.
+
+func (p *product) gemm() {
+	if lanes == 8 {
+		gemmAVX2(p.args())
+	} else {
+		gemmAVX512(p.args())
+	}
+}
+
+func (p *product) gemmT() {
+	if lanes == 8 {
+		gemmTAVX2(p.args())
+	} else {
+		gemmTAVX512(p.args())
+	}
+}
+
+func (p *product) gemv() {
+	if lanes == 8 {
+		gemvAVX2(p.args())
+	} else {
+		gemvAVX512(p.args())
+	}
+}
+
+func (p *product) pack() {
+	if lanes == 8 {
+		packAVX2(p.args())
+	} else {
+		packAVX512(p.args())
+	}
+}
+
+func (p *product) args() *[19]int { return (*[19]int)(unsafe.Pointer(p)) }
+
+// fetch has each of so many tiles fetch its part of the next panel.
+func (p *product) fetch(panel []float32, tiles int) {
+	p.next = uintptr(unsafe.Pointer(unsafe.SliceData(panel)))
+	p.lines = len(panel)/16/tiles + 1
+}
 
 // columns says how wide C is from here on: no more than the assembly computes at once.
 func (p *product) columns(n int) {
 	p.units = (n + 7) / 8
-	p.rest = n - (8*p.units-1)/asm.lanes*asm.lanes
+	p.rest = n - (8*p.units-1)/lanes*lanes
 }
 
 // narrowRows is the height of the tallest tile that is no wider than a register.
@@ -92,14 +134,14 @@ const narrowRows = 12
 
 // tileRows is that of others.
 func tileRows() int {
-	if asm.lanes == 8 {
+	if lanes == 8 {
 		return 6
 	}
 	return 12
 }
 
 // narrow reports whether that is at most a register, whose tiles may be taller.
-func (p *product) narrow() bool { return p.units > 0 && 8*p.units <= asm.lanes }
+func (p *product) narrow() bool { return p.units > 0 && 8*p.units <= lanes }
 
 // at returns the address of v's element i, or of zeros where there is none.
 func at(v []float32, i int) *float32 {
@@ -229,8 +271,7 @@ func affineBlock(c []float32, ldc, m int, bias []float32, add bool, x, h Block, 
 		p.lines = 0
 		if after := j + b.panel; after < b.N && len(b.data) >= fetchFrom {
 			width := b.width(after)
-			p.next = uintptr(unsafe.Pointer(&b.data[after*b.K+row*width]))
-			p.lines = (p.kx+p.kh)*width/(more+less)/16 + 1
+			p.fetch(b.data[after*b.K+row*width:][:(p.kx+p.kh)*width], more+less)
 		}
 		for i, tall, tiles := 0, rows, more; i < m; i, tall, tiles = i+tall*tiles, tall-1, less {
 			p.c, p.x, p.h = &c[i*ldc+j], at(x.Data, i*x.Stride), at(h.Data, i*h.Stride)
@@ -238,67 +279,9 @@ func affineBlock(c []float32, ldc, m int, bias []float32, add bool, x, h Block, 
 			if add {
 				p.init = p.c
 			}
-			p.tiles = tiles
-			p.gemm(tall)
+			p.rows, p.tiles = tall, tiles
+			p.gemm()
 		}
-	}
-}
-
-func (p *product) gemm(rows int) {
-	if asm.lanes == 8 {
-		switch rows {
-		case 1:
-			gemm1AVX2(p.args())
-		case 2:
-			gemm2AVX2(p.args())
-		case 3:
-			gemm3AVX2(p.args())
-		case 4:
-			gemm4AVX2(p.args())
-		case 5:
-			gemm5AVX2(p.args())
-		case 6:
-			gemm6AVX2(p.args())
-		case 7:
-			gemm7AVX2(p.args())
-		case 8:
-			gemm8AVX2(p.args())
-		case 9:
-			gemm9AVX2(p.args())
-		case 10:
-			gemm10AVX2(p.args())
-		case 11:
-			gemm11AVX2(p.args())
-		case 12:
-			gemm12AVX2(p.args())
-		}
-		return
-	}
-	switch rows {
-	case 1:
-		gemm1AVX512(p.args())
-	case 2:
-		gemm2AVX512(p.args())
-	case 3:
-		gemm3AVX512(p.args())
-	case 4:
-		gemm4AVX512(p.args())
-	case 5:
-		gemm5AVX512(p.args())
-	case 6:
-		gemm6AVX512(p.args())
-	case 7:
-		gemm7AVX512(p.args())
-	case 8:
-		gemm8AVX512(p.args())
-	case 9:
-		gemm9AVX512(p.args())
-	case 10:
-		gemm10AVX512(p.args())
-	case 11:
-		gemm11AVX512(p.args())
-	case 12:
-		gemm12AVX512(p.args())
 	}
 }
 
@@ -317,11 +300,7 @@ func gemv(c, bias []float32, add bool, x, h Block, b *Matrix) {
 		default:
 			p.init = &zeroRow[0]
 		}
-		if asm.lanes == 8 {
-			gemvAVX2(p.args())
-		} else {
-			gemvAVX512(p.args())
-		}
+		p.gemv()
 	}
 }
 
@@ -332,7 +311,7 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 	}
 	_, _, _ = c[(m-1)*ldc+n-1], a[(k-1)*lda+m-1], b[(k-1)*ldb+n-1]
 	w := takeWorkspace()
-	depth, width, panel := blocks(k, blockT), blocks(m, blockT), 2*asm.lanes
+	depth, width, panel := blocks(k, blockT), blocks(m, blockT), 2*lanes
 	// Strides of 1 KiB and its multiples would meet in a few lines of the cache.
 	pack := n >= 2*copyColumns || lda%256 == 0
 	if pack {
@@ -368,17 +347,16 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 				}
 				p.lines = 0
 				if after := j + panel; i > 0 && after < n && d*n >= fetchFrom/2 {
-					p.next = uintptr(unsafe.Pointer(&right[after*next]))
-					p.lines = d*panel/(more+less)/16 + 1
+					p.fetch(right[after*next:][:d*min(panel, (n-after+7)&^7)], more+less)
 				}
 				for at, first, tall, tiles := 0, 0, rows, more; at < cols; at, first, tall, tiles = at+tall*tiles, more, tall-1, less {
-					p.c, p.tiles = &c[(i+at)*ldc+j], tiles
+					p.c, p.rows, p.tiles = &c[(i+at)*ldc+j], tall, tiles
 					if pack {
 						p.x, p.step = &left[first*d*p.ldx/4], p.ldx*d
 					} else {
 						p.x, p.step = &a[l*lda+i+at], 4*tall
 					}
-					p.gemmT(tall)
+					p.gemmT()
 				}
 			}
 		}
@@ -404,72 +382,6 @@ func (w *workspace) packLeft(a []float32, lda, k, rows, more, less int) (left []
 		}
 	}
 	return data, 4 * wide
-}
-
-func (p *product) gemmT(rows int) {
-	if asm.lanes == 8 {
-		switch rows {
-		case 1:
-			gemmT1AVX2(p.args())
-		case 2:
-			gemmT2AVX2(p.args())
-		case 3:
-			gemmT3AVX2(p.args())
-		case 4:
-			gemmT4AVX2(p.args())
-		case 5:
-			gemmT5AVX2(p.args())
-		case 6:
-			gemmT6AVX2(p.args())
-		case 7:
-			gemmT7AVX2(p.args())
-		case 8:
-			gemmT8AVX2(p.args())
-		case 9:
-			gemmT9AVX2(p.args())
-		case 10:
-			gemmT10AVX2(p.args())
-		case 11:
-			gemmT11AVX2(p.args())
-		case 12:
-			gemmT12AVX2(p.args())
-		}
-		return
-	}
-	switch rows {
-	case 1:
-		gemmT1AVX512(p.args())
-	case 2:
-		gemmT2AVX512(p.args())
-	case 3:
-		gemmT3AVX512(p.args())
-	case 4:
-		gemmT4AVX512(p.args())
-	case 5:
-		gemmT5AVX512(p.args())
-	case 6:
-		gemmT6AVX512(p.args())
-	case 7:
-		gemmT7AVX512(p.args())
-	case 8:
-		gemmT8AVX512(p.args())
-	case 9:
-		gemmT9AVX512(p.args())
-	case 10:
-		gemmT10AVX512(p.args())
-	case 11:
-		gemmT11AVX512(p.args())
-	case 12:
-		gemmT12AVX512(p.args())
-	}
-}
-
-func (p *product) pack() {
-	if asm.lanes == 8 {
-		packAVX2(p.args())
-	} else {
-		packAVX512(p.args())
-	}
 }
 
 // setRows is Matrix.SetRows.

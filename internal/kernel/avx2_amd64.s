@@ -4,22 +4,45 @@
 
 #include "textflag.h"
 
-// func gemm1AVX2(p *[18]int)
+// func gemmAVX2(p *[19]int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemm1AVX2(SB), NOSPLIT, $0-8
+TEXT ·gemmAVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	MOVQ 32(AX), BX
 	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
-	CMPQ R8, $0x01
-	JE   units1
+	MOVQ 104(AX), DI
+	MOVQ 96(AX), R8
 	CMPQ R8, $0x02
-	JE   units2
+	JE   rows2
+	CMPQ R8, $0x03
+	JE   rows3
+	CMPQ R8, $0x04
+	JE   rows4
+	CMPQ R8, $0x05
+	JE   rows5
+	CMPQ R8, $0x06
+	JE   rows6
+	CMPQ R8, $0x07
+	JE   rows7
+	CMPQ R8, $0x08
+	JE   rows8
+	CMPQ R8, $0x09
+	JE   rows9
+	CMPQ R8, $0x0a
+	JE   rows10
+	CMPQ R8, $0x0b
+	JE   rows11
+	CMPQ R8, $0x0c
+	JE   rows12
+	MOVQ 112(AX), R8
+	CMPQ R8, $0x01
+	JE   rows1_units1
+	CMPQ R8, $0x02
+	JE   rows1_units2
 
-units0_tile:
+rows1_units0_tile:
 	MOVQ       24(AX), R8
 	VMOVUPS    (DX), Y0
 	VMOVUPS    32(DX), Y1
@@ -30,27 +53,27 @@ units0_tile:
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
 	PREFETCHT0 60(R8)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units0_fetch_end
+	JLE        rows1_units0_fetch_end
 
-units0_fetch:
+rows1_units0_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units0_fetch
+	JNZ        rows1_units0_fetch
 
-units0_fetch_end:
-	MOVQ R8, 128(AX)
+rows1_units0_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x04, R11
-	JL   units0_x_rest
+	JL   rows1_units0_x_rest
 
-units0_x:
+rows1_units0_x:
 	VMOVUPS      (R8), Y2
 	VMOVUPS      32(R8), Y3
 	VBROADCASTSS (R9), Y4
@@ -74,14 +97,14 @@ units0_x:
 	ADDQ         $0x00000010, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x04, R11
-	JGE          units0_x
+	JGE          rows1_units0_x
 
-units0_x_rest:
+rows1_units0_x_rest:
 	ADDQ  $0x00000004, R11
 	TESTQ R11, R11
-	JLE   units0_x_one_end
+	JLE   rows1_units0_x_one_end
 
-units0_x_one:
+rows1_units0_x_one:
 	VMOVUPS      (R8), Y2
 	VMOVUPS      32(R8), Y3
 	VBROADCASTSS (R9), Y4
@@ -90,18 +113,18 @@ units0_x_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units0_x_one
+	JNZ          rows1_units0_x_one
 
-units0_x_one_end:
+rows1_units0_x_one_end:
 	IMUL3Q $0x01, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x04, R11
-	JL     units0_h_rest
+	JL     rows1_units0_h_rest
 
-units0_h:
+rows1_units0_h:
 	VMOVUPS      (R8), Y2
 	VMOVUPS      32(R8), Y3
 	VBROADCASTSS (R9), Y4
@@ -125,14 +148,14 @@ units0_h:
 	ADDQ         $0x00000010, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x04, R11
-	JGE          units0_h
+	JGE          rows1_units0_h
 
-units0_h_rest:
+rows1_units0_h_rest:
 	ADDQ  $0x00000004, R11
 	TESTQ R11, R11
-	JLE   units0_h_one_end
+	JLE   rows1_units0_h_one_end
 
-units0_h_one:
+rows1_units0_h_one:
 	VMOVUPS      (R8), Y2
 	VMOVUPS      32(R8), Y3
 	VBROADCASTSS (R9), Y4
@@ -141,9 +164,9 @@ units0_h_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units0_h_one
+	JNZ          rows1_units0_h_one
 
-units0_h_one_end:
+rows1_units0_h_one_end:
 	IMUL3Q  $0x01, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -152,13 +175,13 @@ units0_h_one_end:
 	IMUL3Q  $0x01, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units0_tile
+	JNZ     rows1_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows1_units1:
+rows1_units1_tile:
 	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
 	VMOVDQU    64(R10)(R9*4), Y0
@@ -170,27 +193,27 @@ units1_tile:
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
 	PREFETCHT0 60(R8)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units1_fetch_end
+	JLE        rows1_units1_fetch_end
 
-units1_fetch:
+rows1_units1_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units1_fetch
+	JNZ        rows1_units1_fetch
 
-units1_fetch_end:
-	MOVQ R8, 128(AX)
+rows1_units1_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x04, R11
-	JL   units1_x_rest
+	JL   rows1_units1_x_rest
 
-units1_x:
+rows1_units1_x:
 	VMOVUPS      (R8), Y1
 	VBROADCASTSS (R9), Y2
 	VFMADD231PS  Y1, Y2, Y0
@@ -206,32 +229,32 @@ units1_x:
 	ADDQ         $0x00000010, R9
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x04, R11
-	JGE          units1_x
+	JGE          rows1_units1_x
 
-units1_x_rest:
+rows1_units1_x_rest:
 	ADDQ  $0x00000004, R11
 	TESTQ R11, R11
-	JLE   units1_x_one_end
+	JLE   rows1_units1_x_one_end
 
-units1_x_one:
+rows1_units1_x_one:
 	VMOVUPS      (R8), Y1
 	VBROADCASTSS (R9), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_x_one
+	JNZ          rows1_units1_x_one
 
-units1_x_one_end:
+rows1_units1_x_one_end:
 	IMUL3Q $0x01, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x04, R11
-	JL     units1_h_rest
+	JL     rows1_units1_h_rest
 
-units1_h:
+rows1_units1_h:
 	VMOVUPS      (R8), Y1
 	VBROADCASTSS (R9), Y2
 	VFMADD231PS  Y1, Y2, Y0
@@ -247,27 +270,27 @@ units1_h:
 	ADDQ         $0x00000010, R9
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x04, R11
-	JGE          units1_h
+	JGE          rows1_units1_h
 
-units1_h_rest:
+rows1_units1_h_rest:
 	ADDQ  $0x00000004, R11
 	TESTQ R11, R11
-	JLE   units1_h_one_end
+	JLE   rows1_units1_h_one_end
 
-units1_h_one:
+rows1_units1_h_one:
 	VMOVUPS      (R8), Y1
 	VBROADCASTSS (R9), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_h_one
+	JNZ          rows1_units1_h_one
 
-units1_h_one_end:
+rows1_units1_h_one_end:
 	IMUL3Q     $0x01, R10, R10
 	ADDQ       R10, SI
 	MOVQ       8(AX), R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
 	VMOVDQU    64(R10)(R9*4), Y1
@@ -275,13 +298,13 @@ units1_h_one_end:
 	IMUL3Q     $0x01, R8, R8
 	ADDQ       R8, CX
 	DECQ       DI
-	JNZ        units1_tile
+	JNZ        rows1_units1_tile
 	JMP        end
 
-units2:
-units2_tile:
+rows1_units2:
+rows1_units2_tile:
 	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
 	VMOVDQU    64(R10)(R9*4), Y1
@@ -294,27 +317,27 @@ units2_tile:
 	ADDQ       CX, R8
 	PREFETCHT0 (R8)
 	PREFETCHT0 60(R8)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units2_fetch_end
+	JLE        rows1_units2_fetch_end
 
-units2_fetch:
+rows1_units2_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units2_fetch
+	JNZ        rows1_units2_fetch
 
-units2_fetch_end:
-	MOVQ R8, 128(AX)
+rows1_units2_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x04, R11
-	JL   units2_x_rest
+	JL   rows1_units2_x_rest
 
-units2_x:
+rows1_units2_x:
 	VMOVUPS      (R8), Y2
 	VMOVUPS      32(R8), Y3
 	VBROADCASTSS (R9), Y4
@@ -338,14 +361,14 @@ units2_x:
 	ADDQ         $0x00000010, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x04, R11
-	JGE          units2_x
+	JGE          rows1_units2_x
 
-units2_x_rest:
+rows1_units2_x_rest:
 	ADDQ  $0x00000004, R11
 	TESTQ R11, R11
-	JLE   units2_x_one_end
+	JLE   rows1_units2_x_one_end
 
-units2_x_one:
+rows1_units2_x_one:
 	VMOVUPS      (R8), Y2
 	VMOVUPS      32(R8), Y3
 	VBROADCASTSS (R9), Y4
@@ -354,18 +377,18 @@ units2_x_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_x_one
+	JNZ          rows1_units2_x_one
 
-units2_x_one_end:
+rows1_units2_x_one_end:
 	IMUL3Q $0x01, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x04, R11
-	JL     units2_h_rest
+	JL     rows1_units2_h_rest
 
-units2_h:
+rows1_units2_h:
 	VMOVUPS      (R8), Y2
 	VMOVUPS      32(R8), Y3
 	VBROADCASTSS (R9), Y4
@@ -389,14 +412,14 @@ units2_h:
 	ADDQ         $0x00000010, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x04, R11
-	JGE          units2_h
+	JGE          rows1_units2_h
 
-units2_h_rest:
+rows1_units2_h_rest:
 	ADDQ  $0x00000004, R11
 	TESTQ R11, R11
-	JLE   units2_h_one_end
+	JLE   rows1_units2_h_one_end
 
-units2_h_one:
+rows1_units2_h_one:
 	VMOVUPS      (R8), Y2
 	VMOVUPS      32(R8), Y3
 	VBROADCASTSS (R9), Y4
@@ -405,13 +428,13 @@ units2_h_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_h_one
+	JNZ          rows1_units2_h_one
 
-units2_h_one_end:
+rows1_units2_h_one_end:
 	IMUL3Q     $0x01, R10, R10
 	ADDQ       R10, SI
 	MOVQ       8(AX), R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
 	VMOVDQU    64(R10)(R9*4), Y2
@@ -420,7 +443,5812 @@ units2_h_one_end:
 	IMUL3Q     $0x01, R8, R8
 	ADDQ       R8, CX
 	DECQ       DI
-	JNZ        units2_tile
+	JNZ        rows1_units2_tile
+	JMP        end
+
+rows2:
+	MOVQ 112(AX), R8
+	CMPQ R8, $0x01
+	JE   rows2_units1
+	CMPQ R8, $0x02
+	JE   rows2_units2
+
+rows2_units0_tile:
+	MOVQ       24(AX), R8
+	VMOVUPS    (DX), Y0
+	VMOVUPS    32(DX), Y1
+	VMOVUPS    (DX)(R8*1), Y2
+	VMOVUPS    32(DX)(R8*1), Y3
+	IMUL3Q     $0x02, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x02, R8, R9
+	ADDQ       CX, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows2_units0_fetch_end
+
+rows2_units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows2_units0_fetch
+
+rows2_units0_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x04, R11
+	JL   rows2_units0_x_rest
+
+rows2_units0_x:
+	VMOVUPS      (R8), Y4
+	VMOVUPS      32(R8), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      64(R8), Y4
+	VMOVUPS      96(R8), Y5
+	VBROADCASTSS 4(R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      128(R8), Y4
+	VMOVUPS      160(R8), Y5
+	VBROADCASTSS 8(R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      192(R8), Y4
+	VMOVUPS      224(R8), Y5
+	VBROADCASTSS 12(R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows2_units0_x
+
+rows2_units0_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows2_units0_x_one_end
+
+rows2_units0_x_one:
+	VMOVUPS      (R8), Y4
+	VMOVUPS      32(R8), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows2_units0_x_one
+
+rows2_units0_x_one_end:
+	IMUL3Q $0x02, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	SUBQ   $0x04, R11
+	JL     rows2_units0_h_rest
+
+rows2_units0_h:
+	VMOVUPS      (R8), Y4
+	VMOVUPS      32(R8), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      64(R8), Y4
+	VMOVUPS      96(R8), Y5
+	VBROADCASTSS 4(R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      128(R8), Y4
+	VMOVUPS      160(R8), Y5
+	VBROADCASTSS 8(R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      192(R8), Y4
+	VMOVUPS      224(R8), Y5
+	VBROADCASTSS 12(R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows2_units0_h
+
+rows2_units0_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows2_units0_h_one_end
+
+rows2_units0_h_one:
+	VMOVUPS      (R8), Y4
+	VMOVUPS      32(R8), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows2_units0_h_one
+
+rows2_units0_h_one_end:
+	IMUL3Q  $0x02, R10, R10
+	ADDQ    R10, SI
+	MOVQ    8(AX), R8
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, (CX)(R8*1)
+	VMOVUPS Y3, 32(CX)(R8*1)
+	IMUL3Q  $0x02, R8, R8
+	ADDQ    R8, CX
+	DECQ    DI
+	JNZ     rows2_units0_tile
+	JMP     end
+
+rows2_units1:
+rows2_units1_tile:
+	MOVQ       24(AX), R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	NEGQ       R9
+	VMOVDQU    64(R10)(R9*4), Y1
+	VMASKMOVPS (DX), Y1, Y0
+	VMASKMOVPS (DX)(R8*1), Y1, Y1
+	IMUL3Q     $0x02, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x02, R8, R9
+	ADDQ       CX, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows2_units1_fetch_end
+
+rows2_units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows2_units1_fetch
+
+rows2_units1_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x04, R11
+	JL   rows2_units1_x_rest
+
+rows2_units1_x:
+	VMOVUPS      (R8), Y2
+	VBROADCASTSS (R9), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (R9)(R10*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      32(R8), Y2
+	VBROADCASTSS 4(R9), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      64(R8), Y2
+	VBROADCASTSS 8(R9), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      96(R8), Y2
+	VBROADCASTSS 12(R9), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows2_units1_x
+
+rows2_units1_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows2_units1_x_one_end
+
+rows2_units1_x_one:
+	VMOVUPS      (R8), Y2
+	VBROADCASTSS (R9), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (R9)(R10*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows2_units1_x_one
+
+rows2_units1_x_one_end:
+	IMUL3Q $0x02, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	SUBQ   $0x04, R11
+	JL     rows2_units1_h_rest
+
+rows2_units1_h:
+	VMOVUPS      (R8), Y2
+	VBROADCASTSS (R9), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (R9)(R10*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      32(R8), Y2
+	VBROADCASTSS 4(R9), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      64(R8), Y2
+	VBROADCASTSS 8(R9), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      96(R8), Y2
+	VBROADCASTSS 12(R9), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows2_units1_h
+
+rows2_units1_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows2_units1_h_one_end
+
+rows2_units1_h_one:
+	VMOVUPS      (R8), Y2
+	VBROADCASTSS (R9), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (R9)(R10*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows2_units1_h_one
+
+rows2_units1_h_one_end:
+	IMUL3Q     $0x02, R10, R10
+	ADDQ       R10, SI
+	MOVQ       8(AX), R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	NEGQ       R9
+	VMOVDQU    64(R10)(R9*4), Y2
+	VMASKMOVPS Y0, Y2, (CX)
+	VMASKMOVPS Y1, Y2, (CX)(R8*1)
+	IMUL3Q     $0x02, R8, R8
+	ADDQ       R8, CX
+	DECQ       DI
+	JNZ        rows2_units1_tile
+	JMP        end
+
+rows2_units2:
+rows2_units2_tile:
+	MOVQ       24(AX), R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	NEGQ       R9
+	VMOVDQU    64(R10)(R9*4), Y3
+	VMOVUPS    (DX), Y0
+	VMASKMOVPS 32(DX), Y3, Y1
+	VMOVUPS    (DX)(R8*1), Y2
+	VMASKMOVPS 32(DX)(R8*1), Y3, Y3
+	IMUL3Q     $0x02, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x02, R8, R9
+	ADDQ       CX, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows2_units2_fetch_end
+
+rows2_units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows2_units2_fetch
+
+rows2_units2_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x04, R11
+	JL   rows2_units2_x_rest
+
+rows2_units2_x:
+	VMOVUPS      (R8), Y4
+	VMOVUPS      32(R8), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      64(R8), Y4
+	VMOVUPS      96(R8), Y5
+	VBROADCASTSS 4(R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      128(R8), Y4
+	VMOVUPS      160(R8), Y5
+	VBROADCASTSS 8(R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      192(R8), Y4
+	VMOVUPS      224(R8), Y5
+	VBROADCASTSS 12(R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows2_units2_x
+
+rows2_units2_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows2_units2_x_one_end
+
+rows2_units2_x_one:
+	VMOVUPS      (R8), Y4
+	VMOVUPS      32(R8), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows2_units2_x_one
+
+rows2_units2_x_one_end:
+	IMUL3Q $0x02, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	SUBQ   $0x04, R11
+	JL     rows2_units2_h_rest
+
+rows2_units2_h:
+	VMOVUPS      (R8), Y4
+	VMOVUPS      32(R8), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      64(R8), Y4
+	VMOVUPS      96(R8), Y5
+	VBROADCASTSS 4(R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      128(R8), Y4
+	VMOVUPS      160(R8), Y5
+	VBROADCASTSS 8(R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      192(R8), Y4
+	VMOVUPS      224(R8), Y5
+	VBROADCASTSS 12(R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows2_units2_h
+
+rows2_units2_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows2_units2_h_one_end
+
+rows2_units2_h_one:
+	VMOVUPS      (R8), Y4
+	VMOVUPS      32(R8), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows2_units2_h_one
+
+rows2_units2_h_one_end:
+	IMUL3Q     $0x02, R10, R10
+	ADDQ       R10, SI
+	MOVQ       8(AX), R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	NEGQ       R9
+	VMOVDQU    64(R10)(R9*4), Y4
+	VMOVUPS    Y0, (CX)
+	VMASKMOVPS Y1, Y4, 32(CX)
+	VMOVUPS    Y2, (CX)(R8*1)
+	VMASKMOVPS Y3, Y4, 32(CX)(R8*1)
+	IMUL3Q     $0x02, R8, R8
+	ADDQ       R8, CX
+	DECQ       DI
+	JNZ        rows2_units2_tile
+	JMP        end
+
+rows3:
+	MOVQ 112(AX), R8
+	CMPQ R8, $0x01
+	JE   rows3_units1
+	CMPQ R8, $0x02
+	JE   rows3_units2
+
+rows3_units0_tile:
+	MOVQ       24(AX), R8
+	VMOVUPS    (DX), Y0
+	VMOVUPS    32(DX), Y1
+	VMOVUPS    (DX)(R8*1), Y2
+	VMOVUPS    32(DX)(R8*1), Y3
+	VMOVUPS    (DX)(R8*2), Y4
+	VMOVUPS    32(DX)(R8*2), Y5
+	IMUL3Q     $0x03, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x03, R8, R9
+	ADDQ       CX, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows3_units0_fetch_end
+
+rows3_units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows3_units0_fetch
+
+rows3_units0_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x04, R11
+	JL   rows3_units0_x_rest
+
+rows3_units0_x:
+	VMOVUPS      (R8), Y6
+	VMOVUPS      32(R8), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      64(R8), Y6
+	VMOVUPS      96(R8), Y7
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 4(R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      128(R8), Y6
+	VMOVUPS      160(R8), Y7
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      192(R8), Y6
+	VMOVUPS      224(R8), Y7
+	VBROADCASTSS 12(R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 12(R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows3_units0_x
+
+rows3_units0_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows3_units0_x_one_end
+
+rows3_units0_x_one:
+	VMOVUPS      (R8), Y6
+	VMOVUPS      32(R8), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows3_units0_x_one
+
+rows3_units0_x_one_end:
+	IMUL3Q $0x03, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	SUBQ   $0x04, R11
+	JL     rows3_units0_h_rest
+
+rows3_units0_h:
+	VMOVUPS      (R8), Y6
+	VMOVUPS      32(R8), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      64(R8), Y6
+	VMOVUPS      96(R8), Y7
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 4(R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      128(R8), Y6
+	VMOVUPS      160(R8), Y7
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      192(R8), Y6
+	VMOVUPS      224(R8), Y7
+	VBROADCASTSS 12(R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 12(R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows3_units0_h
+
+rows3_units0_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows3_units0_h_one_end
+
+rows3_units0_h_one:
+	VMOVUPS      (R8), Y6
+	VMOVUPS      32(R8), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows3_units0_h_one
+
+rows3_units0_h_one_end:
+	IMUL3Q  $0x03, R10, R10
+	ADDQ    R10, SI
+	MOVQ    8(AX), R8
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, (CX)(R8*1)
+	VMOVUPS Y3, 32(CX)(R8*1)
+	VMOVUPS Y4, (CX)(R8*2)
+	VMOVUPS Y5, 32(CX)(R8*2)
+	IMUL3Q  $0x03, R8, R8
+	ADDQ    R8, CX
+	DECQ    DI
+	JNZ     rows3_units0_tile
+	JMP     end
+
+rows3_units1:
+rows3_units1_tile:
+	MOVQ       24(AX), R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	NEGQ       R9
+	VMOVDQU    64(R10)(R9*4), Y2
+	VMASKMOVPS (DX), Y2, Y0
+	VMASKMOVPS (DX)(R8*1), Y2, Y1
+	VMASKMOVPS (DX)(R8*2), Y2, Y2
+	IMUL3Q     $0x03, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x03, R8, R9
+	ADDQ       CX, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows3_units1_fetch_end
+
+rows3_units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows3_units1_fetch
+
+rows3_units1_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x04, R11
+	JL   rows3_units1_x_rest
+
+rows3_units1_x:
+	VMOVUPS      (R8), Y3
+	VBROADCASTSS (R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (R9)(R10*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (R9)(R10*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      32(R8), Y3
+	VBROADCASTSS 4(R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      64(R8), Y3
+	VBROADCASTSS 8(R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      96(R8), Y3
+	VBROADCASTSS 12(R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows3_units1_x
+
+rows3_units1_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows3_units1_x_one_end
+
+rows3_units1_x_one:
+	VMOVUPS      (R8), Y3
+	VBROADCASTSS (R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (R9)(R10*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (R9)(R10*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows3_units1_x_one
+
+rows3_units1_x_one_end:
+	IMUL3Q $0x03, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	SUBQ   $0x04, R11
+	JL     rows3_units1_h_rest
+
+rows3_units1_h:
+	VMOVUPS      (R8), Y3
+	VBROADCASTSS (R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (R9)(R10*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (R9)(R10*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      32(R8), Y3
+	VBROADCASTSS 4(R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      64(R8), Y3
+	VBROADCASTSS 8(R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      96(R8), Y3
+	VBROADCASTSS 12(R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows3_units1_h
+
+rows3_units1_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows3_units1_h_one_end
+
+rows3_units1_h_one:
+	VMOVUPS      (R8), Y3
+	VBROADCASTSS (R9), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (R9)(R10*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (R9)(R10*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows3_units1_h_one
+
+rows3_units1_h_one_end:
+	IMUL3Q     $0x03, R10, R10
+	ADDQ       R10, SI
+	MOVQ       8(AX), R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	NEGQ       R9
+	VMOVDQU    64(R10)(R9*4), Y3
+	VMASKMOVPS Y0, Y3, (CX)
+	VMASKMOVPS Y1, Y3, (CX)(R8*1)
+	VMASKMOVPS Y2, Y3, (CX)(R8*2)
+	IMUL3Q     $0x03, R8, R8
+	ADDQ       R8, CX
+	DECQ       DI
+	JNZ        rows3_units1_tile
+	JMP        end
+
+rows3_units2:
+rows3_units2_tile:
+	MOVQ       24(AX), R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	NEGQ       R9
+	VMOVDQU    64(R10)(R9*4), Y5
+	VMOVUPS    (DX), Y0
+	VMASKMOVPS 32(DX), Y5, Y1
+	VMOVUPS    (DX)(R8*1), Y2
+	VMASKMOVPS 32(DX)(R8*1), Y5, Y3
+	VMOVUPS    (DX)(R8*2), Y4
+	VMASKMOVPS 32(DX)(R8*2), Y5, Y5
+	IMUL3Q     $0x03, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x03, R8, R9
+	ADDQ       CX, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows3_units2_fetch_end
+
+rows3_units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows3_units2_fetch
+
+rows3_units2_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	SUBQ $0x04, R11
+	JL   rows3_units2_x_rest
+
+rows3_units2_x:
+	VMOVUPS      (R8), Y6
+	VMOVUPS      32(R8), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      64(R8), Y6
+	VMOVUPS      96(R8), Y7
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 4(R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      128(R8), Y6
+	VMOVUPS      160(R8), Y7
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      192(R8), Y6
+	VMOVUPS      224(R8), Y7
+	VBROADCASTSS 12(R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 12(R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows3_units2_x
+
+rows3_units2_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows3_units2_x_one_end
+
+rows3_units2_x_one:
+	VMOVUPS      (R8), Y6
+	VMOVUPS      32(R8), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows3_units2_x_one
+
+rows3_units2_x_one_end:
+	IMUL3Q $0x03, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	SUBQ   $0x04, R11
+	JL     rows3_units2_h_rest
+
+rows3_units2_h:
+	VMOVUPS      (R8), Y6
+	VMOVUPS      32(R8), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      64(R8), Y6
+	VMOVUPS      96(R8), Y7
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 4(R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      128(R8), Y6
+	VMOVUPS      160(R8), Y7
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      192(R8), Y6
+	VMOVUPS      224(R8), Y7
+	VBROADCASTSS 12(R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 12(R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows3_units2_h
+
+rows3_units2_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows3_units2_h_one_end
+
+rows3_units2_h_one:
+	VMOVUPS      (R8), Y6
+	VMOVUPS      32(R8), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R9)(R10*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows3_units2_h_one
+
+rows3_units2_h_one_end:
+	IMUL3Q     $0x03, R10, R10
+	ADDQ       R10, SI
+	MOVQ       8(AX), R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	NEGQ       R9
+	VMOVDQU    64(R10)(R9*4), Y6
+	VMOVUPS    Y0, (CX)
+	VMASKMOVPS Y1, Y6, 32(CX)
+	VMOVUPS    Y2, (CX)(R8*1)
+	VMASKMOVPS Y3, Y6, 32(CX)(R8*1)
+	VMOVUPS    Y4, (CX)(R8*2)
+	VMASKMOVPS Y5, Y6, 32(CX)(R8*2)
+	IMUL3Q     $0x03, R8, R8
+	ADDQ       R8, CX
+	DECQ       DI
+	JNZ        rows3_units2_tile
+	JMP        end
+
+rows4:
+	MOVQ 112(AX), R8
+	CMPQ R8, $0x01
+	JE   rows4_units1
+	CMPQ R8, $0x02
+	JE   rows4_units2
+
+rows4_units0_tile:
+	MOVQ       24(AX), R8
+	LEAQ       (DX)(R8*2), R9
+	ADDQ       R8, R9
+	VMOVUPS    (DX), Y0
+	VMOVUPS    32(DX), Y1
+	VMOVUPS    (DX)(R8*1), Y2
+	VMOVUPS    32(DX)(R8*1), Y3
+	VMOVUPS    (DX)(R8*2), Y4
+	VMOVUPS    32(DX)(R8*2), Y5
+	VMOVUPS    (R9), Y6
+	VMOVUPS    32(R9), Y7
+	IMUL3Q     $0x04, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x04, R8, R9
+	ADDQ       CX, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 60(R10)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows4_units0_fetch_end
+
+rows4_units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows4_units0_fetch
+
+rows4_units0_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   rows4_units0_x_rest
+
+rows4_units0_x:
+	VMOVUPS      (R8), Y8
+	VMOVUPS      32(R8), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      64(R8), Y8
+	VMOVUPS      96(R8), Y9
+	VBROADCASTSS 4(R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 4(R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      128(R8), Y8
+	VMOVUPS      160(R8), Y9
+	VBROADCASTSS 8(R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 8(R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      192(R8), Y8
+	VMOVUPS      224(R8), Y9
+	VBROADCASTSS 12(R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 12(R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows4_units0_x
+
+rows4_units0_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows4_units0_x_one_end
+
+rows4_units0_x_one:
+	VMOVUPS      (R8), Y8
+	VMOVUPS      32(R8), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows4_units0_x_one
+
+rows4_units0_x_one_end:
+	IMUL3Q $0x04, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	LEAQ   (R9)(R10*2), R12
+	ADDQ   R10, R12
+	SUBQ   $0x04, R11
+	JL     rows4_units0_h_rest
+
+rows4_units0_h:
+	VMOVUPS      (R8), Y8
+	VMOVUPS      32(R8), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      64(R8), Y8
+	VMOVUPS      96(R8), Y9
+	VBROADCASTSS 4(R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 4(R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      128(R8), Y8
+	VMOVUPS      160(R8), Y9
+	VBROADCASTSS 8(R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 8(R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      192(R8), Y8
+	VMOVUPS      224(R8), Y9
+	VBROADCASTSS 12(R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 12(R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows4_units0_h
+
+rows4_units0_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows4_units0_h_one_end
+
+rows4_units0_h_one:
+	VMOVUPS      (R8), Y8
+	VMOVUPS      32(R8), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows4_units0_h_one
+
+rows4_units0_h_one_end:
+	IMUL3Q  $0x04, R10, R10
+	ADDQ    R10, SI
+	MOVQ    8(AX), R8
+	LEAQ    (CX)(R8*2), R9
+	ADDQ    R8, R9
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, (CX)(R8*1)
+	VMOVUPS Y3, 32(CX)(R8*1)
+	VMOVUPS Y4, (CX)(R8*2)
+	VMOVUPS Y5, 32(CX)(R8*2)
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	IMUL3Q  $0x04, R8, R8
+	ADDQ    R8, CX
+	DECQ    DI
+	JNZ     rows4_units0_tile
+	JMP     end
+
+rows4_units1:
+rows4_units1_tile:
+	MOVQ       24(AX), R8
+	LEAQ       (DX)(R8*2), R9
+	ADDQ       R8, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	NEGQ       R10
+	VMOVDQU    64(R11)(R10*4), Y3
+	VMASKMOVPS (DX), Y3, Y0
+	VMASKMOVPS (DX)(R8*1), Y3, Y1
+	VMASKMOVPS (DX)(R8*2), Y3, Y2
+	VMASKMOVPS (R9), Y3, Y3
+	IMUL3Q     $0x04, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x04, R8, R9
+	ADDQ       CX, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 60(R10)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows4_units1_fetch_end
+
+rows4_units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows4_units1_fetch
+
+rows4_units1_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   rows4_units1_x_rest
+
+rows4_units1_x:
+	VMOVUPS      (R8), Y4
+	VBROADCASTSS (R9), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (R9)(R10*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (R9)(R10*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R12), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      32(R8), Y4
+	VBROADCASTSS 4(R9), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 4(R12), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      64(R8), Y4
+	VBROADCASTSS 8(R9), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 8(R12), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      96(R8), Y4
+	VBROADCASTSS 12(R9), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(R12), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows4_units1_x
+
+rows4_units1_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows4_units1_x_one_end
+
+rows4_units1_x_one:
+	VMOVUPS      (R8), Y4
+	VBROADCASTSS (R9), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (R9)(R10*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (R9)(R10*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R12), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows4_units1_x_one
+
+rows4_units1_x_one_end:
+	IMUL3Q $0x04, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	LEAQ   (R9)(R10*2), R12
+	ADDQ   R10, R12
+	SUBQ   $0x04, R11
+	JL     rows4_units1_h_rest
+
+rows4_units1_h:
+	VMOVUPS      (R8), Y4
+	VBROADCASTSS (R9), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (R9)(R10*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (R9)(R10*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R12), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      32(R8), Y4
+	VBROADCASTSS 4(R9), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 4(R12), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      64(R8), Y4
+	VBROADCASTSS 8(R9), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 8(R12), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      96(R8), Y4
+	VBROADCASTSS 12(R9), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(R12), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows4_units1_h
+
+rows4_units1_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows4_units1_h_one_end
+
+rows4_units1_h_one:
+	VMOVUPS      (R8), Y4
+	VBROADCASTSS (R9), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (R9)(R10*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (R9)(R10*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R12), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows4_units1_h_one
+
+rows4_units1_h_one_end:
+	IMUL3Q     $0x04, R10, R10
+	ADDQ       R10, SI
+	MOVQ       8(AX), R8
+	LEAQ       (CX)(R8*2), R9
+	ADDQ       R8, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	NEGQ       R10
+	VMOVDQU    64(R11)(R10*4), Y4
+	VMASKMOVPS Y0, Y4, (CX)
+	VMASKMOVPS Y1, Y4, (CX)(R8*1)
+	VMASKMOVPS Y2, Y4, (CX)(R8*2)
+	VMASKMOVPS Y3, Y4, (R9)
+	IMUL3Q     $0x04, R8, R8
+	ADDQ       R8, CX
+	DECQ       DI
+	JNZ        rows4_units1_tile
+	JMP        end
+
+rows4_units2:
+rows4_units2_tile:
+	MOVQ       24(AX), R8
+	LEAQ       (DX)(R8*2), R9
+	ADDQ       R8, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	NEGQ       R10
+	VMOVDQU    64(R11)(R10*4), Y7
+	VMOVUPS    (DX), Y0
+	VMASKMOVPS 32(DX), Y7, Y1
+	VMOVUPS    (DX)(R8*1), Y2
+	VMASKMOVPS 32(DX)(R8*1), Y7, Y3
+	VMOVUPS    (DX)(R8*2), Y4
+	VMASKMOVPS 32(DX)(R8*2), Y7, Y5
+	VMOVUPS    (R9), Y6
+	VMASKMOVPS 32(R9), Y7, Y7
+	IMUL3Q     $0x04, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x04, R8, R9
+	ADDQ       CX, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 60(R10)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows4_units2_fetch_end
+
+rows4_units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows4_units2_fetch
+
+rows4_units2_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   rows4_units2_x_rest
+
+rows4_units2_x:
+	VMOVUPS      (R8), Y8
+	VMOVUPS      32(R8), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      64(R8), Y8
+	VMOVUPS      96(R8), Y9
+	VBROADCASTSS 4(R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 4(R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      128(R8), Y8
+	VMOVUPS      160(R8), Y9
+	VBROADCASTSS 8(R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 8(R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      192(R8), Y8
+	VMOVUPS      224(R8), Y9
+	VBROADCASTSS 12(R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 12(R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows4_units2_x
+
+rows4_units2_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows4_units2_x_one_end
+
+rows4_units2_x_one:
+	VMOVUPS      (R8), Y8
+	VMOVUPS      32(R8), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows4_units2_x_one
+
+rows4_units2_x_one_end:
+	IMUL3Q $0x04, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	LEAQ   (R9)(R10*2), R12
+	ADDQ   R10, R12
+	SUBQ   $0x04, R11
+	JL     rows4_units2_h_rest
+
+rows4_units2_h:
+	VMOVUPS      (R8), Y8
+	VMOVUPS      32(R8), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      64(R8), Y8
+	VMOVUPS      96(R8), Y9
+	VBROADCASTSS 4(R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 4(R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      128(R8), Y8
+	VMOVUPS      160(R8), Y9
+	VBROADCASTSS 8(R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 8(R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      192(R8), Y8
+	VMOVUPS      224(R8), Y9
+	VBROADCASTSS 12(R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 12(R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows4_units2_h
+
+rows4_units2_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows4_units2_h_one_end
+
+rows4_units2_h_one:
+	VMOVUPS      (R8), Y8
+	VMOVUPS      32(R8), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R9)(R10*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R12), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows4_units2_h_one
+
+rows4_units2_h_one_end:
+	IMUL3Q     $0x04, R10, R10
+	ADDQ       R10, SI
+	MOVQ       8(AX), R8
+	LEAQ       (CX)(R8*2), R9
+	ADDQ       R8, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	NEGQ       R10
+	VMOVDQU    64(R11)(R10*4), Y8
+	VMOVUPS    Y0, (CX)
+	VMASKMOVPS Y1, Y8, 32(CX)
+	VMOVUPS    Y2, (CX)(R8*1)
+	VMASKMOVPS Y3, Y8, 32(CX)(R8*1)
+	VMOVUPS    Y4, (CX)(R8*2)
+	VMASKMOVPS Y5, Y8, 32(CX)(R8*2)
+	VMOVUPS    Y6, (R9)
+	VMASKMOVPS Y7, Y8, 32(R9)
+	IMUL3Q     $0x04, R8, R8
+	ADDQ       R8, CX
+	DECQ       DI
+	JNZ        rows4_units2_tile
+	JMP        end
+
+rows5:
+	MOVQ 112(AX), R8
+	CMPQ R8, $0x01
+	JE   rows5_units1
+	CMPQ R8, $0x02
+	JE   rows5_units2
+
+rows5_units0_tile:
+	MOVQ       24(AX), R8
+	LEAQ       (DX)(R8*2), R9
+	ADDQ       R8, R9
+	VMOVUPS    (DX), Y0
+	VMOVUPS    32(DX), Y1
+	VMOVUPS    (DX)(R8*1), Y2
+	VMOVUPS    32(DX)(R8*1), Y3
+	VMOVUPS    (DX)(R8*2), Y4
+	VMOVUPS    32(DX)(R8*2), Y5
+	VMOVUPS    (R9), Y6
+	VMOVUPS    32(R9), Y7
+	VMOVUPS    (R9)(R8*1), Y8
+	VMOVUPS    32(R9)(R8*1), Y9
+	IMUL3Q     $0x05, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x05, R8, R9
+	ADDQ       CX, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 60(R10)
+	PREFETCHT0 (R10)(R8*1)
+	PREFETCHT0 60(R10)(R8*1)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows5_units0_fetch_end
+
+rows5_units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows5_units0_fetch
+
+rows5_units0_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   rows5_units0_x_rest
+
+rows5_units0_x:
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      64(R8), Y10
+	VMOVUPS      96(R8), Y11
+	VBROADCASTSS 4(R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 4(R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      128(R8), Y10
+	VMOVUPS      160(R8), Y11
+	VBROADCASTSS 8(R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 8(R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 8(R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      192(R8), Y10
+	VMOVUPS      224(R8), Y11
+	VBROADCASTSS 12(R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 12(R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 12(R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows5_units0_x
+
+rows5_units0_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows5_units0_x_one_end
+
+rows5_units0_x_one:
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows5_units0_x_one
+
+rows5_units0_x_one_end:
+	IMUL3Q $0x05, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	LEAQ   (R9)(R10*2), R12
+	ADDQ   R10, R12
+	SUBQ   $0x04, R11
+	JL     rows5_units0_h_rest
+
+rows5_units0_h:
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      64(R8), Y10
+	VMOVUPS      96(R8), Y11
+	VBROADCASTSS 4(R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 4(R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      128(R8), Y10
+	VMOVUPS      160(R8), Y11
+	VBROADCASTSS 8(R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 8(R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 8(R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      192(R8), Y10
+	VMOVUPS      224(R8), Y11
+	VBROADCASTSS 12(R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 12(R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 12(R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows5_units0_h
+
+rows5_units0_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows5_units0_h_one_end
+
+rows5_units0_h_one:
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows5_units0_h_one
+
+rows5_units0_h_one_end:
+	IMUL3Q  $0x05, R10, R10
+	ADDQ    R10, SI
+	MOVQ    8(AX), R8
+	LEAQ    (CX)(R8*2), R9
+	ADDQ    R8, R9
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, (CX)(R8*1)
+	VMOVUPS Y3, 32(CX)(R8*1)
+	VMOVUPS Y4, (CX)(R8*2)
+	VMOVUPS Y5, 32(CX)(R8*2)
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	VMOVUPS Y8, (R9)(R8*1)
+	VMOVUPS Y9, 32(R9)(R8*1)
+	IMUL3Q  $0x05, R8, R8
+	ADDQ    R8, CX
+	DECQ    DI
+	JNZ     rows5_units0_tile
+	JMP     end
+
+rows5_units1:
+rows5_units1_tile:
+	MOVQ       24(AX), R8
+	LEAQ       (DX)(R8*2), R9
+	ADDQ       R8, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	NEGQ       R10
+	VMOVDQU    64(R11)(R10*4), Y4
+	VMASKMOVPS (DX), Y4, Y0
+	VMASKMOVPS (DX)(R8*1), Y4, Y1
+	VMASKMOVPS (DX)(R8*2), Y4, Y2
+	VMASKMOVPS (R9), Y4, Y3
+	VMASKMOVPS (R9)(R8*1), Y4, Y4
+	IMUL3Q     $0x05, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x05, R8, R9
+	ADDQ       CX, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 60(R10)
+	PREFETCHT0 (R10)(R8*1)
+	PREFETCHT0 60(R10)(R8*1)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows5_units1_fetch_end
+
+rows5_units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows5_units1_fetch
+
+rows5_units1_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   rows5_units1_x_rest
+
+rows5_units1_x:
+	VMOVUPS      (R8), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (R9)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (R9)(R10*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R12), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R12)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      32(R8), Y5
+	VBROADCASTSS 4(R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 4(R12), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 4(R12)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      64(R8), Y5
+	VBROADCASTSS 8(R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 8(R12), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 8(R12)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      96(R8), Y5
+	VBROADCASTSS 12(R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(R12), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 12(R12)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows5_units1_x
+
+rows5_units1_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows5_units1_x_one_end
+
+rows5_units1_x_one:
+	VMOVUPS      (R8), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (R9)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (R9)(R10*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R12), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R12)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows5_units1_x_one
+
+rows5_units1_x_one_end:
+	IMUL3Q $0x05, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	LEAQ   (R9)(R10*2), R12
+	ADDQ   R10, R12
+	SUBQ   $0x04, R11
+	JL     rows5_units1_h_rest
+
+rows5_units1_h:
+	VMOVUPS      (R8), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (R9)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (R9)(R10*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R12), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R12)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      32(R8), Y5
+	VBROADCASTSS 4(R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 4(R12), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 4(R12)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      64(R8), Y5
+	VBROADCASTSS 8(R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 8(R12), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 8(R12)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      96(R8), Y5
+	VBROADCASTSS 12(R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(R12), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 12(R12)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows5_units1_h
+
+rows5_units1_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows5_units1_h_one_end
+
+rows5_units1_h_one:
+	VMOVUPS      (R8), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (R9)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (R9)(R10*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R12), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R12)(R10*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows5_units1_h_one
+
+rows5_units1_h_one_end:
+	IMUL3Q     $0x05, R10, R10
+	ADDQ       R10, SI
+	MOVQ       8(AX), R8
+	LEAQ       (CX)(R8*2), R9
+	ADDQ       R8, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	NEGQ       R10
+	VMOVDQU    64(R11)(R10*4), Y5
+	VMASKMOVPS Y0, Y5, (CX)
+	VMASKMOVPS Y1, Y5, (CX)(R8*1)
+	VMASKMOVPS Y2, Y5, (CX)(R8*2)
+	VMASKMOVPS Y3, Y5, (R9)
+	VMASKMOVPS Y4, Y5, (R9)(R8*1)
+	IMUL3Q     $0x05, R8, R8
+	ADDQ       R8, CX
+	DECQ       DI
+	JNZ        rows5_units1_tile
+	JMP        end
+
+rows5_units2:
+rows5_units2_tile:
+	MOVQ       24(AX), R8
+	LEAQ       (DX)(R8*2), R9
+	ADDQ       R8, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	NEGQ       R10
+	VMOVDQU    64(R11)(R10*4), Y9
+	VMOVUPS    (DX), Y0
+	VMASKMOVPS 32(DX), Y9, Y1
+	VMOVUPS    (DX)(R8*1), Y2
+	VMASKMOVPS 32(DX)(R8*1), Y9, Y3
+	VMOVUPS    (DX)(R8*2), Y4
+	VMASKMOVPS 32(DX)(R8*2), Y9, Y5
+	VMOVUPS    (R9), Y6
+	VMASKMOVPS 32(R9), Y9, Y7
+	VMOVUPS    (R9)(R8*1), Y8
+	VMASKMOVPS 32(R9)(R8*1), Y9, Y9
+	IMUL3Q     $0x05, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x05, R8, R9
+	ADDQ       CX, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 60(R10)
+	PREFETCHT0 (R10)(R8*1)
+	PREFETCHT0 60(R10)(R8*1)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows5_units2_fetch_end
+
+rows5_units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows5_units2_fetch
+
+rows5_units2_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   rows5_units2_x_rest
+
+rows5_units2_x:
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      64(R8), Y10
+	VMOVUPS      96(R8), Y11
+	VBROADCASTSS 4(R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 4(R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      128(R8), Y10
+	VMOVUPS      160(R8), Y11
+	VBROADCASTSS 8(R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 8(R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 8(R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      192(R8), Y10
+	VMOVUPS      224(R8), Y11
+	VBROADCASTSS 12(R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 12(R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 12(R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows5_units2_x
+
+rows5_units2_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows5_units2_x_one_end
+
+rows5_units2_x_one:
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows5_units2_x_one
+
+rows5_units2_x_one_end:
+	IMUL3Q $0x05, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	LEAQ   (R9)(R10*2), R12
+	ADDQ   R10, R12
+	SUBQ   $0x04, R11
+	JL     rows5_units2_h_rest
+
+rows5_units2_h:
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      64(R8), Y10
+	VMOVUPS      96(R8), Y11
+	VBROADCASTSS 4(R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 4(R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      128(R8), Y10
+	VMOVUPS      160(R8), Y11
+	VBROADCASTSS 8(R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 8(R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 8(R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      192(R8), Y10
+	VMOVUPS      224(R8), Y11
+	VBROADCASTSS 12(R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 12(R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 12(R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows5_units2_h
+
+rows5_units2_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows5_units2_h_one_end
+
+rows5_units2_h_one:
+	VMOVUPS      (R8), Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R9)(R10*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R12), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R12)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows5_units2_h_one
+
+rows5_units2_h_one_end:
+	IMUL3Q     $0x05, R10, R10
+	ADDQ       R10, SI
+	MOVQ       8(AX), R8
+	LEAQ       (CX)(R8*2), R9
+	ADDQ       R8, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	NEGQ       R10
+	VMOVDQU    64(R11)(R10*4), Y10
+	VMOVUPS    Y0, (CX)
+	VMASKMOVPS Y1, Y10, 32(CX)
+	VMOVUPS    Y2, (CX)(R8*1)
+	VMASKMOVPS Y3, Y10, 32(CX)(R8*1)
+	VMOVUPS    Y4, (CX)(R8*2)
+	VMASKMOVPS Y5, Y10, 32(CX)(R8*2)
+	VMOVUPS    Y6, (R9)
+	VMASKMOVPS Y7, Y10, 32(R9)
+	VMOVUPS    Y8, (R9)(R8*1)
+	VMASKMOVPS Y9, Y10, 32(R9)(R8*1)
+	IMUL3Q     $0x05, R8, R8
+	ADDQ       R8, CX
+	DECQ       DI
+	JNZ        rows5_units2_tile
+	JMP        end
+
+rows6:
+	MOVQ 112(AX), R8
+	CMPQ R8, $0x01
+	JE   rows6_units1
+	CMPQ R8, $0x02
+	JE   rows6_units2
+
+rows6_units0_tile:
+	MOVQ       24(AX), R8
+	LEAQ       (DX)(R8*2), R9
+	ADDQ       R8, R9
+	VMOVUPS    (DX), Y0
+	VMOVUPS    32(DX), Y1
+	VMOVUPS    (DX)(R8*1), Y2
+	VMOVUPS    32(DX)(R8*1), Y3
+	VMOVUPS    (DX)(R8*2), Y4
+	VMOVUPS    32(DX)(R8*2), Y5
+	VMOVUPS    (R9), Y6
+	VMOVUPS    32(R9), Y7
+	VMOVUPS    (R9)(R8*1), Y8
+	VMOVUPS    32(R9)(R8*1), Y9
+	VMOVUPS    (R9)(R8*2), Y10
+	VMOVUPS    32(R9)(R8*2), Y11
+	IMUL3Q     $0x06, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x06, R8, R9
+	ADDQ       CX, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 60(R10)
+	PREFETCHT0 (R10)(R8*1)
+	PREFETCHT0 60(R10)(R8*1)
+	PREFETCHT0 (R10)(R8*2)
+	PREFETCHT0 60(R10)(R8*2)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows6_units0_fetch_end
+
+rows6_units0_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows6_units0_fetch
+
+rows6_units0_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   rows6_units0_x_rest
+
+rows6_units0_x:
+	VMOVUPS      (R8), Y12
+	VMOVUPS      32(R8), Y13
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      64(R8), Y12
+	VMOVUPS      96(R8), Y13
+	VBROADCASTSS 4(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 4(R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 4(R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      128(R8), Y12
+	VMOVUPS      160(R8), Y13
+	VBROADCASTSS 8(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 8(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 8(R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 8(R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      192(R8), Y12
+	VMOVUPS      224(R8), Y13
+	VBROADCASTSS 12(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 12(R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 12(R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 12(R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows6_units0_x
+
+rows6_units0_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows6_units0_x_one_end
+
+rows6_units0_x_one:
+	VMOVUPS      (R8), Y12
+	VMOVUPS      32(R8), Y13
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows6_units0_x_one
+
+rows6_units0_x_one_end:
+	IMUL3Q $0x06, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	LEAQ   (R9)(R10*2), R12
+	ADDQ   R10, R12
+	SUBQ   $0x04, R11
+	JL     rows6_units0_h_rest
+
+rows6_units0_h:
+	VMOVUPS      (R8), Y12
+	VMOVUPS      32(R8), Y13
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      64(R8), Y12
+	VMOVUPS      96(R8), Y13
+	VBROADCASTSS 4(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 4(R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 4(R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      128(R8), Y12
+	VMOVUPS      160(R8), Y13
+	VBROADCASTSS 8(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 8(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 8(R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 8(R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      192(R8), Y12
+	VMOVUPS      224(R8), Y13
+	VBROADCASTSS 12(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 12(R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 12(R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 12(R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows6_units0_h
+
+rows6_units0_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows6_units0_h_one_end
+
+rows6_units0_h_one:
+	VMOVUPS      (R8), Y12
+	VMOVUPS      32(R8), Y13
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows6_units0_h_one
+
+rows6_units0_h_one_end:
+	IMUL3Q  $0x06, R10, R10
+	ADDQ    R10, SI
+	MOVQ    8(AX), R8
+	LEAQ    (CX)(R8*2), R9
+	ADDQ    R8, R9
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, (CX)(R8*1)
+	VMOVUPS Y3, 32(CX)(R8*1)
+	VMOVUPS Y4, (CX)(R8*2)
+	VMOVUPS Y5, 32(CX)(R8*2)
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	VMOVUPS Y8, (R9)(R8*1)
+	VMOVUPS Y9, 32(R9)(R8*1)
+	VMOVUPS Y10, (R9)(R8*2)
+	VMOVUPS Y11, 32(R9)(R8*2)
+	IMUL3Q  $0x06, R8, R8
+	ADDQ    R8, CX
+	DECQ    DI
+	JNZ     rows6_units0_tile
+	JMP     end
+
+rows6_units1:
+rows6_units1_tile:
+	MOVQ       24(AX), R8
+	LEAQ       (DX)(R8*2), R9
+	ADDQ       R8, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	NEGQ       R10
+	VMOVDQU    64(R11)(R10*4), Y5
+	VMASKMOVPS (DX), Y5, Y0
+	VMASKMOVPS (DX)(R8*1), Y5, Y1
+	VMASKMOVPS (DX)(R8*2), Y5, Y2
+	VMASKMOVPS (R9), Y5, Y3
+	VMASKMOVPS (R9)(R8*1), Y5, Y4
+	VMASKMOVPS (R9)(R8*2), Y5, Y5
+	IMUL3Q     $0x06, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x06, R8, R9
+	ADDQ       CX, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 60(R10)
+	PREFETCHT0 (R10)(R8*1)
+	PREFETCHT0 60(R10)(R8*1)
+	PREFETCHT0 (R10)(R8*2)
+	PREFETCHT0 60(R10)(R8*2)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows6_units1_fetch_end
+
+rows6_units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows6_units1_fetch
+
+rows6_units1_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   rows6_units1_x_rest
+
+rows6_units1_x:
+	VMOVUPS      (R8), Y6
+	VBROADCASTSS (R9), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (R9)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (R9)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R12), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R12)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R12)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      32(R8), Y6
+	VBROADCASTSS 4(R9), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 4(R12), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 4(R12)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 4(R12)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      64(R8), Y6
+	VBROADCASTSS 8(R9), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 8(R12), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 8(R12)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 8(R12)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      96(R8), Y6
+	VBROADCASTSS 12(R9), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(R12), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 12(R12)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 12(R12)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows6_units1_x
+
+rows6_units1_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows6_units1_x_one_end
+
+rows6_units1_x_one:
+	VMOVUPS      (R8), Y6
+	VBROADCASTSS (R9), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (R9)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (R9)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R12), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R12)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R12)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows6_units1_x_one
+
+rows6_units1_x_one_end:
+	IMUL3Q $0x06, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	LEAQ   (R9)(R10*2), R12
+	ADDQ   R10, R12
+	SUBQ   $0x04, R11
+	JL     rows6_units1_h_rest
+
+rows6_units1_h:
+	VMOVUPS      (R8), Y6
+	VBROADCASTSS (R9), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (R9)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (R9)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R12), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R12)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R12)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      32(R8), Y6
+	VBROADCASTSS 4(R9), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 4(R12), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 4(R12)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 4(R12)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      64(R8), Y6
+	VBROADCASTSS 8(R9), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 8(R12), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 8(R12)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 8(R12)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      96(R8), Y6
+	VBROADCASTSS 12(R9), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(R12), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 12(R12)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 12(R12)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows6_units1_h
+
+rows6_units1_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows6_units1_h_one_end
+
+rows6_units1_h_one:
+	VMOVUPS      (R8), Y6
+	VBROADCASTSS (R9), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (R9)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (R9)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R12), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R12)(R10*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R12)(R10*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows6_units1_h_one
+
+rows6_units1_h_one_end:
+	IMUL3Q     $0x06, R10, R10
+	ADDQ       R10, SI
+	MOVQ       8(AX), R8
+	LEAQ       (CX)(R8*2), R9
+	ADDQ       R8, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	NEGQ       R10
+	VMOVDQU    64(R11)(R10*4), Y6
+	VMASKMOVPS Y0, Y6, (CX)
+	VMASKMOVPS Y1, Y6, (CX)(R8*1)
+	VMASKMOVPS Y2, Y6, (CX)(R8*2)
+	VMASKMOVPS Y3, Y6, (R9)
+	VMASKMOVPS Y4, Y6, (R9)(R8*1)
+	VMASKMOVPS Y5, Y6, (R9)(R8*2)
+	IMUL3Q     $0x06, R8, R8
+	ADDQ       R8, CX
+	DECQ       DI
+	JNZ        rows6_units1_tile
+	JMP        end
+
+rows6_units2:
+rows6_units2_tile:
+	MOVQ       24(AX), R8
+	LEAQ       (DX)(R8*2), R9
+	ADDQ       R8, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	NEGQ       R10
+	VMOVDQU    64(R11)(R10*4), Y11
+	VMOVUPS    (DX), Y0
+	VMASKMOVPS 32(DX), Y11, Y1
+	VMOVUPS    (DX)(R8*1), Y2
+	VMASKMOVPS 32(DX)(R8*1), Y11, Y3
+	VMOVUPS    (DX)(R8*2), Y4
+	VMASKMOVPS 32(DX)(R8*2), Y11, Y5
+	VMOVUPS    (R9), Y6
+	VMASKMOVPS 32(R9), Y11, Y7
+	VMOVUPS    (R9)(R8*1), Y8
+	VMASKMOVPS 32(R9)(R8*1), Y11, Y9
+	VMOVUPS    (R9)(R8*2), Y10
+	VMASKMOVPS 32(R9)(R8*2), Y11, Y11
+	IMUL3Q     $0x06, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x06, R8, R9
+	ADDQ       CX, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 60(R10)
+	PREFETCHT0 (R10)(R8*1)
+	PREFETCHT0 60(R10)(R8*1)
+	PREFETCHT0 (R10)(R8*2)
+	PREFETCHT0 60(R10)(R8*2)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows6_units2_fetch_end
+
+rows6_units2_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows6_units2_fetch
+
+rows6_units2_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	SUBQ $0x04, R11
+	JL   rows6_units2_x_rest
+
+rows6_units2_x:
+	VMOVUPS      (R8), Y12
+	VMOVUPS      32(R8), Y13
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      64(R8), Y12
+	VMOVUPS      96(R8), Y13
+	VBROADCASTSS 4(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 4(R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 4(R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      128(R8), Y12
+	VMOVUPS      160(R8), Y13
+	VBROADCASTSS 8(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 8(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 8(R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 8(R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      192(R8), Y12
+	VMOVUPS      224(R8), Y13
+	VBROADCASTSS 12(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 12(R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 12(R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 12(R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows6_units2_x
+
+rows6_units2_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows6_units2_x_one_end
+
+rows6_units2_x_one:
+	VMOVUPS      (R8), Y12
+	VMOVUPS      32(R8), Y13
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows6_units2_x_one
+
+rows6_units2_x_one_end:
+	IMUL3Q $0x06, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	LEAQ   (R9)(R10*2), R12
+	ADDQ   R10, R12
+	SUBQ   $0x04, R11
+	JL     rows6_units2_h_rest
+
+rows6_units2_h:
+	VMOVUPS      (R8), Y12
+	VMOVUPS      32(R8), Y13
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      64(R8), Y12
+	VMOVUPS      96(R8), Y13
+	VBROADCASTSS 4(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 4(R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 4(R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      128(R8), Y12
+	VMOVUPS      160(R8), Y13
+	VBROADCASTSS 8(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 8(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 8(R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 8(R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      192(R8), Y12
+	VMOVUPS      224(R8), Y13
+	VBROADCASTSS 12(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 12(R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 12(R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 12(R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x04, R11
+	JGE          rows6_units2_h
+
+rows6_units2_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows6_units2_h_one_end
+
+rows6_units2_h_one:
+	VMOVUPS      (R8), Y12
+	VMOVUPS      32(R8), Y13
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (R9)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R12), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R12)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R12)(R10*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000040, R8
+	DECQ         R11
+	JNZ          rows6_units2_h_one
+
+rows6_units2_h_one_end:
+	IMUL3Q     $0x06, R10, R10
+	ADDQ       R10, SI
+	MOVQ       8(AX), R8
+	LEAQ       (CX)(R8*2), R9
+	ADDQ       R8, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	NEGQ       R10
+	VMOVDQU    64(R11)(R10*4), Y12
+	VMOVUPS    Y0, (CX)
+	VMASKMOVPS Y1, Y12, 32(CX)
+	VMOVUPS    Y2, (CX)(R8*1)
+	VMASKMOVPS Y3, Y12, 32(CX)(R8*1)
+	VMOVUPS    Y4, (CX)(R8*2)
+	VMASKMOVPS Y5, Y12, 32(CX)(R8*2)
+	VMOVUPS    Y6, (R9)
+	VMASKMOVPS Y7, Y12, 32(R9)
+	VMOVUPS    Y8, (R9)(R8*1)
+	VMASKMOVPS Y9, Y12, 32(R9)(R8*1)
+	VMOVUPS    Y10, (R9)(R8*2)
+	VMASKMOVPS Y11, Y12, 32(R9)(R8*2)
+	IMUL3Q     $0x06, R8, R8
+	ADDQ       R8, CX
+	DECQ       DI
+	JNZ        rows6_units2_tile
+	JMP        end
+
+rows7:
+	MOVQ 112(AX), R8
+
+rows7_units1_tile:
+	MOVQ       24(AX), R8
+	LEAQ       (DX)(R8*2), R9
+	ADDQ       R8, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	MOVQ       120(AX), R11
+	LEAQ       masks<>+0(SB), R12
+	NEGQ       R11
+	VMOVDQU    64(R12)(R11*4), Y6
+	VMASKMOVPS (DX), Y6, Y0
+	VMASKMOVPS (DX)(R8*1), Y6, Y1
+	VMASKMOVPS (DX)(R8*2), Y6, Y2
+	VMASKMOVPS (R9), Y6, Y3
+	VMASKMOVPS (R9)(R8*1), Y6, Y4
+	VMASKMOVPS (R9)(R8*2), Y6, Y5
+	VMASKMOVPS (R10), Y6, Y6
+	IMUL3Q     $0x07, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x07, R8, R9
+	ADDQ       CX, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	LEAQ       (R10)(R8*2), R11
+	ADDQ       R8, R11
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 60(R10)
+	PREFETCHT0 (R10)(R8*1)
+	PREFETCHT0 60(R10)(R8*1)
+	PREFETCHT0 (R10)(R8*2)
+	PREFETCHT0 60(R10)(R8*2)
+	PREFETCHT0 (R11)
+	PREFETCHT0 60(R11)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows7_units1_fetch_end
+
+rows7_units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows7_units1_fetch
+
+rows7_units1_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x04, R11
+	JL   rows7_units1_x_rest
+
+rows7_units1_x:
+	VMOVUPS      (R8), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (R9)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS (R12), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R12)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS (R12)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS (R13), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      32(R8), Y7
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 4(R12), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 4(R12)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 4(R12)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 4(R13), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      64(R8), Y7
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 8(R12), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(R12)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 8(R12)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 8(R13), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      96(R8), Y7
+	VBROADCASTSS 12(R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 12(R12), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 12(R12)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 12(R12)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 12(R13), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000010, R13
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows7_units1_x
+
+rows7_units1_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows7_units1_x_one_end
+
+rows7_units1_x_one:
+	VMOVUPS      (R8), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (R9)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS (R12), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R12)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS (R12)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS (R13), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000004, R13
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows7_units1_x_one
+
+rows7_units1_x_one_end:
+	IMUL3Q $0x07, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	LEAQ   (R9)(R10*2), R12
+	ADDQ   R10, R12
+	LEAQ   (R12)(R10*2), R13
+	ADDQ   R10, R13
+	SUBQ   $0x04, R11
+	JL     rows7_units1_h_rest
+
+rows7_units1_h:
+	VMOVUPS      (R8), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (R9)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS (R12), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R12)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS (R12)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS (R13), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      32(R8), Y7
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 4(R12), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 4(R12)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 4(R12)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 4(R13), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      64(R8), Y7
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 8(R12), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(R12)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 8(R12)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 8(R13), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      96(R8), Y7
+	VBROADCASTSS 12(R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 12(R12), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 12(R12)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 12(R12)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 12(R13), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000010, R13
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows7_units1_h
+
+rows7_units1_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows7_units1_h_one_end
+
+rows7_units1_h_one:
+	VMOVUPS      (R8), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (R9)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS (R12), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R12)(R10*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS (R12)(R10*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS (R13), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000004, R13
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows7_units1_h_one
+
+rows7_units1_h_one_end:
+	IMUL3Q     $0x07, R10, R10
+	ADDQ       R10, SI
+	MOVQ       8(AX), R8
+	LEAQ       (CX)(R8*2), R9
+	ADDQ       R8, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	MOVQ       120(AX), R11
+	LEAQ       masks<>+0(SB), R12
+	NEGQ       R11
+	VMOVDQU    64(R12)(R11*4), Y7
+	VMASKMOVPS Y0, Y7, (CX)
+	VMASKMOVPS Y1, Y7, (CX)(R8*1)
+	VMASKMOVPS Y2, Y7, (CX)(R8*2)
+	VMASKMOVPS Y3, Y7, (R9)
+	VMASKMOVPS Y4, Y7, (R9)(R8*1)
+	VMASKMOVPS Y5, Y7, (R9)(R8*2)
+	VMASKMOVPS Y6, Y7, (R10)
+	IMUL3Q     $0x07, R8, R8
+	ADDQ       R8, CX
+	DECQ       DI
+	JNZ        rows7_units1_tile
+	JMP        end
+
+rows8:
+	MOVQ 112(AX), R8
+
+rows8_units1_tile:
+	MOVQ       24(AX), R8
+	LEAQ       (DX)(R8*2), R9
+	ADDQ       R8, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	MOVQ       120(AX), R11
+	LEAQ       masks<>+0(SB), R12
+	NEGQ       R11
+	VMOVDQU    64(R12)(R11*4), Y7
+	VMASKMOVPS (DX), Y7, Y0
+	VMASKMOVPS (DX)(R8*1), Y7, Y1
+	VMASKMOVPS (DX)(R8*2), Y7, Y2
+	VMASKMOVPS (R9), Y7, Y3
+	VMASKMOVPS (R9)(R8*1), Y7, Y4
+	VMASKMOVPS (R9)(R8*2), Y7, Y5
+	VMASKMOVPS (R10), Y7, Y6
+	VMASKMOVPS (R10)(R8*1), Y7, Y7
+	IMUL3Q     $0x08, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x08, R8, R9
+	ADDQ       CX, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	LEAQ       (R10)(R8*2), R11
+	ADDQ       R8, R11
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 60(R10)
+	PREFETCHT0 (R10)(R8*1)
+	PREFETCHT0 60(R10)(R8*1)
+	PREFETCHT0 (R10)(R8*2)
+	PREFETCHT0 60(R10)(R8*2)
+	PREFETCHT0 (R11)
+	PREFETCHT0 60(R11)
+	PREFETCHT0 (R11)(R8*1)
+	PREFETCHT0 60(R11)(R8*1)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows8_units1_fetch_end
+
+rows8_units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows8_units1_fetch
+
+rows8_units1_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x04, R11
+	JL   rows8_units1_x_rest
+
+rows8_units1_x:
+	VMOVUPS      (R8), Y8
+	VBROADCASTSS (R9), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (R9)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS (R9)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (R12), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS (R12)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (R12)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (R13), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (R13)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      32(R8), Y8
+	VBROADCASTSS 4(R9), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 4(R12), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 4(R12)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 4(R12)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 4(R13), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 4(R13)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      64(R8), Y8
+	VBROADCASTSS 8(R9), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 8(R12), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 8(R12)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 8(R12)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 8(R13), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 8(R13)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      96(R8), Y8
+	VBROADCASTSS 12(R9), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(R12), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 12(R12)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 12(R12)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 12(R13), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 12(R13)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000010, R13
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows8_units1_x
+
+rows8_units1_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows8_units1_x_one_end
+
+rows8_units1_x_one:
+	VMOVUPS      (R8), Y8
+	VBROADCASTSS (R9), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (R9)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS (R9)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (R12), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS (R12)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (R12)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (R13), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (R13)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000004, R13
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows8_units1_x_one
+
+rows8_units1_x_one_end:
+	IMUL3Q $0x08, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	LEAQ   (R9)(R10*2), R12
+	ADDQ   R10, R12
+	LEAQ   (R12)(R10*2), R13
+	ADDQ   R10, R13
+	SUBQ   $0x04, R11
+	JL     rows8_units1_h_rest
+
+rows8_units1_h:
+	VMOVUPS      (R8), Y8
+	VBROADCASTSS (R9), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (R9)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS (R9)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (R12), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS (R12)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (R12)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (R13), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (R13)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      32(R8), Y8
+	VBROADCASTSS 4(R9), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 4(R12), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 4(R12)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 4(R12)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 4(R13), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 4(R13)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      64(R8), Y8
+	VBROADCASTSS 8(R9), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 8(R12), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 8(R12)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 8(R12)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 8(R13), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 8(R13)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      96(R8), Y8
+	VBROADCASTSS 12(R9), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(R12), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 12(R12)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 12(R12)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 12(R13), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 12(R13)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000010, R13
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows8_units1_h
+
+rows8_units1_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows8_units1_h_one_end
+
+rows8_units1_h_one:
+	VMOVUPS      (R8), Y8
+	VBROADCASTSS (R9), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (R9)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS (R9)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (R12), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS (R12)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (R12)(R10*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (R13), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (R13)(R10*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000004, R13
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows8_units1_h_one
+
+rows8_units1_h_one_end:
+	IMUL3Q     $0x08, R10, R10
+	ADDQ       R10, SI
+	MOVQ       8(AX), R8
+	LEAQ       (CX)(R8*2), R9
+	ADDQ       R8, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	MOVQ       120(AX), R11
+	LEAQ       masks<>+0(SB), R12
+	NEGQ       R11
+	VMOVDQU    64(R12)(R11*4), Y8
+	VMASKMOVPS Y0, Y8, (CX)
+	VMASKMOVPS Y1, Y8, (CX)(R8*1)
+	VMASKMOVPS Y2, Y8, (CX)(R8*2)
+	VMASKMOVPS Y3, Y8, (R9)
+	VMASKMOVPS Y4, Y8, (R9)(R8*1)
+	VMASKMOVPS Y5, Y8, (R9)(R8*2)
+	VMASKMOVPS Y6, Y8, (R10)
+	VMASKMOVPS Y7, Y8, (R10)(R8*1)
+	IMUL3Q     $0x08, R8, R8
+	ADDQ       R8, CX
+	DECQ       DI
+	JNZ        rows8_units1_tile
+	JMP        end
+
+rows9:
+	MOVQ 112(AX), R8
+
+rows9_units1_tile:
+	MOVQ       24(AX), R8
+	LEAQ       (DX)(R8*2), R9
+	ADDQ       R8, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	MOVQ       120(AX), R11
+	LEAQ       masks<>+0(SB), R12
+	NEGQ       R11
+	VMOVDQU    64(R12)(R11*4), Y8
+	VMASKMOVPS (DX), Y8, Y0
+	VMASKMOVPS (DX)(R8*1), Y8, Y1
+	VMASKMOVPS (DX)(R8*2), Y8, Y2
+	VMASKMOVPS (R9), Y8, Y3
+	VMASKMOVPS (R9)(R8*1), Y8, Y4
+	VMASKMOVPS (R9)(R8*2), Y8, Y5
+	VMASKMOVPS (R10), Y8, Y6
+	VMASKMOVPS (R10)(R8*1), Y8, Y7
+	VMASKMOVPS (R10)(R8*2), Y8, Y8
+	IMUL3Q     $0x09, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x09, R8, R9
+	ADDQ       CX, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	LEAQ       (R10)(R8*2), R11
+	ADDQ       R8, R11
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 60(R10)
+	PREFETCHT0 (R10)(R8*1)
+	PREFETCHT0 60(R10)(R8*1)
+	PREFETCHT0 (R10)(R8*2)
+	PREFETCHT0 60(R10)(R8*2)
+	PREFETCHT0 (R11)
+	PREFETCHT0 60(R11)
+	PREFETCHT0 (R11)(R8*1)
+	PREFETCHT0 60(R11)(R8*1)
+	PREFETCHT0 (R11)(R8*2)
+	PREFETCHT0 60(R11)(R8*2)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows9_units1_fetch_end
+
+rows9_units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows9_units1_fetch
+
+rows9_units1_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	SUBQ $0x04, R11
+	JL   rows9_units1_x_rest
+
+rows9_units1_x:
+	VMOVUPS      (R8), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS (R9)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (R9)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS (R12), Y10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R12)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS (R12)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R13), Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS (R13)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS (R13)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y8
+	VMOVUPS      32(R8), Y9
+	VBROADCASTSS 4(R9), Y10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS 4(R12), Y10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 4(R12)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS 4(R12)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(R13), Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS 4(R13)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS 4(R13)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y8
+	VMOVUPS      64(R8), Y9
+	VBROADCASTSS 8(R9), Y10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS 8(R12), Y10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(R12)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS 8(R12)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 8(R13), Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS 8(R13)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS 8(R13)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y8
+	VMOVUPS      96(R8), Y9
+	VBROADCASTSS 12(R9), Y10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS 12(R12), Y10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 12(R12)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS 12(R12)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(R13), Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS 12(R13)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS 12(R13)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y8
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000010, R13
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows9_units1_x
+
+rows9_units1_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows9_units1_x_one_end
+
+rows9_units1_x_one:
+	VMOVUPS      (R8), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS (R9)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (R9)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS (R12), Y10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R12)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS (R12)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R13), Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS (R13)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS (R13)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000004, R13
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows9_units1_x_one
+
+rows9_units1_x_one_end:
+	IMUL3Q $0x09, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	LEAQ   (R9)(R10*2), R12
+	ADDQ   R10, R12
+	LEAQ   (R12)(R10*2), R13
+	ADDQ   R10, R13
+	SUBQ   $0x04, R11
+	JL     rows9_units1_h_rest
+
+rows9_units1_h:
+	VMOVUPS      (R8), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS (R9)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (R9)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS (R12), Y10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R12)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS (R12)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R13), Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS (R13)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS (R13)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y8
+	VMOVUPS      32(R8), Y9
+	VBROADCASTSS 4(R9), Y10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS 4(R12), Y10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 4(R12)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS 4(R12)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(R13), Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS 4(R13)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS 4(R13)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y8
+	VMOVUPS      64(R8), Y9
+	VBROADCASTSS 8(R9), Y10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS 8(R12), Y10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(R12)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS 8(R12)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 8(R13), Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS 8(R13)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS 8(R13)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y8
+	VMOVUPS      96(R8), Y9
+	VBROADCASTSS 12(R9), Y10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS 12(R12), Y10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 12(R12)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS 12(R12)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(R13), Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS 12(R13)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS 12(R13)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y8
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000010, R13
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows9_units1_h
+
+rows9_units1_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows9_units1_h_one_end
+
+rows9_units1_h_one:
+	VMOVUPS      (R8), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS (R9)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (R9)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS (R12), Y10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R12)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS (R12)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R13), Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS (R13)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS (R13)(R10*2), Y10
+	VFMADD231PS  Y9, Y10, Y8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000004, R13
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows9_units1_h_one
+
+rows9_units1_h_one_end:
+	IMUL3Q     $0x09, R10, R10
+	ADDQ       R10, SI
+	MOVQ       8(AX), R8
+	LEAQ       (CX)(R8*2), R9
+	ADDQ       R8, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	MOVQ       120(AX), R11
+	LEAQ       masks<>+0(SB), R12
+	NEGQ       R11
+	VMOVDQU    64(R12)(R11*4), Y9
+	VMASKMOVPS Y0, Y9, (CX)
+	VMASKMOVPS Y1, Y9, (CX)(R8*1)
+	VMASKMOVPS Y2, Y9, (CX)(R8*2)
+	VMASKMOVPS Y3, Y9, (R9)
+	VMASKMOVPS Y4, Y9, (R9)(R8*1)
+	VMASKMOVPS Y5, Y9, (R9)(R8*2)
+	VMASKMOVPS Y6, Y9, (R10)
+	VMASKMOVPS Y7, Y9, (R10)(R8*1)
+	VMASKMOVPS Y8, Y9, (R10)(R8*2)
+	IMUL3Q     $0x09, R8, R8
+	ADDQ       R8, CX
+	DECQ       DI
+	JNZ        rows9_units1_tile
+	JMP        end
+
+rows10:
+	MOVQ 112(AX), R8
+
+rows10_units1_tile:
+	MOVQ       24(AX), R8
+	LEAQ       (DX)(R8*2), R9
+	ADDQ       R8, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	LEAQ       (R10)(R8*2), R11
+	ADDQ       R8, R11
+	MOVQ       120(AX), R12
+	LEAQ       masks<>+0(SB), R13
+	NEGQ       R12
+	VMOVDQU    64(R13)(R12*4), Y9
+	VMASKMOVPS (DX), Y9, Y0
+	VMASKMOVPS (DX)(R8*1), Y9, Y1
+	VMASKMOVPS (DX)(R8*2), Y9, Y2
+	VMASKMOVPS (R9), Y9, Y3
+	VMASKMOVPS (R9)(R8*1), Y9, Y4
+	VMASKMOVPS (R9)(R8*2), Y9, Y5
+	VMASKMOVPS (R10), Y9, Y6
+	VMASKMOVPS (R10)(R8*1), Y9, Y7
+	VMASKMOVPS (R10)(R8*2), Y9, Y8
+	VMASKMOVPS (R11), Y9, Y9
+	IMUL3Q     $0x0a, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x0a, R8, R9
+	ADDQ       CX, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	LEAQ       (R10)(R8*2), R11
+	ADDQ       R8, R11
+	LEAQ       (R11)(R8*2), R12
+	ADDQ       R8, R12
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 60(R10)
+	PREFETCHT0 (R10)(R8*1)
+	PREFETCHT0 60(R10)(R8*1)
+	PREFETCHT0 (R10)(R8*2)
+	PREFETCHT0 60(R10)(R8*2)
+	PREFETCHT0 (R11)
+	PREFETCHT0 60(R11)
+	PREFETCHT0 (R11)(R8*1)
+	PREFETCHT0 60(R11)(R8*1)
+	PREFETCHT0 (R11)(R8*2)
+	PREFETCHT0 60(R11)(R8*2)
+	PREFETCHT0 (R12)
+	PREFETCHT0 60(R12)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows10_units1_fetch_end
+
+rows10_units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows10_units1_fetch
+
+rows10_units1_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x04, R11
+	JL   rows10_units1_x_rest
+
+rows10_units1_x:
+	VMOVUPS      (R8), Y10
+	VBROADCASTSS (R9), Y11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS (R9)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS (R9)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS (R12), Y11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS (R12)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS (R12)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS (R13), Y11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS (R13)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS (R13)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS (R14), Y11
+	VFMADD231PS  Y10, Y11, Y9
+	VMOVUPS      32(R8), Y10
+	VBROADCASTSS 4(R9), Y11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS 4(R12), Y11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS 4(R12)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS 4(R12)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS 4(R13), Y11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS 4(R13)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS 4(R13)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS 4(R14), Y11
+	VFMADD231PS  Y10, Y11, Y9
+	VMOVUPS      64(R8), Y10
+	VBROADCASTSS 8(R9), Y11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS 8(R12), Y11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS 8(R12)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS 8(R12)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS 8(R13), Y11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS 8(R13)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS 8(R13)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS 8(R14), Y11
+	VFMADD231PS  Y10, Y11, Y9
+	VMOVUPS      96(R8), Y10
+	VBROADCASTSS 12(R9), Y11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS 12(R12), Y11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS 12(R12)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS 12(R12)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS 12(R13), Y11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS 12(R13)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS 12(R13)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS 12(R14), Y11
+	VFMADD231PS  Y10, Y11, Y9
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000010, R13
+	ADDQ         $0x00000010, R14
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows10_units1_x
+
+rows10_units1_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows10_units1_x_one_end
+
+rows10_units1_x_one:
+	VMOVUPS      (R8), Y10
+	VBROADCASTSS (R9), Y11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS (R9)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS (R9)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS (R12), Y11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS (R12)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS (R12)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS (R13), Y11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS (R13)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS (R13)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS (R14), Y11
+	VFMADD231PS  Y10, Y11, Y9
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000004, R13
+	ADDQ         $0x00000004, R14
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows10_units1_x_one
+
+rows10_units1_x_one_end:
+	IMUL3Q $0x0a, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	LEAQ   (R9)(R10*2), R12
+	ADDQ   R10, R12
+	LEAQ   (R12)(R10*2), R13
+	ADDQ   R10, R13
+	LEAQ   (R13)(R10*2), R14
+	ADDQ   R10, R14
+	SUBQ   $0x04, R11
+	JL     rows10_units1_h_rest
+
+rows10_units1_h:
+	VMOVUPS      (R8), Y10
+	VBROADCASTSS (R9), Y11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS (R9)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS (R9)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS (R12), Y11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS (R12)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS (R12)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS (R13), Y11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS (R13)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS (R13)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS (R14), Y11
+	VFMADD231PS  Y10, Y11, Y9
+	VMOVUPS      32(R8), Y10
+	VBROADCASTSS 4(R9), Y11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS 4(R12), Y11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS 4(R12)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS 4(R12)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS 4(R13), Y11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS 4(R13)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS 4(R13)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS 4(R14), Y11
+	VFMADD231PS  Y10, Y11, Y9
+	VMOVUPS      64(R8), Y10
+	VBROADCASTSS 8(R9), Y11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS 8(R12), Y11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS 8(R12)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS 8(R12)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS 8(R13), Y11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS 8(R13)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS 8(R13)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS 8(R14), Y11
+	VFMADD231PS  Y10, Y11, Y9
+	VMOVUPS      96(R8), Y10
+	VBROADCASTSS 12(R9), Y11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS 12(R12), Y11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS 12(R12)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS 12(R12)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS 12(R13), Y11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS 12(R13)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS 12(R13)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS 12(R14), Y11
+	VFMADD231PS  Y10, Y11, Y9
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000010, R13
+	ADDQ         $0x00000010, R14
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows10_units1_h
+
+rows10_units1_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows10_units1_h_one_end
+
+rows10_units1_h_one:
+	VMOVUPS      (R8), Y10
+	VBROADCASTSS (R9), Y11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS (R9)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS (R9)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS (R12), Y11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS (R12)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS (R12)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS (R13), Y11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS (R13)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS (R13)(R10*2), Y11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS (R14), Y11
+	VFMADD231PS  Y10, Y11, Y9
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000004, R13
+	ADDQ         $0x00000004, R14
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows10_units1_h_one
+
+rows10_units1_h_one_end:
+	IMUL3Q     $0x0a, R10, R10
+	ADDQ       R10, SI
+	MOVQ       8(AX), R8
+	LEAQ       (CX)(R8*2), R9
+	ADDQ       R8, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	LEAQ       (R10)(R8*2), R11
+	ADDQ       R8, R11
+	MOVQ       120(AX), R12
+	LEAQ       masks<>+0(SB), R13
+	NEGQ       R12
+	VMOVDQU    64(R13)(R12*4), Y10
+	VMASKMOVPS Y0, Y10, (CX)
+	VMASKMOVPS Y1, Y10, (CX)(R8*1)
+	VMASKMOVPS Y2, Y10, (CX)(R8*2)
+	VMASKMOVPS Y3, Y10, (R9)
+	VMASKMOVPS Y4, Y10, (R9)(R8*1)
+	VMASKMOVPS Y5, Y10, (R9)(R8*2)
+	VMASKMOVPS Y6, Y10, (R10)
+	VMASKMOVPS Y7, Y10, (R10)(R8*1)
+	VMASKMOVPS Y8, Y10, (R10)(R8*2)
+	VMASKMOVPS Y9, Y10, (R11)
+	IMUL3Q     $0x0a, R8, R8
+	ADDQ       R8, CX
+	DECQ       DI
+	JNZ        rows10_units1_tile
+	JMP        end
+
+rows11:
+	MOVQ 112(AX), R8
+
+rows11_units1_tile:
+	MOVQ       24(AX), R8
+	LEAQ       (DX)(R8*2), R9
+	ADDQ       R8, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	LEAQ       (R10)(R8*2), R11
+	ADDQ       R8, R11
+	MOVQ       120(AX), R12
+	LEAQ       masks<>+0(SB), R13
+	NEGQ       R12
+	VMOVDQU    64(R13)(R12*4), Y10
+	VMASKMOVPS (DX), Y10, Y0
+	VMASKMOVPS (DX)(R8*1), Y10, Y1
+	VMASKMOVPS (DX)(R8*2), Y10, Y2
+	VMASKMOVPS (R9), Y10, Y3
+	VMASKMOVPS (R9)(R8*1), Y10, Y4
+	VMASKMOVPS (R9)(R8*2), Y10, Y5
+	VMASKMOVPS (R10), Y10, Y6
+	VMASKMOVPS (R10)(R8*1), Y10, Y7
+	VMASKMOVPS (R10)(R8*2), Y10, Y8
+	VMASKMOVPS (R11), Y10, Y9
+	VMASKMOVPS (R11)(R8*1), Y10, Y10
+	IMUL3Q     $0x0b, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x0b, R8, R9
+	ADDQ       CX, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	LEAQ       (R10)(R8*2), R11
+	ADDQ       R8, R11
+	LEAQ       (R11)(R8*2), R12
+	ADDQ       R8, R12
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 60(R10)
+	PREFETCHT0 (R10)(R8*1)
+	PREFETCHT0 60(R10)(R8*1)
+	PREFETCHT0 (R10)(R8*2)
+	PREFETCHT0 60(R10)(R8*2)
+	PREFETCHT0 (R11)
+	PREFETCHT0 60(R11)
+	PREFETCHT0 (R11)(R8*1)
+	PREFETCHT0 60(R11)(R8*1)
+	PREFETCHT0 (R11)(R8*2)
+	PREFETCHT0 60(R11)(R8*2)
+	PREFETCHT0 (R12)
+	PREFETCHT0 60(R12)
+	PREFETCHT0 (R12)(R8*1)
+	PREFETCHT0 60(R12)(R8*1)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows11_units1_fetch_end
+
+rows11_units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows11_units1_fetch
+
+rows11_units1_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x04, R11
+	JL   rows11_units1_x_rest
+
+rows11_units1_x:
+	VMOVUPS      (R8), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS (R9)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (R9)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS (R12), Y12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R12)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS (R12)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R13), Y12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS (R13)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R13)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS (R14), Y12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS (R14)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS 4(R9), Y12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS 4(R12), Y12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 4(R12)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS 4(R12)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(R13), Y12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS 4(R13)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(R13)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS 4(R14), Y12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS 4(R14)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y10
+	VMOVUPS      64(R8), Y11
+	VBROADCASTSS 8(R9), Y12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS 8(R12), Y12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(R12)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS 8(R12)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 8(R13), Y12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS 8(R13)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 8(R13)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS 8(R14), Y12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS 8(R14)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y10
+	VMOVUPS      96(R8), Y11
+	VBROADCASTSS 12(R9), Y12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS 12(R12), Y12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 12(R12)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS 12(R12)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(R13), Y12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS 12(R13)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 12(R13)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS 12(R14), Y12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS 12(R14)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y10
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000010, R13
+	ADDQ         $0x00000010, R14
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows11_units1_x
+
+rows11_units1_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows11_units1_x_one_end
+
+rows11_units1_x_one:
+	VMOVUPS      (R8), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS (R9)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (R9)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS (R12), Y12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R12)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS (R12)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R13), Y12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS (R13)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R13)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS (R14), Y12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS (R14)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y10
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000004, R13
+	ADDQ         $0x00000004, R14
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows11_units1_x_one
+
+rows11_units1_x_one_end:
+	IMUL3Q $0x0b, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	LEAQ   (R9)(R10*2), R12
+	ADDQ   R10, R12
+	LEAQ   (R12)(R10*2), R13
+	ADDQ   R10, R13
+	LEAQ   (R13)(R10*2), R14
+	ADDQ   R10, R14
+	SUBQ   $0x04, R11
+	JL     rows11_units1_h_rest
+
+rows11_units1_h:
+	VMOVUPS      (R8), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS (R9)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (R9)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS (R12), Y12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R12)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS (R12)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R13), Y12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS (R13)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R13)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS (R14), Y12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS (R14)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y10
+	VMOVUPS      32(R8), Y11
+	VBROADCASTSS 4(R9), Y12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS 4(R12), Y12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 4(R12)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS 4(R12)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(R13), Y12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS 4(R13)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(R13)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS 4(R14), Y12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS 4(R14)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y10
+	VMOVUPS      64(R8), Y11
+	VBROADCASTSS 8(R9), Y12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS 8(R12), Y12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(R12)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS 8(R12)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 8(R13), Y12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS 8(R13)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 8(R13)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS 8(R14), Y12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS 8(R14)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y10
+	VMOVUPS      96(R8), Y11
+	VBROADCASTSS 12(R9), Y12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS 12(R12), Y12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 12(R12)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS 12(R12)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(R13), Y12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS 12(R13)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 12(R13)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS 12(R14), Y12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS 12(R14)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y10
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000010, R13
+	ADDQ         $0x00000010, R14
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows11_units1_h
+
+rows11_units1_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows11_units1_h_one_end
+
+rows11_units1_h_one:
+	VMOVUPS      (R8), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS (R9)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (R9)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS (R12), Y12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R12)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS (R12)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R13), Y12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS (R13)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R13)(R10*2), Y12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS (R14), Y12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS (R14)(R10*1), Y12
+	VFMADD231PS  Y11, Y12, Y10
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000004, R13
+	ADDQ         $0x00000004, R14
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows11_units1_h_one
+
+rows11_units1_h_one_end:
+	IMUL3Q     $0x0b, R10, R10
+	ADDQ       R10, SI
+	MOVQ       8(AX), R8
+	LEAQ       (CX)(R8*2), R9
+	ADDQ       R8, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	LEAQ       (R10)(R8*2), R11
+	ADDQ       R8, R11
+	MOVQ       120(AX), R12
+	LEAQ       masks<>+0(SB), R13
+	NEGQ       R12
+	VMOVDQU    64(R13)(R12*4), Y11
+	VMASKMOVPS Y0, Y11, (CX)
+	VMASKMOVPS Y1, Y11, (CX)(R8*1)
+	VMASKMOVPS Y2, Y11, (CX)(R8*2)
+	VMASKMOVPS Y3, Y11, (R9)
+	VMASKMOVPS Y4, Y11, (R9)(R8*1)
+	VMASKMOVPS Y5, Y11, (R9)(R8*2)
+	VMASKMOVPS Y6, Y11, (R10)
+	VMASKMOVPS Y7, Y11, (R10)(R8*1)
+	VMASKMOVPS Y8, Y11, (R10)(R8*2)
+	VMASKMOVPS Y9, Y11, (R11)
+	VMASKMOVPS Y10, Y11, (R11)(R8*1)
+	IMUL3Q     $0x0b, R8, R8
+	ADDQ       R8, CX
+	DECQ       DI
+	JNZ        rows11_units1_tile
+	JMP        end
+
+rows12:
+	MOVQ 112(AX), R8
+
+rows12_units1_tile:
+	MOVQ       24(AX), R8
+	LEAQ       (DX)(R8*2), R9
+	ADDQ       R8, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	LEAQ       (R10)(R8*2), R11
+	ADDQ       R8, R11
+	MOVQ       120(AX), R12
+	LEAQ       masks<>+0(SB), R13
+	NEGQ       R12
+	VMOVDQU    64(R13)(R12*4), Y11
+	VMASKMOVPS (DX), Y11, Y0
+	VMASKMOVPS (DX)(R8*1), Y11, Y1
+	VMASKMOVPS (DX)(R8*2), Y11, Y2
+	VMASKMOVPS (R9), Y11, Y3
+	VMASKMOVPS (R9)(R8*1), Y11, Y4
+	VMASKMOVPS (R9)(R8*2), Y11, Y5
+	VMASKMOVPS (R10), Y11, Y6
+	VMASKMOVPS (R10)(R8*1), Y11, Y7
+	VMASKMOVPS (R10)(R8*2), Y11, Y8
+	VMASKMOVPS (R11), Y11, Y9
+	VMASKMOVPS (R11)(R8*1), Y11, Y10
+	VMASKMOVPS (R11)(R8*2), Y11, Y11
+	IMUL3Q     $0x0c, R8, R8
+	ADDQ       R8, DX
+	MOVQ       8(AX), R8
+	IMUL3Q     $0x0c, R8, R9
+	ADDQ       CX, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	LEAQ       (R10)(R8*2), R11
+	ADDQ       R8, R11
+	LEAQ       (R11)(R8*2), R12
+	ADDQ       R8, R12
+	PREFETCHT0 (R9)
+	PREFETCHT0 60(R9)
+	PREFETCHT0 (R9)(R8*1)
+	PREFETCHT0 60(R9)(R8*1)
+	PREFETCHT0 (R9)(R8*2)
+	PREFETCHT0 60(R9)(R8*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 60(R10)
+	PREFETCHT0 (R10)(R8*1)
+	PREFETCHT0 60(R10)(R8*1)
+	PREFETCHT0 (R10)(R8*2)
+	PREFETCHT0 60(R10)(R8*2)
+	PREFETCHT0 (R11)
+	PREFETCHT0 60(R11)
+	PREFETCHT0 (R11)(R8*1)
+	PREFETCHT0 60(R11)(R8*1)
+	PREFETCHT0 (R11)(R8*2)
+	PREFETCHT0 60(R11)(R8*2)
+	PREFETCHT0 (R12)
+	PREFETCHT0 60(R12)
+	PREFETCHT0 (R12)(R8*1)
+	PREFETCHT0 60(R12)(R8*1)
+	PREFETCHT0 (R12)(R8*2)
+	PREFETCHT0 60(R12)(R8*2)
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
+	TESTQ      R9, R9
+	JLE        rows12_units1_fetch_end
+
+rows12_units1_fetch:
+	PREFETCHT1 (R8)
+	ADDQ       $0x00000040, R8
+	DECQ       R9
+	JNZ        rows12_units1_fetch
+
+rows12_units1_fetch_end:
+	MOVQ R8, 136(AX)
+	MOVQ 80(AX), R8
+	MOVQ 40(AX), R10
+	MOVQ 48(AX), R11
+	MOVQ BX, R9
+	LEAQ (R9)(R10*2), R12
+	ADDQ R10, R12
+	LEAQ (R12)(R10*2), R13
+	ADDQ R10, R13
+	LEAQ (R13)(R10*2), R14
+	ADDQ R10, R14
+	SUBQ $0x04, R11
+	JL   rows12_units1_x_rest
+
+rows12_units1_x:
+	VMOVUPS      (R8), Y12
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS (R9)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS (R9)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS (R12), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS (R12)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS (R12)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS (R13), Y13
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS (R13)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS (R13)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS (R14), Y13
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS (R14)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS (R14)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y11
+	VMOVUPS      32(R8), Y12
+	VBROADCASTSS 4(R9), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS 4(R12), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS 4(R12)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS 4(R12)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS 4(R13), Y13
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS 4(R13)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS 4(R13)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS 4(R14), Y13
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS 4(R14)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS 4(R14)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y11
+	VMOVUPS      64(R8), Y12
+	VBROADCASTSS 8(R9), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS 8(R12), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS 8(R12)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS 8(R12)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS 8(R13), Y13
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS 8(R13)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS 8(R13)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS 8(R14), Y13
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS 8(R14)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS 8(R14)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y11
+	VMOVUPS      96(R8), Y12
+	VBROADCASTSS 12(R9), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS 12(R12), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS 12(R12)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS 12(R12)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS 12(R13), Y13
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS 12(R13)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS 12(R13)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS 12(R14), Y13
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS 12(R14)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS 12(R14)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y11
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000010, R13
+	ADDQ         $0x00000010, R14
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows12_units1_x
+
+rows12_units1_x_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows12_units1_x_one_end
+
+rows12_units1_x_one:
+	VMOVUPS      (R8), Y12
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS (R9)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS (R9)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS (R12), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS (R12)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS (R12)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS (R13), Y13
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS (R13)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS (R13)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS (R14), Y13
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS (R14)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS (R14)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y11
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000004, R13
+	ADDQ         $0x00000004, R14
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows12_units1_x_one
+
+rows12_units1_x_one_end:
+	IMUL3Q $0x0c, R10, R10
+	ADDQ   R10, BX
+	MOVQ   64(AX), R10
+	MOVQ   72(AX), R11
+	MOVQ   SI, R9
+	LEAQ   (R9)(R10*2), R12
+	ADDQ   R10, R12
+	LEAQ   (R12)(R10*2), R13
+	ADDQ   R10, R13
+	LEAQ   (R13)(R10*2), R14
+	ADDQ   R10, R14
+	SUBQ   $0x04, R11
+	JL     rows12_units1_h_rest
+
+rows12_units1_h:
+	VMOVUPS      (R8), Y12
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS (R9)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS (R9)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS (R12), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS (R12)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS (R12)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS (R13), Y13
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS (R13)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS (R13)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS (R14), Y13
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS (R14)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS (R14)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y11
+	VMOVUPS      32(R8), Y12
+	VBROADCASTSS 4(R9), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 4(R9)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS 4(R9)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS 4(R12), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS 4(R12)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS 4(R12)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS 4(R13), Y13
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS 4(R13)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS 4(R13)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS 4(R14), Y13
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS 4(R14)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS 4(R14)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y11
+	VMOVUPS      64(R8), Y12
+	VBROADCASTSS 8(R9), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 8(R9)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS 8(R9)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS 8(R12), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS 8(R12)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS 8(R12)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS 8(R13), Y13
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS 8(R13)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS 8(R13)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS 8(R14), Y13
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS 8(R14)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS 8(R14)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y11
+	VMOVUPS      96(R8), Y12
+	VBROADCASTSS 12(R9), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 12(R9)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS 12(R9)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS 12(R12), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS 12(R12)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS 12(R12)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS 12(R13), Y13
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS 12(R13)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS 12(R13)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS 12(R14), Y13
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS 12(R14)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS 12(R14)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y11
+	ADDQ         $0x00000010, R9
+	ADDQ         $0x00000010, R12
+	ADDQ         $0x00000010, R13
+	ADDQ         $0x00000010, R14
+	ADDQ         $0x00000080, R8
+	SUBQ         $0x04, R11
+	JGE          rows12_units1_h
+
+rows12_units1_h_rest:
+	ADDQ  $0x00000004, R11
+	TESTQ R11, R11
+	JLE   rows12_units1_h_one_end
+
+rows12_units1_h_one:
+	VMOVUPS      (R8), Y12
+	VBROADCASTSS (R9), Y13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS (R9)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS (R9)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS (R12), Y13
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS (R12)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS (R12)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS (R13), Y13
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS (R13)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS (R13)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS (R14), Y13
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS (R14)(R10*1), Y13
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS (R14)(R10*2), Y13
+	VFMADD231PS  Y12, Y13, Y11
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R12
+	ADDQ         $0x00000004, R13
+	ADDQ         $0x00000004, R14
+	ADDQ         $0x00000020, R8
+	DECQ         R11
+	JNZ          rows12_units1_h_one
+
+rows12_units1_h_one_end:
+	IMUL3Q     $0x0c, R10, R10
+	ADDQ       R10, SI
+	MOVQ       8(AX), R8
+	LEAQ       (CX)(R8*2), R9
+	ADDQ       R8, R9
+	LEAQ       (R9)(R8*2), R10
+	ADDQ       R8, R10
+	LEAQ       (R10)(R8*2), R11
+	ADDQ       R8, R11
+	MOVQ       120(AX), R12
+	LEAQ       masks<>+0(SB), R13
+	NEGQ       R12
+	VMOVDQU    64(R13)(R12*4), Y12
+	VMASKMOVPS Y0, Y12, (CX)
+	VMASKMOVPS Y1, Y12, (CX)(R8*1)
+	VMASKMOVPS Y2, Y12, (CX)(R8*2)
+	VMASKMOVPS Y3, Y12, (R9)
+	VMASKMOVPS Y4, Y12, (R9)(R8*1)
+	VMASKMOVPS Y5, Y12, (R9)(R8*2)
+	VMASKMOVPS Y6, Y12, (R10)
+	VMASKMOVPS Y7, Y12, (R10)(R8*1)
+	VMASKMOVPS Y8, Y12, (R10)(R8*2)
+	VMASKMOVPS Y9, Y12, (R11)
+	VMASKMOVPS Y10, Y12, (R11)(R8*1)
+	VMASKMOVPS Y11, Y12, (R11)(R8*2)
+	IMUL3Q     $0x0c, R8, R8
+	ADDQ       R8, CX
+	DECQ       DI
+	JNZ        rows12_units1_tile
 
 end:
 	VZEROUPPER
@@ -460,20 +6288,43 @@ DATA masks<>+120(SB)/4, $0x00000000
 DATA masks<>+124(SB)/4, $0x00000000
 GLOBL masks<>(SB), RODATA|NOPTR, $128
 
-// func gemmT1AVX2(p *[18]int)
+// func gemmTAVX2(p *[19]int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmT1AVX2(SB), NOSPLIT, $0-8
+TEXT ·gemmTAVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
+	MOVQ 104(AX), BX
+	MOVQ 96(AX), SI
 	CMPQ SI, $0x02
-	JE   units2
+	JE   rows2
+	CMPQ SI, $0x03
+	JE   rows3
+	CMPQ SI, $0x04
+	JE   rows4
+	CMPQ SI, $0x05
+	JE   rows5
+	CMPQ SI, $0x06
+	JE   rows6
+	CMPQ SI, $0x07
+	JE   rows7
+	CMPQ SI, $0x08
+	JE   rows8
+	CMPQ SI, $0x09
+	JE   rows9
+	CMPQ SI, $0x0a
+	JE   rows10
+	CMPQ SI, $0x0b
+	JE   rows11
+	CMPQ SI, $0x0c
+	JE   rows12
+	MOVQ 112(AX), SI
+	CMPQ SI, $0x01
+	JE   rows1_units1
+	CMPQ SI, $0x02
+	JE   rows1_units2
 
-units0_tile:
+rows1_units0_tile:
 	MOVQ       8(AX), SI
 	VMOVUPS    (CX), Y0
 	VMOVUPS    32(CX), Y1
@@ -482,19 +6333,19 @@ units0_tile:
 	ADDQ       CX, DI
 	PREFETCHT0 (DI)
 	PREFETCHT0 60(DI)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units0_fetch_end
+	JLE        rows1_units0_fetch_end
 
-units0_fetch:
+rows1_units0_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units0_fetch
+	JNZ        rows1_units0_fetch
 
-units0_fetch_end:
-	MOVQ DI, 128(AX)
+rows1_units0_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -502,9 +6353,9 @@ units0_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units0_k_rest
+	JL   rows1_units0_k_rest
 
-units0_k:
+rows1_units0_k:
 	VMOVUPS      (R9), Y2
 	VMOVUPS      32(R9), Y3
 	VBROADCASTSS (DI), Y4
@@ -529,14 +6380,14 @@ units0_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R10
-	JGE          units0_k
+	JGE          rows1_units0_k
 
-units0_k_rest:
+rows1_units0_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units0_k_one_end
+	JLE   rows1_units0_k_one_end
 
-units0_k_one:
+rows1_units0_k_one:
 	VMOVUPS      (R9), Y2
 	VMOVUPS      32(R9), Y3
 	VBROADCASTSS (DI), Y4
@@ -546,22 +6397,22 @@ units0_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000040, R9
 	DECQ         R10
-	JNZ          units0_k_one
+	JNZ          rows1_units0_k_one
 
-units0_k_one_end:
+rows1_units0_k_one_end:
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
-	ADDQ    120(AX), DX
+	ADDQ    128(AX), DX
 	IMUL3Q  $0x01, SI, SI
 	ADDQ    SI, CX
 	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows1_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows1_units1:
+rows1_units1_tile:
 	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
+	MOVQ       120(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
 	VMOVDQU    64(R8)(DI*4), Y0
@@ -571,19 +6422,19 @@ units1_tile:
 	ADDQ       CX, DI
 	PREFETCHT0 (DI)
 	PREFETCHT0 60(DI)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units1_fetch_end
+	JLE        rows1_units1_fetch_end
 
-units1_fetch:
+rows1_units1_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units1_fetch
+	JNZ        rows1_units1_fetch
 
-units1_fetch_end:
-	MOVQ DI, 128(AX)
+rows1_units1_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -591,9 +6442,9 @@ units1_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units1_k_rest
+	JL   rows1_units1_k_rest
 
-units1_k:
+rows1_units1_k:
 	VMOVUPS      (R9), Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
@@ -610,14 +6461,14 @@ units1_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x04, R10
-	JGE          units1_k
+	JGE          rows1_units1_k
 
-units1_k_rest:
+rows1_units1_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units1_k_one_end
+	JLE   rows1_units1_k_one_end
 
-units1_k_one:
+rows1_units1_k_one:
 	VMOVUPS      (R9), Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
@@ -625,25 +6476,25 @@ units1_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000020, R9
 	DECQ         R10
-	JNZ          units1_k_one
+	JNZ          rows1_units1_k_one
 
-units1_k_one_end:
-	MOVQ       112(AX), DI
+rows1_units1_k_one_end:
+	MOVQ       120(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
 	VMOVDQU    64(R8)(DI*4), Y1
 	VMASKMOVPS Y0, Y1, (CX)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x01, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units1_tile
+	JNZ        rows1_units1_tile
 	JMP        end
 
-units2:
-units2_tile:
+rows1_units2:
+rows1_units2_tile:
 	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
+	MOVQ       120(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
 	VMOVDQU    64(R8)(DI*4), Y1
@@ -654,19 +6505,19 @@ units2_tile:
 	ADDQ       CX, DI
 	PREFETCHT0 (DI)
 	PREFETCHT0 60(DI)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units2_fetch_end
+	JLE        rows1_units2_fetch_end
 
-units2_fetch:
+rows1_units2_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units2_fetch
+	JNZ        rows1_units2_fetch
 
-units2_fetch_end:
-	MOVQ DI, 128(AX)
+rows1_units2_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -674,9 +6525,9 @@ units2_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units2_k_rest
+	JL   rows1_units2_k_rest
 
-units2_k:
+rows1_units2_k:
 	VMOVUPS      (R9), Y2
 	VMOVUPS      32(R9), Y3
 	VBROADCASTSS (DI), Y4
@@ -701,14 +6552,14 @@ units2_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R10
-	JGE          units2_k
+	JGE          rows1_units2_k
 
-units2_k_rest:
+rows1_units2_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units2_k_one_end
+	JLE   rows1_units2_k_one_end
 
-units2_k_one:
+rows1_units2_k_one:
 	VMOVUPS      (R9), Y2
 	VMOVUPS      32(R9), Y3
 	VBROADCASTSS (DI), Y4
@@ -718,557 +6569,30 @@ units2_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000040, R9
 	DECQ         R10
-	JNZ          units2_k_one
+	JNZ          rows1_units2_k_one
 
-units2_k_one_end:
-	MOVQ       112(AX), DI
+rows1_units2_k_one_end:
+	MOVQ       120(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
 	VMOVDQU    64(R8)(DI*4), Y2
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y2, 32(CX)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x01, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units2_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemm2AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemm2AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
-	CMPQ R8, $0x01
-	JE   units1
-	CMPQ R8, $0x02
-	JE   units2
-
-units0_tile:
-	MOVQ       24(AX), R8
-	VMOVUPS    (DX), Y0
-	VMOVUPS    32(DX), Y1
-	VMOVUPS    (DX)(R8*1), Y2
-	VMOVUPS    32(DX)(R8*1), Y3
-	IMUL3Q     $0x02, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x02, R8, R9
-	ADDQ       CX, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units0_fetch_end
-
-units0_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units0_fetch
-
-units0_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	SUBQ $0x04, R11
-	JL   units0_x_rest
-
-units0_x:
-	VMOVUPS      (R8), Y4
-	VMOVUPS      32(R8), Y5
-	VBROADCASTSS (R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      64(R8), Y4
-	VMOVUPS      96(R8), Y5
-	VBROADCASTSS 4(R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      128(R8), Y4
-	VMOVUPS      160(R8), Y5
-	VBROADCASTSS 8(R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      192(R8), Y4
-	VMOVUPS      224(R8), Y5
-	VBROADCASTSS 12(R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units0_x
-
-units0_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units0_x_one_end
-
-units0_x_one:
-	VMOVUPS      (R8), Y4
-	VMOVUPS      32(R8), Y5
-	VBROADCASTSS (R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units0_x_one
-
-units0_x_one_end:
-	IMUL3Q $0x02, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	SUBQ   $0x04, R11
-	JL     units0_h_rest
-
-units0_h:
-	VMOVUPS      (R8), Y4
-	VMOVUPS      32(R8), Y5
-	VBROADCASTSS (R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      64(R8), Y4
-	VMOVUPS      96(R8), Y5
-	VBROADCASTSS 4(R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      128(R8), Y4
-	VMOVUPS      160(R8), Y5
-	VBROADCASTSS 8(R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      192(R8), Y4
-	VMOVUPS      224(R8), Y5
-	VBROADCASTSS 12(R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units0_h
-
-units0_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units0_h_one_end
-
-units0_h_one:
-	VMOVUPS      (R8), Y4
-	VMOVUPS      32(R8), Y5
-	VBROADCASTSS (R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units0_h_one
-
-units0_h_one_end:
-	IMUL3Q  $0x02, R10, R10
-	ADDQ    R10, SI
-	MOVQ    8(AX), R8
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, (CX)(R8*1)
-	VMOVUPS Y3, 32(CX)(R8*1)
-	IMUL3Q  $0x02, R8, R8
-	ADDQ    R8, CX
-	DECQ    DI
-	JNZ     units0_tile
-	JMP     end
-
-units1:
-units1_tile:
-	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	NEGQ       R9
-	VMOVDQU    64(R10)(R9*4), Y1
-	VMASKMOVPS (DX), Y1, Y0
-	VMASKMOVPS (DX)(R8*1), Y1, Y1
-	IMUL3Q     $0x02, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x02, R8, R9
-	ADDQ       CX, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	SUBQ $0x04, R11
-	JL   units1_x_rest
-
-units1_x:
-	VMOVUPS      (R8), Y2
-	VBROADCASTSS (R9), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (R9)(R10*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      32(R8), Y2
-	VBROADCASTSS 4(R9), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      64(R8), Y2
-	VBROADCASTSS 8(R9), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      96(R8), Y2
-	VBROADCASTSS 12(R9), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_x
-
-units1_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_x_one_end
-
-units1_x_one:
-	VMOVUPS      (R8), Y2
-	VBROADCASTSS (R9), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (R9)(R10*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_x_one
-
-units1_x_one_end:
-	IMUL3Q $0x02, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	SUBQ   $0x04, R11
-	JL     units1_h_rest
-
-units1_h:
-	VMOVUPS      (R8), Y2
-	VBROADCASTSS (R9), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (R9)(R10*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      32(R8), Y2
-	VBROADCASTSS 4(R9), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      64(R8), Y2
-	VBROADCASTSS 8(R9), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      96(R8), Y2
-	VBROADCASTSS 12(R9), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_h
-
-units1_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_h_one_end
-
-units1_h_one:
-	VMOVUPS      (R8), Y2
-	VBROADCASTSS (R9), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (R9)(R10*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_h_one
-
-units1_h_one_end:
-	IMUL3Q     $0x02, R10, R10
-	ADDQ       R10, SI
-	MOVQ       8(AX), R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	NEGQ       R9
-	VMOVDQU    64(R10)(R9*4), Y2
-	VMASKMOVPS Y0, Y2, (CX)
-	VMASKMOVPS Y1, Y2, (CX)(R8*1)
-	IMUL3Q     $0x02, R8, R8
-	ADDQ       R8, CX
-	DECQ       DI
-	JNZ        units1_tile
+	JNZ        rows1_units2_tile
 	JMP        end
 
-units2:
-units2_tile:
-	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	NEGQ       R9
-	VMOVDQU    64(R10)(R9*4), Y3
-	VMOVUPS    (DX), Y0
-	VMASKMOVPS 32(DX), Y3, Y1
-	VMOVUPS    (DX)(R8*1), Y2
-	VMASKMOVPS 32(DX)(R8*1), Y3, Y3
-	IMUL3Q     $0x02, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x02, R8, R9
-	ADDQ       CX, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units2_fetch_end
-
-units2_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units2_fetch
-
-units2_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	SUBQ $0x04, R11
-	JL   units2_x_rest
-
-units2_x:
-	VMOVUPS      (R8), Y4
-	VMOVUPS      32(R8), Y5
-	VBROADCASTSS (R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      64(R8), Y4
-	VMOVUPS      96(R8), Y5
-	VBROADCASTSS 4(R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      128(R8), Y4
-	VMOVUPS      160(R8), Y5
-	VBROADCASTSS 8(R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      192(R8), Y4
-	VMOVUPS      224(R8), Y5
-	VBROADCASTSS 12(R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units2_x
-
-units2_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units2_x_one_end
-
-units2_x_one:
-	VMOVUPS      (R8), Y4
-	VMOVUPS      32(R8), Y5
-	VBROADCASTSS (R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units2_x_one
-
-units2_x_one_end:
-	IMUL3Q $0x02, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	SUBQ   $0x04, R11
-	JL     units2_h_rest
-
-units2_h:
-	VMOVUPS      (R8), Y4
-	VMOVUPS      32(R8), Y5
-	VBROADCASTSS (R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      64(R8), Y4
-	VMOVUPS      96(R8), Y5
-	VBROADCASTSS 4(R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      128(R8), Y4
-	VMOVUPS      160(R8), Y5
-	VBROADCASTSS 8(R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      192(R8), Y4
-	VMOVUPS      224(R8), Y5
-	VBROADCASTSS 12(R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units2_h
-
-units2_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units2_h_one_end
-
-units2_h_one:
-	VMOVUPS      (R8), Y4
-	VMOVUPS      32(R8), Y5
-	VBROADCASTSS (R9), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (R9)(R10*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units2_h_one
-
-units2_h_one_end:
-	IMUL3Q     $0x02, R10, R10
-	ADDQ       R10, SI
-	MOVQ       8(AX), R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	NEGQ       R9
-	VMOVDQU    64(R10)(R9*4), Y4
-	VMOVUPS    Y0, (CX)
-	VMASKMOVPS Y1, Y4, 32(CX)
-	VMOVUPS    Y2, (CX)(R8*1)
-	VMASKMOVPS Y3, Y4, 32(CX)(R8*1)
-	IMUL3Q     $0x02, R8, R8
-	ADDQ       R8, CX
-	DECQ       DI
-	JNZ        units2_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemmT2AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemmT2AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
+rows2:
+	MOVQ 112(AX), SI
 	CMPQ SI, $0x01
-	JE   units1
+	JE   rows2_units1
 	CMPQ SI, $0x02
-	JE   units2
+	JE   rows2_units2
 
-units0_tile:
+rows2_units0_tile:
 	MOVQ       8(AX), SI
 	VMOVUPS    (CX), Y0
 	VMOVUPS    32(CX), Y1
@@ -1281,19 +6605,19 @@ units0_tile:
 	PREFETCHT0 60(R8)
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 60(R8)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units0_fetch_end
+	JLE        rows2_units0_fetch_end
 
-units0_fetch:
+rows2_units0_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units0_fetch
+	JNZ        rows2_units0_fetch
 
-units0_fetch_end:
-	MOVQ DI, 128(AX)
+rows2_units0_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -1301,9 +6625,9 @@ units0_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units0_k_rest
+	JL   rows2_units0_k_rest
 
-units0_k:
+rows2_units0_k:
 	VMOVUPS      (R9), Y4
 	VMOVUPS      32(R9), Y5
 	VBROADCASTSS (DI), Y6
@@ -1340,14 +6664,14 @@ units0_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R10
-	JGE          units0_k
+	JGE          rows2_units0_k
 
-units0_k_rest:
+rows2_units0_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units0_k_one_end
+	JLE   rows2_units0_k_one_end
 
-units0_k_one:
+rows2_units0_k_one:
 	VMOVUPS      (R9), Y4
 	VMOVUPS      32(R9), Y5
 	VBROADCASTSS (DI), Y6
@@ -1360,24 +6684,24 @@ units0_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000040, R9
 	DECQ         R10
-	JNZ          units0_k_one
+	JNZ          rows2_units0_k_one
 
-units0_k_one_end:
+rows2_units0_k_one_end:
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, (CX)(SI*1)
 	VMOVUPS Y3, 32(CX)(SI*1)
-	ADDQ    120(AX), DX
+	ADDQ    128(AX), DX
 	IMUL3Q  $0x02, SI, SI
 	ADDQ    SI, CX
 	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows2_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows2_units1:
+rows2_units1_tile:
 	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
+	MOVQ       120(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
 	VMOVDQU    64(R8)(DI*4), Y1
@@ -1390,19 +6714,19 @@ units1_tile:
 	PREFETCHT0 60(R8)
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 60(R8)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units1_fetch_end
+	JLE        rows2_units1_fetch_end
 
-units1_fetch:
+rows2_units1_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units1_fetch
+	JNZ        rows2_units1_fetch
 
-units1_fetch_end:
-	MOVQ DI, 128(AX)
+rows2_units1_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -1410,9 +6734,9 @@ units1_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units1_k_rest
+	JL   rows2_units1_k_rest
 
-units1_k:
+rows2_units1_k:
 	VMOVUPS      (R9), Y2
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -1437,14 +6761,14 @@ units1_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x04, R10
-	JGE          units1_k
+	JGE          rows2_units1_k
 
-units1_k_rest:
+rows2_units1_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units1_k_one_end
+	JLE   rows2_units1_k_one_end
 
-units1_k_one:
+rows2_units1_k_one:
 	VMOVUPS      (R9), Y2
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -1454,26 +6778,26 @@ units1_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000020, R9
 	DECQ         R10
-	JNZ          units1_k_one
+	JNZ          rows2_units1_k_one
 
-units1_k_one_end:
-	MOVQ       112(AX), DI
+rows2_units1_k_one_end:
+	MOVQ       120(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
 	VMOVDQU    64(R8)(DI*4), Y2
 	VMASKMOVPS Y0, Y2, (CX)
 	VMASKMOVPS Y1, Y2, (CX)(SI*1)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x02, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units1_tile
+	JNZ        rows2_units1_tile
 	JMP        end
 
-units2:
-units2_tile:
+rows2_units2:
+rows2_units2_tile:
 	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
+	MOVQ       120(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
 	VMOVDQU    64(R8)(DI*4), Y3
@@ -1488,19 +6812,19 @@ units2_tile:
 	PREFETCHT0 60(R8)
 	PREFETCHT0 (R8)(DI*1)
 	PREFETCHT0 60(R8)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units2_fetch_end
+	JLE        rows2_units2_fetch_end
 
-units2_fetch:
+rows2_units2_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units2_fetch
+	JNZ        rows2_units2_fetch
 
-units2_fetch_end:
-	MOVQ DI, 128(AX)
+rows2_units2_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -1508,9 +6832,9 @@ units2_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units2_k_rest
+	JL   rows2_units2_k_rest
 
-units2_k:
+rows2_units2_k:
 	VMOVUPS      (R9), Y4
 	VMOVUPS      32(R9), Y5
 	VBROADCASTSS (DI), Y6
@@ -1547,14 +6871,14 @@ units2_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R10
-	JGE          units2_k
+	JGE          rows2_units2_k
 
-units2_k_rest:
+rows2_units2_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units2_k_one_end
+	JLE   rows2_units2_k_one_end
 
-units2_k_one:
+rows2_units2_k_one:
 	VMOVUPS      (R9), Y4
 	VMOVUPS      32(R9), Y5
 	VBROADCASTSS (DI), Y6
@@ -1567,10 +6891,10 @@ units2_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000040, R9
 	DECQ         R10
-	JNZ          units2_k_one
+	JNZ          rows2_units2_k_one
 
-units2_k_one_end:
-	MOVQ       112(AX), DI
+rows2_units2_k_one_end:
+	MOVQ       120(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
 	VMOVDQU    64(R8)(DI*4), Y4
@@ -1578,644 +6902,21 @@ units2_k_one_end:
 	VMASKMOVPS Y1, Y4, 32(CX)
 	VMOVUPS    Y2, (CX)(SI*1)
 	VMASKMOVPS Y3, Y4, 32(CX)(SI*1)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x02, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units2_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemm3AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemm3AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
-	CMPQ R8, $0x01
-	JE   units1
-	CMPQ R8, $0x02
-	JE   units2
-
-units0_tile:
-	MOVQ       24(AX), R8
-	VMOVUPS    (DX), Y0
-	VMOVUPS    32(DX), Y1
-	VMOVUPS    (DX)(R8*1), Y2
-	VMOVUPS    32(DX)(R8*1), Y3
-	VMOVUPS    (DX)(R8*2), Y4
-	VMOVUPS    32(DX)(R8*2), Y5
-	IMUL3Q     $0x03, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x03, R8, R9
-	ADDQ       CX, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units0_fetch_end
-
-units0_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units0_fetch
-
-units0_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	SUBQ $0x04, R11
-	JL   units0_x_rest
-
-units0_x:
-	VMOVUPS      (R8), Y6
-	VMOVUPS      32(R8), Y7
-	VBROADCASTSS (R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      64(R8), Y6
-	VMOVUPS      96(R8), Y7
-	VBROADCASTSS 4(R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 4(R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      128(R8), Y6
-	VMOVUPS      160(R8), Y7
-	VBROADCASTSS 8(R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      192(R8), Y6
-	VMOVUPS      224(R8), Y7
-	VBROADCASTSS 12(R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 12(R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units0_x
-
-units0_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units0_x_one_end
-
-units0_x_one:
-	VMOVUPS      (R8), Y6
-	VMOVUPS      32(R8), Y7
-	VBROADCASTSS (R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units0_x_one
-
-units0_x_one_end:
-	IMUL3Q $0x03, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	SUBQ   $0x04, R11
-	JL     units0_h_rest
-
-units0_h:
-	VMOVUPS      (R8), Y6
-	VMOVUPS      32(R8), Y7
-	VBROADCASTSS (R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      64(R8), Y6
-	VMOVUPS      96(R8), Y7
-	VBROADCASTSS 4(R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 4(R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      128(R8), Y6
-	VMOVUPS      160(R8), Y7
-	VBROADCASTSS 8(R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      192(R8), Y6
-	VMOVUPS      224(R8), Y7
-	VBROADCASTSS 12(R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 12(R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units0_h
-
-units0_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units0_h_one_end
-
-units0_h_one:
-	VMOVUPS      (R8), Y6
-	VMOVUPS      32(R8), Y7
-	VBROADCASTSS (R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units0_h_one
-
-units0_h_one_end:
-	IMUL3Q  $0x03, R10, R10
-	ADDQ    R10, SI
-	MOVQ    8(AX), R8
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, (CX)(R8*1)
-	VMOVUPS Y3, 32(CX)(R8*1)
-	VMOVUPS Y4, (CX)(R8*2)
-	VMOVUPS Y5, 32(CX)(R8*2)
-	IMUL3Q  $0x03, R8, R8
-	ADDQ    R8, CX
-	DECQ    DI
-	JNZ     units0_tile
-	JMP     end
-
-units1:
-units1_tile:
-	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	NEGQ       R9
-	VMOVDQU    64(R10)(R9*4), Y2
-	VMASKMOVPS (DX), Y2, Y0
-	VMASKMOVPS (DX)(R8*1), Y2, Y1
-	VMASKMOVPS (DX)(R8*2), Y2, Y2
-	IMUL3Q     $0x03, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x03, R8, R9
-	ADDQ       CX, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	SUBQ $0x04, R11
-	JL   units1_x_rest
-
-units1_x:
-	VMOVUPS      (R8), Y3
-	VBROADCASTSS (R9), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (R9)(R10*1), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (R9)(R10*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      32(R8), Y3
-	VBROADCASTSS 4(R9), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      64(R8), Y3
-	VBROADCASTSS 8(R9), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      96(R8), Y3
-	VBROADCASTSS 12(R9), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_x
-
-units1_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_x_one_end
-
-units1_x_one:
-	VMOVUPS      (R8), Y3
-	VBROADCASTSS (R9), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (R9)(R10*1), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (R9)(R10*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_x_one
-
-units1_x_one_end:
-	IMUL3Q $0x03, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	SUBQ   $0x04, R11
-	JL     units1_h_rest
-
-units1_h:
-	VMOVUPS      (R8), Y3
-	VBROADCASTSS (R9), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (R9)(R10*1), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (R9)(R10*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      32(R8), Y3
-	VBROADCASTSS 4(R9), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      64(R8), Y3
-	VBROADCASTSS 8(R9), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      96(R8), Y3
-	VBROADCASTSS 12(R9), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_h
-
-units1_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_h_one_end
-
-units1_h_one:
-	VMOVUPS      (R8), Y3
-	VBROADCASTSS (R9), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (R9)(R10*1), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (R9)(R10*2), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_h_one
-
-units1_h_one_end:
-	IMUL3Q     $0x03, R10, R10
-	ADDQ       R10, SI
-	MOVQ       8(AX), R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	NEGQ       R9
-	VMOVDQU    64(R10)(R9*4), Y3
-	VMASKMOVPS Y0, Y3, (CX)
-	VMASKMOVPS Y1, Y3, (CX)(R8*1)
-	VMASKMOVPS Y2, Y3, (CX)(R8*2)
-	IMUL3Q     $0x03, R8, R8
-	ADDQ       R8, CX
-	DECQ       DI
-	JNZ        units1_tile
+	JNZ        rows2_units2_tile
 	JMP        end
 
-units2:
-units2_tile:
-	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	NEGQ       R9
-	VMOVDQU    64(R10)(R9*4), Y5
-	VMOVUPS    (DX), Y0
-	VMASKMOVPS 32(DX), Y5, Y1
-	VMOVUPS    (DX)(R8*1), Y2
-	VMASKMOVPS 32(DX)(R8*1), Y5, Y3
-	VMOVUPS    (DX)(R8*2), Y4
-	VMASKMOVPS 32(DX)(R8*2), Y5, Y5
-	IMUL3Q     $0x03, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x03, R8, R9
-	ADDQ       CX, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units2_fetch_end
-
-units2_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units2_fetch
-
-units2_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	SUBQ $0x04, R11
-	JL   units2_x_rest
-
-units2_x:
-	VMOVUPS      (R8), Y6
-	VMOVUPS      32(R8), Y7
-	VBROADCASTSS (R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      64(R8), Y6
-	VMOVUPS      96(R8), Y7
-	VBROADCASTSS 4(R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 4(R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      128(R8), Y6
-	VMOVUPS      160(R8), Y7
-	VBROADCASTSS 8(R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      192(R8), Y6
-	VMOVUPS      224(R8), Y7
-	VBROADCASTSS 12(R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 12(R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units2_x
-
-units2_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units2_x_one_end
-
-units2_x_one:
-	VMOVUPS      (R8), Y6
-	VMOVUPS      32(R8), Y7
-	VBROADCASTSS (R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units2_x_one
-
-units2_x_one_end:
-	IMUL3Q $0x03, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	SUBQ   $0x04, R11
-	JL     units2_h_rest
-
-units2_h:
-	VMOVUPS      (R8), Y6
-	VMOVUPS      32(R8), Y7
-	VBROADCASTSS (R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      64(R8), Y6
-	VMOVUPS      96(R8), Y7
-	VBROADCASTSS 4(R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 4(R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      128(R8), Y6
-	VMOVUPS      160(R8), Y7
-	VBROADCASTSS 8(R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      192(R8), Y6
-	VMOVUPS      224(R8), Y7
-	VBROADCASTSS 12(R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 12(R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units2_h
-
-units2_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units2_h_one_end
-
-units2_h_one:
-	VMOVUPS      (R8), Y6
-	VMOVUPS      32(R8), Y7
-	VBROADCASTSS (R9), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (R9)(R10*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (R9)(R10*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units2_h_one
-
-units2_h_one_end:
-	IMUL3Q     $0x03, R10, R10
-	ADDQ       R10, SI
-	MOVQ       8(AX), R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	NEGQ       R9
-	VMOVDQU    64(R10)(R9*4), Y6
-	VMOVUPS    Y0, (CX)
-	VMASKMOVPS Y1, Y6, 32(CX)
-	VMOVUPS    Y2, (CX)(R8*1)
-	VMASKMOVPS Y3, Y6, 32(CX)(R8*1)
-	VMOVUPS    Y4, (CX)(R8*2)
-	VMASKMOVPS Y5, Y6, 32(CX)(R8*2)
-	IMUL3Q     $0x03, R8, R8
-	ADDQ       R8, CX
-	DECQ       DI
-	JNZ        units2_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemmT3AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemmT3AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
+rows3:
+	MOVQ 112(AX), SI
 	CMPQ SI, $0x01
-	JE   units1
+	JE   rows3_units1
 	CMPQ SI, $0x02
-	JE   units2
+	JE   rows3_units2
 
-units0_tile:
+rows3_units0_tile:
 	MOVQ       8(AX), SI
 	VMOVUPS    (CX), Y0
 	VMOVUPS    32(CX), Y1
@@ -2232,19 +6933,19 @@ units0_tile:
 	PREFETCHT0 60(R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 60(R8)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units0_fetch_end
+	JLE        rows3_units0_fetch_end
 
-units0_fetch:
+rows3_units0_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units0_fetch
+	JNZ        rows3_units0_fetch
 
-units0_fetch_end:
-	MOVQ DI, 128(AX)
+rows3_units0_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -2252,9 +6953,9 @@ units0_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units0_k_rest
+	JL   rows3_units0_k_rest
 
-units0_k:
+rows3_units0_k:
 	VMOVUPS      (R9), Y6
 	VMOVUPS      32(R9), Y7
 	VBROADCASTSS (DI), Y8
@@ -2303,14 +7004,14 @@ units0_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R10
-	JGE          units0_k
+	JGE          rows3_units0_k
 
-units0_k_rest:
+rows3_units0_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units0_k_one_end
+	JLE   rows3_units0_k_one_end
 
-units0_k_one:
+rows3_units0_k_one:
 	VMOVUPS      (R9), Y6
 	VMOVUPS      32(R9), Y7
 	VBROADCASTSS (DI), Y8
@@ -2326,26 +7027,26 @@ units0_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000040, R9
 	DECQ         R10
-	JNZ          units0_k_one
+	JNZ          rows3_units0_k_one
 
-units0_k_one_end:
+rows3_units0_k_one_end:
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, (CX)(SI*1)
 	VMOVUPS Y3, 32(CX)(SI*1)
 	VMOVUPS Y4, (CX)(SI*2)
 	VMOVUPS Y5, 32(CX)(SI*2)
-	ADDQ    120(AX), DX
+	ADDQ    128(AX), DX
 	IMUL3Q  $0x03, SI, SI
 	ADDQ    SI, CX
 	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows3_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows3_units1:
+rows3_units1_tile:
 	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
+	MOVQ       120(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
 	VMOVDQU    64(R8)(DI*4), Y2
@@ -2361,19 +7062,19 @@ units1_tile:
 	PREFETCHT0 60(R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 60(R8)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units1_fetch_end
+	JLE        rows3_units1_fetch_end
 
-units1_fetch:
+rows3_units1_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units1_fetch
+	JNZ        rows3_units1_fetch
 
-units1_fetch_end:
-	MOVQ DI, 128(AX)
+rows3_units1_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -2381,9 +7082,9 @@ units1_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units1_k_rest
+	JL   rows3_units1_k_rest
 
-units1_k:
+rows3_units1_k:
 	VMOVUPS      (R9), Y3
 	VBROADCASTSS (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -2416,14 +7117,14 @@ units1_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x04, R10
-	JGE          units1_k
+	JGE          rows3_units1_k
 
-units1_k_rest:
+rows3_units1_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units1_k_one_end
+	JLE   rows3_units1_k_one_end
 
-units1_k_one:
+rows3_units1_k_one:
 	VMOVUPS      (R9), Y3
 	VBROADCASTSS (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -2435,27 +7136,27 @@ units1_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000020, R9
 	DECQ         R10
-	JNZ          units1_k_one
+	JNZ          rows3_units1_k_one
 
-units1_k_one_end:
-	MOVQ       112(AX), DI
+rows3_units1_k_one_end:
+	MOVQ       120(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
 	VMOVDQU    64(R8)(DI*4), Y3
 	VMASKMOVPS Y0, Y3, (CX)
 	VMASKMOVPS Y1, Y3, (CX)(SI*1)
 	VMASKMOVPS Y2, Y3, (CX)(SI*2)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x03, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units1_tile
+	JNZ        rows3_units1_tile
 	JMP        end
 
-units2:
-units2_tile:
+rows3_units2:
+rows3_units2_tile:
 	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
+	MOVQ       120(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
 	VMOVDQU    64(R8)(DI*4), Y5
@@ -2474,19 +7175,19 @@ units2_tile:
 	PREFETCHT0 60(R8)(DI*1)
 	PREFETCHT0 (R8)(DI*2)
 	PREFETCHT0 60(R8)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units2_fetch_end
+	JLE        rows3_units2_fetch_end
 
-units2_fetch:
+rows3_units2_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units2_fetch
+	JNZ        rows3_units2_fetch
 
-units2_fetch_end:
-	MOVQ DI, 128(AX)
+rows3_units2_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -2494,9 +7195,9 @@ units2_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units2_k_rest
+	JL   rows3_units2_k_rest
 
-units2_k:
+rows3_units2_k:
 	VMOVUPS      (R9), Y6
 	VMOVUPS      32(R9), Y7
 	VBROADCASTSS (DI), Y8
@@ -2545,14 +7246,14 @@ units2_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R10
-	JGE          units2_k
+	JGE          rows3_units2_k
 
-units2_k_rest:
+rows3_units2_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units2_k_one_end
+	JLE   rows3_units2_k_one_end
 
-units2_k_one:
+rows3_units2_k_one:
 	VMOVUPS      (R9), Y6
 	VMOVUPS      32(R9), Y7
 	VBROADCASTSS (DI), Y8
@@ -2568,10 +7269,10 @@ units2_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000040, R9
 	DECQ         R10
-	JNZ          units2_k_one
+	JNZ          rows3_units2_k_one
 
-units2_k_one_end:
-	MOVQ       112(AX), DI
+rows3_units2_k_one_end:
+	MOVQ       120(AX), DI
 	LEAQ       masks<>+0(SB), R8
 	NEGQ       DI
 	VMOVDQU    64(R8)(DI*4), Y6
@@ -2581,782 +7282,21 @@ units2_k_one_end:
 	VMASKMOVPS Y3, Y6, 32(CX)(SI*1)
 	VMOVUPS    Y4, (CX)(SI*2)
 	VMASKMOVPS Y5, Y6, 32(CX)(SI*2)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x03, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units2_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemm4AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemm4AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
-	CMPQ R8, $0x01
-	JE   units1
-	CMPQ R8, $0x02
-	JE   units2
-
-units0_tile:
-	MOVQ       24(AX), R8
-	LEAQ       (DX)(R8*2), R9
-	ADDQ       R8, R9
-	VMOVUPS    (DX), Y0
-	VMOVUPS    32(DX), Y1
-	VMOVUPS    (DX)(R8*1), Y2
-	VMOVUPS    32(DX)(R8*1), Y3
-	VMOVUPS    (DX)(R8*2), Y4
-	VMOVUPS    32(DX)(R8*2), Y5
-	VMOVUPS    (R9), Y6
-	VMOVUPS    32(R9), Y7
-	IMUL3Q     $0x04, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x04, R8, R9
-	ADDQ       CX, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 60(R10)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units0_fetch_end
-
-units0_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units0_fetch
-
-units0_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	LEAQ (R9)(R10*2), R12
-	ADDQ R10, R12
-	SUBQ $0x04, R11
-	JL   units0_x_rest
-
-units0_x:
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	VBROADCASTSS (R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      64(R8), Y8
-	VMOVUPS      96(R8), Y9
-	VBROADCASTSS 4(R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 4(R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 4(R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      128(R8), Y8
-	VMOVUPS      160(R8), Y9
-	VBROADCASTSS 8(R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 8(R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      192(R8), Y8
-	VMOVUPS      224(R8), Y9
-	VBROADCASTSS 12(R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 12(R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units0_x
-
-units0_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units0_x_one_end
-
-units0_x_one:
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	VBROADCASTSS (R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units0_x_one
-
-units0_x_one_end:
-	IMUL3Q $0x04, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	LEAQ   (R9)(R10*2), R12
-	ADDQ   R10, R12
-	SUBQ   $0x04, R11
-	JL     units0_h_rest
-
-units0_h:
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	VBROADCASTSS (R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      64(R8), Y8
-	VMOVUPS      96(R8), Y9
-	VBROADCASTSS 4(R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 4(R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 4(R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      128(R8), Y8
-	VMOVUPS      160(R8), Y9
-	VBROADCASTSS 8(R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 8(R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      192(R8), Y8
-	VMOVUPS      224(R8), Y9
-	VBROADCASTSS 12(R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 12(R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units0_h
-
-units0_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units0_h_one_end
-
-units0_h_one:
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	VBROADCASTSS (R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units0_h_one
-
-units0_h_one_end:
-	IMUL3Q  $0x04, R10, R10
-	ADDQ    R10, SI
-	MOVQ    8(AX), R8
-	LEAQ    (CX)(R8*2), R9
-	ADDQ    R8, R9
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, (CX)(R8*1)
-	VMOVUPS Y3, 32(CX)(R8*1)
-	VMOVUPS Y4, (CX)(R8*2)
-	VMOVUPS Y5, 32(CX)(R8*2)
-	VMOVUPS Y6, (R9)
-	VMOVUPS Y7, 32(R9)
-	IMUL3Q  $0x04, R8, R8
-	ADDQ    R8, CX
-	DECQ    DI
-	JNZ     units0_tile
-	JMP     end
-
-units1:
-units1_tile:
-	MOVQ       24(AX), R8
-	LEAQ       (DX)(R8*2), R9
-	ADDQ       R8, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	NEGQ       R10
-	VMOVDQU    64(R11)(R10*4), Y3
-	VMASKMOVPS (DX), Y3, Y0
-	VMASKMOVPS (DX)(R8*1), Y3, Y1
-	VMASKMOVPS (DX)(R8*2), Y3, Y2
-	VMASKMOVPS (R9), Y3, Y3
-	IMUL3Q     $0x04, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x04, R8, R9
-	ADDQ       CX, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 60(R10)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	LEAQ (R9)(R10*2), R12
-	ADDQ R10, R12
-	SUBQ $0x04, R11
-	JL   units1_x_rest
-
-units1_x:
-	VMOVUPS      (R8), Y4
-	VBROADCASTSS (R9), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (R9)(R10*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (R9)(R10*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (R12), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      32(R8), Y4
-	VBROADCASTSS 4(R9), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS 4(R12), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      64(R8), Y4
-	VBROADCASTSS 8(R9), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS 8(R12), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      96(R8), Y4
-	VBROADCASTSS 12(R9), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS 12(R12), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_x
-
-units1_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_x_one_end
-
-units1_x_one:
-	VMOVUPS      (R8), Y4
-	VBROADCASTSS (R9), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (R9)(R10*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (R9)(R10*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (R12), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_x_one
-
-units1_x_one_end:
-	IMUL3Q $0x04, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	LEAQ   (R9)(R10*2), R12
-	ADDQ   R10, R12
-	SUBQ   $0x04, R11
-	JL     units1_h_rest
-
-units1_h:
-	VMOVUPS      (R8), Y4
-	VBROADCASTSS (R9), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (R9)(R10*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (R9)(R10*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (R12), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      32(R8), Y4
-	VBROADCASTSS 4(R9), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS 4(R12), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      64(R8), Y4
-	VBROADCASTSS 8(R9), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS 8(R12), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      96(R8), Y4
-	VBROADCASTSS 12(R9), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS 12(R12), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_h
-
-units1_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_h_one_end
-
-units1_h_one:
-	VMOVUPS      (R8), Y4
-	VBROADCASTSS (R9), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (R9)(R10*1), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (R9)(R10*2), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (R12), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_h_one
-
-units1_h_one_end:
-	IMUL3Q     $0x04, R10, R10
-	ADDQ       R10, SI
-	MOVQ       8(AX), R8
-	LEAQ       (CX)(R8*2), R9
-	ADDQ       R8, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	NEGQ       R10
-	VMOVDQU    64(R11)(R10*4), Y4
-	VMASKMOVPS Y0, Y4, (CX)
-	VMASKMOVPS Y1, Y4, (CX)(R8*1)
-	VMASKMOVPS Y2, Y4, (CX)(R8*2)
-	VMASKMOVPS Y3, Y4, (R9)
-	IMUL3Q     $0x04, R8, R8
-	ADDQ       R8, CX
-	DECQ       DI
-	JNZ        units1_tile
+	JNZ        rows3_units2_tile
 	JMP        end
 
-units2:
-units2_tile:
-	MOVQ       24(AX), R8
-	LEAQ       (DX)(R8*2), R9
-	ADDQ       R8, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	NEGQ       R10
-	VMOVDQU    64(R11)(R10*4), Y7
-	VMOVUPS    (DX), Y0
-	VMASKMOVPS 32(DX), Y7, Y1
-	VMOVUPS    (DX)(R8*1), Y2
-	VMASKMOVPS 32(DX)(R8*1), Y7, Y3
-	VMOVUPS    (DX)(R8*2), Y4
-	VMASKMOVPS 32(DX)(R8*2), Y7, Y5
-	VMOVUPS    (R9), Y6
-	VMASKMOVPS 32(R9), Y7, Y7
-	IMUL3Q     $0x04, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x04, R8, R9
-	ADDQ       CX, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 60(R10)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units2_fetch_end
-
-units2_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units2_fetch
-
-units2_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	LEAQ (R9)(R10*2), R12
-	ADDQ R10, R12
-	SUBQ $0x04, R11
-	JL   units2_x_rest
-
-units2_x:
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	VBROADCASTSS (R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      64(R8), Y8
-	VMOVUPS      96(R8), Y9
-	VBROADCASTSS 4(R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 4(R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 4(R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      128(R8), Y8
-	VMOVUPS      160(R8), Y9
-	VBROADCASTSS 8(R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 8(R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      192(R8), Y8
-	VMOVUPS      224(R8), Y9
-	VBROADCASTSS 12(R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 12(R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units2_x
-
-units2_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units2_x_one_end
-
-units2_x_one:
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	VBROADCASTSS (R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units2_x_one
-
-units2_x_one_end:
-	IMUL3Q $0x04, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	LEAQ   (R9)(R10*2), R12
-	ADDQ   R10, R12
-	SUBQ   $0x04, R11
-	JL     units2_h_rest
-
-units2_h:
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	VBROADCASTSS (R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      64(R8), Y8
-	VMOVUPS      96(R8), Y9
-	VBROADCASTSS 4(R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 4(R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 4(R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      128(R8), Y8
-	VMOVUPS      160(R8), Y9
-	VBROADCASTSS 8(R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 8(R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      192(R8), Y8
-	VMOVUPS      224(R8), Y9
-	VBROADCASTSS 12(R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 12(R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units2_h
-
-units2_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units2_h_one_end
-
-units2_h_one:
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	VBROADCASTSS (R9), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (R9)(R10*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (R9)(R10*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (R12), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units2_h_one
-
-units2_h_one_end:
-	IMUL3Q     $0x04, R10, R10
-	ADDQ       R10, SI
-	MOVQ       8(AX), R8
-	LEAQ       (CX)(R8*2), R9
-	ADDQ       R8, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	NEGQ       R10
-	VMOVDQU    64(R11)(R10*4), Y8
-	VMOVUPS    Y0, (CX)
-	VMASKMOVPS Y1, Y8, 32(CX)
-	VMOVUPS    Y2, (CX)(R8*1)
-	VMASKMOVPS Y3, Y8, 32(CX)(R8*1)
-	VMOVUPS    Y4, (CX)(R8*2)
-	VMASKMOVPS Y5, Y8, 32(CX)(R8*2)
-	VMOVUPS    Y6, (R9)
-	VMASKMOVPS Y7, Y8, 32(R9)
-	IMUL3Q     $0x04, R8, R8
-	ADDQ       R8, CX
-	DECQ       DI
-	JNZ        units2_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemmT4AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemmT4AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
+rows4:
+	MOVQ 112(AX), SI
 	CMPQ SI, $0x01
-	JE   units1
+	JE   rows4_units1
 	CMPQ SI, $0x02
-	JE   units2
+	JE   rows4_units2
 
-units0_tile:
+rows4_units0_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
@@ -3381,19 +7321,19 @@ units0_tile:
 	PREFETCHT0 60(R8)(DI*2)
 	PREFETCHT0 (R9)
 	PREFETCHT0 60(R9)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units0_fetch_end
+	JLE        rows4_units0_fetch_end
 
-units0_fetch:
+rows4_units0_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units0_fetch
+	JNZ        rows4_units0_fetch
 
-units0_fetch_end:
-	MOVQ DI, 128(AX)
+rows4_units0_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -3401,9 +7341,9 @@ units0_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units0_k_rest
+	JL   rows4_units0_k_rest
 
-units0_k:
+rows4_units0_k:
 	VMOVUPS      (R9), Y8
 	VMOVUPS      32(R9), Y9
 	VBROADCASTSS (DI), Y10
@@ -3464,14 +7404,14 @@ units0_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R10
-	JGE          units0_k
+	JGE          rows4_units0_k
 
-units0_k_rest:
+rows4_units0_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units0_k_one_end
+	JLE   rows4_units0_k_one_end
 
-units0_k_one:
+rows4_units0_k_one:
 	VMOVUPS      (R9), Y8
 	VMOVUPS      32(R9), Y9
 	VBROADCASTSS (DI), Y10
@@ -3490,9 +7430,9 @@ units0_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000040, R9
 	DECQ         R10
-	JNZ          units0_k_one
+	JNZ          rows4_units0_k_one
 
-units0_k_one_end:
+rows4_units0_k_one_end:
 	LEAQ    (CX)(SI*2), DI
 	ADDQ    SI, DI
 	VMOVUPS Y0, (CX)
@@ -3503,19 +7443,19 @@ units0_k_one_end:
 	VMOVUPS Y5, 32(CX)(SI*2)
 	VMOVUPS Y6, (DI)
 	VMOVUPS Y7, 32(DI)
-	ADDQ    120(AX), DX
+	ADDQ    128(AX), DX
 	IMUL3Q  $0x04, SI, SI
 	ADDQ    SI, CX
 	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows4_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows4_units1:
+rows4_units1_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
-	MOVQ       112(AX), R8
+	MOVQ       120(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
 	VMOVDQU    64(R9)(R8*4), Y3
@@ -3536,19 +7476,19 @@ units1_tile:
 	PREFETCHT0 60(R8)(DI*2)
 	PREFETCHT0 (R9)
 	PREFETCHT0 60(R9)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units1_fetch_end
+	JLE        rows4_units1_fetch_end
 
-units1_fetch:
+rows4_units1_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units1_fetch
+	JNZ        rows4_units1_fetch
 
-units1_fetch_end:
-	MOVQ DI, 128(AX)
+rows4_units1_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -3556,9 +7496,9 @@ units1_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units1_k_rest
+	JL   rows4_units1_k_rest
 
-units1_k:
+rows4_units1_k:
 	VMOVUPS      (R9), Y4
 	VBROADCASTSS (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -3599,14 +7539,14 @@ units1_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x04, R10
-	JGE          units1_k
+	JGE          rows4_units1_k
 
-units1_k_rest:
+rows4_units1_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units1_k_one_end
+	JLE   rows4_units1_k_one_end
 
-units1_k_one:
+rows4_units1_k_one:
 	VMOVUPS      (R9), Y4
 	VBROADCASTSS (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -3620,12 +7560,12 @@ units1_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000020, R9
 	DECQ         R10
-	JNZ          units1_k_one
+	JNZ          rows4_units1_k_one
 
-units1_k_one_end:
+rows4_units1_k_one_end:
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
-	MOVQ       112(AX), R8
+	MOVQ       120(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
 	VMOVDQU    64(R9)(R8*4), Y4
@@ -3633,19 +7573,19 @@ units1_k_one_end:
 	VMASKMOVPS Y1, Y4, (CX)(SI*1)
 	VMASKMOVPS Y2, Y4, (CX)(SI*2)
 	VMASKMOVPS Y3, Y4, (DI)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x04, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units1_tile
+	JNZ        rows4_units1_tile
 	JMP        end
 
-units2:
-units2_tile:
+rows4_units2:
+rows4_units2_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
-	MOVQ       112(AX), R8
+	MOVQ       120(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
 	VMOVDQU    64(R9)(R8*4), Y7
@@ -3670,19 +7610,19 @@ units2_tile:
 	PREFETCHT0 60(R8)(DI*2)
 	PREFETCHT0 (R9)
 	PREFETCHT0 60(R9)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units2_fetch_end
+	JLE        rows4_units2_fetch_end
 
-units2_fetch:
+rows4_units2_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units2_fetch
+	JNZ        rows4_units2_fetch
 
-units2_fetch_end:
-	MOVQ DI, 128(AX)
+rows4_units2_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -3690,9 +7630,9 @@ units2_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units2_k_rest
+	JL   rows4_units2_k_rest
 
-units2_k:
+rows4_units2_k:
 	VMOVUPS      (R9), Y8
 	VMOVUPS      32(R9), Y9
 	VBROADCASTSS (DI), Y10
@@ -3753,14 +7693,14 @@ units2_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R10
-	JGE          units2_k
+	JGE          rows4_units2_k
 
-units2_k_rest:
+rows4_units2_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units2_k_one_end
+	JLE   rows4_units2_k_one_end
 
-units2_k_one:
+rows4_units2_k_one:
 	VMOVUPS      (R9), Y8
 	VMOVUPS      32(R9), Y9
 	VBROADCASTSS (DI), Y10
@@ -3779,12 +7719,12 @@ units2_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000040, R9
 	DECQ         R10
-	JNZ          units2_k_one
+	JNZ          rows4_units2_k_one
 
-units2_k_one_end:
+rows4_units2_k_one_end:
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
-	MOVQ       112(AX), R8
+	MOVQ       120(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
 	VMOVDQU    64(R9)(R8*4), Y8
@@ -3796,878 +7736,21 @@ units2_k_one_end:
 	VMASKMOVPS Y5, Y8, 32(CX)(SI*2)
 	VMOVUPS    Y6, (DI)
 	VMASKMOVPS Y7, Y8, 32(DI)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x04, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units2_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemm5AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemm5AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
-	CMPQ R8, $0x01
-	JE   units1
-	CMPQ R8, $0x02
-	JE   units2
-
-units0_tile:
-	MOVQ       24(AX), R8
-	LEAQ       (DX)(R8*2), R9
-	ADDQ       R8, R9
-	VMOVUPS    (DX), Y0
-	VMOVUPS    32(DX), Y1
-	VMOVUPS    (DX)(R8*1), Y2
-	VMOVUPS    32(DX)(R8*1), Y3
-	VMOVUPS    (DX)(R8*2), Y4
-	VMOVUPS    32(DX)(R8*2), Y5
-	VMOVUPS    (R9), Y6
-	VMOVUPS    32(R9), Y7
-	VMOVUPS    (R9)(R8*1), Y8
-	VMOVUPS    32(R9)(R8*1), Y9
-	IMUL3Q     $0x05, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x05, R8, R9
-	ADDQ       CX, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 60(R10)
-	PREFETCHT0 (R10)(R8*1)
-	PREFETCHT0 60(R10)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units0_fetch_end
-
-units0_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units0_fetch
-
-units0_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	LEAQ (R9)(R10*2), R12
-	ADDQ R10, R12
-	SUBQ $0x04, R11
-	JL   units0_x_rest
-
-units0_x:
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS (R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(R8), Y10
-	VMOVUPS      96(R8), Y11
-	VBROADCASTSS 4(R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 4(R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 4(R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 4(R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      128(R8), Y10
-	VMOVUPS      160(R8), Y11
-	VBROADCASTSS 8(R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 8(R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 8(R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      192(R8), Y10
-	VMOVUPS      224(R8), Y11
-	VBROADCASTSS 12(R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 12(R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 12(R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units0_x
-
-units0_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units0_x_one_end
-
-units0_x_one:
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS (R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units0_x_one
-
-units0_x_one_end:
-	IMUL3Q $0x05, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	LEAQ   (R9)(R10*2), R12
-	ADDQ   R10, R12
-	SUBQ   $0x04, R11
-	JL     units0_h_rest
-
-units0_h:
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS (R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(R8), Y10
-	VMOVUPS      96(R8), Y11
-	VBROADCASTSS 4(R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 4(R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 4(R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 4(R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      128(R8), Y10
-	VMOVUPS      160(R8), Y11
-	VBROADCASTSS 8(R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 8(R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 8(R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      192(R8), Y10
-	VMOVUPS      224(R8), Y11
-	VBROADCASTSS 12(R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 12(R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 12(R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units0_h
-
-units0_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units0_h_one_end
-
-units0_h_one:
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS (R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units0_h_one
-
-units0_h_one_end:
-	IMUL3Q  $0x05, R10, R10
-	ADDQ    R10, SI
-	MOVQ    8(AX), R8
-	LEAQ    (CX)(R8*2), R9
-	ADDQ    R8, R9
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, (CX)(R8*1)
-	VMOVUPS Y3, 32(CX)(R8*1)
-	VMOVUPS Y4, (CX)(R8*2)
-	VMOVUPS Y5, 32(CX)(R8*2)
-	VMOVUPS Y6, (R9)
-	VMOVUPS Y7, 32(R9)
-	VMOVUPS Y8, (R9)(R8*1)
-	VMOVUPS Y9, 32(R9)(R8*1)
-	IMUL3Q  $0x05, R8, R8
-	ADDQ    R8, CX
-	DECQ    DI
-	JNZ     units0_tile
-	JMP     end
-
-units1:
-units1_tile:
-	MOVQ       24(AX), R8
-	LEAQ       (DX)(R8*2), R9
-	ADDQ       R8, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	NEGQ       R10
-	VMOVDQU    64(R11)(R10*4), Y4
-	VMASKMOVPS (DX), Y4, Y0
-	VMASKMOVPS (DX)(R8*1), Y4, Y1
-	VMASKMOVPS (DX)(R8*2), Y4, Y2
-	VMASKMOVPS (R9), Y4, Y3
-	VMASKMOVPS (R9)(R8*1), Y4, Y4
-	IMUL3Q     $0x05, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x05, R8, R9
-	ADDQ       CX, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 60(R10)
-	PREFETCHT0 (R10)(R8*1)
-	PREFETCHT0 60(R10)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	LEAQ (R9)(R10*2), R12
-	ADDQ R10, R12
-	SUBQ $0x04, R11
-	JL   units1_x_rest
-
-units1_x:
-	VMOVUPS      (R8), Y5
-	VBROADCASTSS (R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (R9)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (R9)(R10*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (R12), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (R12)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      32(R8), Y5
-	VBROADCASTSS 4(R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS 4(R12), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS 4(R12)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      64(R8), Y5
-	VBROADCASTSS 8(R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS 8(R12), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS 8(R12)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      96(R8), Y5
-	VBROADCASTSS 12(R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS 12(R12), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS 12(R12)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_x
-
-units1_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_x_one_end
-
-units1_x_one:
-	VMOVUPS      (R8), Y5
-	VBROADCASTSS (R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (R9)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (R9)(R10*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (R12), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (R12)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_x_one
-
-units1_x_one_end:
-	IMUL3Q $0x05, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	LEAQ   (R9)(R10*2), R12
-	ADDQ   R10, R12
-	SUBQ   $0x04, R11
-	JL     units1_h_rest
-
-units1_h:
-	VMOVUPS      (R8), Y5
-	VBROADCASTSS (R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (R9)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (R9)(R10*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (R12), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (R12)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      32(R8), Y5
-	VBROADCASTSS 4(R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS 4(R12), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS 4(R12)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      64(R8), Y5
-	VBROADCASTSS 8(R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS 8(R12), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS 8(R12)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      96(R8), Y5
-	VBROADCASTSS 12(R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS 12(R12), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS 12(R12)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_h
-
-units1_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_h_one_end
-
-units1_h_one:
-	VMOVUPS      (R8), Y5
-	VBROADCASTSS (R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (R9)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (R9)(R10*2), Y6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (R12), Y6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (R12)(R10*1), Y6
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_h_one
-
-units1_h_one_end:
-	IMUL3Q     $0x05, R10, R10
-	ADDQ       R10, SI
-	MOVQ       8(AX), R8
-	LEAQ       (CX)(R8*2), R9
-	ADDQ       R8, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	NEGQ       R10
-	VMOVDQU    64(R11)(R10*4), Y5
-	VMASKMOVPS Y0, Y5, (CX)
-	VMASKMOVPS Y1, Y5, (CX)(R8*1)
-	VMASKMOVPS Y2, Y5, (CX)(R8*2)
-	VMASKMOVPS Y3, Y5, (R9)
-	VMASKMOVPS Y4, Y5, (R9)(R8*1)
-	IMUL3Q     $0x05, R8, R8
-	ADDQ       R8, CX
-	DECQ       DI
-	JNZ        units1_tile
+	JNZ        rows4_units2_tile
 	JMP        end
 
-units2:
-units2_tile:
-	MOVQ       24(AX), R8
-	LEAQ       (DX)(R8*2), R9
-	ADDQ       R8, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	NEGQ       R10
-	VMOVDQU    64(R11)(R10*4), Y9
-	VMOVUPS    (DX), Y0
-	VMASKMOVPS 32(DX), Y9, Y1
-	VMOVUPS    (DX)(R8*1), Y2
-	VMASKMOVPS 32(DX)(R8*1), Y9, Y3
-	VMOVUPS    (DX)(R8*2), Y4
-	VMASKMOVPS 32(DX)(R8*2), Y9, Y5
-	VMOVUPS    (R9), Y6
-	VMASKMOVPS 32(R9), Y9, Y7
-	VMOVUPS    (R9)(R8*1), Y8
-	VMASKMOVPS 32(R9)(R8*1), Y9, Y9
-	IMUL3Q     $0x05, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x05, R8, R9
-	ADDQ       CX, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 60(R10)
-	PREFETCHT0 (R10)(R8*1)
-	PREFETCHT0 60(R10)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units2_fetch_end
-
-units2_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units2_fetch
-
-units2_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	LEAQ (R9)(R10*2), R12
-	ADDQ R10, R12
-	SUBQ $0x04, R11
-	JL   units2_x_rest
-
-units2_x:
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS (R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(R8), Y10
-	VMOVUPS      96(R8), Y11
-	VBROADCASTSS 4(R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 4(R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 4(R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 4(R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      128(R8), Y10
-	VMOVUPS      160(R8), Y11
-	VBROADCASTSS 8(R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 8(R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 8(R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      192(R8), Y10
-	VMOVUPS      224(R8), Y11
-	VBROADCASTSS 12(R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 12(R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 12(R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units2_x
-
-units2_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units2_x_one_end
-
-units2_x_one:
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS (R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units2_x_one
-
-units2_x_one_end:
-	IMUL3Q $0x05, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	LEAQ   (R9)(R10*2), R12
-	ADDQ   R10, R12
-	SUBQ   $0x04, R11
-	JL     units2_h_rest
-
-units2_h:
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS (R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      64(R8), Y10
-	VMOVUPS      96(R8), Y11
-	VBROADCASTSS 4(R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 4(R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 4(R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 4(R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      128(R8), Y10
-	VMOVUPS      160(R8), Y11
-	VBROADCASTSS 8(R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 8(R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 8(R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      192(R8), Y10
-	VMOVUPS      224(R8), Y11
-	VBROADCASTSS 12(R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 12(R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 12(R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units2_h
-
-units2_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units2_h_one_end
-
-units2_h_one:
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS (R9), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (R9)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (R9)(R10*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (R12), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (R12)(R10*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units2_h_one
-
-units2_h_one_end:
-	IMUL3Q     $0x05, R10, R10
-	ADDQ       R10, SI
-	MOVQ       8(AX), R8
-	LEAQ       (CX)(R8*2), R9
-	ADDQ       R8, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	NEGQ       R10
-	VMOVDQU    64(R11)(R10*4), Y10
-	VMOVUPS    Y0, (CX)
-	VMASKMOVPS Y1, Y10, 32(CX)
-	VMOVUPS    Y2, (CX)(R8*1)
-	VMASKMOVPS Y3, Y10, 32(CX)(R8*1)
-	VMOVUPS    Y4, (CX)(R8*2)
-	VMASKMOVPS Y5, Y10, 32(CX)(R8*2)
-	VMOVUPS    Y6, (R9)
-	VMASKMOVPS Y7, Y10, 32(R9)
-	VMOVUPS    Y8, (R9)(R8*1)
-	VMASKMOVPS Y9, Y10, 32(R9)(R8*1)
-	IMUL3Q     $0x05, R8, R8
-	ADDQ       R8, CX
-	DECQ       DI
-	JNZ        units2_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemmT5AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemmT5AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
+rows5:
+	MOVQ 112(AX), SI
 	CMPQ SI, $0x01
-	JE   units1
+	JE   rows5_units1
 	CMPQ SI, $0x02
-	JE   units2
+	JE   rows5_units2
 
-units0_tile:
+rows5_units0_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
@@ -4696,19 +7779,19 @@ units0_tile:
 	PREFETCHT0 60(R9)
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 60(R9)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units0_fetch_end
+	JLE        rows5_units0_fetch_end
 
-units0_fetch:
+rows5_units0_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units0_fetch
+	JNZ        rows5_units0_fetch
 
-units0_fetch_end:
-	MOVQ DI, 128(AX)
+rows5_units0_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -4716,9 +7799,9 @@ units0_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units0_k_rest
+	JL   rows5_units0_k_rest
 
-units0_k:
+rows5_units0_k:
 	VMOVUPS      (R9), Y10
 	VMOVUPS      32(R9), Y11
 	VBROADCASTSS (DI), Y12
@@ -4791,14 +7874,14 @@ units0_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R10
-	JGE          units0_k
+	JGE          rows5_units0_k
 
-units0_k_rest:
+rows5_units0_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units0_k_one_end
+	JLE   rows5_units0_k_one_end
 
-units0_k_one:
+rows5_units0_k_one:
 	VMOVUPS      (R9), Y10
 	VMOVUPS      32(R9), Y11
 	VBROADCASTSS (DI), Y12
@@ -4820,9 +7903,9 @@ units0_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000040, R9
 	DECQ         R10
-	JNZ          units0_k_one
+	JNZ          rows5_units0_k_one
 
-units0_k_one_end:
+rows5_units0_k_one_end:
 	LEAQ    (CX)(SI*2), DI
 	ADDQ    SI, DI
 	VMOVUPS Y0, (CX)
@@ -4835,19 +7918,19 @@ units0_k_one_end:
 	VMOVUPS Y7, 32(DI)
 	VMOVUPS Y8, (DI)(SI*1)
 	VMOVUPS Y9, 32(DI)(SI*1)
-	ADDQ    120(AX), DX
+	ADDQ    128(AX), DX
 	IMUL3Q  $0x05, SI, SI
 	ADDQ    SI, CX
 	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows5_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows5_units1:
+rows5_units1_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
-	MOVQ       112(AX), R8
+	MOVQ       120(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
 	VMOVDQU    64(R9)(R8*4), Y4
@@ -4871,19 +7954,19 @@ units1_tile:
 	PREFETCHT0 60(R9)
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 60(R9)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units1_fetch_end
+	JLE        rows5_units1_fetch_end
 
-units1_fetch:
+rows5_units1_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units1_fetch
+	JNZ        rows5_units1_fetch
 
-units1_fetch_end:
-	MOVQ DI, 128(AX)
+rows5_units1_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -4891,9 +7974,9 @@ units1_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units1_k_rest
+	JL   rows5_units1_k_rest
 
-units1_k:
+rows5_units1_k:
 	VMOVUPS      (R9), Y5
 	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -4942,14 +8025,14 @@ units1_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x04, R10
-	JGE          units1_k
+	JGE          rows5_units1_k
 
-units1_k_rest:
+rows5_units1_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units1_k_one_end
+	JLE   rows5_units1_k_one_end
 
-units1_k_one:
+rows5_units1_k_one:
 	VMOVUPS      (R9), Y5
 	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -4965,12 +8048,12 @@ units1_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000020, R9
 	DECQ         R10
-	JNZ          units1_k_one
+	JNZ          rows5_units1_k_one
 
-units1_k_one_end:
+rows5_units1_k_one_end:
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
-	MOVQ       112(AX), R8
+	MOVQ       120(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
 	VMOVDQU    64(R9)(R8*4), Y5
@@ -4979,19 +8062,19 @@ units1_k_one_end:
 	VMASKMOVPS Y2, Y5, (CX)(SI*2)
 	VMASKMOVPS Y3, Y5, (DI)
 	VMASKMOVPS Y4, Y5, (DI)(SI*1)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x05, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units1_tile
+	JNZ        rows5_units1_tile
 	JMP        end
 
-units2:
-units2_tile:
+rows5_units2:
+rows5_units2_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
-	MOVQ       112(AX), R8
+	MOVQ       120(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
 	VMOVDQU    64(R9)(R8*4), Y9
@@ -5020,19 +8103,19 @@ units2_tile:
 	PREFETCHT0 60(R9)
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 60(R9)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units2_fetch_end
+	JLE        rows5_units2_fetch_end
 
-units2_fetch:
+rows5_units2_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units2_fetch
+	JNZ        rows5_units2_fetch
 
-units2_fetch_end:
-	MOVQ DI, 128(AX)
+rows5_units2_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -5040,9 +8123,9 @@ units2_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units2_k_rest
+	JL   rows5_units2_k_rest
 
-units2_k:
+rows5_units2_k:
 	VMOVUPS      (R9), Y10
 	VMOVUPS      32(R9), Y11
 	VBROADCASTSS (DI), Y12
@@ -5115,14 +8198,14 @@ units2_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R10
-	JGE          units2_k
+	JGE          rows5_units2_k
 
-units2_k_rest:
+rows5_units2_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units2_k_one_end
+	JLE   rows5_units2_k_one_end
 
-units2_k_one:
+rows5_units2_k_one:
 	VMOVUPS      (R9), Y10
 	VMOVUPS      32(R9), Y11
 	VBROADCASTSS (DI), Y12
@@ -5144,12 +8227,12 @@ units2_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000040, R9
 	DECQ         R10
-	JNZ          units2_k_one
+	JNZ          rows5_units2_k_one
 
-units2_k_one_end:
+rows5_units2_k_one_end:
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
-	MOVQ       112(AX), R8
+	MOVQ       120(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
 	VMOVDQU    64(R9)(R8*4), Y10
@@ -5163,974 +8246,21 @@ units2_k_one_end:
 	VMASKMOVPS Y7, Y10, 32(DI)
 	VMOVUPS    Y8, (DI)(SI*1)
 	VMASKMOVPS Y9, Y10, 32(DI)(SI*1)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x05, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units2_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemm6AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemm6AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
-	CMPQ R8, $0x01
-	JE   units1
-	CMPQ R8, $0x02
-	JE   units2
-
-units0_tile:
-	MOVQ       24(AX), R8
-	LEAQ       (DX)(R8*2), R9
-	ADDQ       R8, R9
-	VMOVUPS    (DX), Y0
-	VMOVUPS    32(DX), Y1
-	VMOVUPS    (DX)(R8*1), Y2
-	VMOVUPS    32(DX)(R8*1), Y3
-	VMOVUPS    (DX)(R8*2), Y4
-	VMOVUPS    32(DX)(R8*2), Y5
-	VMOVUPS    (R9), Y6
-	VMOVUPS    32(R9), Y7
-	VMOVUPS    (R9)(R8*1), Y8
-	VMOVUPS    32(R9)(R8*1), Y9
-	VMOVUPS    (R9)(R8*2), Y10
-	VMOVUPS    32(R9)(R8*2), Y11
-	IMUL3Q     $0x06, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x06, R8, R9
-	ADDQ       CX, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 60(R10)
-	PREFETCHT0 (R10)(R8*1)
-	PREFETCHT0 60(R10)(R8*1)
-	PREFETCHT0 (R10)(R8*2)
-	PREFETCHT0 60(R10)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units0_fetch_end
-
-units0_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units0_fetch
-
-units0_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	LEAQ (R9)(R10*2), R12
-	ADDQ R10, R12
-	SUBQ $0x04, R11
-	JL   units0_x_rest
-
-units0_x:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	VBROADCASTSS (R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(R8), Y12
-	VMOVUPS      96(R8), Y13
-	VBROADCASTSS 4(R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 4(R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 4(R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 4(R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 4(R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R8), Y12
-	VMOVUPS      160(R8), Y13
-	VBROADCASTSS 8(R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 8(R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 8(R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 8(R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      192(R8), Y12
-	VMOVUPS      224(R8), Y13
-	VBROADCASTSS 12(R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 12(R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 12(R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 12(R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units0_x
-
-units0_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units0_x_one_end
-
-units0_x_one:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	VBROADCASTSS (R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units0_x_one
-
-units0_x_one_end:
-	IMUL3Q $0x06, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	LEAQ   (R9)(R10*2), R12
-	ADDQ   R10, R12
-	SUBQ   $0x04, R11
-	JL     units0_h_rest
-
-units0_h:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	VBROADCASTSS (R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(R8), Y12
-	VMOVUPS      96(R8), Y13
-	VBROADCASTSS 4(R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 4(R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 4(R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 4(R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 4(R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R8), Y12
-	VMOVUPS      160(R8), Y13
-	VBROADCASTSS 8(R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 8(R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 8(R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 8(R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      192(R8), Y12
-	VMOVUPS      224(R8), Y13
-	VBROADCASTSS 12(R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 12(R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 12(R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 12(R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units0_h
-
-units0_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units0_h_one_end
-
-units0_h_one:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	VBROADCASTSS (R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units0_h_one
-
-units0_h_one_end:
-	IMUL3Q  $0x06, R10, R10
-	ADDQ    R10, SI
-	MOVQ    8(AX), R8
-	LEAQ    (CX)(R8*2), R9
-	ADDQ    R8, R9
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, (CX)(R8*1)
-	VMOVUPS Y3, 32(CX)(R8*1)
-	VMOVUPS Y4, (CX)(R8*2)
-	VMOVUPS Y5, 32(CX)(R8*2)
-	VMOVUPS Y6, (R9)
-	VMOVUPS Y7, 32(R9)
-	VMOVUPS Y8, (R9)(R8*1)
-	VMOVUPS Y9, 32(R9)(R8*1)
-	VMOVUPS Y10, (R9)(R8*2)
-	VMOVUPS Y11, 32(R9)(R8*2)
-	IMUL3Q  $0x06, R8, R8
-	ADDQ    R8, CX
-	DECQ    DI
-	JNZ     units0_tile
-	JMP     end
-
-units1:
-units1_tile:
-	MOVQ       24(AX), R8
-	LEAQ       (DX)(R8*2), R9
-	ADDQ       R8, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	NEGQ       R10
-	VMOVDQU    64(R11)(R10*4), Y5
-	VMASKMOVPS (DX), Y5, Y0
-	VMASKMOVPS (DX)(R8*1), Y5, Y1
-	VMASKMOVPS (DX)(R8*2), Y5, Y2
-	VMASKMOVPS (R9), Y5, Y3
-	VMASKMOVPS (R9)(R8*1), Y5, Y4
-	VMASKMOVPS (R9)(R8*2), Y5, Y5
-	IMUL3Q     $0x06, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x06, R8, R9
-	ADDQ       CX, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 60(R10)
-	PREFETCHT0 (R10)(R8*1)
-	PREFETCHT0 60(R10)(R8*1)
-	PREFETCHT0 (R10)(R8*2)
-	PREFETCHT0 60(R10)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	LEAQ (R9)(R10*2), R12
-	ADDQ R10, R12
-	SUBQ $0x04, R11
-	JL   units1_x_rest
-
-units1_x:
-	VMOVUPS      (R8), Y6
-	VBROADCASTSS (R9), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (R9)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (R9)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (R12), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (R12)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (R12)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      32(R8), Y6
-	VBROADCASTSS 4(R9), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS 4(R12), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS 4(R12)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS 4(R12)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      64(R8), Y6
-	VBROADCASTSS 8(R9), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS 8(R12), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS 8(R12)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS 8(R12)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      96(R8), Y6
-	VBROADCASTSS 12(R9), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS 12(R12), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS 12(R12)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS 12(R12)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_x
-
-units1_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_x_one_end
-
-units1_x_one:
-	VMOVUPS      (R8), Y6
-	VBROADCASTSS (R9), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (R9)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (R9)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (R12), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (R12)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (R12)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_x_one
-
-units1_x_one_end:
-	IMUL3Q $0x06, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	LEAQ   (R9)(R10*2), R12
-	ADDQ   R10, R12
-	SUBQ   $0x04, R11
-	JL     units1_h_rest
-
-units1_h:
-	VMOVUPS      (R8), Y6
-	VBROADCASTSS (R9), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (R9)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (R9)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (R12), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (R12)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (R12)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      32(R8), Y6
-	VBROADCASTSS 4(R9), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS 4(R12), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS 4(R12)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS 4(R12)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      64(R8), Y6
-	VBROADCASTSS 8(R9), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS 8(R12), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS 8(R12)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS 8(R12)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      96(R8), Y6
-	VBROADCASTSS 12(R9), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS 12(R12), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS 12(R12)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS 12(R12)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_h
-
-units1_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_h_one_end
-
-units1_h_one:
-	VMOVUPS      (R8), Y6
-	VBROADCASTSS (R9), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (R9)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (R9)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (R12), Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (R12)(R10*1), Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (R12)(R10*2), Y7
-	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_h_one
-
-units1_h_one_end:
-	IMUL3Q     $0x06, R10, R10
-	ADDQ       R10, SI
-	MOVQ       8(AX), R8
-	LEAQ       (CX)(R8*2), R9
-	ADDQ       R8, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	NEGQ       R10
-	VMOVDQU    64(R11)(R10*4), Y6
-	VMASKMOVPS Y0, Y6, (CX)
-	VMASKMOVPS Y1, Y6, (CX)(R8*1)
-	VMASKMOVPS Y2, Y6, (CX)(R8*2)
-	VMASKMOVPS Y3, Y6, (R9)
-	VMASKMOVPS Y4, Y6, (R9)(R8*1)
-	VMASKMOVPS Y5, Y6, (R9)(R8*2)
-	IMUL3Q     $0x06, R8, R8
-	ADDQ       R8, CX
-	DECQ       DI
-	JNZ        units1_tile
+	JNZ        rows5_units2_tile
 	JMP        end
 
-units2:
-units2_tile:
-	MOVQ       24(AX), R8
-	LEAQ       (DX)(R8*2), R9
-	ADDQ       R8, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	NEGQ       R10
-	VMOVDQU    64(R11)(R10*4), Y11
-	VMOVUPS    (DX), Y0
-	VMASKMOVPS 32(DX), Y11, Y1
-	VMOVUPS    (DX)(R8*1), Y2
-	VMASKMOVPS 32(DX)(R8*1), Y11, Y3
-	VMOVUPS    (DX)(R8*2), Y4
-	VMASKMOVPS 32(DX)(R8*2), Y11, Y5
-	VMOVUPS    (R9), Y6
-	VMASKMOVPS 32(R9), Y11, Y7
-	VMOVUPS    (R9)(R8*1), Y8
-	VMASKMOVPS 32(R9)(R8*1), Y11, Y9
-	VMOVUPS    (R9)(R8*2), Y10
-	VMASKMOVPS 32(R9)(R8*2), Y11, Y11
-	IMUL3Q     $0x06, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x06, R8, R9
-	ADDQ       CX, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 60(R10)
-	PREFETCHT0 (R10)(R8*1)
-	PREFETCHT0 60(R10)(R8*1)
-	PREFETCHT0 (R10)(R8*2)
-	PREFETCHT0 60(R10)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units2_fetch_end
-
-units2_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units2_fetch
-
-units2_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	LEAQ (R9)(R10*2), R12
-	ADDQ R10, R12
-	SUBQ $0x04, R11
-	JL   units2_x_rest
-
-units2_x:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	VBROADCASTSS (R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(R8), Y12
-	VMOVUPS      96(R8), Y13
-	VBROADCASTSS 4(R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 4(R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 4(R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 4(R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 4(R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R8), Y12
-	VMOVUPS      160(R8), Y13
-	VBROADCASTSS 8(R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 8(R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 8(R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 8(R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      192(R8), Y12
-	VMOVUPS      224(R8), Y13
-	VBROADCASTSS 12(R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 12(R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 12(R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 12(R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units2_x
-
-units2_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units2_x_one_end
-
-units2_x_one:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	VBROADCASTSS (R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units2_x_one
-
-units2_x_one_end:
-	IMUL3Q $0x06, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	LEAQ   (R9)(R10*2), R12
-	ADDQ   R10, R12
-	SUBQ   $0x04, R11
-	JL     units2_h_rest
-
-units2_h:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	VBROADCASTSS (R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      64(R8), Y12
-	VMOVUPS      96(R8), Y13
-	VBROADCASTSS 4(R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 4(R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 4(R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 4(R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 4(R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R8), Y12
-	VMOVUPS      160(R8), Y13
-	VBROADCASTSS 8(R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 8(R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 8(R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 8(R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 8(R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      192(R8), Y12
-	VMOVUPS      224(R8), Y13
-	VBROADCASTSS 12(R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 12(R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 12(R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 12(R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 12(R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R11
-	JGE          units2_h
-
-units2_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units2_h_one_end
-
-units2_h_one:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	VBROADCASTSS (R9), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (R9)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (R9)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (R12), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (R12)(R10*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (R12)(R10*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000040, R8
-	DECQ         R11
-	JNZ          units2_h_one
-
-units2_h_one_end:
-	IMUL3Q     $0x06, R10, R10
-	ADDQ       R10, SI
-	MOVQ       8(AX), R8
-	LEAQ       (CX)(R8*2), R9
-	ADDQ       R8, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	NEGQ       R10
-	VMOVDQU    64(R11)(R10*4), Y12
-	VMOVUPS    Y0, (CX)
-	VMASKMOVPS Y1, Y12, 32(CX)
-	VMOVUPS    Y2, (CX)(R8*1)
-	VMASKMOVPS Y3, Y12, 32(CX)(R8*1)
-	VMOVUPS    Y4, (CX)(R8*2)
-	VMASKMOVPS Y5, Y12, 32(CX)(R8*2)
-	VMOVUPS    Y6, (R9)
-	VMASKMOVPS Y7, Y12, 32(R9)
-	VMOVUPS    Y8, (R9)(R8*1)
-	VMASKMOVPS Y9, Y12, 32(R9)(R8*1)
-	VMOVUPS    Y10, (R9)(R8*2)
-	VMASKMOVPS Y11, Y12, 32(R9)(R8*2)
-	IMUL3Q     $0x06, R8, R8
-	ADDQ       R8, CX
-	DECQ       DI
-	JNZ        units2_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemmT6AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemmT6AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
+rows6:
+	MOVQ 112(AX), SI
 	CMPQ SI, $0x01
-	JE   units1
+	JE   rows6_units1
 	CMPQ SI, $0x02
-	JE   units2
+	JE   rows6_units2
 
-units0_tile:
+rows6_units0_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
@@ -6163,19 +8293,19 @@ units0_tile:
 	PREFETCHT0 60(R9)(DI*1)
 	PREFETCHT0 (R9)(DI*2)
 	PREFETCHT0 60(R9)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units0_fetch_end
+	JLE        rows6_units0_fetch_end
 
-units0_fetch:
+rows6_units0_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units0_fetch
+	JNZ        rows6_units0_fetch
 
-units0_fetch_end:
-	MOVQ DI, 128(AX)
+rows6_units0_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -6183,9 +8313,9 @@ units0_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units0_k_rest
+	JL   rows6_units0_k_rest
 
-units0_k:
+rows6_units0_k:
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
 	VBROADCASTSS (DI), Y14
@@ -6270,14 +8400,14 @@ units0_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R10
-	JGE          units0_k
+	JGE          rows6_units0_k
 
-units0_k_rest:
+rows6_units0_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units0_k_one_end
+	JLE   rows6_units0_k_one_end
 
-units0_k_one:
+rows6_units0_k_one:
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
 	VBROADCASTSS (DI), Y14
@@ -6302,9 +8432,9 @@ units0_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000040, R9
 	DECQ         R10
-	JNZ          units0_k_one
+	JNZ          rows6_units0_k_one
 
-units0_k_one_end:
+rows6_units0_k_one_end:
 	LEAQ    (CX)(SI*2), DI
 	ADDQ    SI, DI
 	VMOVUPS Y0, (CX)
@@ -6319,19 +8449,19 @@ units0_k_one_end:
 	VMOVUPS Y9, 32(DI)(SI*1)
 	VMOVUPS Y10, (DI)(SI*2)
 	VMOVUPS Y11, 32(DI)(SI*2)
-	ADDQ    120(AX), DX
+	ADDQ    128(AX), DX
 	IMUL3Q  $0x06, SI, SI
 	ADDQ    SI, CX
 	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows6_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows6_units1:
+rows6_units1_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
-	MOVQ       112(AX), R8
+	MOVQ       120(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
 	VMOVDQU    64(R9)(R8*4), Y5
@@ -6358,19 +8488,19 @@ units1_tile:
 	PREFETCHT0 60(R9)(DI*1)
 	PREFETCHT0 (R9)(DI*2)
 	PREFETCHT0 60(R9)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units1_fetch_end
+	JLE        rows6_units1_fetch_end
 
-units1_fetch:
+rows6_units1_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units1_fetch
+	JNZ        rows6_units1_fetch
 
-units1_fetch_end:
-	MOVQ DI, 128(AX)
+rows6_units1_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -6378,9 +8508,9 @@ units1_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units1_k_rest
+	JL   rows6_units1_k_rest
 
-units1_k:
+rows6_units1_k:
 	VMOVUPS      (R9), Y6
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -6437,14 +8567,14 @@ units1_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x04, R10
-	JGE          units1_k
+	JGE          rows6_units1_k
 
-units1_k_rest:
+rows6_units1_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units1_k_one_end
+	JLE   rows6_units1_k_one_end
 
-units1_k_one:
+rows6_units1_k_one:
 	VMOVUPS      (R9), Y6
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -6462,12 +8592,12 @@ units1_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000020, R9
 	DECQ         R10
-	JNZ          units1_k_one
+	JNZ          rows6_units1_k_one
 
-units1_k_one_end:
+rows6_units1_k_one_end:
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
-	MOVQ       112(AX), R8
+	MOVQ       120(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
 	VMOVDQU    64(R9)(R8*4), Y6
@@ -6477,19 +8607,19 @@ units1_k_one_end:
 	VMASKMOVPS Y3, Y6, (DI)
 	VMASKMOVPS Y4, Y6, (DI)(SI*1)
 	VMASKMOVPS Y5, Y6, (DI)(SI*2)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x06, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units1_tile
+	JNZ        rows6_units1_tile
 	JMP        end
 
-units2:
-units2_tile:
+rows6_units2:
+rows6_units2_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
-	MOVQ       112(AX), R8
+	MOVQ       120(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
 	VMOVDQU    64(R9)(R8*4), Y11
@@ -6522,19 +8652,19 @@ units2_tile:
 	PREFETCHT0 60(R9)(DI*1)
 	PREFETCHT0 (R9)(DI*2)
 	PREFETCHT0 60(R9)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units2_fetch_end
+	JLE        rows6_units2_fetch_end
 
-units2_fetch:
+rows6_units2_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units2_fetch
+	JNZ        rows6_units2_fetch
 
-units2_fetch_end:
-	MOVQ DI, 128(AX)
+rows6_units2_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -6542,9 +8672,9 @@ units2_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units2_k_rest
+	JL   rows6_units2_k_rest
 
-units2_k:
+rows6_units2_k:
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
 	VBROADCASTSS (DI), Y14
@@ -6629,14 +8759,14 @@ units2_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x04, R10
-	JGE          units2_k
+	JGE          rows6_units2_k
 
-units2_k_rest:
+rows6_units2_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units2_k_one_end
+	JLE   rows6_units2_k_one_end
 
-units2_k_one:
+rows6_units2_k_one:
 	VMOVUPS      (R9), Y12
 	VMOVUPS      32(R9), Y13
 	VBROADCASTSS (DI), Y14
@@ -6661,12 +8791,12 @@ units2_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000040, R9
 	DECQ         R10
-	JNZ          units2_k_one
+	JNZ          rows6_units2_k_one
 
-units2_k_one_end:
+rows6_units2_k_one_end:
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
-	MOVQ       112(AX), R8
+	MOVQ       120(AX), R8
 	LEAQ       masks<>+0(SB), R9
 	NEGQ       R8
 	VMOVDQU    64(R9)(R8*4), Y12
@@ -6682,344 +8812,23 @@ units2_k_one_end:
 	VMASKMOVPS Y9, Y12, 32(DI)(SI*1)
 	VMOVUPS    Y10, (DI)(SI*2)
 	VMASKMOVPS Y11, Y12, 32(DI)(SI*2)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x06, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units2_tile
+	JNZ        rows6_units2_tile
+	JMP        end
 
-end:
-	VZEROUPPER
-	RET
+rows7:
+	MOVQ 112(AX), SI
 
-// func gemm7AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemm7AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
-	CMPQ R8, $0x01
-	JE   units1
-
-units1:
-units1_tile:
-	MOVQ       24(AX), R8
-	LEAQ       (DX)(R8*2), R9
-	ADDQ       R8, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	MOVQ       112(AX), R11
-	LEAQ       masks<>+0(SB), R12
-	NEGQ       R11
-	VMOVDQU    64(R12)(R11*4), Y6
-	VMASKMOVPS (DX), Y6, Y0
-	VMASKMOVPS (DX)(R8*1), Y6, Y1
-	VMASKMOVPS (DX)(R8*2), Y6, Y2
-	VMASKMOVPS (R9), Y6, Y3
-	VMASKMOVPS (R9)(R8*1), Y6, Y4
-	VMASKMOVPS (R9)(R8*2), Y6, Y5
-	VMASKMOVPS (R10), Y6, Y6
-	IMUL3Q     $0x07, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x07, R8, R9
-	ADDQ       CX, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	LEAQ       (R10)(R8*2), R11
-	ADDQ       R8, R11
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 60(R10)
-	PREFETCHT0 (R10)(R8*1)
-	PREFETCHT0 60(R10)(R8*1)
-	PREFETCHT0 (R10)(R8*2)
-	PREFETCHT0 60(R10)(R8*2)
-	PREFETCHT0 (R11)
-	PREFETCHT0 60(R11)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	LEAQ (R9)(R10*2), R12
-	ADDQ R10, R12
-	LEAQ (R12)(R10*2), R13
-	ADDQ R10, R13
-	SUBQ $0x04, R11
-	JL   units1_x_rest
-
-units1_x:
-	VMOVUPS      (R8), Y7
-	VBROADCASTSS (R9), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS (R9)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (R9)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS (R12), Y8
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (R12)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS (R12)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS (R13), Y8
-	VFMADD231PS  Y7, Y8, Y6
-	VMOVUPS      32(R8), Y7
-	VBROADCASTSS 4(R9), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS 4(R12), Y8
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 4(R12)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS 4(R12)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS 4(R13), Y8
-	VFMADD231PS  Y7, Y8, Y6
-	VMOVUPS      64(R8), Y7
-	VBROADCASTSS 8(R9), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS 8(R12), Y8
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(R12)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS 8(R12)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS 8(R13), Y8
-	VFMADD231PS  Y7, Y8, Y6
-	VMOVUPS      96(R8), Y7
-	VBROADCASTSS 12(R9), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS 12(R12), Y8
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 12(R12)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS 12(R12)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS 12(R13), Y8
-	VFMADD231PS  Y7, Y8, Y6
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000010, R13
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_x
-
-units1_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_x_one_end
-
-units1_x_one:
-	VMOVUPS      (R8), Y7
-	VBROADCASTSS (R9), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS (R9)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (R9)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS (R12), Y8
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (R12)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS (R12)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS (R13), Y8
-	VFMADD231PS  Y7, Y8, Y6
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000004, R13
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_x_one
-
-units1_x_one_end:
-	IMUL3Q $0x07, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	LEAQ   (R9)(R10*2), R12
-	ADDQ   R10, R12
-	LEAQ   (R12)(R10*2), R13
-	ADDQ   R10, R13
-	SUBQ   $0x04, R11
-	JL     units1_h_rest
-
-units1_h:
-	VMOVUPS      (R8), Y7
-	VBROADCASTSS (R9), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS (R9)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (R9)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS (R12), Y8
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (R12)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS (R12)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS (R13), Y8
-	VFMADD231PS  Y7, Y8, Y6
-	VMOVUPS      32(R8), Y7
-	VBROADCASTSS 4(R9), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS 4(R12), Y8
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 4(R12)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS 4(R12)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS 4(R13), Y8
-	VFMADD231PS  Y7, Y8, Y6
-	VMOVUPS      64(R8), Y7
-	VBROADCASTSS 8(R9), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS 8(R12), Y8
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(R12)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS 8(R12)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS 8(R13), Y8
-	VFMADD231PS  Y7, Y8, Y6
-	VMOVUPS      96(R8), Y7
-	VBROADCASTSS 12(R9), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS 12(R12), Y8
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 12(R12)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS 12(R12)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS 12(R13), Y8
-	VFMADD231PS  Y7, Y8, Y6
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000010, R13
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_h
-
-units1_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_h_one_end
-
-units1_h_one:
-	VMOVUPS      (R8), Y7
-	VBROADCASTSS (R9), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS (R9)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (R9)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS (R12), Y8
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (R12)(R10*1), Y8
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS (R12)(R10*2), Y8
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS (R13), Y8
-	VFMADD231PS  Y7, Y8, Y6
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000004, R13
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_h_one
-
-units1_h_one_end:
-	IMUL3Q     $0x07, R10, R10
-	ADDQ       R10, SI
-	MOVQ       8(AX), R8
-	LEAQ       (CX)(R8*2), R9
-	ADDQ       R8, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	MOVQ       112(AX), R11
-	LEAQ       masks<>+0(SB), R12
-	NEGQ       R11
-	VMOVDQU    64(R12)(R11*4), Y7
-	VMASKMOVPS Y0, Y7, (CX)
-	VMASKMOVPS Y1, Y7, (CX)(R8*1)
-	VMASKMOVPS Y2, Y7, (CX)(R8*2)
-	VMASKMOVPS Y3, Y7, (R9)
-	VMASKMOVPS Y4, Y7, (R9)(R8*1)
-	VMASKMOVPS Y5, Y7, (R9)(R8*2)
-	VMASKMOVPS Y6, Y7, (R10)
-	IMUL3Q     $0x07, R8, R8
-	ADDQ       R8, CX
-	DECQ       DI
-	JNZ        units1_tile
-	VZEROUPPER
-	RET
-
-// func gemmT7AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemmT7AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-
-units1:
-units1_tile:
+rows7_units1_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
 	LEAQ       (DI)(SI*2), R8
 	ADDQ       SI, R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
 	VMOVDQU    64(R10)(R9*4), Y6
@@ -7051,19 +8860,19 @@ units1_tile:
 	PREFETCHT0 60(R9)(DI*2)
 	PREFETCHT0 (R10)
 	PREFETCHT0 60(R10)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units1_fetch_end
+	JLE        rows7_units1_fetch_end
 
-units1_fetch:
+rows7_units1_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units1_fetch
+	JNZ        rows7_units1_fetch
 
-units1_fetch_end:
-	MOVQ DI, 128(AX)
+rows7_units1_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -7071,9 +8880,9 @@ units1_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units1_k_rest
+	JL   rows7_units1_k_rest
 
-units1_k:
+rows7_units1_k:
 	VMOVUPS      (R9), Y7
 	VBROADCASTSS (DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
@@ -7138,14 +8947,14 @@ units1_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x04, R10
-	JGE          units1_k
+	JGE          rows7_units1_k
 
-units1_k_rest:
+rows7_units1_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units1_k_one_end
+	JLE   rows7_units1_k_one_end
 
-units1_k_one:
+rows7_units1_k_one:
 	VMOVUPS      (R9), Y7
 	VBROADCASTSS (DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
@@ -7165,14 +8974,14 @@ units1_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000020, R9
 	DECQ         R10
-	JNZ          units1_k_one
+	JNZ          rows7_units1_k_one
 
-units1_k_one_end:
+rows7_units1_k_one_end:
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
 	LEAQ       (DI)(SI*2), R8
 	ADDQ       SI, R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
 	VMOVDQU    64(R10)(R9*4), Y7
@@ -7183,366 +8992,23 @@ units1_k_one_end:
 	VMASKMOVPS Y4, Y7, (DI)(SI*1)
 	VMASKMOVPS Y5, Y7, (DI)(SI*2)
 	VMASKMOVPS Y6, Y7, (R8)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x07, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units1_tile
-	VZEROUPPER
-	RET
+	JNZ        rows7_units1_tile
+	JMP        end
 
-// func gemm8AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemm8AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
-	CMPQ R8, $0x01
-	JE   units1
+rows8:
+	MOVQ 112(AX), SI
 
-units1:
-units1_tile:
-	MOVQ       24(AX), R8
-	LEAQ       (DX)(R8*2), R9
-	ADDQ       R8, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	MOVQ       112(AX), R11
-	LEAQ       masks<>+0(SB), R12
-	NEGQ       R11
-	VMOVDQU    64(R12)(R11*4), Y7
-	VMASKMOVPS (DX), Y7, Y0
-	VMASKMOVPS (DX)(R8*1), Y7, Y1
-	VMASKMOVPS (DX)(R8*2), Y7, Y2
-	VMASKMOVPS (R9), Y7, Y3
-	VMASKMOVPS (R9)(R8*1), Y7, Y4
-	VMASKMOVPS (R9)(R8*2), Y7, Y5
-	VMASKMOVPS (R10), Y7, Y6
-	VMASKMOVPS (R10)(R8*1), Y7, Y7
-	IMUL3Q     $0x08, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x08, R8, R9
-	ADDQ       CX, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	LEAQ       (R10)(R8*2), R11
-	ADDQ       R8, R11
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 60(R10)
-	PREFETCHT0 (R10)(R8*1)
-	PREFETCHT0 60(R10)(R8*1)
-	PREFETCHT0 (R10)(R8*2)
-	PREFETCHT0 60(R10)(R8*2)
-	PREFETCHT0 (R11)
-	PREFETCHT0 60(R11)
-	PREFETCHT0 (R11)(R8*1)
-	PREFETCHT0 60(R11)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	LEAQ (R9)(R10*2), R12
-	ADDQ R10, R12
-	LEAQ (R12)(R10*2), R13
-	ADDQ R10, R13
-	SUBQ $0x04, R11
-	JL   units1_x_rest
-
-units1_x:
-	VMOVUPS      (R8), Y8
-	VBROADCASTSS (R9), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS (R9)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS (R9)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS (R12), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS (R12)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS (R12)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS (R13), Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS (R13)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y7
-	VMOVUPS      32(R8), Y8
-	VBROADCASTSS 4(R9), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS 4(R12), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS 4(R12)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS 4(R12)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 4(R13), Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS 4(R13)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y7
-	VMOVUPS      64(R8), Y8
-	VBROADCASTSS 8(R9), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS 8(R12), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS 8(R12)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS 8(R12)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 8(R13), Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS 8(R13)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y7
-	VMOVUPS      96(R8), Y8
-	VBROADCASTSS 12(R9), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS 12(R12), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS 12(R12)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS 12(R12)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 12(R13), Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS 12(R13)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000010, R13
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_x
-
-units1_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_x_one_end
-
-units1_x_one:
-	VMOVUPS      (R8), Y8
-	VBROADCASTSS (R9), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS (R9)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS (R9)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS (R12), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS (R12)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS (R12)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS (R13), Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS (R13)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000004, R13
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_x_one
-
-units1_x_one_end:
-	IMUL3Q $0x08, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	LEAQ   (R9)(R10*2), R12
-	ADDQ   R10, R12
-	LEAQ   (R12)(R10*2), R13
-	ADDQ   R10, R13
-	SUBQ   $0x04, R11
-	JL     units1_h_rest
-
-units1_h:
-	VMOVUPS      (R8), Y8
-	VBROADCASTSS (R9), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS (R9)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS (R9)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS (R12), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS (R12)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS (R12)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS (R13), Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS (R13)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y7
-	VMOVUPS      32(R8), Y8
-	VBROADCASTSS 4(R9), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS 4(R12), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS 4(R12)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS 4(R12)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 4(R13), Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS 4(R13)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y7
-	VMOVUPS      64(R8), Y8
-	VBROADCASTSS 8(R9), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS 8(R12), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS 8(R12)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS 8(R12)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 8(R13), Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS 8(R13)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y7
-	VMOVUPS      96(R8), Y8
-	VBROADCASTSS 12(R9), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS 12(R12), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS 12(R12)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS 12(R12)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 12(R13), Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS 12(R13)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000010, R13
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_h
-
-units1_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_h_one_end
-
-units1_h_one:
-	VMOVUPS      (R8), Y8
-	VBROADCASTSS (R9), Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS (R9)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS (R9)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS (R12), Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS (R12)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS (R12)(R10*2), Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS (R13), Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS (R13)(R10*1), Y9
-	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000004, R13
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_h_one
-
-units1_h_one_end:
-	IMUL3Q     $0x08, R10, R10
-	ADDQ       R10, SI
-	MOVQ       8(AX), R8
-	LEAQ       (CX)(R8*2), R9
-	ADDQ       R8, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	MOVQ       112(AX), R11
-	LEAQ       masks<>+0(SB), R12
-	NEGQ       R11
-	VMOVDQU    64(R12)(R11*4), Y8
-	VMASKMOVPS Y0, Y8, (CX)
-	VMASKMOVPS Y1, Y8, (CX)(R8*1)
-	VMASKMOVPS Y2, Y8, (CX)(R8*2)
-	VMASKMOVPS Y3, Y8, (R9)
-	VMASKMOVPS Y4, Y8, (R9)(R8*1)
-	VMASKMOVPS Y5, Y8, (R9)(R8*2)
-	VMASKMOVPS Y6, Y8, (R10)
-	VMASKMOVPS Y7, Y8, (R10)(R8*1)
-	IMUL3Q     $0x08, R8, R8
-	ADDQ       R8, CX
-	DECQ       DI
-	JNZ        units1_tile
-	VZEROUPPER
-	RET
-
-// func gemmT8AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemmT8AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-
-units1:
-units1_tile:
+rows8_units1_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
 	LEAQ       (DI)(SI*2), R8
 	ADDQ       SI, R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
 	VMOVDQU    64(R10)(R9*4), Y7
@@ -7577,19 +9043,19 @@ units1_tile:
 	PREFETCHT0 60(R10)
 	PREFETCHT0 (R10)(DI*1)
 	PREFETCHT0 60(R10)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units1_fetch_end
+	JLE        rows8_units1_fetch_end
 
-units1_fetch:
+rows8_units1_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units1_fetch
+	JNZ        rows8_units1_fetch
 
-units1_fetch_end:
-	MOVQ DI, 128(AX)
+rows8_units1_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -7597,9 +9063,9 @@ units1_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units1_k_rest
+	JL   rows8_units1_k_rest
 
-units1_k:
+rows8_units1_k:
 	VMOVUPS      (R9), Y8
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -7672,14 +9138,14 @@ units1_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x04, R10
-	JGE          units1_k
+	JGE          rows8_units1_k
 
-units1_k_rest:
+rows8_units1_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units1_k_one_end
+	JLE   rows8_units1_k_one_end
 
-units1_k_one:
+rows8_units1_k_one:
 	VMOVUPS      (R9), Y8
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -7701,14 +9167,14 @@ units1_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000020, R9
 	DECQ         R10
-	JNZ          units1_k_one
+	JNZ          rows8_units1_k_one
 
-units1_k_one_end:
+rows8_units1_k_one_end:
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
 	LEAQ       (DI)(SI*2), R8
 	ADDQ       SI, R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
 	VMOVDQU    64(R10)(R9*4), Y8
@@ -7720,390 +9186,23 @@ units1_k_one_end:
 	VMASKMOVPS Y5, Y8, (DI)(SI*2)
 	VMASKMOVPS Y6, Y8, (R8)
 	VMASKMOVPS Y7, Y8, (R8)(SI*1)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x08, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units1_tile
-	VZEROUPPER
-	RET
+	JNZ        rows8_units1_tile
+	JMP        end
 
-// func gemm9AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemm9AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
-	CMPQ R8, $0x01
-	JE   units1
+rows9:
+	MOVQ 112(AX), SI
 
-units1:
-units1_tile:
-	MOVQ       24(AX), R8
-	LEAQ       (DX)(R8*2), R9
-	ADDQ       R8, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	MOVQ       112(AX), R11
-	LEAQ       masks<>+0(SB), R12
-	NEGQ       R11
-	VMOVDQU    64(R12)(R11*4), Y8
-	VMASKMOVPS (DX), Y8, Y0
-	VMASKMOVPS (DX)(R8*1), Y8, Y1
-	VMASKMOVPS (DX)(R8*2), Y8, Y2
-	VMASKMOVPS (R9), Y8, Y3
-	VMASKMOVPS (R9)(R8*1), Y8, Y4
-	VMASKMOVPS (R9)(R8*2), Y8, Y5
-	VMASKMOVPS (R10), Y8, Y6
-	VMASKMOVPS (R10)(R8*1), Y8, Y7
-	VMASKMOVPS (R10)(R8*2), Y8, Y8
-	IMUL3Q     $0x09, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x09, R8, R9
-	ADDQ       CX, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	LEAQ       (R10)(R8*2), R11
-	ADDQ       R8, R11
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 60(R10)
-	PREFETCHT0 (R10)(R8*1)
-	PREFETCHT0 60(R10)(R8*1)
-	PREFETCHT0 (R10)(R8*2)
-	PREFETCHT0 60(R10)(R8*2)
-	PREFETCHT0 (R11)
-	PREFETCHT0 60(R11)
-	PREFETCHT0 (R11)(R8*1)
-	PREFETCHT0 60(R11)(R8*1)
-	PREFETCHT0 (R11)(R8*2)
-	PREFETCHT0 60(R11)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	LEAQ (R9)(R10*2), R12
-	ADDQ R10, R12
-	LEAQ (R12)(R10*2), R13
-	ADDQ R10, R13
-	SUBQ $0x04, R11
-	JL   units1_x_rest
-
-units1_x:
-	VMOVUPS      (R8), Y9
-	VBROADCASTSS (R9), Y10
-	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS (R9)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (R9)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y2
-	VBROADCASTSS (R12), Y10
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (R12)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y4
-	VBROADCASTSS (R12)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (R13), Y10
-	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS (R13)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS (R13)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y8
-	VMOVUPS      32(R8), Y9
-	VBROADCASTSS 4(R9), Y10
-	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y2
-	VBROADCASTSS 4(R12), Y10
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 4(R12)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y4
-	VBROADCASTSS 4(R12)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 4(R13), Y10
-	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS 4(R13)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 4(R13)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y8
-	VMOVUPS      64(R8), Y9
-	VBROADCASTSS 8(R9), Y10
-	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y2
-	VBROADCASTSS 8(R12), Y10
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(R12)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y4
-	VBROADCASTSS 8(R12)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 8(R13), Y10
-	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS 8(R13)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 8(R13)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y8
-	VMOVUPS      96(R8), Y9
-	VBROADCASTSS 12(R9), Y10
-	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y2
-	VBROADCASTSS 12(R12), Y10
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 12(R12)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y4
-	VBROADCASTSS 12(R12)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(R13), Y10
-	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS 12(R13)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 12(R13)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y8
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000010, R13
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_x
-
-units1_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_x_one_end
-
-units1_x_one:
-	VMOVUPS      (R8), Y9
-	VBROADCASTSS (R9), Y10
-	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS (R9)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (R9)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y2
-	VBROADCASTSS (R12), Y10
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (R12)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y4
-	VBROADCASTSS (R12)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (R13), Y10
-	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS (R13)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS (R13)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y8
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000004, R13
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_x_one
-
-units1_x_one_end:
-	IMUL3Q $0x09, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	LEAQ   (R9)(R10*2), R12
-	ADDQ   R10, R12
-	LEAQ   (R12)(R10*2), R13
-	ADDQ   R10, R13
-	SUBQ   $0x04, R11
-	JL     units1_h_rest
-
-units1_h:
-	VMOVUPS      (R8), Y9
-	VBROADCASTSS (R9), Y10
-	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS (R9)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (R9)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y2
-	VBROADCASTSS (R12), Y10
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (R12)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y4
-	VBROADCASTSS (R12)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (R13), Y10
-	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS (R13)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS (R13)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y8
-	VMOVUPS      32(R8), Y9
-	VBROADCASTSS 4(R9), Y10
-	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y2
-	VBROADCASTSS 4(R12), Y10
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 4(R12)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y4
-	VBROADCASTSS 4(R12)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 4(R13), Y10
-	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS 4(R13)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 4(R13)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y8
-	VMOVUPS      64(R8), Y9
-	VBROADCASTSS 8(R9), Y10
-	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y2
-	VBROADCASTSS 8(R12), Y10
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(R12)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y4
-	VBROADCASTSS 8(R12)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 8(R13), Y10
-	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS 8(R13)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 8(R13)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y8
-	VMOVUPS      96(R8), Y9
-	VBROADCASTSS 12(R9), Y10
-	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y2
-	VBROADCASTSS 12(R12), Y10
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 12(R12)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y4
-	VBROADCASTSS 12(R12)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(R13), Y10
-	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS 12(R13)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 12(R13)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y8
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000010, R13
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_h
-
-units1_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_h_one_end
-
-units1_h_one:
-	VMOVUPS      (R8), Y9
-	VBROADCASTSS (R9), Y10
-	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS (R9)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (R9)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y2
-	VBROADCASTSS (R12), Y10
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (R12)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y4
-	VBROADCASTSS (R12)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (R13), Y10
-	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS (R13)(R10*1), Y10
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS (R13)(R10*2), Y10
-	VFMADD231PS  Y9, Y10, Y8
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000004, R13
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_h_one
-
-units1_h_one_end:
-	IMUL3Q     $0x09, R10, R10
-	ADDQ       R10, SI
-	MOVQ       8(AX), R8
-	LEAQ       (CX)(R8*2), R9
-	ADDQ       R8, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	MOVQ       112(AX), R11
-	LEAQ       masks<>+0(SB), R12
-	NEGQ       R11
-	VMOVDQU    64(R12)(R11*4), Y9
-	VMASKMOVPS Y0, Y9, (CX)
-	VMASKMOVPS Y1, Y9, (CX)(R8*1)
-	VMASKMOVPS Y2, Y9, (CX)(R8*2)
-	VMASKMOVPS Y3, Y9, (R9)
-	VMASKMOVPS Y4, Y9, (R9)(R8*1)
-	VMASKMOVPS Y5, Y9, (R9)(R8*2)
-	VMASKMOVPS Y6, Y9, (R10)
-	VMASKMOVPS Y7, Y9, (R10)(R8*1)
-	VMASKMOVPS Y8, Y9, (R10)(R8*2)
-	IMUL3Q     $0x09, R8, R8
-	ADDQ       R8, CX
-	DECQ       DI
-	JNZ        units1_tile
-	VZEROUPPER
-	RET
-
-// func gemmT9AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemmT9AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-
-units1:
-units1_tile:
+rows9_units1_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
 	LEAQ       (DI)(SI*2), R8
 	ADDQ       SI, R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
 	VMOVDQU    64(R10)(R9*4), Y8
@@ -8141,19 +9240,19 @@ units1_tile:
 	PREFETCHT0 60(R10)(DI*1)
 	PREFETCHT0 (R10)(DI*2)
 	PREFETCHT0 60(R10)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units1_fetch_end
+	JLE        rows9_units1_fetch_end
 
-units1_fetch:
+rows9_units1_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units1_fetch
+	JNZ        rows9_units1_fetch
 
-units1_fetch_end:
-	MOVQ DI, 128(AX)
+rows9_units1_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -8161,9 +9260,9 @@ units1_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units1_k_rest
+	JL   rows9_units1_k_rest
 
-units1_k:
+rows9_units1_k:
 	VMOVUPS      (R9), Y9
 	VBROADCASTSS (DI), Y10
 	VFMADD231PS  Y9, Y10, Y0
@@ -8244,14 +9343,14 @@ units1_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x04, R10
-	JGE          units1_k
+	JGE          rows9_units1_k
 
-units1_k_rest:
+rows9_units1_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units1_k_one_end
+	JLE   rows9_units1_k_one_end
 
-units1_k_one:
+rows9_units1_k_one:
 	VMOVUPS      (R9), Y9
 	VBROADCASTSS (DI), Y10
 	VFMADD231PS  Y9, Y10, Y0
@@ -8275,14 +9374,14 @@ units1_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000020, R9
 	DECQ         R10
-	JNZ          units1_k_one
+	JNZ          rows9_units1_k_one
 
-units1_k_one_end:
+rows9_units1_k_one_end:
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
 	LEAQ       (DI)(SI*2), R8
 	ADDQ       SI, R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	NEGQ       R9
 	VMOVDQU    64(R10)(R9*4), Y9
@@ -8295,422 +9394,17 @@ units1_k_one_end:
 	VMASKMOVPS Y6, Y9, (R8)
 	VMASKMOVPS Y7, Y9, (R8)(SI*1)
 	VMASKMOVPS Y8, Y9, (R8)(SI*2)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x09, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units1_tile
-	VZEROUPPER
-	RET
+	JNZ        rows9_units1_tile
+	JMP        end
 
-// func gemm10AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemm10AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
-	CMPQ R8, $0x01
-	JE   units1
+rows10:
+	MOVQ 112(AX), SI
 
-units1:
-units1_tile:
-	MOVQ       24(AX), R8
-	LEAQ       (DX)(R8*2), R9
-	ADDQ       R8, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	LEAQ       (R10)(R8*2), R11
-	ADDQ       R8, R11
-	MOVQ       112(AX), R12
-	LEAQ       masks<>+0(SB), R13
-	NEGQ       R12
-	VMOVDQU    64(R13)(R12*4), Y9
-	VMASKMOVPS (DX), Y9, Y0
-	VMASKMOVPS (DX)(R8*1), Y9, Y1
-	VMASKMOVPS (DX)(R8*2), Y9, Y2
-	VMASKMOVPS (R9), Y9, Y3
-	VMASKMOVPS (R9)(R8*1), Y9, Y4
-	VMASKMOVPS (R9)(R8*2), Y9, Y5
-	VMASKMOVPS (R10), Y9, Y6
-	VMASKMOVPS (R10)(R8*1), Y9, Y7
-	VMASKMOVPS (R10)(R8*2), Y9, Y8
-	VMASKMOVPS (R11), Y9, Y9
-	IMUL3Q     $0x0a, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x0a, R8, R9
-	ADDQ       CX, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	LEAQ       (R10)(R8*2), R11
-	ADDQ       R8, R11
-	LEAQ       (R11)(R8*2), R12
-	ADDQ       R8, R12
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 60(R10)
-	PREFETCHT0 (R10)(R8*1)
-	PREFETCHT0 60(R10)(R8*1)
-	PREFETCHT0 (R10)(R8*2)
-	PREFETCHT0 60(R10)(R8*2)
-	PREFETCHT0 (R11)
-	PREFETCHT0 60(R11)
-	PREFETCHT0 (R11)(R8*1)
-	PREFETCHT0 60(R11)(R8*1)
-	PREFETCHT0 (R11)(R8*2)
-	PREFETCHT0 60(R11)(R8*2)
-	PREFETCHT0 (R12)
-	PREFETCHT0 60(R12)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	LEAQ (R9)(R10*2), R12
-	ADDQ R10, R12
-	LEAQ (R12)(R10*2), R13
-	ADDQ R10, R13
-	LEAQ (R13)(R10*2), R14
-	ADDQ R10, R14
-	SUBQ $0x04, R11
-	JL   units1_x_rest
-
-units1_x:
-	VMOVUPS      (R8), Y10
-	VBROADCASTSS (R9), Y11
-	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS (R9)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y1
-	VBROADCASTSS (R9)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y2
-	VBROADCASTSS (R12), Y11
-	VFMADD231PS  Y10, Y11, Y3
-	VBROADCASTSS (R12)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS (R12)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS (R13), Y11
-	VFMADD231PS  Y10, Y11, Y6
-	VBROADCASTSS (R13)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y7
-	VBROADCASTSS (R13)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS (R14), Y11
-	VFMADD231PS  Y10, Y11, Y9
-	VMOVUPS      32(R8), Y10
-	VBROADCASTSS 4(R9), Y11
-	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y2
-	VBROADCASTSS 4(R12), Y11
-	VFMADD231PS  Y10, Y11, Y3
-	VBROADCASTSS 4(R12)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS 4(R12)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS 4(R13), Y11
-	VFMADD231PS  Y10, Y11, Y6
-	VBROADCASTSS 4(R13)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y7
-	VBROADCASTSS 4(R13)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS 4(R14), Y11
-	VFMADD231PS  Y10, Y11, Y9
-	VMOVUPS      64(R8), Y10
-	VBROADCASTSS 8(R9), Y11
-	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y2
-	VBROADCASTSS 8(R12), Y11
-	VFMADD231PS  Y10, Y11, Y3
-	VBROADCASTSS 8(R12)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS 8(R12)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS 8(R13), Y11
-	VFMADD231PS  Y10, Y11, Y6
-	VBROADCASTSS 8(R13)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y7
-	VBROADCASTSS 8(R13)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS 8(R14), Y11
-	VFMADD231PS  Y10, Y11, Y9
-	VMOVUPS      96(R8), Y10
-	VBROADCASTSS 12(R9), Y11
-	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y2
-	VBROADCASTSS 12(R12), Y11
-	VFMADD231PS  Y10, Y11, Y3
-	VBROADCASTSS 12(R12)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS 12(R12)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS 12(R13), Y11
-	VFMADD231PS  Y10, Y11, Y6
-	VBROADCASTSS 12(R13)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y7
-	VBROADCASTSS 12(R13)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS 12(R14), Y11
-	VFMADD231PS  Y10, Y11, Y9
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000010, R13
-	ADDQ         $0x00000010, R14
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_x
-
-units1_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_x_one_end
-
-units1_x_one:
-	VMOVUPS      (R8), Y10
-	VBROADCASTSS (R9), Y11
-	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS (R9)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y1
-	VBROADCASTSS (R9)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y2
-	VBROADCASTSS (R12), Y11
-	VFMADD231PS  Y10, Y11, Y3
-	VBROADCASTSS (R12)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS (R12)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS (R13), Y11
-	VFMADD231PS  Y10, Y11, Y6
-	VBROADCASTSS (R13)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y7
-	VBROADCASTSS (R13)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS (R14), Y11
-	VFMADD231PS  Y10, Y11, Y9
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000004, R13
-	ADDQ         $0x00000004, R14
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_x_one
-
-units1_x_one_end:
-	IMUL3Q $0x0a, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	LEAQ   (R9)(R10*2), R12
-	ADDQ   R10, R12
-	LEAQ   (R12)(R10*2), R13
-	ADDQ   R10, R13
-	LEAQ   (R13)(R10*2), R14
-	ADDQ   R10, R14
-	SUBQ   $0x04, R11
-	JL     units1_h_rest
-
-units1_h:
-	VMOVUPS      (R8), Y10
-	VBROADCASTSS (R9), Y11
-	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS (R9)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y1
-	VBROADCASTSS (R9)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y2
-	VBROADCASTSS (R12), Y11
-	VFMADD231PS  Y10, Y11, Y3
-	VBROADCASTSS (R12)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS (R12)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS (R13), Y11
-	VFMADD231PS  Y10, Y11, Y6
-	VBROADCASTSS (R13)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y7
-	VBROADCASTSS (R13)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS (R14), Y11
-	VFMADD231PS  Y10, Y11, Y9
-	VMOVUPS      32(R8), Y10
-	VBROADCASTSS 4(R9), Y11
-	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y2
-	VBROADCASTSS 4(R12), Y11
-	VFMADD231PS  Y10, Y11, Y3
-	VBROADCASTSS 4(R12)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS 4(R12)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS 4(R13), Y11
-	VFMADD231PS  Y10, Y11, Y6
-	VBROADCASTSS 4(R13)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y7
-	VBROADCASTSS 4(R13)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS 4(R14), Y11
-	VFMADD231PS  Y10, Y11, Y9
-	VMOVUPS      64(R8), Y10
-	VBROADCASTSS 8(R9), Y11
-	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y2
-	VBROADCASTSS 8(R12), Y11
-	VFMADD231PS  Y10, Y11, Y3
-	VBROADCASTSS 8(R12)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS 8(R12)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS 8(R13), Y11
-	VFMADD231PS  Y10, Y11, Y6
-	VBROADCASTSS 8(R13)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y7
-	VBROADCASTSS 8(R13)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS 8(R14), Y11
-	VFMADD231PS  Y10, Y11, Y9
-	VMOVUPS      96(R8), Y10
-	VBROADCASTSS 12(R9), Y11
-	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y2
-	VBROADCASTSS 12(R12), Y11
-	VFMADD231PS  Y10, Y11, Y3
-	VBROADCASTSS 12(R12)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS 12(R12)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS 12(R13), Y11
-	VFMADD231PS  Y10, Y11, Y6
-	VBROADCASTSS 12(R13)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y7
-	VBROADCASTSS 12(R13)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS 12(R14), Y11
-	VFMADD231PS  Y10, Y11, Y9
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000010, R13
-	ADDQ         $0x00000010, R14
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_h
-
-units1_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_h_one_end
-
-units1_h_one:
-	VMOVUPS      (R8), Y10
-	VBROADCASTSS (R9), Y11
-	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS (R9)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y1
-	VBROADCASTSS (R9)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y2
-	VBROADCASTSS (R12), Y11
-	VFMADD231PS  Y10, Y11, Y3
-	VBROADCASTSS (R12)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS (R12)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS (R13), Y11
-	VFMADD231PS  Y10, Y11, Y6
-	VBROADCASTSS (R13)(R10*1), Y11
-	VFMADD231PS  Y10, Y11, Y7
-	VBROADCASTSS (R13)(R10*2), Y11
-	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS (R14), Y11
-	VFMADD231PS  Y10, Y11, Y9
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000004, R13
-	ADDQ         $0x00000004, R14
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_h_one
-
-units1_h_one_end:
-	IMUL3Q     $0x0a, R10, R10
-	ADDQ       R10, SI
-	MOVQ       8(AX), R8
-	LEAQ       (CX)(R8*2), R9
-	ADDQ       R8, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	LEAQ       (R10)(R8*2), R11
-	ADDQ       R8, R11
-	MOVQ       112(AX), R12
-	LEAQ       masks<>+0(SB), R13
-	NEGQ       R12
-	VMOVDQU    64(R13)(R12*4), Y10
-	VMASKMOVPS Y0, Y10, (CX)
-	VMASKMOVPS Y1, Y10, (CX)(R8*1)
-	VMASKMOVPS Y2, Y10, (CX)(R8*2)
-	VMASKMOVPS Y3, Y10, (R9)
-	VMASKMOVPS Y4, Y10, (R9)(R8*1)
-	VMASKMOVPS Y5, Y10, (R9)(R8*2)
-	VMASKMOVPS Y6, Y10, (R10)
-	VMASKMOVPS Y7, Y10, (R10)(R8*1)
-	VMASKMOVPS Y8, Y10, (R10)(R8*2)
-	VMASKMOVPS Y9, Y10, (R11)
-	IMUL3Q     $0x0a, R8, R8
-	ADDQ       R8, CX
-	DECQ       DI
-	JNZ        units1_tile
-	VZEROUPPER
-	RET
-
-// func gemmT10AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemmT10AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-
-units1:
-units1_tile:
+rows10_units1_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
@@ -8718,7 +9412,7 @@ units1_tile:
 	ADDQ       SI, R8
 	LEAQ       (R8)(SI*2), R9
 	ADDQ       SI, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
 	VMOVDQU    64(R11)(R10*4), Y9
@@ -8761,19 +9455,19 @@ units1_tile:
 	PREFETCHT0 60(R10)(DI*2)
 	PREFETCHT0 (R11)
 	PREFETCHT0 60(R11)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units1_fetch_end
+	JLE        rows10_units1_fetch_end
 
-units1_fetch:
+rows10_units1_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units1_fetch
+	JNZ        rows10_units1_fetch
 
-units1_fetch_end:
-	MOVQ DI, 128(AX)
+rows10_units1_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -8781,9 +9475,9 @@ units1_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units1_k_rest
+	JL   rows10_units1_k_rest
 
-units1_k:
+rows10_units1_k:
 	VMOVUPS      (R9), Y10
 	VBROADCASTSS (DI), Y11
 	VFMADD231PS  Y10, Y11, Y0
@@ -8872,14 +9566,14 @@ units1_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x04, R10
-	JGE          units1_k
+	JGE          rows10_units1_k
 
-units1_k_rest:
+rows10_units1_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units1_k_one_end
+	JLE   rows10_units1_k_one_end
 
-units1_k_one:
+rows10_units1_k_one:
 	VMOVUPS      (R9), Y10
 	VBROADCASTSS (DI), Y11
 	VFMADD231PS  Y10, Y11, Y0
@@ -8905,16 +9599,16 @@ units1_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000020, R9
 	DECQ         R10
-	JNZ          units1_k_one
+	JNZ          rows10_units1_k_one
 
-units1_k_one_end:
+rows10_units1_k_one_end:
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
 	LEAQ       (DI)(SI*2), R8
 	ADDQ       SI, R8
 	LEAQ       (R8)(SI*2), R9
 	ADDQ       SI, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
 	VMOVDQU    64(R11)(R10*4), Y10
@@ -8928,446 +9622,17 @@ units1_k_one_end:
 	VMASKMOVPS Y7, Y10, (R8)(SI*1)
 	VMASKMOVPS Y8, Y10, (R8)(SI*2)
 	VMASKMOVPS Y9, Y10, (R9)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x0a, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units1_tile
-	VZEROUPPER
-	RET
+	JNZ        rows10_units1_tile
+	JMP        end
 
-// func gemm11AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemm11AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
-	CMPQ R8, $0x01
-	JE   units1
+rows11:
+	MOVQ 112(AX), SI
 
-units1:
-units1_tile:
-	MOVQ       24(AX), R8
-	LEAQ       (DX)(R8*2), R9
-	ADDQ       R8, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	LEAQ       (R10)(R8*2), R11
-	ADDQ       R8, R11
-	MOVQ       112(AX), R12
-	LEAQ       masks<>+0(SB), R13
-	NEGQ       R12
-	VMOVDQU    64(R13)(R12*4), Y10
-	VMASKMOVPS (DX), Y10, Y0
-	VMASKMOVPS (DX)(R8*1), Y10, Y1
-	VMASKMOVPS (DX)(R8*2), Y10, Y2
-	VMASKMOVPS (R9), Y10, Y3
-	VMASKMOVPS (R9)(R8*1), Y10, Y4
-	VMASKMOVPS (R9)(R8*2), Y10, Y5
-	VMASKMOVPS (R10), Y10, Y6
-	VMASKMOVPS (R10)(R8*1), Y10, Y7
-	VMASKMOVPS (R10)(R8*2), Y10, Y8
-	VMASKMOVPS (R11), Y10, Y9
-	VMASKMOVPS (R11)(R8*1), Y10, Y10
-	IMUL3Q     $0x0b, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x0b, R8, R9
-	ADDQ       CX, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	LEAQ       (R10)(R8*2), R11
-	ADDQ       R8, R11
-	LEAQ       (R11)(R8*2), R12
-	ADDQ       R8, R12
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 60(R10)
-	PREFETCHT0 (R10)(R8*1)
-	PREFETCHT0 60(R10)(R8*1)
-	PREFETCHT0 (R10)(R8*2)
-	PREFETCHT0 60(R10)(R8*2)
-	PREFETCHT0 (R11)
-	PREFETCHT0 60(R11)
-	PREFETCHT0 (R11)(R8*1)
-	PREFETCHT0 60(R11)(R8*1)
-	PREFETCHT0 (R11)(R8*2)
-	PREFETCHT0 60(R11)(R8*2)
-	PREFETCHT0 (R12)
-	PREFETCHT0 60(R12)
-	PREFETCHT0 (R12)(R8*1)
-	PREFETCHT0 60(R12)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	LEAQ (R9)(R10*2), R12
-	ADDQ R10, R12
-	LEAQ (R12)(R10*2), R13
-	ADDQ R10, R13
-	LEAQ (R13)(R10*2), R14
-	ADDQ R10, R14
-	SUBQ $0x04, R11
-	JL   units1_x_rest
-
-units1_x:
-	VMOVUPS      (R8), Y11
-	VBROADCASTSS (R9), Y12
-	VFMADD231PS  Y11, Y12, Y0
-	VBROADCASTSS (R9)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (R9)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y2
-	VBROADCASTSS (R12), Y12
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (R12)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y4
-	VBROADCASTSS (R12)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (R13), Y12
-	VFMADD231PS  Y11, Y12, Y6
-	VBROADCASTSS (R13)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (R13)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y8
-	VBROADCASTSS (R14), Y12
-	VFMADD231PS  Y11, Y12, Y9
-	VBROADCASTSS (R14)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS 4(R9), Y12
-	VFMADD231PS  Y11, Y12, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y2
-	VBROADCASTSS 4(R12), Y12
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 4(R12)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y4
-	VBROADCASTSS 4(R12)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 4(R13), Y12
-	VFMADD231PS  Y11, Y12, Y6
-	VBROADCASTSS 4(R13)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 4(R13)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y8
-	VBROADCASTSS 4(R14), Y12
-	VFMADD231PS  Y11, Y12, Y9
-	VBROADCASTSS 4(R14)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y10
-	VMOVUPS      64(R8), Y11
-	VBROADCASTSS 8(R9), Y12
-	VFMADD231PS  Y11, Y12, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y2
-	VBROADCASTSS 8(R12), Y12
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(R12)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y4
-	VBROADCASTSS 8(R12)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 8(R13), Y12
-	VFMADD231PS  Y11, Y12, Y6
-	VBROADCASTSS 8(R13)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 8(R13)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y8
-	VBROADCASTSS 8(R14), Y12
-	VFMADD231PS  Y11, Y12, Y9
-	VBROADCASTSS 8(R14)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y10
-	VMOVUPS      96(R8), Y11
-	VBROADCASTSS 12(R9), Y12
-	VFMADD231PS  Y11, Y12, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y2
-	VBROADCASTSS 12(R12), Y12
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 12(R12)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y4
-	VBROADCASTSS 12(R12)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(R13), Y12
-	VFMADD231PS  Y11, Y12, Y6
-	VBROADCASTSS 12(R13)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 12(R13)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y8
-	VBROADCASTSS 12(R14), Y12
-	VFMADD231PS  Y11, Y12, Y9
-	VBROADCASTSS 12(R14)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y10
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000010, R13
-	ADDQ         $0x00000010, R14
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_x
-
-units1_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_x_one_end
-
-units1_x_one:
-	VMOVUPS      (R8), Y11
-	VBROADCASTSS (R9), Y12
-	VFMADD231PS  Y11, Y12, Y0
-	VBROADCASTSS (R9)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (R9)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y2
-	VBROADCASTSS (R12), Y12
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (R12)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y4
-	VBROADCASTSS (R12)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (R13), Y12
-	VFMADD231PS  Y11, Y12, Y6
-	VBROADCASTSS (R13)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (R13)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y8
-	VBROADCASTSS (R14), Y12
-	VFMADD231PS  Y11, Y12, Y9
-	VBROADCASTSS (R14)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y10
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000004, R13
-	ADDQ         $0x00000004, R14
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_x_one
-
-units1_x_one_end:
-	IMUL3Q $0x0b, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	LEAQ   (R9)(R10*2), R12
-	ADDQ   R10, R12
-	LEAQ   (R12)(R10*2), R13
-	ADDQ   R10, R13
-	LEAQ   (R13)(R10*2), R14
-	ADDQ   R10, R14
-	SUBQ   $0x04, R11
-	JL     units1_h_rest
-
-units1_h:
-	VMOVUPS      (R8), Y11
-	VBROADCASTSS (R9), Y12
-	VFMADD231PS  Y11, Y12, Y0
-	VBROADCASTSS (R9)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (R9)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y2
-	VBROADCASTSS (R12), Y12
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (R12)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y4
-	VBROADCASTSS (R12)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (R13), Y12
-	VFMADD231PS  Y11, Y12, Y6
-	VBROADCASTSS (R13)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (R13)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y8
-	VBROADCASTSS (R14), Y12
-	VFMADD231PS  Y11, Y12, Y9
-	VBROADCASTSS (R14)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS 4(R9), Y12
-	VFMADD231PS  Y11, Y12, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y2
-	VBROADCASTSS 4(R12), Y12
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 4(R12)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y4
-	VBROADCASTSS 4(R12)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 4(R13), Y12
-	VFMADD231PS  Y11, Y12, Y6
-	VBROADCASTSS 4(R13)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 4(R13)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y8
-	VBROADCASTSS 4(R14), Y12
-	VFMADD231PS  Y11, Y12, Y9
-	VBROADCASTSS 4(R14)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y10
-	VMOVUPS      64(R8), Y11
-	VBROADCASTSS 8(R9), Y12
-	VFMADD231PS  Y11, Y12, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y2
-	VBROADCASTSS 8(R12), Y12
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(R12)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y4
-	VBROADCASTSS 8(R12)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 8(R13), Y12
-	VFMADD231PS  Y11, Y12, Y6
-	VBROADCASTSS 8(R13)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 8(R13)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y8
-	VBROADCASTSS 8(R14), Y12
-	VFMADD231PS  Y11, Y12, Y9
-	VBROADCASTSS 8(R14)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y10
-	VMOVUPS      96(R8), Y11
-	VBROADCASTSS 12(R9), Y12
-	VFMADD231PS  Y11, Y12, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y2
-	VBROADCASTSS 12(R12), Y12
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 12(R12)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y4
-	VBROADCASTSS 12(R12)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(R13), Y12
-	VFMADD231PS  Y11, Y12, Y6
-	VBROADCASTSS 12(R13)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 12(R13)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y8
-	VBROADCASTSS 12(R14), Y12
-	VFMADD231PS  Y11, Y12, Y9
-	VBROADCASTSS 12(R14)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y10
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000010, R13
-	ADDQ         $0x00000010, R14
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_h
-
-units1_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_h_one_end
-
-units1_h_one:
-	VMOVUPS      (R8), Y11
-	VBROADCASTSS (R9), Y12
-	VFMADD231PS  Y11, Y12, Y0
-	VBROADCASTSS (R9)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (R9)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y2
-	VBROADCASTSS (R12), Y12
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (R12)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y4
-	VBROADCASTSS (R12)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (R13), Y12
-	VFMADD231PS  Y11, Y12, Y6
-	VBROADCASTSS (R13)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (R13)(R10*2), Y12
-	VFMADD231PS  Y11, Y12, Y8
-	VBROADCASTSS (R14), Y12
-	VFMADD231PS  Y11, Y12, Y9
-	VBROADCASTSS (R14)(R10*1), Y12
-	VFMADD231PS  Y11, Y12, Y10
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000004, R13
-	ADDQ         $0x00000004, R14
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_h_one
-
-units1_h_one_end:
-	IMUL3Q     $0x0b, R10, R10
-	ADDQ       R10, SI
-	MOVQ       8(AX), R8
-	LEAQ       (CX)(R8*2), R9
-	ADDQ       R8, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	LEAQ       (R10)(R8*2), R11
-	ADDQ       R8, R11
-	MOVQ       112(AX), R12
-	LEAQ       masks<>+0(SB), R13
-	NEGQ       R12
-	VMOVDQU    64(R13)(R12*4), Y11
-	VMASKMOVPS Y0, Y11, (CX)
-	VMASKMOVPS Y1, Y11, (CX)(R8*1)
-	VMASKMOVPS Y2, Y11, (CX)(R8*2)
-	VMASKMOVPS Y3, Y11, (R9)
-	VMASKMOVPS Y4, Y11, (R9)(R8*1)
-	VMASKMOVPS Y5, Y11, (R9)(R8*2)
-	VMASKMOVPS Y6, Y11, (R10)
-	VMASKMOVPS Y7, Y11, (R10)(R8*1)
-	VMASKMOVPS Y8, Y11, (R10)(R8*2)
-	VMASKMOVPS Y9, Y11, (R11)
-	VMASKMOVPS Y10, Y11, (R11)(R8*1)
-	IMUL3Q     $0x0b, R8, R8
-	ADDQ       R8, CX
-	DECQ       DI
-	JNZ        units1_tile
-	VZEROUPPER
-	RET
-
-// func gemmT11AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemmT11AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-
-units1:
-units1_tile:
+rows11_units1_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
@@ -9375,7 +9640,7 @@ units1_tile:
 	ADDQ       SI, R8
 	LEAQ       (R8)(SI*2), R9
 	ADDQ       SI, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
 	VMOVDQU    64(R11)(R10*4), Y10
@@ -9421,19 +9686,19 @@ units1_tile:
 	PREFETCHT0 60(R11)
 	PREFETCHT0 (R11)(DI*1)
 	PREFETCHT0 60(R11)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units1_fetch_end
+	JLE        rows11_units1_fetch_end
 
-units1_fetch:
+rows11_units1_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units1_fetch
+	JNZ        rows11_units1_fetch
 
-units1_fetch_end:
-	MOVQ DI, 128(AX)
+rows11_units1_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -9441,9 +9706,9 @@ units1_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units1_k_rest
+	JL   rows11_units1_k_rest
 
-units1_k:
+rows11_units1_k:
 	VMOVUPS      (R9), Y11
 	VBROADCASTSS (DI), Y12
 	VFMADD231PS  Y11, Y12, Y0
@@ -9540,14 +9805,14 @@ units1_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x04, R10
-	JGE          units1_k
+	JGE          rows11_units1_k
 
-units1_k_rest:
+rows11_units1_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units1_k_one_end
+	JLE   rows11_units1_k_one_end
 
-units1_k_one:
+rows11_units1_k_one:
 	VMOVUPS      (R9), Y11
 	VBROADCASTSS (DI), Y12
 	VFMADD231PS  Y11, Y12, Y0
@@ -9575,16 +9840,16 @@ units1_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000020, R9
 	DECQ         R10
-	JNZ          units1_k_one
+	JNZ          rows11_units1_k_one
 
-units1_k_one_end:
+rows11_units1_k_one_end:
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
 	LEAQ       (DI)(SI*2), R8
 	ADDQ       SI, R8
 	LEAQ       (R8)(SI*2), R9
 	ADDQ       SI, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
 	VMOVDQU    64(R11)(R10*4), Y11
@@ -9599,470 +9864,17 @@ units1_k_one_end:
 	VMASKMOVPS Y8, Y11, (R8)(SI*2)
 	VMASKMOVPS Y9, Y11, (R9)
 	VMASKMOVPS Y10, Y11, (R9)(SI*1)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x0b, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units1_tile
-	VZEROUPPER
-	RET
+	JNZ        rows11_units1_tile
+	JMP        end
 
-// func gemm12AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemm12AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
-	CMPQ R8, $0x01
-	JE   units1
+rows12:
+	MOVQ 112(AX), SI
 
-units1:
-units1_tile:
-	MOVQ       24(AX), R8
-	LEAQ       (DX)(R8*2), R9
-	ADDQ       R8, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	LEAQ       (R10)(R8*2), R11
-	ADDQ       R8, R11
-	MOVQ       112(AX), R12
-	LEAQ       masks<>+0(SB), R13
-	NEGQ       R12
-	VMOVDQU    64(R13)(R12*4), Y11
-	VMASKMOVPS (DX), Y11, Y0
-	VMASKMOVPS (DX)(R8*1), Y11, Y1
-	VMASKMOVPS (DX)(R8*2), Y11, Y2
-	VMASKMOVPS (R9), Y11, Y3
-	VMASKMOVPS (R9)(R8*1), Y11, Y4
-	VMASKMOVPS (R9)(R8*2), Y11, Y5
-	VMASKMOVPS (R10), Y11, Y6
-	VMASKMOVPS (R10)(R8*1), Y11, Y7
-	VMASKMOVPS (R10)(R8*2), Y11, Y8
-	VMASKMOVPS (R11), Y11, Y9
-	VMASKMOVPS (R11)(R8*1), Y11, Y10
-	VMASKMOVPS (R11)(R8*2), Y11, Y11
-	IMUL3Q     $0x0c, R8, R8
-	ADDQ       R8, DX
-	MOVQ       8(AX), R8
-	IMUL3Q     $0x0c, R8, R9
-	ADDQ       CX, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	LEAQ       (R10)(R8*2), R11
-	ADDQ       R8, R11
-	LEAQ       (R11)(R8*2), R12
-	ADDQ       R8, R12
-	PREFETCHT0 (R9)
-	PREFETCHT0 60(R9)
-	PREFETCHT0 (R9)(R8*1)
-	PREFETCHT0 60(R9)(R8*1)
-	PREFETCHT0 (R9)(R8*2)
-	PREFETCHT0 60(R9)(R8*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 60(R10)
-	PREFETCHT0 (R10)(R8*1)
-	PREFETCHT0 60(R10)(R8*1)
-	PREFETCHT0 (R10)(R8*2)
-	PREFETCHT0 60(R10)(R8*2)
-	PREFETCHT0 (R11)
-	PREFETCHT0 60(R11)
-	PREFETCHT0 (R11)(R8*1)
-	PREFETCHT0 60(R11)(R8*1)
-	PREFETCHT0 (R11)(R8*2)
-	PREFETCHT0 60(R11)(R8*2)
-	PREFETCHT0 (R12)
-	PREFETCHT0 60(R12)
-	PREFETCHT0 (R12)(R8*1)
-	PREFETCHT0 60(R12)(R8*1)
-	PREFETCHT0 (R12)(R8*2)
-	PREFETCHT0 60(R12)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
-	TESTQ      R9, R9
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (R8)
-	ADDQ       $0x00000040, R8
-	DECQ       R9
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ R8, 128(AX)
-	MOVQ 80(AX), R8
-	MOVQ 40(AX), R10
-	MOVQ 48(AX), R11
-	MOVQ BX, R9
-	LEAQ (R9)(R10*2), R12
-	ADDQ R10, R12
-	LEAQ (R12)(R10*2), R13
-	ADDQ R10, R13
-	LEAQ (R13)(R10*2), R14
-	ADDQ R10, R14
-	SUBQ $0x04, R11
-	JL   units1_x_rest
-
-units1_x:
-	VMOVUPS      (R8), Y12
-	VBROADCASTSS (R9), Y13
-	VFMADD231PS  Y12, Y13, Y0
-	VBROADCASTSS (R9)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y1
-	VBROADCASTSS (R9)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y2
-	VBROADCASTSS (R12), Y13
-	VFMADD231PS  Y12, Y13, Y3
-	VBROADCASTSS (R12)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y4
-	VBROADCASTSS (R12)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y5
-	VBROADCASTSS (R13), Y13
-	VFMADD231PS  Y12, Y13, Y6
-	VBROADCASTSS (R13)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y7
-	VBROADCASTSS (R13)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y8
-	VBROADCASTSS (R14), Y13
-	VFMADD231PS  Y12, Y13, Y9
-	VBROADCASTSS (R14)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y10
-	VBROADCASTSS (R14)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y11
-	VMOVUPS      32(R8), Y12
-	VBROADCASTSS 4(R9), Y13
-	VFMADD231PS  Y12, Y13, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y2
-	VBROADCASTSS 4(R12), Y13
-	VFMADD231PS  Y12, Y13, Y3
-	VBROADCASTSS 4(R12)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y4
-	VBROADCASTSS 4(R12)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y5
-	VBROADCASTSS 4(R13), Y13
-	VFMADD231PS  Y12, Y13, Y6
-	VBROADCASTSS 4(R13)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y7
-	VBROADCASTSS 4(R13)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y8
-	VBROADCASTSS 4(R14), Y13
-	VFMADD231PS  Y12, Y13, Y9
-	VBROADCASTSS 4(R14)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y10
-	VBROADCASTSS 4(R14)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y11
-	VMOVUPS      64(R8), Y12
-	VBROADCASTSS 8(R9), Y13
-	VFMADD231PS  Y12, Y13, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y2
-	VBROADCASTSS 8(R12), Y13
-	VFMADD231PS  Y12, Y13, Y3
-	VBROADCASTSS 8(R12)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y4
-	VBROADCASTSS 8(R12)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y5
-	VBROADCASTSS 8(R13), Y13
-	VFMADD231PS  Y12, Y13, Y6
-	VBROADCASTSS 8(R13)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y7
-	VBROADCASTSS 8(R13)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y8
-	VBROADCASTSS 8(R14), Y13
-	VFMADD231PS  Y12, Y13, Y9
-	VBROADCASTSS 8(R14)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y10
-	VBROADCASTSS 8(R14)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y11
-	VMOVUPS      96(R8), Y12
-	VBROADCASTSS 12(R9), Y13
-	VFMADD231PS  Y12, Y13, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y2
-	VBROADCASTSS 12(R12), Y13
-	VFMADD231PS  Y12, Y13, Y3
-	VBROADCASTSS 12(R12)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y4
-	VBROADCASTSS 12(R12)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y5
-	VBROADCASTSS 12(R13), Y13
-	VFMADD231PS  Y12, Y13, Y6
-	VBROADCASTSS 12(R13)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y7
-	VBROADCASTSS 12(R13)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y8
-	VBROADCASTSS 12(R14), Y13
-	VFMADD231PS  Y12, Y13, Y9
-	VBROADCASTSS 12(R14)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y10
-	VBROADCASTSS 12(R14)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y11
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000010, R13
-	ADDQ         $0x00000010, R14
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_x
-
-units1_x_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_x_one_end
-
-units1_x_one:
-	VMOVUPS      (R8), Y12
-	VBROADCASTSS (R9), Y13
-	VFMADD231PS  Y12, Y13, Y0
-	VBROADCASTSS (R9)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y1
-	VBROADCASTSS (R9)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y2
-	VBROADCASTSS (R12), Y13
-	VFMADD231PS  Y12, Y13, Y3
-	VBROADCASTSS (R12)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y4
-	VBROADCASTSS (R12)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y5
-	VBROADCASTSS (R13), Y13
-	VFMADD231PS  Y12, Y13, Y6
-	VBROADCASTSS (R13)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y7
-	VBROADCASTSS (R13)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y8
-	VBROADCASTSS (R14), Y13
-	VFMADD231PS  Y12, Y13, Y9
-	VBROADCASTSS (R14)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y10
-	VBROADCASTSS (R14)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y11
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000004, R13
-	ADDQ         $0x00000004, R14
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_x_one
-
-units1_x_one_end:
-	IMUL3Q $0x0c, R10, R10
-	ADDQ   R10, BX
-	MOVQ   64(AX), R10
-	MOVQ   72(AX), R11
-	MOVQ   SI, R9
-	LEAQ   (R9)(R10*2), R12
-	ADDQ   R10, R12
-	LEAQ   (R12)(R10*2), R13
-	ADDQ   R10, R13
-	LEAQ   (R13)(R10*2), R14
-	ADDQ   R10, R14
-	SUBQ   $0x04, R11
-	JL     units1_h_rest
-
-units1_h:
-	VMOVUPS      (R8), Y12
-	VBROADCASTSS (R9), Y13
-	VFMADD231PS  Y12, Y13, Y0
-	VBROADCASTSS (R9)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y1
-	VBROADCASTSS (R9)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y2
-	VBROADCASTSS (R12), Y13
-	VFMADD231PS  Y12, Y13, Y3
-	VBROADCASTSS (R12)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y4
-	VBROADCASTSS (R12)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y5
-	VBROADCASTSS (R13), Y13
-	VFMADD231PS  Y12, Y13, Y6
-	VBROADCASTSS (R13)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y7
-	VBROADCASTSS (R13)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y8
-	VBROADCASTSS (R14), Y13
-	VFMADD231PS  Y12, Y13, Y9
-	VBROADCASTSS (R14)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y10
-	VBROADCASTSS (R14)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y11
-	VMOVUPS      32(R8), Y12
-	VBROADCASTSS 4(R9), Y13
-	VFMADD231PS  Y12, Y13, Y0
-	VBROADCASTSS 4(R9)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y1
-	VBROADCASTSS 4(R9)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y2
-	VBROADCASTSS 4(R12), Y13
-	VFMADD231PS  Y12, Y13, Y3
-	VBROADCASTSS 4(R12)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y4
-	VBROADCASTSS 4(R12)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y5
-	VBROADCASTSS 4(R13), Y13
-	VFMADD231PS  Y12, Y13, Y6
-	VBROADCASTSS 4(R13)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y7
-	VBROADCASTSS 4(R13)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y8
-	VBROADCASTSS 4(R14), Y13
-	VFMADD231PS  Y12, Y13, Y9
-	VBROADCASTSS 4(R14)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y10
-	VBROADCASTSS 4(R14)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y11
-	VMOVUPS      64(R8), Y12
-	VBROADCASTSS 8(R9), Y13
-	VFMADD231PS  Y12, Y13, Y0
-	VBROADCASTSS 8(R9)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y1
-	VBROADCASTSS 8(R9)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y2
-	VBROADCASTSS 8(R12), Y13
-	VFMADD231PS  Y12, Y13, Y3
-	VBROADCASTSS 8(R12)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y4
-	VBROADCASTSS 8(R12)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y5
-	VBROADCASTSS 8(R13), Y13
-	VFMADD231PS  Y12, Y13, Y6
-	VBROADCASTSS 8(R13)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y7
-	VBROADCASTSS 8(R13)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y8
-	VBROADCASTSS 8(R14), Y13
-	VFMADD231PS  Y12, Y13, Y9
-	VBROADCASTSS 8(R14)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y10
-	VBROADCASTSS 8(R14)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y11
-	VMOVUPS      96(R8), Y12
-	VBROADCASTSS 12(R9), Y13
-	VFMADD231PS  Y12, Y13, Y0
-	VBROADCASTSS 12(R9)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y1
-	VBROADCASTSS 12(R9)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y2
-	VBROADCASTSS 12(R12), Y13
-	VFMADD231PS  Y12, Y13, Y3
-	VBROADCASTSS 12(R12)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y4
-	VBROADCASTSS 12(R12)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y5
-	VBROADCASTSS 12(R13), Y13
-	VFMADD231PS  Y12, Y13, Y6
-	VBROADCASTSS 12(R13)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y7
-	VBROADCASTSS 12(R13)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y8
-	VBROADCASTSS 12(R14), Y13
-	VFMADD231PS  Y12, Y13, Y9
-	VBROADCASTSS 12(R14)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y10
-	VBROADCASTSS 12(R14)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y11
-	ADDQ         $0x00000010, R9
-	ADDQ         $0x00000010, R12
-	ADDQ         $0x00000010, R13
-	ADDQ         $0x00000010, R14
-	ADDQ         $0x00000080, R8
-	SUBQ         $0x04, R11
-	JGE          units1_h
-
-units1_h_rest:
-	ADDQ  $0x00000004, R11
-	TESTQ R11, R11
-	JLE   units1_h_one_end
-
-units1_h_one:
-	VMOVUPS      (R8), Y12
-	VBROADCASTSS (R9), Y13
-	VFMADD231PS  Y12, Y13, Y0
-	VBROADCASTSS (R9)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y1
-	VBROADCASTSS (R9)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y2
-	VBROADCASTSS (R12), Y13
-	VFMADD231PS  Y12, Y13, Y3
-	VBROADCASTSS (R12)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y4
-	VBROADCASTSS (R12)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y5
-	VBROADCASTSS (R13), Y13
-	VFMADD231PS  Y12, Y13, Y6
-	VBROADCASTSS (R13)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y7
-	VBROADCASTSS (R13)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y8
-	VBROADCASTSS (R14), Y13
-	VFMADD231PS  Y12, Y13, Y9
-	VBROADCASTSS (R14)(R10*1), Y13
-	VFMADD231PS  Y12, Y13, Y10
-	VBROADCASTSS (R14)(R10*2), Y13
-	VFMADD231PS  Y12, Y13, Y11
-	ADDQ         $0x00000004, R9
-	ADDQ         $0x00000004, R12
-	ADDQ         $0x00000004, R13
-	ADDQ         $0x00000004, R14
-	ADDQ         $0x00000020, R8
-	DECQ         R11
-	JNZ          units1_h_one
-
-units1_h_one_end:
-	IMUL3Q     $0x0c, R10, R10
-	ADDQ       R10, SI
-	MOVQ       8(AX), R8
-	LEAQ       (CX)(R8*2), R9
-	ADDQ       R8, R9
-	LEAQ       (R9)(R8*2), R10
-	ADDQ       R8, R10
-	LEAQ       (R10)(R8*2), R11
-	ADDQ       R8, R11
-	MOVQ       112(AX), R12
-	LEAQ       masks<>+0(SB), R13
-	NEGQ       R12
-	VMOVDQU    64(R13)(R12*4), Y12
-	VMASKMOVPS Y0, Y12, (CX)
-	VMASKMOVPS Y1, Y12, (CX)(R8*1)
-	VMASKMOVPS Y2, Y12, (CX)(R8*2)
-	VMASKMOVPS Y3, Y12, (R9)
-	VMASKMOVPS Y4, Y12, (R9)(R8*1)
-	VMASKMOVPS Y5, Y12, (R9)(R8*2)
-	VMASKMOVPS Y6, Y12, (R10)
-	VMASKMOVPS Y7, Y12, (R10)(R8*1)
-	VMASKMOVPS Y8, Y12, (R10)(R8*2)
-	VMASKMOVPS Y9, Y12, (R11)
-	VMASKMOVPS Y10, Y12, (R11)(R8*1)
-	VMASKMOVPS Y11, Y12, (R11)(R8*2)
-	IMUL3Q     $0x0c, R8, R8
-	ADDQ       R8, CX
-	DECQ       DI
-	JNZ        units1_tile
-	VZEROUPPER
-	RET
-
-// func gemmT12AVX2(p *[18]int)
-// Requires: AVX, FMA3, MMX+
-TEXT ·gemmT12AVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-
-units1:
-units1_tile:
+rows12_units1_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
@@ -10070,7 +9882,7 @@ units1_tile:
 	ADDQ       SI, R8
 	LEAQ       (R8)(SI*2), R9
 	ADDQ       SI, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
 	VMOVDQU    64(R11)(R10*4), Y11
@@ -10119,19 +9931,19 @@ units1_tile:
 	PREFETCHT0 60(R11)(DI*1)
 	PREFETCHT0 (R11)(DI*2)
 	PREFETCHT0 60(R11)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units1_fetch_end
+	JLE        rows12_units1_fetch_end
 
-units1_fetch:
+rows12_units1_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units1_fetch
+	JNZ        rows12_units1_fetch
 
-units1_fetch_end:
-	MOVQ DI, 128(AX)
+rows12_units1_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
@@ -10139,9 +9951,9 @@ units1_fetch_end:
 	LEAQ (DI)(R8*2), R11
 	ADDQ R8, R11
 	SUBQ $0x04, R10
-	JL   units1_k_rest
+	JL   rows12_units1_k_rest
 
-units1_k:
+rows12_units1_k:
 	VMOVUPS      (R9), Y12
 	VBROADCASTSS (DI), Y13
 	VFMADD231PS  Y12, Y13, Y0
@@ -10246,14 +10058,14 @@ units1_k:
 	LEAQ         (R11)(R8*4), R11
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x04, R10
-	JGE          units1_k
+	JGE          rows12_units1_k
 
-units1_k_rest:
+rows12_units1_k_rest:
 	ADDQ  $0x00000004, R10
 	TESTQ R10, R10
-	JLE   units1_k_one_end
+	JLE   rows12_units1_k_one_end
 
-units1_k_one:
+rows12_units1_k_one:
 	VMOVUPS      (R9), Y12
 	VBROADCASTSS (DI), Y13
 	VFMADD231PS  Y12, Y13, Y0
@@ -10283,16 +10095,16 @@ units1_k_one:
 	ADDQ         R8, R11
 	ADDQ         $0x00000020, R9
 	DECQ         R10
-	JNZ          units1_k_one
+	JNZ          rows12_units1_k_one
 
-units1_k_one_end:
+rows12_units1_k_one_end:
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
 	LEAQ       (DI)(SI*2), R8
 	ADDQ       SI, R8
 	LEAQ       (R8)(SI*2), R9
 	ADDQ       SI, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	NEGQ       R10
 	VMOVDQU    64(R11)(R10*4), Y12
@@ -10308,19 +10120,21 @@ units1_k_one_end:
 	VMASKMOVPS Y9, Y12, (R9)
 	VMASKMOVPS Y10, Y12, (R9)(SI*1)
 	VMASKMOVPS Y11, Y12, (R9)(SI*2)
-	ADDQ       120(AX), DX
+	ADDQ       128(AX), DX
 	IMUL3Q     $0x0c, SI, SI
 	ADDQ       SI, CX
 	DECQ       BX
-	JNZ        units1_tile
+	JNZ        rows12_units1_tile
+
+end:
 	VZEROUPPER
 	RET
 
-// func gemvAVX2(p *[18]int)
+// func gemvAVX2(p *[19]int)
 // Requires: AVX, FMA3
 TEXT ·gemvAVX2(SB), NOSPLIT, $0-8
 	MOVQ       p+0(FP), AX
-	MOVQ       104(AX), CX
+	MOVQ       112(AX), CX
 	CMPQ       CX, $0x01
 	JE         units1
 	CMPQ       CX, $0x02
@@ -10339,7 +10153,7 @@ TEXT ·gemvAVX2(SB), NOSPLIT, $0-8
 	JE         units8
 	CMPQ       CX, $0x09
 	JE         units9
-	MOVQ       112(AX), CX
+	MOVQ       120(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVDQU    64(DX)(CX*4), Y10
@@ -10422,7 +10236,7 @@ units10_h_end:
 	JMP        end
 
 units9:
-	MOVQ       112(AX), CX
+	MOVQ       120(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVDQU    64(DX)(CX*4), Y9
@@ -10504,7 +10318,7 @@ units9_h_end:
 	JMP        end
 
 units8:
-	MOVQ       112(AX), CX
+	MOVQ       120(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVDQU    64(DX)(CX*4), Y8
@@ -10576,7 +10390,7 @@ units8_h_end:
 	JMP        end
 
 units7:
-	MOVQ       112(AX), CX
+	MOVQ       120(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVDQU    64(DX)(CX*4), Y7
@@ -10647,7 +10461,7 @@ units7_h_end:
 	JMP        end
 
 units6:
-	MOVQ       112(AX), CX
+	MOVQ       120(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVDQU    64(DX)(CX*4), Y6
@@ -10711,7 +10525,7 @@ units6_h_end:
 	JMP        end
 
 units5:
-	MOVQ       112(AX), CX
+	MOVQ       120(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVDQU    64(DX)(CX*4), Y5
@@ -10774,7 +10588,7 @@ units5_h_end:
 	JMP        end
 
 units4:
-	MOVQ       112(AX), CX
+	MOVQ       120(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVDQU    64(DX)(CX*4), Y4
@@ -10827,7 +10641,7 @@ units4_h_end:
 	JMP        end
 
 units3:
-	MOVQ       112(AX), CX
+	MOVQ       120(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVDQU    64(DX)(CX*4), Y3
@@ -10879,7 +10693,7 @@ units3_h_end:
 	JMP        end
 
 units2:
-	MOVQ       112(AX), CX
+	MOVQ       120(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVDQU    64(DX)(CX*4), Y2
@@ -10924,7 +10738,7 @@ units2_h_end:
 	JMP        end
 
 units1:
-	MOVQ       112(AX), CX
+	MOVQ       120(AX), CX
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
 	VMOVDQU    64(DX)(CX*4), Y1
@@ -10970,7 +10784,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func packAVX2(p *[18]int)
+// func packAVX2(p *[19]int)
 // Requires: AVX
 TEXT ·packAVX2(SB), NOSPLIT, $0-8
 	MOVQ  p+0(FP), AX
@@ -10978,7 +10792,7 @@ TEXT ·packAVX2(SB), NOSPLIT, $0-8
 	MOVQ  32(AX), DX
 	MOVQ  40(AX), BX
 	MOVQ  48(AX), SI
-	MOVQ  104(AX), DI
+	MOVQ  112(AX), DI
 	CMPQ  DI, $0x01
 	JE    units1
 	CMPQ  DI, $0x02
@@ -11000,7 +10814,7 @@ units0_row_end:
 	JMP end
 
 units1:
-	MOVQ    112(AX), AX
+	MOVQ    120(AX), AX
 	LEAQ    masks<>+0(SB), DI
 	NEGQ    AX
 	VMOVDQU 64(DI)(AX*4), Y0
@@ -11019,7 +10833,7 @@ units1_row_end:
 	JMP end
 
 units2:
-	MOVQ    112(AX), AX
+	MOVQ    120(AX), AX
 	LEAQ    masks<>+0(SB), DI
 	NEGQ    AX
 	VMOVDQU 64(DI)(AX*4), Y0

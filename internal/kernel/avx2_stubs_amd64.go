@@ -4,135 +4,25 @@
 
 package kernel
 
-// gemm1AVX2 computes tiles of 1 rows: C = init + [X | H]*B.
+// gemmAVX2 computes tiles: C = init + [X | H]*B.
 //
 //go:noescape
-func gemm1AVX2(p *[18]int)
+func gemmAVX2(p *[19]int)
 
-// gemmT1AVX2 computes tiles of 1 rows: C += transposed X * B.
+// gemmTAVX2 computes tiles: C += transposed X * B.
 //
 //go:noescape
-func gemmT1AVX2(p *[18]int)
-
-// gemm2AVX2 computes tiles of 2 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm2AVX2(p *[18]int)
-
-// gemmT2AVX2 computes tiles of 2 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT2AVX2(p *[18]int)
-
-// gemm3AVX2 computes tiles of 3 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm3AVX2(p *[18]int)
-
-// gemmT3AVX2 computes tiles of 3 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT3AVX2(p *[18]int)
-
-// gemm4AVX2 computes tiles of 4 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm4AVX2(p *[18]int)
-
-// gemmT4AVX2 computes tiles of 4 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT4AVX2(p *[18]int)
-
-// gemm5AVX2 computes tiles of 5 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm5AVX2(p *[18]int)
-
-// gemmT5AVX2 computes tiles of 5 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT5AVX2(p *[18]int)
-
-// gemm6AVX2 computes tiles of 6 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm6AVX2(p *[18]int)
-
-// gemmT6AVX2 computes tiles of 6 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT6AVX2(p *[18]int)
-
-// gemm7AVX2 computes tiles of 7 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm7AVX2(p *[18]int)
-
-// gemmT7AVX2 computes tiles of 7 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT7AVX2(p *[18]int)
-
-// gemm8AVX2 computes tiles of 8 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm8AVX2(p *[18]int)
-
-// gemmT8AVX2 computes tiles of 8 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT8AVX2(p *[18]int)
-
-// gemm9AVX2 computes tiles of 9 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm9AVX2(p *[18]int)
-
-// gemmT9AVX2 computes tiles of 9 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT9AVX2(p *[18]int)
-
-// gemm10AVX2 computes tiles of 10 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm10AVX2(p *[18]int)
-
-// gemmT10AVX2 computes tiles of 10 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT10AVX2(p *[18]int)
-
-// gemm11AVX2 computes tiles of 11 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm11AVX2(p *[18]int)
-
-// gemmT11AVX2 computes tiles of 11 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT11AVX2(p *[18]int)
-
-// gemm12AVX2 computes tiles of 12 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm12AVX2(p *[18]int)
-
-// gemmT12AVX2 computes tiles of 12 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT12AVX2(p *[18]int)
+func gemmTAVX2(p *[19]int)
 
 // gemvAVX2 computes one row of up to five panels: C = init + [x | h]*B.
 //
 //go:noescape
-func gemvAVX2(p *[18]int)
+func gemvAVX2(p *[19]int)
 
 // packAVX2 copies kx rows of X to C, as a panel.
 //
 //go:noescape
-func packAVX2(p *[18]int)
+func packAVX2(p *[19]int)
 
 // expAVX2 computes dst = e^src.
 //

@@ -4,26 +4,49 @@
 
 #include "textflag.h"
 
-// func gemm1AVX512(p *[18]int)
+// func gemmAVX512(p *[19]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemm1AVX512(SB), NOSPLIT, $0-8
+TEXT ·gemmAVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
 	MOVQ 32(AX), BX
 	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
-	CMPQ R8, $0x01
-	JE   units1
+	MOVQ 104(AX), DI
+	MOVQ 96(AX), R8
 	CMPQ R8, $0x02
-	JE   units2
+	JE   rows2
 	CMPQ R8, $0x03
-	JE   units3
+	JE   rows3
 	CMPQ R8, $0x04
-	JE   units4
+	JE   rows4
+	CMPQ R8, $0x05
+	JE   rows5
+	CMPQ R8, $0x06
+	JE   rows6
+	CMPQ R8, $0x07
+	JE   rows7
+	CMPQ R8, $0x08
+	JE   rows8
+	CMPQ R8, $0x09
+	JE   rows9
+	CMPQ R8, $0x0a
+	JE   rows10
+	CMPQ R8, $0x0b
+	JE   rows11
+	CMPQ R8, $0x0c
+	JE   rows12
+	MOVQ 112(AX), R8
+	CMPQ R8, $0x01
+	JE   rows1_units1
+	CMPQ R8, $0x02
+	JE   rows1_units2
+	CMPQ R8, $0x03
+	JE   rows1_units3
+	CMPQ R8, $0x04
+	JE   rows1_units4
 
-units0_tile:
+rows1_units0_tile:
 	MOVQ       24(AX), R8
 	VMOVUPS    (DX), Z0
 	VMOVUPS    64(DX), Z1
@@ -35,27 +58,27 @@ units0_tile:
 	PREFETCHT0 (R8)
 	PREFETCHT0 64(R8)
 	PREFETCHT0 124(R8)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units0_fetch_end
+	JLE        rows1_units0_fetch_end
 
-units0_fetch:
+rows1_units0_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units0_fetch
+	JNZ        rows1_units0_fetch
 
-units0_fetch_end:
-	MOVQ R8, 128(AX)
+rows1_units0_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x02, R11
-	JL   units0_x_rest
+	JL   rows1_units0_x_rest
 
-units0_x:
+rows1_units0_x:
 	VMOVUPS      (R8), Z2
 	VMOVUPS      64(R8), Z3
 	VBROADCASTSS (R9), Z4
@@ -69,14 +92,14 @@ units0_x:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_x
+	JGE          rows1_units0_x
 
-units0_x_rest:
+rows1_units0_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_x_one_end
+	JLE   rows1_units0_x_one_end
 
-units0_x_one:
+rows1_units0_x_one:
 	VMOVUPS      (R8), Z2
 	VMOVUPS      64(R8), Z3
 	VBROADCASTSS (R9), Z4
@@ -85,18 +108,18 @@ units0_x_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_x_one
+	JNZ          rows1_units0_x_one
 
-units0_x_one_end:
+rows1_units0_x_one_end:
 	IMUL3Q $0x01, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x02, R11
-	JL     units0_h_rest
+	JL     rows1_units0_h_rest
 
-units0_h:
+rows1_units0_h:
 	VMOVUPS      (R8), Z2
 	VMOVUPS      64(R8), Z3
 	VBROADCASTSS (R9), Z4
@@ -110,14 +133,14 @@ units0_h:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_h
+	JGE          rows1_units0_h
 
-units0_h_rest:
+rows1_units0_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_h_one_end
+	JLE   rows1_units0_h_one_end
 
-units0_h_one:
+rows1_units0_h_one:
 	VMOVUPS      (R8), Z2
 	VMOVUPS      64(R8), Z3
 	VBROADCASTSS (R9), Z4
@@ -126,9 +149,9 @@ units0_h_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_h_one
+	JNZ          rows1_units0_h_one
 
-units0_h_one_end:
+rows1_units0_h_one_end:
 	IMUL3Q  $0x01, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -137,13 +160,13 @@ units0_h_one_end:
 	IMUL3Q  $0x01, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units0_tile
+	JNZ     rows1_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows1_units1:
+rows1_units1_tile:
 	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	KMOVW      (R10)(R9*2), K1
 	VMOVUPS.Z  (DX), K1, Y0
@@ -155,27 +178,27 @@ units1_tile:
 	PREFETCHT0 (R8)
 	PREFETCHT0 64(R8)
 	PREFETCHT0 124(R8)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units1_fetch_end
+	JLE        rows1_units1_fetch_end
 
-units1_fetch:
+rows1_units1_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units1_fetch
+	JNZ        rows1_units1_fetch
 
-units1_fetch_end:
-	MOVQ R8, 128(AX)
+rows1_units1_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x02, R11
-	JL   units1_x_rest
+	JL   rows1_units1_x_rest
 
-units1_x:
+rows1_units1_x:
 	VMOVUPS      (R8), Y1
 	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Y1, Y2, Y0
@@ -185,32 +208,32 @@ units1_x:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_x
+	JGE          rows1_units1_x
 
-units1_x_rest:
+rows1_units1_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_x_one_end
+	JLE   rows1_units1_x_one_end
 
-units1_x_one:
+rows1_units1_x_one:
 	VMOVUPS      (R8), Y1
 	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_x_one
+	JNZ          rows1_units1_x_one
 
-units1_x_one_end:
+rows1_units1_x_one_end:
 	IMUL3Q $0x01, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x02, R11
-	JL     units1_h_rest
+	JL     rows1_units1_h_rest
 
-units1_h:
+rows1_units1_h:
 	VMOVUPS      (R8), Y1
 	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Y1, Y2, Y0
@@ -220,40 +243,40 @@ units1_h:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_h
+	JGE          rows1_units1_h
 
-units1_h_rest:
+rows1_units1_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_h_one_end
+	JLE   rows1_units1_h_one_end
 
-units1_h_one:
+rows1_units1_h_one:
 	VMOVUPS      (R8), Y1
 	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_h_one
+	JNZ          rows1_units1_h_one
 
-units1_h_one_end:
+rows1_units1_h_one_end:
 	IMUL3Q  $0x01, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
-	MOVQ    112(AX), R9
+	MOVQ    120(AX), R9
 	LEAQ    masks<>+0(SB), R10
 	KMOVW   (R10)(R9*2), K1
 	VMOVUPS Y0, K1, (CX)
 	IMUL3Q  $0x01, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units1_tile
+	JNZ     rows1_units1_tile
 	JMP     end
 
-units2:
-units2_tile:
+rows1_units2:
+rows1_units2_tile:
 	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	KMOVW      (R10)(R9*2), K1
 	VMOVUPS.Z  (DX), K1, Z0
@@ -265,27 +288,27 @@ units2_tile:
 	PREFETCHT0 (R8)
 	PREFETCHT0 64(R8)
 	PREFETCHT0 124(R8)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units2_fetch_end
+	JLE        rows1_units2_fetch_end
 
-units2_fetch:
+rows1_units2_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units2_fetch
+	JNZ        rows1_units2_fetch
 
-units2_fetch_end:
-	MOVQ R8, 128(AX)
+rows1_units2_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x02, R11
-	JL   units2_x_rest
+	JL   rows1_units2_x_rest
 
-units2_x:
+rows1_units2_x:
 	VMOVUPS      (R8), Z1
 	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z1, Z2, Z0
@@ -295,32 +318,32 @@ units2_x:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_x
+	JGE          rows1_units2_x
 
-units2_x_rest:
+rows1_units2_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_x_one_end
+	JLE   rows1_units2_x_one_end
 
-units2_x_one:
+rows1_units2_x_one:
 	VMOVUPS      (R8), Z1
 	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_x_one
+	JNZ          rows1_units2_x_one
 
-units2_x_one_end:
+rows1_units2_x_one_end:
 	IMUL3Q $0x01, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x02, R11
-	JL     units2_h_rest
+	JL     rows1_units2_h_rest
 
-units2_h:
+rows1_units2_h:
 	VMOVUPS      (R8), Z1
 	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z1, Z2, Z0
@@ -330,40 +353,40 @@ units2_h:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_h
+	JGE          rows1_units2_h
 
-units2_h_rest:
+rows1_units2_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_h_one_end
+	JLE   rows1_units2_h_one_end
 
-units2_h_one:
+rows1_units2_h_one:
 	VMOVUPS      (R8), Z1
 	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_h_one
+	JNZ          rows1_units2_h_one
 
-units2_h_one_end:
+rows1_units2_h_one_end:
 	IMUL3Q  $0x01, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
-	MOVQ    112(AX), R9
+	MOVQ    120(AX), R9
 	LEAQ    masks<>+0(SB), R10
 	KMOVW   (R10)(R9*2), K1
 	VMOVUPS Z0, K1, (CX)
 	IMUL3Q  $0x01, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units2_tile
+	JNZ     rows1_units2_tile
 	JMP     end
 
-units3:
-units3_tile:
+rows1_units3:
+rows1_units3_tile:
 	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	KMOVW      (R10)(R9*2), K1
 	VMOVUPS    (DX), Z0
@@ -376,27 +399,27 @@ units3_tile:
 	PREFETCHT0 (R8)
 	PREFETCHT0 64(R8)
 	PREFETCHT0 124(R8)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units3_fetch_end
+	JLE        rows1_units3_fetch_end
 
-units3_fetch:
+rows1_units3_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units3_fetch
+	JNZ        rows1_units3_fetch
 
-units3_fetch_end:
-	MOVQ R8, 128(AX)
+rows1_units3_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x02, R11
-	JL   units3_x_rest
+	JL   rows1_units3_x_rest
 
-units3_x:
+rows1_units3_x:
 	VMOVUPS      (R8), Z2
 	VMOVUPS      64(R8), Y3
 	VBROADCASTSS (R9), Z4
@@ -410,14 +433,14 @@ units3_x:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_x
+	JGE          rows1_units3_x
 
-units3_x_rest:
+rows1_units3_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_x_one_end
+	JLE   rows1_units3_x_one_end
 
-units3_x_one:
+rows1_units3_x_one:
 	VMOVUPS      (R8), Z2
 	VMOVUPS      64(R8), Y3
 	VBROADCASTSS (R9), Z4
@@ -426,18 +449,18 @@ units3_x_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_x_one
+	JNZ          rows1_units3_x_one
 
-units3_x_one_end:
+rows1_units3_x_one_end:
 	IMUL3Q $0x01, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x02, R11
-	JL     units3_h_rest
+	JL     rows1_units3_h_rest
 
-units3_h:
+rows1_units3_h:
 	VMOVUPS      (R8), Z2
 	VMOVUPS      64(R8), Y3
 	VBROADCASTSS (R9), Z4
@@ -451,14 +474,14 @@ units3_h:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_h
+	JGE          rows1_units3_h
 
-units3_h_rest:
+rows1_units3_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_h_one_end
+	JLE   rows1_units3_h_one_end
 
-units3_h_one:
+rows1_units3_h_one:
 	VMOVUPS      (R8), Z2
 	VMOVUPS      64(R8), Y3
 	VBROADCASTSS (R9), Z4
@@ -467,13 +490,13 @@ units3_h_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_h_one
+	JNZ          rows1_units3_h_one
 
-units3_h_one_end:
+rows1_units3_h_one_end:
 	IMUL3Q  $0x01, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
-	MOVQ    112(AX), R9
+	MOVQ    120(AX), R9
 	LEAQ    masks<>+0(SB), R10
 	KMOVW   (R10)(R9*2), K1
 	VMOVUPS Z0, (CX)
@@ -481,13 +504,13 @@ units3_h_one_end:
 	IMUL3Q  $0x01, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units3_tile
+	JNZ     rows1_units3_tile
 	JMP     end
 
-units4:
-units4_tile:
+rows1_units4:
+rows1_units4_tile:
 	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	KMOVW      (R10)(R9*2), K1
 	VMOVUPS    (DX), Z0
@@ -500,27 +523,27 @@ units4_tile:
 	PREFETCHT0 (R8)
 	PREFETCHT0 64(R8)
 	PREFETCHT0 124(R8)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units4_fetch_end
+	JLE        rows1_units4_fetch_end
 
-units4_fetch:
+rows1_units4_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units4_fetch
+	JNZ        rows1_units4_fetch
 
-units4_fetch_end:
-	MOVQ R8, 128(AX)
+rows1_units4_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x02, R11
-	JL   units4_x_rest
+	JL   rows1_units4_x_rest
 
-units4_x:
+rows1_units4_x:
 	VMOVUPS      (R8), Z2
 	VMOVUPS      64(R8), Z3
 	VBROADCASTSS (R9), Z4
@@ -534,14 +557,14 @@ units4_x:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_x
+	JGE          rows1_units4_x
 
-units4_x_rest:
+rows1_units4_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_x_one_end
+	JLE   rows1_units4_x_one_end
 
-units4_x_one:
+rows1_units4_x_one:
 	VMOVUPS      (R8), Z2
 	VMOVUPS      64(R8), Z3
 	VBROADCASTSS (R9), Z4
@@ -550,18 +573,18 @@ units4_x_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_x_one
+	JNZ          rows1_units4_x_one
 
-units4_x_one_end:
+rows1_units4_x_one_end:
 	IMUL3Q $0x01, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x02, R11
-	JL     units4_h_rest
+	JL     rows1_units4_h_rest
 
-units4_h:
+rows1_units4_h:
 	VMOVUPS      (R8), Z2
 	VMOVUPS      64(R8), Z3
 	VBROADCASTSS (R9), Z4
@@ -575,14 +598,14 @@ units4_h:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_h
+	JGE          rows1_units4_h
 
-units4_h_rest:
+rows1_units4_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_h_one_end
+	JLE   rows1_units4_h_one_end
 
-units4_h_one:
+rows1_units4_h_one:
 	VMOVUPS      (R8), Z2
 	VMOVUPS      64(R8), Z3
 	VBROADCASTSS (R9), Z4
@@ -591,13 +614,13 @@ units4_h_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_h_one
+	JNZ          rows1_units4_h_one
 
-units4_h_one_end:
+rows1_units4_h_one_end:
 	IMUL3Q  $0x01, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
-	MOVQ    112(AX), R9
+	MOVQ    120(AX), R9
 	LEAQ    masks<>+0(SB), R10
 	KMOVW   (R10)(R9*2), K1
 	VMOVUPS Z0, (CX)
@@ -605,443 +628,21 @@ units4_h_one_end:
 	IMUL3Q  $0x01, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-DATA masks<>+0(SB)/2, $0x0000
-DATA masks<>+2(SB)/2, $0x0001
-DATA masks<>+4(SB)/2, $0x0003
-DATA masks<>+6(SB)/2, $0x0007
-DATA masks<>+8(SB)/2, $0x000f
-DATA masks<>+10(SB)/2, $0x001f
-DATA masks<>+12(SB)/2, $0x003f
-DATA masks<>+14(SB)/2, $0x007f
-DATA masks<>+16(SB)/2, $0x00ff
-DATA masks<>+18(SB)/2, $0x01ff
-DATA masks<>+20(SB)/2, $0x03ff
-DATA masks<>+22(SB)/2, $0x07ff
-DATA masks<>+24(SB)/2, $0x0fff
-DATA masks<>+26(SB)/2, $0x1fff
-DATA masks<>+28(SB)/2, $0x3fff
-DATA masks<>+30(SB)/2, $0x7fff
-DATA masks<>+32(SB)/2, $0xffff
-GLOBL masks<>(SB), RODATA|NOPTR, $34
-
-// func gemmT1AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemmT1AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-	CMPQ SI, $0x02
-	JE   units2
-	CMPQ SI, $0x03
-	JE   units3
-	CMPQ SI, $0x04
-	JE   units4
-
-units0_tile:
-	MOVQ       8(AX), SI
-	VMOVUPS    (CX), Z0
-	VMOVUPS    64(CX), Z1
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x01, DI, DI
-	ADDQ       CX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 124(DI)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units0_fetch_end
-
-units0_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units0_fetch
-
-units0_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units0_k_rest
-
-units0_k:
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Z3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      128(R9), Z2
-	VMOVUPS      192(R9), Z3
-	VBROADCASTSS (DI)(R8*1), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units0_k
-
-units0_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units0_k_one_end
-
-units0_k_one:
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Z3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units0_k_one
-
-units0_k_one_end:
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x01, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows1_units4_tile
 	JMP     end
 
-units1:
-units1_tile:
-	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
-	LEAQ       masks<>+0(SB), R8
-	KMOVW      (R8)(DI*2), K1
-	VMOVUPS.Z  (CX), K1, Y0
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x01, DI, DI
-	ADDQ       CX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 124(DI)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units1_k_rest
-
-units1_k:
-	VMOVUPS      (R9), Y1
-	VBROADCASTSS (DI), Z2
-	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (DI)(R8*1), Z2
-	VFMADD231PS  Y1, Y2, Y0
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000040, R9
-	SUBQ         $0x02, R10
-	JGE          units1_k
-
-units1_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units1_k_one_end
-
-units1_k_one:
-	VMOVUPS      (R9), Y1
-	VBROADCASTSS (DI), Z2
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, DI
-	ADDQ         $0x00000020, R9
-	DECQ         R10
-	JNZ          units1_k_one
-
-units1_k_one_end:
-	MOVQ    112(AX), DI
-	LEAQ    masks<>+0(SB), R8
-	KMOVW   (R8)(DI*2), K1
-	VMOVUPS Y0, K1, (CX)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x01, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units1_tile
-	JMP     end
-
-units2:
-units2_tile:
-	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
-	LEAQ       masks<>+0(SB), R8
-	KMOVW      (R8)(DI*2), K1
-	VMOVUPS.Z  (CX), K1, Z0
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x01, DI, DI
-	ADDQ       CX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 124(DI)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units2_fetch_end
-
-units2_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units2_fetch
-
-units2_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units2_k_rest
-
-units2_k:
-	VMOVUPS      (R9), Z1
-	VBROADCASTSS (DI), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (DI)(R8*1), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000080, R9
-	SUBQ         $0x02, R10
-	JGE          units2_k
-
-units2_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units2_k_one_end
-
-units2_k_one:
-	VMOVUPS      (R9), Z1
-	VBROADCASTSS (DI), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         R8, DI
-	ADDQ         $0x00000040, R9
-	DECQ         R10
-	JNZ          units2_k_one
-
-units2_k_one_end:
-	MOVQ    112(AX), DI
-	LEAQ    masks<>+0(SB), R8
-	KMOVW   (R8)(DI*2), K1
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x01, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units2_tile
-	JMP     end
-
-units3:
-units3_tile:
-	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
-	LEAQ       masks<>+0(SB), R8
-	KMOVW      (R8)(DI*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Y1
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x01, DI, DI
-	ADDQ       CX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 124(DI)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units3_fetch_end
-
-units3_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units3_fetch
-
-units3_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units3_k_rest
-
-units3_k:
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Y3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      96(R9), Z2
-	VMOVUPS      160(R9), Y3
-	VBROADCASTSS (DI)(R8*1), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Y3, Y4, Y1
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x000000c0, R9
-	SUBQ         $0x02, R10
-	JGE          units3_k
-
-units3_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units3_k_one_end
-
-units3_k_one:
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Y3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R8, DI
-	ADDQ         $0x00000060, R9
-	DECQ         R10
-	JNZ          units3_k_one
-
-units3_k_one_end:
-	MOVQ    112(AX), DI
-	LEAQ    masks<>+0(SB), R8
-	KMOVW   (R8)(DI*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Y1, K1, 64(CX)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x01, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units3_tile
-	JMP     end
-
-units4:
-units4_tile:
-	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
-	LEAQ       masks<>+0(SB), R8
-	KMOVW      (R8)(DI*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Z1
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x01, DI, DI
-	ADDQ       CX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	PREFETCHT0 124(DI)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units4_fetch_end
-
-units4_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units4_fetch
-
-units4_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units4_k_rest
-
-units4_k:
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Z3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      128(R9), Z2
-	VMOVUPS      192(R9), Z3
-	VBROADCASTSS (DI)(R8*1), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units4_k
-
-units4_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units4_k_one_end
-
-units4_k_one:
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Z3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units4_k_one
-
-units4_k_one_end:
-	MOVQ    112(AX), DI
-	LEAQ    masks<>+0(SB), R8
-	KMOVW   (R8)(DI*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x01, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemm2AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemm2AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
+rows2:
+	MOVQ 112(AX), R8
 	CMPQ R8, $0x01
-	JE   units1
+	JE   rows2_units1
 	CMPQ R8, $0x02
-	JE   units2
+	JE   rows2_units2
 	CMPQ R8, $0x03
-	JE   units3
+	JE   rows2_units3
 	CMPQ R8, $0x04
-	JE   units4
+	JE   rows2_units4
 
-units0_tile:
+rows2_units0_tile:
 	MOVQ       24(AX), R8
 	VMOVUPS    (DX), Z0
 	VMOVUPS    64(DX), Z1
@@ -1058,27 +659,27 @@ units0_tile:
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 64(R9)(R8*1)
 	PREFETCHT0 124(R9)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units0_fetch_end
+	JLE        rows2_units0_fetch_end
 
-units0_fetch:
+rows2_units0_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units0_fetch
+	JNZ        rows2_units0_fetch
 
-units0_fetch_end:
-	MOVQ R8, 128(AX)
+rows2_units0_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x02, R11
-	JL   units0_x_rest
+	JL   rows2_units0_x_rest
 
-units0_x:
+rows2_units0_x:
 	VMOVUPS      (R8), Z4
 	VMOVUPS      64(R8), Z5
 	VBROADCASTSS (R9), Z6
@@ -1098,14 +699,14 @@ units0_x:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_x
+	JGE          rows2_units0_x
 
-units0_x_rest:
+rows2_units0_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_x_one_end
+	JLE   rows2_units0_x_one_end
 
-units0_x_one:
+rows2_units0_x_one:
 	VMOVUPS      (R8), Z4
 	VMOVUPS      64(R8), Z5
 	VBROADCASTSS (R9), Z6
@@ -1117,18 +718,18 @@ units0_x_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_x_one
+	JNZ          rows2_units0_x_one
 
-units0_x_one_end:
+rows2_units0_x_one_end:
 	IMUL3Q $0x02, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x02, R11
-	JL     units0_h_rest
+	JL     rows2_units0_h_rest
 
-units0_h:
+rows2_units0_h:
 	VMOVUPS      (R8), Z4
 	VMOVUPS      64(R8), Z5
 	VBROADCASTSS (R9), Z6
@@ -1148,14 +749,14 @@ units0_h:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_h
+	JGE          rows2_units0_h
 
-units0_h_rest:
+rows2_units0_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_h_one_end
+	JLE   rows2_units0_h_one_end
 
-units0_h_one:
+rows2_units0_h_one:
 	VMOVUPS      (R8), Z4
 	VMOVUPS      64(R8), Z5
 	VBROADCASTSS (R9), Z6
@@ -1167,9 +768,9 @@ units0_h_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_h_one
+	JNZ          rows2_units0_h_one
 
-units0_h_one_end:
+rows2_units0_h_one_end:
 	IMUL3Q  $0x02, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -1180,13 +781,13 @@ units0_h_one_end:
 	IMUL3Q  $0x02, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units0_tile
+	JNZ     rows2_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows2_units1:
+rows2_units1_tile:
 	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	KMOVW      (R10)(R9*2), K1
 	VMOVUPS.Z  (DX), K1, Y0
@@ -1202,27 +803,27 @@ units1_tile:
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 64(R9)(R8*1)
 	PREFETCHT0 124(R9)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units1_fetch_end
+	JLE        rows2_units1_fetch_end
 
-units1_fetch:
+rows2_units1_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units1_fetch
+	JNZ        rows2_units1_fetch
 
-units1_fetch_end:
-	MOVQ R8, 128(AX)
+rows2_units1_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x02, R11
-	JL   units1_x_rest
+	JL   rows2_units1_x_rest
 
-units1_x:
+rows2_units1_x:
 	VMOVUPS      (R8), Y2
 	VBROADCASTSS (R9), Z3
 	VFMADD231PS  Y2, Y3, Y0
@@ -1236,14 +837,14 @@ units1_x:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_x
+	JGE          rows2_units1_x
 
-units1_x_rest:
+rows2_units1_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_x_one_end
+	JLE   rows2_units1_x_one_end
 
-units1_x_one:
+rows2_units1_x_one:
 	VMOVUPS      (R8), Y2
 	VBROADCASTSS (R9), Z3
 	VFMADD231PS  Y2, Y3, Y0
@@ -1252,18 +853,18 @@ units1_x_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_x_one
+	JNZ          rows2_units1_x_one
 
-units1_x_one_end:
+rows2_units1_x_one_end:
 	IMUL3Q $0x02, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x02, R11
-	JL     units1_h_rest
+	JL     rows2_units1_h_rest
 
-units1_h:
+rows2_units1_h:
 	VMOVUPS      (R8), Y2
 	VBROADCASTSS (R9), Z3
 	VFMADD231PS  Y2, Y3, Y0
@@ -1277,14 +878,14 @@ units1_h:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_h
+	JGE          rows2_units1_h
 
-units1_h_rest:
+rows2_units1_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_h_one_end
+	JLE   rows2_units1_h_one_end
 
-units1_h_one:
+rows2_units1_h_one:
 	VMOVUPS      (R8), Y2
 	VBROADCASTSS (R9), Z3
 	VFMADD231PS  Y2, Y3, Y0
@@ -1293,13 +894,13 @@ units1_h_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_h_one
+	JNZ          rows2_units1_h_one
 
-units1_h_one_end:
+rows2_units1_h_one_end:
 	IMUL3Q  $0x02, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
-	MOVQ    112(AX), R9
+	MOVQ    120(AX), R9
 	LEAQ    masks<>+0(SB), R10
 	KMOVW   (R10)(R9*2), K1
 	VMOVUPS Y0, K1, (CX)
@@ -1307,13 +908,13 @@ units1_h_one_end:
 	IMUL3Q  $0x02, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units1_tile
+	JNZ     rows2_units1_tile
 	JMP     end
 
-units2:
-units2_tile:
+rows2_units2:
+rows2_units2_tile:
 	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	KMOVW      (R10)(R9*2), K1
 	VMOVUPS.Z  (DX), K1, Z0
@@ -1329,27 +930,27 @@ units2_tile:
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 64(R9)(R8*1)
 	PREFETCHT0 124(R9)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units2_fetch_end
+	JLE        rows2_units2_fetch_end
 
-units2_fetch:
+rows2_units2_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units2_fetch
+	JNZ        rows2_units2_fetch
 
-units2_fetch_end:
-	MOVQ R8, 128(AX)
+rows2_units2_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x02, R11
-	JL   units2_x_rest
+	JL   rows2_units2_x_rest
 
-units2_x:
+rows2_units2_x:
 	VMOVUPS      (R8), Z2
 	VBROADCASTSS (R9), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -1363,14 +964,14 @@ units2_x:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_x
+	JGE          rows2_units2_x
 
-units2_x_rest:
+rows2_units2_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_x_one_end
+	JLE   rows2_units2_x_one_end
 
-units2_x_one:
+rows2_units2_x_one:
 	VMOVUPS      (R8), Z2
 	VBROADCASTSS (R9), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -1379,18 +980,18 @@ units2_x_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_x_one
+	JNZ          rows2_units2_x_one
 
-units2_x_one_end:
+rows2_units2_x_one_end:
 	IMUL3Q $0x02, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x02, R11
-	JL     units2_h_rest
+	JL     rows2_units2_h_rest
 
-units2_h:
+rows2_units2_h:
 	VMOVUPS      (R8), Z2
 	VBROADCASTSS (R9), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -1404,14 +1005,14 @@ units2_h:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_h
+	JGE          rows2_units2_h
 
-units2_h_rest:
+rows2_units2_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_h_one_end
+	JLE   rows2_units2_h_one_end
 
-units2_h_one:
+rows2_units2_h_one:
 	VMOVUPS      (R8), Z2
 	VBROADCASTSS (R9), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -1420,13 +1021,13 @@ units2_h_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_h_one
+	JNZ          rows2_units2_h_one
 
-units2_h_one_end:
+rows2_units2_h_one_end:
 	IMUL3Q  $0x02, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
-	MOVQ    112(AX), R9
+	MOVQ    120(AX), R9
 	LEAQ    masks<>+0(SB), R10
 	KMOVW   (R10)(R9*2), K1
 	VMOVUPS Z0, K1, (CX)
@@ -1434,13 +1035,13 @@ units2_h_one_end:
 	IMUL3Q  $0x02, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units2_tile
+	JNZ     rows2_units2_tile
 	JMP     end
 
-units3:
-units3_tile:
+rows2_units3:
+rows2_units3_tile:
 	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	KMOVW      (R10)(R9*2), K1
 	VMOVUPS    (DX), Z0
@@ -1458,27 +1059,27 @@ units3_tile:
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 64(R9)(R8*1)
 	PREFETCHT0 124(R9)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units3_fetch_end
+	JLE        rows2_units3_fetch_end
 
-units3_fetch:
+rows2_units3_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units3_fetch
+	JNZ        rows2_units3_fetch
 
-units3_fetch_end:
-	MOVQ R8, 128(AX)
+rows2_units3_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x02, R11
-	JL   units3_x_rest
+	JL   rows2_units3_x_rest
 
-units3_x:
+rows2_units3_x:
 	VMOVUPS      (R8), Z4
 	VMOVUPS      64(R8), Y5
 	VBROADCASTSS (R9), Z6
@@ -1498,14 +1099,14 @@ units3_x:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_x
+	JGE          rows2_units3_x
 
-units3_x_rest:
+rows2_units3_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_x_one_end
+	JLE   rows2_units3_x_one_end
 
-units3_x_one:
+rows2_units3_x_one:
 	VMOVUPS      (R8), Z4
 	VMOVUPS      64(R8), Y5
 	VBROADCASTSS (R9), Z6
@@ -1517,18 +1118,18 @@ units3_x_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_x_one
+	JNZ          rows2_units3_x_one
 
-units3_x_one_end:
+rows2_units3_x_one_end:
 	IMUL3Q $0x02, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x02, R11
-	JL     units3_h_rest
+	JL     rows2_units3_h_rest
 
-units3_h:
+rows2_units3_h:
 	VMOVUPS      (R8), Z4
 	VMOVUPS      64(R8), Y5
 	VBROADCASTSS (R9), Z6
@@ -1548,14 +1149,14 @@ units3_h:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_h
+	JGE          rows2_units3_h
 
-units3_h_rest:
+rows2_units3_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_h_one_end
+	JLE   rows2_units3_h_one_end
 
-units3_h_one:
+rows2_units3_h_one:
 	VMOVUPS      (R8), Z4
 	VMOVUPS      64(R8), Y5
 	VBROADCASTSS (R9), Z6
@@ -1567,13 +1168,13 @@ units3_h_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_h_one
+	JNZ          rows2_units3_h_one
 
-units3_h_one_end:
+rows2_units3_h_one_end:
 	IMUL3Q  $0x02, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
-	MOVQ    112(AX), R9
+	MOVQ    120(AX), R9
 	LEAQ    masks<>+0(SB), R10
 	KMOVW   (R10)(R9*2), K1
 	VMOVUPS Z0, (CX)
@@ -1583,13 +1184,13 @@ units3_h_one_end:
 	IMUL3Q  $0x02, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units3_tile
+	JNZ     rows2_units3_tile
 	JMP     end
 
-units4:
-units4_tile:
+rows2_units4:
+rows2_units4_tile:
 	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	KMOVW      (R10)(R9*2), K1
 	VMOVUPS    (DX), Z0
@@ -1607,27 +1208,27 @@ units4_tile:
 	PREFETCHT0 (R9)(R8*1)
 	PREFETCHT0 64(R9)(R8*1)
 	PREFETCHT0 124(R9)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units4_fetch_end
+	JLE        rows2_units4_fetch_end
 
-units4_fetch:
+rows2_units4_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units4_fetch
+	JNZ        rows2_units4_fetch
 
-units4_fetch_end:
-	MOVQ R8, 128(AX)
+rows2_units4_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x02, R11
-	JL   units4_x_rest
+	JL   rows2_units4_x_rest
 
-units4_x:
+rows2_units4_x:
 	VMOVUPS      (R8), Z4
 	VMOVUPS      64(R8), Z5
 	VBROADCASTSS (R9), Z6
@@ -1647,14 +1248,14 @@ units4_x:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_x
+	JGE          rows2_units4_x
 
-units4_x_rest:
+rows2_units4_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_x_one_end
+	JLE   rows2_units4_x_one_end
 
-units4_x_one:
+rows2_units4_x_one:
 	VMOVUPS      (R8), Z4
 	VMOVUPS      64(R8), Z5
 	VBROADCASTSS (R9), Z6
@@ -1666,18 +1267,18 @@ units4_x_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_x_one
+	JNZ          rows2_units4_x_one
 
-units4_x_one_end:
+rows2_units4_x_one_end:
 	IMUL3Q $0x02, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x02, R11
-	JL     units4_h_rest
+	JL     rows2_units4_h_rest
 
-units4_h:
+rows2_units4_h:
 	VMOVUPS      (R8), Z4
 	VMOVUPS      64(R8), Z5
 	VBROADCASTSS (R9), Z6
@@ -1697,14 +1298,14 @@ units4_h:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_h
+	JGE          rows2_units4_h
 
-units4_h_rest:
+rows2_units4_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_h_one_end
+	JLE   rows2_units4_h_one_end
 
-units4_h_one:
+rows2_units4_h_one:
 	VMOVUPS      (R8), Z4
 	VMOVUPS      64(R8), Z5
 	VBROADCASTSS (R9), Z6
@@ -1716,13 +1317,13 @@ units4_h_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_h_one
+	JNZ          rows2_units4_h_one
 
-units4_h_one_end:
+rows2_units4_h_one_end:
 	IMUL3Q  $0x02, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
-	MOVQ    112(AX), R9
+	MOVQ    120(AX), R9
 	LEAQ    masks<>+0(SB), R10
 	KMOVW   (R10)(R9*2), K1
 	VMOVUPS Z0, (CX)
@@ -1732,494 +1333,21 @@ units4_h_one_end:
 	IMUL3Q  $0x02, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemmT2AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemmT2AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-	CMPQ SI, $0x02
-	JE   units2
-	CMPQ SI, $0x03
-	JE   units3
-	CMPQ SI, $0x04
-	JE   units4
-
-units0_tile:
-	MOVQ       8(AX), SI
-	VMOVUPS    (CX), Z0
-	VMOVUPS    64(CX), Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS    64(CX)(SI*1), Z3
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x02, DI, R8
-	ADDQ       CX, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units0_fetch_end
-
-units0_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units0_fetch
-
-units0_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units0_k_rest
-
-units0_k:
-	VMOVUPS      (R9), Z4
-	VMOVUPS      64(R9), Z5
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  Z4, Z6, Z2
-	VFMADD231PS  Z5, Z6, Z3
-	VMOVUPS      128(R9), Z4
-	VMOVUPS      192(R9), Z5
-	VBROADCASTSS (DI)(R8*1), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z6
-	VFMADD231PS  Z4, Z6, Z2
-	VFMADD231PS  Z5, Z6, Z3
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units0_k
-
-units0_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units0_k_one_end
-
-units0_k_one:
-	VMOVUPS      (R9), Z4
-	VMOVUPS      64(R9), Z5
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  Z4, Z6, Z2
-	VFMADD231PS  Z5, Z6, Z3
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units0_k_one
-
-units0_k_one_end:
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, 64(CX)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x02, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows2_units4_tile
 	JMP     end
 
-units1:
-units1_tile:
-	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
-	LEAQ       masks<>+0(SB), R8
-	KMOVW      (R8)(DI*2), K1
-	VMOVUPS.Z  (CX), K1, Y0
-	VMOVUPS.Z  (CX)(SI*1), K1, Y1
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x02, DI, R8
-	ADDQ       CX, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units1_k_rest
-
-units1_k:
-	VMOVUPS      (R9), Y2
-	VBROADCASTSS (DI), Z3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 4(DI), Z3
-	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      32(R9), Y2
-	VBROADCASTSS (DI)(R8*1), Z3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 4(DI)(R8*1), Z3
-	VFMADD231PS  Y2, Y3, Y1
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000040, R9
-	SUBQ         $0x02, R10
-	JGE          units1_k
-
-units1_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units1_k_one_end
-
-units1_k_one:
-	VMOVUPS      (R9), Y2
-	VBROADCASTSS (DI), Z3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 4(DI), Z3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         R8, DI
-	ADDQ         $0x00000020, R9
-	DECQ         R10
-	JNZ          units1_k_one
-
-units1_k_one_end:
-	MOVQ    112(AX), DI
-	LEAQ    masks<>+0(SB), R8
-	KMOVW   (R8)(DI*2), K1
-	VMOVUPS Y0, K1, (CX)
-	VMOVUPS Y1, K1, (CX)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x02, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units1_tile
-	JMP     end
-
-units2:
-units2_tile:
-	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
-	LEAQ       masks<>+0(SB), R8
-	KMOVW      (R8)(DI*2), K1
-	VMOVUPS.Z  (CX), K1, Z0
-	VMOVUPS.Z  (CX)(SI*1), K1, Z1
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x02, DI, R8
-	ADDQ       CX, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units2_fetch_end
-
-units2_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units2_fetch
-
-units2_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units2_k_rest
-
-units2_k:
-	VMOVUPS      (R9), Z2
-	VBROADCASTSS (DI), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS 4(DI), Z3
-	VFMADD231PS  Z2, Z3, Z1
-	VMOVUPS      64(R9), Z2
-	VBROADCASTSS (DI)(R8*1), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS 4(DI)(R8*1), Z3
-	VFMADD231PS  Z2, Z3, Z1
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000080, R9
-	SUBQ         $0x02, R10
-	JGE          units2_k
-
-units2_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units2_k_one_end
-
-units2_k_one:
-	VMOVUPS      (R9), Z2
-	VBROADCASTSS (DI), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS 4(DI), Z3
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         R8, DI
-	ADDQ         $0x00000040, R9
-	DECQ         R10
-	JNZ          units2_k_one
-
-units2_k_one_end:
-	MOVQ    112(AX), DI
-	LEAQ    masks<>+0(SB), R8
-	KMOVW   (R8)(DI*2), K1
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x02, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units2_tile
-	JMP     end
-
-units3:
-units3_tile:
-	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
-	LEAQ       masks<>+0(SB), R8
-	KMOVW      (R8)(DI*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Y1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x02, DI, R8
-	ADDQ       CX, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units3_fetch_end
-
-units3_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units3_fetch
-
-units3_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units3_k_rest
-
-units3_k:
-	VMOVUPS      (R9), Z4
-	VMOVUPS      64(R9), Y5
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  Z4, Z6, Z2
-	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      96(R9), Z4
-	VMOVUPS      160(R9), Y5
-	VBROADCASTSS (DI)(R8*1), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(DI)(R8*1), Z6
-	VFMADD231PS  Z4, Z6, Z2
-	VFMADD231PS  Y5, Y6, Y3
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x000000c0, R9
-	SUBQ         $0x02, R10
-	JGE          units3_k
-
-units3_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units3_k_one_end
-
-units3_k_one:
-	VMOVUPS      (R9), Z4
-	VMOVUPS      64(R9), Y5
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  Z4, Z6, Z2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         R8, DI
-	ADDQ         $0x00000060, R9
-	DECQ         R10
-	JNZ          units3_k_one
-
-units3_k_one_end:
-	MOVQ    112(AX), DI
-	LEAQ    masks<>+0(SB), R8
-	KMOVW   (R8)(DI*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Y1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Y3, K1, 64(CX)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x02, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units3_tile
-	JMP     end
-
-units4:
-units4_tile:
-	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
-	LEAQ       masks<>+0(SB), R8
-	KMOVW      (R8)(DI*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x02, DI, R8
-	ADDQ       CX, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units4_fetch_end
-
-units4_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units4_fetch
-
-units4_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units4_k_rest
-
-units4_k:
-	VMOVUPS      (R9), Z4
-	VMOVUPS      64(R9), Z5
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  Z4, Z6, Z2
-	VFMADD231PS  Z5, Z6, Z3
-	VMOVUPS      128(R9), Z4
-	VMOVUPS      192(R9), Z5
-	VBROADCASTSS (DI)(R8*1), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z6
-	VFMADD231PS  Z4, Z6, Z2
-	VFMADD231PS  Z5, Z6, Z3
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units4_k
-
-units4_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units4_k_one_end
-
-units4_k_one:
-	VMOVUPS      (R9), Z4
-	VMOVUPS      64(R9), Z5
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  Z4, Z6, Z2
-	VFMADD231PS  Z5, Z6, Z3
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units4_k_one
-
-units4_k_one_end:
-	MOVQ    112(AX), DI
-	LEAQ    masks<>+0(SB), R8
-	KMOVW   (R8)(DI*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, K1, 64(CX)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x02, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemm3AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemm3AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
+rows3:
+	MOVQ 112(AX), R8
 	CMPQ R8, $0x01
-	JE   units1
+	JE   rows3_units1
 	CMPQ R8, $0x02
-	JE   units2
+	JE   rows3_units2
 	CMPQ R8, $0x03
-	JE   units3
+	JE   rows3_units3
 	CMPQ R8, $0x04
-	JE   units4
+	JE   rows3_units4
 
-units0_tile:
+rows3_units0_tile:
 	MOVQ       24(AX), R8
 	VMOVUPS    (DX), Z0
 	VMOVUPS    64(DX), Z1
@@ -2241,27 +1369,27 @@ units0_tile:
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 64(R9)(R8*2)
 	PREFETCHT0 124(R9)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units0_fetch_end
+	JLE        rows3_units0_fetch_end
 
-units0_fetch:
+rows3_units0_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units0_fetch
+	JNZ        rows3_units0_fetch
 
-units0_fetch_end:
-	MOVQ R8, 128(AX)
+rows3_units0_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x02, R11
-	JL   units0_x_rest
+	JL   rows3_units0_x_rest
 
-units0_x:
+rows3_units0_x:
 	VMOVUPS      (R8), Z6
 	VMOVUPS      64(R8), Z7
 	VBROADCASTSS (R9), Z8
@@ -2287,14 +1415,14 @@ units0_x:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_x
+	JGE          rows3_units0_x
 
-units0_x_rest:
+rows3_units0_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_x_one_end
+	JLE   rows3_units0_x_one_end
 
-units0_x_one:
+rows3_units0_x_one:
 	VMOVUPS      (R8), Z6
 	VMOVUPS      64(R8), Z7
 	VBROADCASTSS (R9), Z8
@@ -2309,18 +1437,18 @@ units0_x_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_x_one
+	JNZ          rows3_units0_x_one
 
-units0_x_one_end:
+rows3_units0_x_one_end:
 	IMUL3Q $0x03, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x02, R11
-	JL     units0_h_rest
+	JL     rows3_units0_h_rest
 
-units0_h:
+rows3_units0_h:
 	VMOVUPS      (R8), Z6
 	VMOVUPS      64(R8), Z7
 	VBROADCASTSS (R9), Z8
@@ -2346,14 +1474,14 @@ units0_h:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_h
+	JGE          rows3_units0_h
 
-units0_h_rest:
+rows3_units0_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_h_one_end
+	JLE   rows3_units0_h_one_end
 
-units0_h_one:
+rows3_units0_h_one:
 	VMOVUPS      (R8), Z6
 	VMOVUPS      64(R8), Z7
 	VBROADCASTSS (R9), Z8
@@ -2368,9 +1496,9 @@ units0_h_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_h_one
+	JNZ          rows3_units0_h_one
 
-units0_h_one_end:
+rows3_units0_h_one_end:
 	IMUL3Q  $0x03, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -2383,13 +1511,13 @@ units0_h_one_end:
 	IMUL3Q  $0x03, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units0_tile
+	JNZ     rows3_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows3_units1:
+rows3_units1_tile:
 	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	KMOVW      (R10)(R9*2), K1
 	VMOVUPS.Z  (DX), K1, Y0
@@ -2409,27 +1537,27 @@ units1_tile:
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 64(R9)(R8*2)
 	PREFETCHT0 124(R9)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units1_fetch_end
+	JLE        rows3_units1_fetch_end
 
-units1_fetch:
+rows3_units1_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units1_fetch
+	JNZ        rows3_units1_fetch
 
-units1_fetch_end:
-	MOVQ R8, 128(AX)
+rows3_units1_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x02, R11
-	JL   units1_x_rest
+	JL   rows3_units1_x_rest
 
-units1_x:
+rows3_units1_x:
 	VMOVUPS      (R8), Y3
 	VBROADCASTSS (R9), Z4
 	VFMADD231PS  Y3, Y4, Y0
@@ -2447,14 +1575,14 @@ units1_x:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_x
+	JGE          rows3_units1_x
 
-units1_x_rest:
+rows3_units1_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_x_one_end
+	JLE   rows3_units1_x_one_end
 
-units1_x_one:
+rows3_units1_x_one:
 	VMOVUPS      (R8), Y3
 	VBROADCASTSS (R9), Z4
 	VFMADD231PS  Y3, Y4, Y0
@@ -2465,18 +1593,18 @@ units1_x_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_x_one
+	JNZ          rows3_units1_x_one
 
-units1_x_one_end:
+rows3_units1_x_one_end:
 	IMUL3Q $0x03, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x02, R11
-	JL     units1_h_rest
+	JL     rows3_units1_h_rest
 
-units1_h:
+rows3_units1_h:
 	VMOVUPS      (R8), Y3
 	VBROADCASTSS (R9), Z4
 	VFMADD231PS  Y3, Y4, Y0
@@ -2494,14 +1622,14 @@ units1_h:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_h
+	JGE          rows3_units1_h
 
-units1_h_rest:
+rows3_units1_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_h_one_end
+	JLE   rows3_units1_h_one_end
 
-units1_h_one:
+rows3_units1_h_one:
 	VMOVUPS      (R8), Y3
 	VBROADCASTSS (R9), Z4
 	VFMADD231PS  Y3, Y4, Y0
@@ -2512,13 +1640,13 @@ units1_h_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_h_one
+	JNZ          rows3_units1_h_one
 
-units1_h_one_end:
+rows3_units1_h_one_end:
 	IMUL3Q  $0x03, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
-	MOVQ    112(AX), R9
+	MOVQ    120(AX), R9
 	LEAQ    masks<>+0(SB), R10
 	KMOVW   (R10)(R9*2), K1
 	VMOVUPS Y0, K1, (CX)
@@ -2527,13 +1655,13 @@ units1_h_one_end:
 	IMUL3Q  $0x03, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units1_tile
+	JNZ     rows3_units1_tile
 	JMP     end
 
-units2:
-units2_tile:
+rows3_units2:
+rows3_units2_tile:
 	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	KMOVW      (R10)(R9*2), K1
 	VMOVUPS.Z  (DX), K1, Z0
@@ -2553,27 +1681,27 @@ units2_tile:
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 64(R9)(R8*2)
 	PREFETCHT0 124(R9)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units2_fetch_end
+	JLE        rows3_units2_fetch_end
 
-units2_fetch:
+rows3_units2_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units2_fetch
+	JNZ        rows3_units2_fetch
 
-units2_fetch_end:
-	MOVQ R8, 128(AX)
+rows3_units2_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x02, R11
-	JL   units2_x_rest
+	JL   rows3_units2_x_rest
 
-units2_x:
+rows3_units2_x:
 	VMOVUPS      (R8), Z3
 	VBROADCASTSS (R9), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -2591,14 +1719,14 @@ units2_x:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_x
+	JGE          rows3_units2_x
 
-units2_x_rest:
+rows3_units2_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_x_one_end
+	JLE   rows3_units2_x_one_end
 
-units2_x_one:
+rows3_units2_x_one:
 	VMOVUPS      (R8), Z3
 	VBROADCASTSS (R9), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -2609,18 +1737,18 @@ units2_x_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_x_one
+	JNZ          rows3_units2_x_one
 
-units2_x_one_end:
+rows3_units2_x_one_end:
 	IMUL3Q $0x03, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x02, R11
-	JL     units2_h_rest
+	JL     rows3_units2_h_rest
 
-units2_h:
+rows3_units2_h:
 	VMOVUPS      (R8), Z3
 	VBROADCASTSS (R9), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -2638,14 +1766,14 @@ units2_h:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_h
+	JGE          rows3_units2_h
 
-units2_h_rest:
+rows3_units2_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_h_one_end
+	JLE   rows3_units2_h_one_end
 
-units2_h_one:
+rows3_units2_h_one:
 	VMOVUPS      (R8), Z3
 	VBROADCASTSS (R9), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -2656,13 +1784,13 @@ units2_h_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_h_one
+	JNZ          rows3_units2_h_one
 
-units2_h_one_end:
+rows3_units2_h_one_end:
 	IMUL3Q  $0x03, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
-	MOVQ    112(AX), R9
+	MOVQ    120(AX), R9
 	LEAQ    masks<>+0(SB), R10
 	KMOVW   (R10)(R9*2), K1
 	VMOVUPS Z0, K1, (CX)
@@ -2671,13 +1799,13 @@ units2_h_one_end:
 	IMUL3Q  $0x03, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units2_tile
+	JNZ     rows3_units2_tile
 	JMP     end
 
-units3:
-units3_tile:
+rows3_units3:
+rows3_units3_tile:
 	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	KMOVW      (R10)(R9*2), K1
 	VMOVUPS    (DX), Z0
@@ -2700,27 +1828,27 @@ units3_tile:
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 64(R9)(R8*2)
 	PREFETCHT0 124(R9)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units3_fetch_end
+	JLE        rows3_units3_fetch_end
 
-units3_fetch:
+rows3_units3_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units3_fetch
+	JNZ        rows3_units3_fetch
 
-units3_fetch_end:
-	MOVQ R8, 128(AX)
+rows3_units3_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x02, R11
-	JL   units3_x_rest
+	JL   rows3_units3_x_rest
 
-units3_x:
+rows3_units3_x:
 	VMOVUPS      (R8), Z6
 	VMOVUPS      64(R8), Y7
 	VBROADCASTSS (R9), Z8
@@ -2746,14 +1874,14 @@ units3_x:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_x
+	JGE          rows3_units3_x
 
-units3_x_rest:
+rows3_units3_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_x_one_end
+	JLE   rows3_units3_x_one_end
 
-units3_x_one:
+rows3_units3_x_one:
 	VMOVUPS      (R8), Z6
 	VMOVUPS      64(R8), Y7
 	VBROADCASTSS (R9), Z8
@@ -2768,18 +1896,18 @@ units3_x_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_x_one
+	JNZ          rows3_units3_x_one
 
-units3_x_one_end:
+rows3_units3_x_one_end:
 	IMUL3Q $0x03, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x02, R11
-	JL     units3_h_rest
+	JL     rows3_units3_h_rest
 
-units3_h:
+rows3_units3_h:
 	VMOVUPS      (R8), Z6
 	VMOVUPS      64(R8), Y7
 	VBROADCASTSS (R9), Z8
@@ -2805,14 +1933,14 @@ units3_h:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_h
+	JGE          rows3_units3_h
 
-units3_h_rest:
+rows3_units3_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_h_one_end
+	JLE   rows3_units3_h_one_end
 
-units3_h_one:
+rows3_units3_h_one:
 	VMOVUPS      (R8), Z6
 	VMOVUPS      64(R8), Y7
 	VBROADCASTSS (R9), Z8
@@ -2827,13 +1955,13 @@ units3_h_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_h_one
+	JNZ          rows3_units3_h_one
 
-units3_h_one_end:
+rows3_units3_h_one_end:
 	IMUL3Q  $0x03, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
-	MOVQ    112(AX), R9
+	MOVQ    120(AX), R9
 	LEAQ    masks<>+0(SB), R10
 	KMOVW   (R10)(R9*2), K1
 	VMOVUPS Z0, (CX)
@@ -2845,13 +1973,13 @@ units3_h_one_end:
 	IMUL3Q  $0x03, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units3_tile
+	JNZ     rows3_units3_tile
 	JMP     end
 
-units4:
-units4_tile:
+rows3_units4:
+rows3_units4_tile:
 	MOVQ       24(AX), R8
-	MOVQ       112(AX), R9
+	MOVQ       120(AX), R9
 	LEAQ       masks<>+0(SB), R10
 	KMOVW      (R10)(R9*2), K1
 	VMOVUPS    (DX), Z0
@@ -2874,27 +2002,27 @@ units4_tile:
 	PREFETCHT0 (R9)(R8*2)
 	PREFETCHT0 64(R9)(R8*2)
 	PREFETCHT0 124(R9)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units4_fetch_end
+	JLE        rows3_units4_fetch_end
 
-units4_fetch:
+rows3_units4_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units4_fetch
+	JNZ        rows3_units4_fetch
 
-units4_fetch_end:
-	MOVQ R8, 128(AX)
+rows3_units4_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
 	MOVQ BX, R9
 	SUBQ $0x02, R11
-	JL   units4_x_rest
+	JL   rows3_units4_x_rest
 
-units4_x:
+rows3_units4_x:
 	VMOVUPS      (R8), Z6
 	VMOVUPS      64(R8), Z7
 	VBROADCASTSS (R9), Z8
@@ -2920,14 +2048,14 @@ units4_x:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_x
+	JGE          rows3_units4_x
 
-units4_x_rest:
+rows3_units4_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_x_one_end
+	JLE   rows3_units4_x_one_end
 
-units4_x_one:
+rows3_units4_x_one:
 	VMOVUPS      (R8), Z6
 	VMOVUPS      64(R8), Z7
 	VBROADCASTSS (R9), Z8
@@ -2942,18 +2070,18 @@ units4_x_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_x_one
+	JNZ          rows3_units4_x_one
 
-units4_x_one_end:
+rows3_units4_x_one_end:
 	IMUL3Q $0x03, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
 	MOVQ   72(AX), R11
 	MOVQ   SI, R9
 	SUBQ   $0x02, R11
-	JL     units4_h_rest
+	JL     rows3_units4_h_rest
 
-units4_h:
+rows3_units4_h:
 	VMOVUPS      (R8), Z6
 	VMOVUPS      64(R8), Z7
 	VBROADCASTSS (R9), Z8
@@ -2979,14 +2107,14 @@ units4_h:
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_h
+	JGE          rows3_units4_h
 
-units4_h_rest:
+rows3_units4_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_h_one_end
+	JLE   rows3_units4_h_one_end
 
-units4_h_one:
+rows3_units4_h_one:
 	VMOVUPS      (R8), Z6
 	VMOVUPS      64(R8), Z7
 	VBROADCASTSS (R9), Z8
@@ -3001,13 +2129,13 @@ units4_h_one:
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_h_one
+	JNZ          rows3_units4_h_one
 
-units4_h_one_end:
+rows3_units4_h_one_end:
 	IMUL3Q  $0x03, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
-	MOVQ    112(AX), R9
+	MOVQ    120(AX), R9
 	LEAQ    masks<>+0(SB), R10
 	KMOVW   (R10)(R9*2), K1
 	VMOVUPS Z0, (CX)
@@ -3019,564 +2147,21 @@ units4_h_one_end:
 	IMUL3Q  $0x03, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemmT3AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemmT3AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-	CMPQ SI, $0x02
-	JE   units2
-	CMPQ SI, $0x03
-	JE   units3
-	CMPQ SI, $0x04
-	JE   units4
-
-units0_tile:
-	MOVQ       8(AX), SI
-	VMOVUPS    (CX), Z0
-	VMOVUPS    64(CX), Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS    64(CX)(SI*1), Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS    64(CX)(SI*2), Z5
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x03, DI, R8
-	ADDQ       CX, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units0_fetch_end
-
-units0_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units0_fetch
-
-units0_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units0_k_rest
-
-units0_k:
-	VMOVUPS      (R9), Z6
-	VMOVUPS      64(R9), Z7
-	VBROADCASTSS (DI), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 4(DI), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 8(DI), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Z7, Z8, Z5
-	VMOVUPS      128(R9), Z6
-	VMOVUPS      192(R9), Z7
-	VBROADCASTSS (DI)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Z7, Z8, Z5
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units0_k
-
-units0_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units0_k_one_end
-
-units0_k_one:
-	VMOVUPS      (R9), Z6
-	VMOVUPS      64(R9), Z7
-	VBROADCASTSS (DI), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 4(DI), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 8(DI), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units0_k_one
-
-units0_k_one_end:
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, 64(CX)(SI*2)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x03, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows3_units4_tile
 	JMP     end
 
-units1:
-units1_tile:
-	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
-	LEAQ       masks<>+0(SB), R8
-	KMOVW      (R8)(DI*2), K1
-	VMOVUPS.Z  (CX), K1, Y0
-	VMOVUPS.Z  (CX)(SI*1), K1, Y1
-	VMOVUPS.Z  (CX)(SI*2), K1, Y2
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x03, DI, R8
-	ADDQ       CX, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units1_k_rest
-
-units1_k:
-	VMOVUPS      (R9), Y3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 4(DI), Z4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS 8(DI), Z4
-	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      32(R9), Y3
-	VBROADCASTSS (DI)(R8*1), Z4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 4(DI)(R8*1), Z4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS 8(DI)(R8*1), Z4
-	VFMADD231PS  Y3, Y4, Y2
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000040, R9
-	SUBQ         $0x02, R10
-	JGE          units1_k
-
-units1_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units1_k_one_end
-
-units1_k_one:
-	VMOVUPS      (R9), Y3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 4(DI), Z4
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS 8(DI), Z4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         R8, DI
-	ADDQ         $0x00000020, R9
-	DECQ         R10
-	JNZ          units1_k_one
-
-units1_k_one_end:
-	MOVQ    112(AX), DI
-	LEAQ    masks<>+0(SB), R8
-	KMOVW   (R8)(DI*2), K1
-	VMOVUPS Y0, K1, (CX)
-	VMOVUPS Y1, K1, (CX)(SI*1)
-	VMOVUPS Y2, K1, (CX)(SI*2)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x03, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units1_tile
-	JMP     end
-
-units2:
-units2_tile:
-	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
-	LEAQ       masks<>+0(SB), R8
-	KMOVW      (R8)(DI*2), K1
-	VMOVUPS.Z  (CX), K1, Z0
-	VMOVUPS.Z  (CX)(SI*1), K1, Z1
-	VMOVUPS.Z  (CX)(SI*2), K1, Z2
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x03, DI, R8
-	ADDQ       CX, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units2_fetch_end
-
-units2_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units2_fetch
-
-units2_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units2_k_rest
-
-units2_k:
-	VMOVUPS      (R9), Z3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS 4(DI), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS 8(DI), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	VMOVUPS      64(R9), Z3
-	VBROADCASTSS (DI)(R8*1), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS 4(DI)(R8*1), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS 8(DI)(R8*1), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000080, R9
-	SUBQ         $0x02, R10
-	JGE          units2_k
-
-units2_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units2_k_one_end
-
-units2_k_one:
-	VMOVUPS      (R9), Z3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS 4(DI), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS 8(DI), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         R8, DI
-	ADDQ         $0x00000040, R9
-	DECQ         R10
-	JNZ          units2_k_one
-
-units2_k_one_end:
-	MOVQ    112(AX), DI
-	LEAQ    masks<>+0(SB), R8
-	KMOVW   (R8)(DI*2), K1
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(SI*1)
-	VMOVUPS Z2, K1, (CX)(SI*2)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x03, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units2_tile
-	JMP     end
-
-units3:
-units3_tile:
-	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
-	LEAQ       masks<>+0(SB), R8
-	KMOVW      (R8)(DI*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Y1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x03, DI, R8
-	ADDQ       CX, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units3_fetch_end
-
-units3_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units3_fetch
-
-units3_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units3_k_rest
-
-units3_k:
-	VMOVUPS      (R9), Z6
-	VMOVUPS      64(R9), Y7
-	VBROADCASTSS (DI), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(DI), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(DI), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      96(R9), Z6
-	VMOVUPS      160(R9), Y7
-	VBROADCASTSS (DI)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(DI)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(DI)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Y7, Y8, Y5
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x000000c0, R9
-	SUBQ         $0x02, R10
-	JGE          units3_k
-
-units3_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units3_k_one_end
-
-units3_k_one:
-	VMOVUPS      (R9), Z6
-	VMOVUPS      64(R9), Y7
-	VBROADCASTSS (DI), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(DI), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(DI), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         R8, DI
-	ADDQ         $0x00000060, R9
-	DECQ         R10
-	JNZ          units3_k_one
-
-units3_k_one_end:
-	MOVQ    112(AX), DI
-	LEAQ    masks<>+0(SB), R8
-	KMOVW   (R8)(DI*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Y1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Y3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Y5, K1, 64(CX)(SI*2)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x03, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units3_tile
-	JMP     end
-
-units4:
-units4_tile:
-	MOVQ       8(AX), SI
-	MOVQ       112(AX), DI
-	LEAQ       masks<>+0(SB), R8
-	KMOVW      (R8)(DI*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x03, DI, R8
-	ADDQ       CX, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units4_fetch_end
-
-units4_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units4_fetch
-
-units4_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units4_k_rest
-
-units4_k:
-	VMOVUPS      (R9), Z6
-	VMOVUPS      64(R9), Z7
-	VBROADCASTSS (DI), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 4(DI), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 8(DI), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Z7, Z8, Z5
-	VMOVUPS      128(R9), Z6
-	VMOVUPS      192(R9), Z7
-	VBROADCASTSS (DI)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Z7, Z8, Z5
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units4_k
-
-units4_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units4_k_one_end
-
-units4_k_one:
-	VMOVUPS      (R9), Z6
-	VMOVUPS      64(R9), Z7
-	VBROADCASTSS (DI), Z8
-	VFMADD231PS  Z6, Z8, Z0
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 4(DI), Z8
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 8(DI), Z8
-	VFMADD231PS  Z6, Z8, Z4
-	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units4_k_one
-
-units4_k_one_end:
-	MOVQ    112(AX), DI
-	LEAQ    masks<>+0(SB), R8
-	KMOVW   (R8)(DI*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, K1, 64(CX)(SI*2)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x03, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemm4AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemm4AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
+rows4:
+	MOVQ 112(AX), R8
 	CMPQ R8, $0x01
-	JE   units1
+	JE   rows4_units1
 	CMPQ R8, $0x02
-	JE   units2
+	JE   rows4_units2
 	CMPQ R8, $0x03
-	JE   units3
+	JE   rows4_units3
 	CMPQ R8, $0x04
-	JE   units4
+	JE   rows4_units4
 
-units0_tile:
+rows4_units0_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -3607,19 +2192,19 @@ units0_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 124(R10)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units0_fetch_end
+	JLE        rows4_units0_fetch_end
 
-units0_fetch:
+rows4_units0_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units0_fetch
+	JNZ        rows4_units0_fetch
 
-units0_fetch_end:
-	MOVQ R8, 128(AX)
+rows4_units0_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -3627,9 +2212,9 @@ units0_fetch_end:
 	LEAQ (R9)(R10*2), R12
 	ADDQ R10, R12
 	SUBQ $0x02, R11
-	JL   units0_x_rest
+	JL   rows4_units0_x_rest
 
-units0_x:
+rows4_units0_x:
 	VMOVUPS      (R8), Z8
 	VMOVUPS      64(R8), Z9
 	VBROADCASTSS (R9), Z10
@@ -3662,14 +2247,14 @@ units0_x:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_x
+	JGE          rows4_units0_x
 
-units0_x_rest:
+rows4_units0_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_x_one_end
+	JLE   rows4_units0_x_one_end
 
-units0_x_one:
+rows4_units0_x_one:
 	VMOVUPS      (R8), Z8
 	VMOVUPS      64(R8), Z9
 	VBROADCASTSS (R9), Z10
@@ -3688,9 +2273,9 @@ units0_x_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_x_one
+	JNZ          rows4_units0_x_one
 
-units0_x_one_end:
+rows4_units0_x_one_end:
 	IMUL3Q $0x04, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -3699,9 +2284,9 @@ units0_x_one_end:
 	LEAQ   (R9)(R10*2), R12
 	ADDQ   R10, R12
 	SUBQ   $0x02, R11
-	JL     units0_h_rest
+	JL     rows4_units0_h_rest
 
-units0_h:
+rows4_units0_h:
 	VMOVUPS      (R8), Z8
 	VMOVUPS      64(R8), Z9
 	VBROADCASTSS (R9), Z10
@@ -3734,14 +2319,14 @@ units0_h:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_h
+	JGE          rows4_units0_h
 
-units0_h_rest:
+rows4_units0_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_h_one_end
+	JLE   rows4_units0_h_one_end
 
-units0_h_one:
+rows4_units0_h_one:
 	VMOVUPS      (R8), Z8
 	VMOVUPS      64(R8), Z9
 	VBROADCASTSS (R9), Z10
@@ -3760,9 +2345,9 @@ units0_h_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_h_one
+	JNZ          rows4_units0_h_one
 
-units0_h_one_end:
+rows4_units0_h_one_end:
 	IMUL3Q  $0x04, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -3779,15 +2364,15 @@ units0_h_one_end:
 	IMUL3Q  $0x04, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units0_tile
+	JNZ     rows4_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows4_units1:
+rows4_units1_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	KMOVW      (R11)(R10*2), K1
 	VMOVUPS.Z  (DX), K1, Y0
@@ -3813,19 +2398,19 @@ units1_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 124(R10)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units1_fetch_end
+	JLE        rows4_units1_fetch_end
 
-units1_fetch:
+rows4_units1_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units1_fetch
+	JNZ        rows4_units1_fetch
 
-units1_fetch_end:
-	MOVQ R8, 128(AX)
+rows4_units1_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -3833,9 +2418,9 @@ units1_fetch_end:
 	LEAQ (R9)(R10*2), R12
 	ADDQ R10, R12
 	SUBQ $0x02, R11
-	JL   units1_x_rest
+	JL   rows4_units1_x_rest
 
-units1_x:
+rows4_units1_x:
 	VMOVUPS      (R8), Y4
 	VBROADCASTSS (R9), Z5
 	VFMADD231PS  Y4, Y5, Y0
@@ -3858,14 +2443,14 @@ units1_x:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_x
+	JGE          rows4_units1_x
 
-units1_x_rest:
+rows4_units1_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_x_one_end
+	JLE   rows4_units1_x_one_end
 
-units1_x_one:
+rows4_units1_x_one:
 	VMOVUPS      (R8), Y4
 	VBROADCASTSS (R9), Z5
 	VFMADD231PS  Y4, Y5, Y0
@@ -3879,9 +2464,9 @@ units1_x_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_x_one
+	JNZ          rows4_units1_x_one
 
-units1_x_one_end:
+rows4_units1_x_one_end:
 	IMUL3Q $0x04, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -3890,9 +2475,9 @@ units1_x_one_end:
 	LEAQ   (R9)(R10*2), R12
 	ADDQ   R10, R12
 	SUBQ   $0x02, R11
-	JL     units1_h_rest
+	JL     rows4_units1_h_rest
 
-units1_h:
+rows4_units1_h:
 	VMOVUPS      (R8), Y4
 	VBROADCASTSS (R9), Z5
 	VFMADD231PS  Y4, Y5, Y0
@@ -3915,14 +2500,14 @@ units1_h:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_h
+	JGE          rows4_units1_h
 
-units1_h_rest:
+rows4_units1_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_h_one_end
+	JLE   rows4_units1_h_one_end
 
-units1_h_one:
+rows4_units1_h_one:
 	VMOVUPS      (R8), Y4
 	VBROADCASTSS (R9), Z5
 	VFMADD231PS  Y4, Y5, Y0
@@ -3936,15 +2521,15 @@ units1_h_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_h_one
+	JNZ          rows4_units1_h_one
 
-units1_h_one_end:
+rows4_units1_h_one_end:
 	IMUL3Q  $0x04, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
 	LEAQ    (CX)(R8*2), R9
 	ADDQ    R8, R9
-	MOVQ    112(AX), R10
+	MOVQ    120(AX), R10
 	LEAQ    masks<>+0(SB), R11
 	KMOVW   (R11)(R10*2), K1
 	VMOVUPS Y0, K1, (CX)
@@ -3954,15 +2539,15 @@ units1_h_one_end:
 	IMUL3Q  $0x04, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units1_tile
+	JNZ     rows4_units1_tile
 	JMP     end
 
-units2:
-units2_tile:
+rows4_units2:
+rows4_units2_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	KMOVW      (R11)(R10*2), K1
 	VMOVUPS.Z  (DX), K1, Z0
@@ -3988,19 +2573,19 @@ units2_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 124(R10)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units2_fetch_end
+	JLE        rows4_units2_fetch_end
 
-units2_fetch:
+rows4_units2_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units2_fetch
+	JNZ        rows4_units2_fetch
 
-units2_fetch_end:
-	MOVQ R8, 128(AX)
+rows4_units2_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -4008,9 +2593,9 @@ units2_fetch_end:
 	LEAQ (R9)(R10*2), R12
 	ADDQ R10, R12
 	SUBQ $0x02, R11
-	JL   units2_x_rest
+	JL   rows4_units2_x_rest
 
-units2_x:
+rows4_units2_x:
 	VMOVUPS      (R8), Z4
 	VBROADCASTSS (R9), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -4033,14 +2618,14 @@ units2_x:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_x
+	JGE          rows4_units2_x
 
-units2_x_rest:
+rows4_units2_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_x_one_end
+	JLE   rows4_units2_x_one_end
 
-units2_x_one:
+rows4_units2_x_one:
 	VMOVUPS      (R8), Z4
 	VBROADCASTSS (R9), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -4054,9 +2639,9 @@ units2_x_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_x_one
+	JNZ          rows4_units2_x_one
 
-units2_x_one_end:
+rows4_units2_x_one_end:
 	IMUL3Q $0x04, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -4065,9 +2650,9 @@ units2_x_one_end:
 	LEAQ   (R9)(R10*2), R12
 	ADDQ   R10, R12
 	SUBQ   $0x02, R11
-	JL     units2_h_rest
+	JL     rows4_units2_h_rest
 
-units2_h:
+rows4_units2_h:
 	VMOVUPS      (R8), Z4
 	VBROADCASTSS (R9), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -4090,14 +2675,14 @@ units2_h:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_h
+	JGE          rows4_units2_h
 
-units2_h_rest:
+rows4_units2_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_h_one_end
+	JLE   rows4_units2_h_one_end
 
-units2_h_one:
+rows4_units2_h_one:
 	VMOVUPS      (R8), Z4
 	VBROADCASTSS (R9), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -4111,15 +2696,15 @@ units2_h_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_h_one
+	JNZ          rows4_units2_h_one
 
-units2_h_one_end:
+rows4_units2_h_one_end:
 	IMUL3Q  $0x04, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
 	LEAQ    (CX)(R8*2), R9
 	ADDQ    R8, R9
-	MOVQ    112(AX), R10
+	MOVQ    120(AX), R10
 	LEAQ    masks<>+0(SB), R11
 	KMOVW   (R11)(R10*2), K1
 	VMOVUPS Z0, K1, (CX)
@@ -4129,15 +2714,15 @@ units2_h_one_end:
 	IMUL3Q  $0x04, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units2_tile
+	JNZ     rows4_units2_tile
 	JMP     end
 
-units3:
-units3_tile:
+rows4_units3:
+rows4_units3_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	KMOVW      (R11)(R10*2), K1
 	VMOVUPS    (DX), Z0
@@ -4167,19 +2752,19 @@ units3_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 124(R10)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units3_fetch_end
+	JLE        rows4_units3_fetch_end
 
-units3_fetch:
+rows4_units3_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units3_fetch
+	JNZ        rows4_units3_fetch
 
-units3_fetch_end:
-	MOVQ R8, 128(AX)
+rows4_units3_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -4187,9 +2772,9 @@ units3_fetch_end:
 	LEAQ (R9)(R10*2), R12
 	ADDQ R10, R12
 	SUBQ $0x02, R11
-	JL   units3_x_rest
+	JL   rows4_units3_x_rest
 
-units3_x:
+rows4_units3_x:
 	VMOVUPS      (R8), Z8
 	VMOVUPS      64(R8), Y9
 	VBROADCASTSS (R9), Z10
@@ -4222,14 +2807,14 @@ units3_x:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_x
+	JGE          rows4_units3_x
 
-units3_x_rest:
+rows4_units3_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_x_one_end
+	JLE   rows4_units3_x_one_end
 
-units3_x_one:
+rows4_units3_x_one:
 	VMOVUPS      (R8), Z8
 	VMOVUPS      64(R8), Y9
 	VBROADCASTSS (R9), Z10
@@ -4248,9 +2833,9 @@ units3_x_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_x_one
+	JNZ          rows4_units3_x_one
 
-units3_x_one_end:
+rows4_units3_x_one_end:
 	IMUL3Q $0x04, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -4259,9 +2844,9 @@ units3_x_one_end:
 	LEAQ   (R9)(R10*2), R12
 	ADDQ   R10, R12
 	SUBQ   $0x02, R11
-	JL     units3_h_rest
+	JL     rows4_units3_h_rest
 
-units3_h:
+rows4_units3_h:
 	VMOVUPS      (R8), Z8
 	VMOVUPS      64(R8), Y9
 	VBROADCASTSS (R9), Z10
@@ -4294,14 +2879,14 @@ units3_h:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_h
+	JGE          rows4_units3_h
 
-units3_h_rest:
+rows4_units3_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_h_one_end
+	JLE   rows4_units3_h_one_end
 
-units3_h_one:
+rows4_units3_h_one:
 	VMOVUPS      (R8), Z8
 	VMOVUPS      64(R8), Y9
 	VBROADCASTSS (R9), Z10
@@ -4320,15 +2905,15 @@ units3_h_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_h_one
+	JNZ          rows4_units3_h_one
 
-units3_h_one_end:
+rows4_units3_h_one_end:
 	IMUL3Q  $0x04, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
 	LEAQ    (CX)(R8*2), R9
 	ADDQ    R8, R9
-	MOVQ    112(AX), R10
+	MOVQ    120(AX), R10
 	LEAQ    masks<>+0(SB), R11
 	KMOVW   (R11)(R10*2), K1
 	VMOVUPS Z0, (CX)
@@ -4342,15 +2927,15 @@ units3_h_one_end:
 	IMUL3Q  $0x04, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units3_tile
+	JNZ     rows4_units3_tile
 	JMP     end
 
-units4:
-units4_tile:
+rows4_units4:
+rows4_units4_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	KMOVW      (R11)(R10*2), K1
 	VMOVUPS    (DX), Z0
@@ -4380,19 +2965,19 @@ units4_tile:
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	PREFETCHT0 124(R10)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units4_fetch_end
+	JLE        rows4_units4_fetch_end
 
-units4_fetch:
+rows4_units4_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units4_fetch
+	JNZ        rows4_units4_fetch
 
-units4_fetch_end:
-	MOVQ R8, 128(AX)
+rows4_units4_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -4400,9 +2985,9 @@ units4_fetch_end:
 	LEAQ (R9)(R10*2), R12
 	ADDQ R10, R12
 	SUBQ $0x02, R11
-	JL   units4_x_rest
+	JL   rows4_units4_x_rest
 
-units4_x:
+rows4_units4_x:
 	VMOVUPS      (R8), Z8
 	VMOVUPS      64(R8), Z9
 	VBROADCASTSS (R9), Z10
@@ -4435,14 +3020,14 @@ units4_x:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_x
+	JGE          rows4_units4_x
 
-units4_x_rest:
+rows4_units4_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_x_one_end
+	JLE   rows4_units4_x_one_end
 
-units4_x_one:
+rows4_units4_x_one:
 	VMOVUPS      (R8), Z8
 	VMOVUPS      64(R8), Z9
 	VBROADCASTSS (R9), Z10
@@ -4461,9 +3046,9 @@ units4_x_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_x_one
+	JNZ          rows4_units4_x_one
 
-units4_x_one_end:
+rows4_units4_x_one_end:
 	IMUL3Q $0x04, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -4472,9 +3057,9 @@ units4_x_one_end:
 	LEAQ   (R9)(R10*2), R12
 	ADDQ   R10, R12
 	SUBQ   $0x02, R11
-	JL     units4_h_rest
+	JL     rows4_units4_h_rest
 
-units4_h:
+rows4_units4_h:
 	VMOVUPS      (R8), Z8
 	VMOVUPS      64(R8), Z9
 	VBROADCASTSS (R9), Z10
@@ -4507,14 +3092,14 @@ units4_h:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_h
+	JGE          rows4_units4_h
 
-units4_h_rest:
+rows4_units4_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_h_one_end
+	JLE   rows4_units4_h_one_end
 
-units4_h_one:
+rows4_units4_h_one:
 	VMOVUPS      (R8), Z8
 	VMOVUPS      64(R8), Z9
 	VBROADCASTSS (R9), Z10
@@ -4533,15 +3118,15 @@ units4_h_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_h_one
+	JNZ          rows4_units4_h_one
 
-units4_h_one_end:
+rows4_units4_h_one_end:
 	IMUL3Q  $0x04, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
 	LEAQ    (CX)(R8*2), R9
 	ADDQ    R8, R9
-	MOVQ    112(AX), R10
+	MOVQ    120(AX), R10
 	LEAQ    masks<>+0(SB), R11
 	KMOVW   (R11)(R10*2), K1
 	VMOVUPS Z0, (CX)
@@ -4555,664 +3140,21 @@ units4_h_one_end:
 	IMUL3Q  $0x04, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemmT4AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemmT4AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-	CMPQ SI, $0x02
-	JE   units2
-	CMPQ SI, $0x03
-	JE   units3
-	CMPQ SI, $0x04
-	JE   units4
-
-units0_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	VMOVUPS    (CX), Z0
-	VMOVUPS    64(CX), Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS    64(CX)(SI*1), Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS    64(CX)(SI*2), Z5
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x04, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units0_fetch_end
-
-units0_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units0_fetch
-
-units0_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units0_k_rest
-
-units0_k:
-	VMOVUPS      (R9), Z8
-	VMOVUPS      64(R9), Z9
-	VBROADCASTSS (DI), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(DI), Z10
-	VFMADD231PS  Z8, Z10, Z2
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(DI), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(DI), Z10
-	VFMADD231PS  Z8, Z10, Z6
-	VFMADD231PS  Z9, Z10, Z7
-	VMOVUPS      128(R9), Z8
-	VMOVUPS      192(R9), Z9
-	VBROADCASTSS (DI)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z2
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(DI)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z6
-	VFMADD231PS  Z9, Z10, Z7
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units0_k
-
-units0_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units0_k_one_end
-
-units0_k_one:
-	VMOVUPS      (R9), Z8
-	VMOVUPS      64(R9), Z9
-	VBROADCASTSS (DI), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(DI), Z10
-	VFMADD231PS  Z8, Z10, Z2
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(DI), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(DI), Z10
-	VFMADD231PS  Z8, Z10, Z6
-	VFMADD231PS  Z9, Z10, Z7
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units0_k_one
-
-units0_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, 64(DI)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x04, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows4_units4_tile
 	JMP     end
 
-units1:
-units1_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	MOVQ       112(AX), R8
-	LEAQ       masks<>+0(SB), R9
-	KMOVW      (R9)(R8*2), K1
-	VMOVUPS.Z  (CX), K1, Y0
-	VMOVUPS.Z  (CX)(SI*1), K1, Y1
-	VMOVUPS.Z  (CX)(SI*2), K1, Y2
-	VMOVUPS.Z  (DI), K1, Y3
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x04, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units1_k_rest
-
-units1_k:
-	VMOVUPS      (R9), Y4
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 4(DI), Z5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS 8(DI), Z5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS 12(DI), Z5
-	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      32(R9), Y4
-	VBROADCASTSS (DI)(R8*1), Z5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 4(DI)(R8*1), Z5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS 8(DI)(R8*1), Z5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS 12(DI)(R8*1), Z5
-	VFMADD231PS  Y4, Y5, Y3
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000040, R9
-	SUBQ         $0x02, R10
-	JGE          units1_k
-
-units1_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units1_k_one_end
-
-units1_k_one:
-	VMOVUPS      (R9), Y4
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 4(DI), Z5
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS 8(DI), Z5
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS 12(DI), Z5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         R8, DI
-	ADDQ         $0x00000020, R9
-	DECQ         R10
-	JNZ          units1_k_one
-
-units1_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	MOVQ    112(AX), R8
-	LEAQ    masks<>+0(SB), R9
-	KMOVW   (R9)(R8*2), K1
-	VMOVUPS Y0, K1, (CX)
-	VMOVUPS Y1, K1, (CX)(SI*1)
-	VMOVUPS Y2, K1, (CX)(SI*2)
-	VMOVUPS Y3, K1, (DI)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x04, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units1_tile
-	JMP     end
-
-units2:
-units2_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	MOVQ       112(AX), R8
-	LEAQ       masks<>+0(SB), R9
-	KMOVW      (R9)(R8*2), K1
-	VMOVUPS.Z  (CX), K1, Z0
-	VMOVUPS.Z  (CX)(SI*1), K1, Z1
-	VMOVUPS.Z  (CX)(SI*2), K1, Z2
-	VMOVUPS.Z  (DI), K1, Z3
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x04, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units2_fetch_end
-
-units2_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units2_fetch
-
-units2_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units2_k_rest
-
-units2_k:
-	VMOVUPS      (R9), Z4
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS 4(DI), Z5
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS 8(DI), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS 12(DI), Z5
-	VFMADD231PS  Z4, Z5, Z3
-	VMOVUPS      64(R9), Z4
-	VBROADCASTSS (DI)(R8*1), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS 4(DI)(R8*1), Z5
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS 8(DI)(R8*1), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS 12(DI)(R8*1), Z5
-	VFMADD231PS  Z4, Z5, Z3
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000080, R9
-	SUBQ         $0x02, R10
-	JGE          units2_k
-
-units2_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units2_k_one_end
-
-units2_k_one:
-	VMOVUPS      (R9), Z4
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS 4(DI), Z5
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS 8(DI), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS 12(DI), Z5
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         R8, DI
-	ADDQ         $0x00000040, R9
-	DECQ         R10
-	JNZ          units2_k_one
-
-units2_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	MOVQ    112(AX), R8
-	LEAQ    masks<>+0(SB), R9
-	KMOVW   (R9)(R8*2), K1
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(SI*1)
-	VMOVUPS Z2, K1, (CX)(SI*2)
-	VMOVUPS Z3, K1, (DI)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x04, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units2_tile
-	JMP     end
-
-units3:
-units3_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	MOVQ       112(AX), R8
-	LEAQ       masks<>+0(SB), R9
-	KMOVW      (R9)(R8*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Y1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
-	VMOVUPS    (DI), Z6
-	VMOVUPS.Z  64(DI), K1, Y7
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x04, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units3_fetch_end
-
-units3_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units3_fetch
-
-units3_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units3_k_rest
-
-units3_k:
-	VMOVUPS      (R9), Z8
-	VMOVUPS      64(R9), Y9
-	VBROADCASTSS (DI), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(DI), Z10
-	VFMADD231PS  Z8, Z10, Z2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(DI), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(DI), Z10
-	VFMADD231PS  Z8, Z10, Z6
-	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      96(R9), Z8
-	VMOVUPS      160(R9), Y9
-	VBROADCASTSS (DI)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(DI)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(DI)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(DI)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z6
-	VFMADD231PS  Y9, Y10, Y7
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x000000c0, R9
-	SUBQ         $0x02, R10
-	JGE          units3_k
-
-units3_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units3_k_one_end
-
-units3_k_one:
-	VMOVUPS      (R9), Z8
-	VMOVUPS      64(R9), Y9
-	VBROADCASTSS (DI), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(DI), Z10
-	VFMADD231PS  Z8, Z10, Z2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(DI), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(DI), Z10
-	VFMADD231PS  Z8, Z10, Z6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         R8, DI
-	ADDQ         $0x00000060, R9
-	DECQ         R10
-	JNZ          units3_k_one
-
-units3_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	MOVQ    112(AX), R8
-	LEAQ    masks<>+0(SB), R9
-	KMOVW   (R9)(R8*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Y1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Y3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Y5, K1, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Y7, K1, 64(DI)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x04, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units3_tile
-	JMP     end
-
-units4:
-units4_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	MOVQ       112(AX), R8
-	LEAQ       masks<>+0(SB), R9
-	KMOVW      (R9)(R8*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
-	VMOVUPS    (DI), Z6
-	VMOVUPS.Z  64(DI), K1, Z7
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x04, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units4_fetch_end
-
-units4_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units4_fetch
-
-units4_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units4_k_rest
-
-units4_k:
-	VMOVUPS      (R9), Z8
-	VMOVUPS      64(R9), Z9
-	VBROADCASTSS (DI), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(DI), Z10
-	VFMADD231PS  Z8, Z10, Z2
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(DI), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(DI), Z10
-	VFMADD231PS  Z8, Z10, Z6
-	VFMADD231PS  Z9, Z10, Z7
-	VMOVUPS      128(R9), Z8
-	VMOVUPS      192(R9), Z9
-	VBROADCASTSS (DI)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z2
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(DI)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z6
-	VFMADD231PS  Z9, Z10, Z7
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units4_k
-
-units4_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units4_k_one_end
-
-units4_k_one:
-	VMOVUPS      (R9), Z8
-	VMOVUPS      64(R9), Z9
-	VBROADCASTSS (DI), Z10
-	VFMADD231PS  Z8, Z10, Z0
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(DI), Z10
-	VFMADD231PS  Z8, Z10, Z2
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(DI), Z10
-	VFMADD231PS  Z8, Z10, Z4
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(DI), Z10
-	VFMADD231PS  Z8, Z10, Z6
-	VFMADD231PS  Z9, Z10, Z7
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units4_k_one
-
-units4_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	MOVQ    112(AX), R8
-	LEAQ    masks<>+0(SB), R9
-	KMOVW   (R9)(R8*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, K1, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, K1, 64(DI)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x04, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemm5AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemm5AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
+rows5:
+	MOVQ 112(AX), R8
 	CMPQ R8, $0x01
-	JE   units1
+	JE   rows5_units1
 	CMPQ R8, $0x02
-	JE   units2
+	JE   rows5_units2
 	CMPQ R8, $0x03
-	JE   units3
+	JE   rows5_units3
 	CMPQ R8, $0x04
-	JE   units4
+	JE   rows5_units4
 
-units0_tile:
+rows5_units0_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -5248,19 +3190,19 @@ units0_tile:
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 64(R10)(R8*1)
 	PREFETCHT0 124(R10)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units0_fetch_end
+	JLE        rows5_units0_fetch_end
 
-units0_fetch:
+rows5_units0_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units0_fetch
+	JNZ        rows5_units0_fetch
 
-units0_fetch_end:
-	MOVQ R8, 128(AX)
+rows5_units0_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -5268,9 +3210,9 @@ units0_fetch_end:
 	LEAQ (R9)(R10*2), R12
 	ADDQ R10, R12
 	SUBQ $0x02, R11
-	JL   units0_x_rest
+	JL   rows5_units0_x_rest
 
-units0_x:
+rows5_units0_x:
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Z11
 	VBROADCASTSS (R9), Z12
@@ -5309,14 +3251,14 @@ units0_x:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_x
+	JGE          rows5_units0_x
 
-units0_x_rest:
+rows5_units0_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_x_one_end
+	JLE   rows5_units0_x_one_end
 
-units0_x_one:
+rows5_units0_x_one:
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Z11
 	VBROADCASTSS (R9), Z12
@@ -5338,9 +3280,9 @@ units0_x_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_x_one
+	JNZ          rows5_units0_x_one
 
-units0_x_one_end:
+rows5_units0_x_one_end:
 	IMUL3Q $0x05, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -5349,9 +3291,9 @@ units0_x_one_end:
 	LEAQ   (R9)(R10*2), R12
 	ADDQ   R10, R12
 	SUBQ   $0x02, R11
-	JL     units0_h_rest
+	JL     rows5_units0_h_rest
 
-units0_h:
+rows5_units0_h:
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Z11
 	VBROADCASTSS (R9), Z12
@@ -5390,14 +3332,14 @@ units0_h:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_h
+	JGE          rows5_units0_h
 
-units0_h_rest:
+rows5_units0_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_h_one_end
+	JLE   rows5_units0_h_one_end
 
-units0_h_one:
+rows5_units0_h_one:
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Z11
 	VBROADCASTSS (R9), Z12
@@ -5419,9 +3361,9 @@ units0_h_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_h_one
+	JNZ          rows5_units0_h_one
 
-units0_h_one_end:
+rows5_units0_h_one_end:
 	IMUL3Q  $0x05, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -5440,15 +3382,15 @@ units0_h_one_end:
 	IMUL3Q  $0x05, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units0_tile
+	JNZ     rows5_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows5_units1:
+rows5_units1_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	KMOVW      (R11)(R10*2), K1
 	VMOVUPS.Z  (DX), K1, Y0
@@ -5478,19 +3420,19 @@ units1_tile:
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 64(R10)(R8*1)
 	PREFETCHT0 124(R10)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units1_fetch_end
+	JLE        rows5_units1_fetch_end
 
-units1_fetch:
+rows5_units1_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units1_fetch
+	JNZ        rows5_units1_fetch
 
-units1_fetch_end:
-	MOVQ R8, 128(AX)
+rows5_units1_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -5498,9 +3440,9 @@ units1_fetch_end:
 	LEAQ (R9)(R10*2), R12
 	ADDQ R10, R12
 	SUBQ $0x02, R11
-	JL   units1_x_rest
+	JL   rows5_units1_x_rest
 
-units1_x:
+rows5_units1_x:
 	VMOVUPS      (R8), Y5
 	VBROADCASTSS (R9), Z6
 	VFMADD231PS  Y5, Y6, Y0
@@ -5527,14 +3469,14 @@ units1_x:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_x
+	JGE          rows5_units1_x
 
-units1_x_rest:
+rows5_units1_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_x_one_end
+	JLE   rows5_units1_x_one_end
 
-units1_x_one:
+rows5_units1_x_one:
 	VMOVUPS      (R8), Y5
 	VBROADCASTSS (R9), Z6
 	VFMADD231PS  Y5, Y6, Y0
@@ -5550,9 +3492,9 @@ units1_x_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_x_one
+	JNZ          rows5_units1_x_one
 
-units1_x_one_end:
+rows5_units1_x_one_end:
 	IMUL3Q $0x05, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -5561,9 +3503,9 @@ units1_x_one_end:
 	LEAQ   (R9)(R10*2), R12
 	ADDQ   R10, R12
 	SUBQ   $0x02, R11
-	JL     units1_h_rest
+	JL     rows5_units1_h_rest
 
-units1_h:
+rows5_units1_h:
 	VMOVUPS      (R8), Y5
 	VBROADCASTSS (R9), Z6
 	VFMADD231PS  Y5, Y6, Y0
@@ -5590,14 +3532,14 @@ units1_h:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_h
+	JGE          rows5_units1_h
 
-units1_h_rest:
+rows5_units1_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_h_one_end
+	JLE   rows5_units1_h_one_end
 
-units1_h_one:
+rows5_units1_h_one:
 	VMOVUPS      (R8), Y5
 	VBROADCASTSS (R9), Z6
 	VFMADD231PS  Y5, Y6, Y0
@@ -5613,15 +3555,15 @@ units1_h_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_h_one
+	JNZ          rows5_units1_h_one
 
-units1_h_one_end:
+rows5_units1_h_one_end:
 	IMUL3Q  $0x05, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
 	LEAQ    (CX)(R8*2), R9
 	ADDQ    R8, R9
-	MOVQ    112(AX), R10
+	MOVQ    120(AX), R10
 	LEAQ    masks<>+0(SB), R11
 	KMOVW   (R11)(R10*2), K1
 	VMOVUPS Y0, K1, (CX)
@@ -5632,15 +3574,15 @@ units1_h_one_end:
 	IMUL3Q  $0x05, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units1_tile
+	JNZ     rows5_units1_tile
 	JMP     end
 
-units2:
-units2_tile:
+rows5_units2:
+rows5_units2_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	KMOVW      (R11)(R10*2), K1
 	VMOVUPS.Z  (DX), K1, Z0
@@ -5670,19 +3612,19 @@ units2_tile:
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 64(R10)(R8*1)
 	PREFETCHT0 124(R10)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units2_fetch_end
+	JLE        rows5_units2_fetch_end
 
-units2_fetch:
+rows5_units2_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units2_fetch
+	JNZ        rows5_units2_fetch
 
-units2_fetch_end:
-	MOVQ R8, 128(AX)
+rows5_units2_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -5690,9 +3632,9 @@ units2_fetch_end:
 	LEAQ (R9)(R10*2), R12
 	ADDQ R10, R12
 	SUBQ $0x02, R11
-	JL   units2_x_rest
+	JL   rows5_units2_x_rest
 
-units2_x:
+rows5_units2_x:
 	VMOVUPS      (R8), Z5
 	VBROADCASTSS (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -5719,14 +3661,14 @@ units2_x:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_x
+	JGE          rows5_units2_x
 
-units2_x_rest:
+rows5_units2_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_x_one_end
+	JLE   rows5_units2_x_one_end
 
-units2_x_one:
+rows5_units2_x_one:
 	VMOVUPS      (R8), Z5
 	VBROADCASTSS (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -5742,9 +3684,9 @@ units2_x_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_x_one
+	JNZ          rows5_units2_x_one
 
-units2_x_one_end:
+rows5_units2_x_one_end:
 	IMUL3Q $0x05, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -5753,9 +3695,9 @@ units2_x_one_end:
 	LEAQ   (R9)(R10*2), R12
 	ADDQ   R10, R12
 	SUBQ   $0x02, R11
-	JL     units2_h_rest
+	JL     rows5_units2_h_rest
 
-units2_h:
+rows5_units2_h:
 	VMOVUPS      (R8), Z5
 	VBROADCASTSS (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -5782,14 +3724,14 @@ units2_h:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_h
+	JGE          rows5_units2_h
 
-units2_h_rest:
+rows5_units2_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_h_one_end
+	JLE   rows5_units2_h_one_end
 
-units2_h_one:
+rows5_units2_h_one:
 	VMOVUPS      (R8), Z5
 	VBROADCASTSS (R9), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -5805,15 +3747,15 @@ units2_h_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_h_one
+	JNZ          rows5_units2_h_one
 
-units2_h_one_end:
+rows5_units2_h_one_end:
 	IMUL3Q  $0x05, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
 	LEAQ    (CX)(R8*2), R9
 	ADDQ    R8, R9
-	MOVQ    112(AX), R10
+	MOVQ    120(AX), R10
 	LEAQ    masks<>+0(SB), R11
 	KMOVW   (R11)(R10*2), K1
 	VMOVUPS Z0, K1, (CX)
@@ -5824,15 +3766,15 @@ units2_h_one_end:
 	IMUL3Q  $0x05, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units2_tile
+	JNZ     rows5_units2_tile
 	JMP     end
 
-units3:
-units3_tile:
+rows5_units3:
+rows5_units3_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	KMOVW      (R11)(R10*2), K1
 	VMOVUPS    (DX), Z0
@@ -5867,19 +3809,19 @@ units3_tile:
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 64(R10)(R8*1)
 	PREFETCHT0 124(R10)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units3_fetch_end
+	JLE        rows5_units3_fetch_end
 
-units3_fetch:
+rows5_units3_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units3_fetch
+	JNZ        rows5_units3_fetch
 
-units3_fetch_end:
-	MOVQ R8, 128(AX)
+rows5_units3_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -5887,9 +3829,9 @@ units3_fetch_end:
 	LEAQ (R9)(R10*2), R12
 	ADDQ R10, R12
 	SUBQ $0x02, R11
-	JL   units3_x_rest
+	JL   rows5_units3_x_rest
 
-units3_x:
+rows5_units3_x:
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Y11
 	VBROADCASTSS (R9), Z12
@@ -5928,14 +3870,14 @@ units3_x:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_x
+	JGE          rows5_units3_x
 
-units3_x_rest:
+rows5_units3_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_x_one_end
+	JLE   rows5_units3_x_one_end
 
-units3_x_one:
+rows5_units3_x_one:
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Y11
 	VBROADCASTSS (R9), Z12
@@ -5957,9 +3899,9 @@ units3_x_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_x_one
+	JNZ          rows5_units3_x_one
 
-units3_x_one_end:
+rows5_units3_x_one_end:
 	IMUL3Q $0x05, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -5968,9 +3910,9 @@ units3_x_one_end:
 	LEAQ   (R9)(R10*2), R12
 	ADDQ   R10, R12
 	SUBQ   $0x02, R11
-	JL     units3_h_rest
+	JL     rows5_units3_h_rest
 
-units3_h:
+rows5_units3_h:
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Y11
 	VBROADCASTSS (R9), Z12
@@ -6009,14 +3951,14 @@ units3_h:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_h
+	JGE          rows5_units3_h
 
-units3_h_rest:
+rows5_units3_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_h_one_end
+	JLE   rows5_units3_h_one_end
 
-units3_h_one:
+rows5_units3_h_one:
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Y11
 	VBROADCASTSS (R9), Z12
@@ -6038,15 +3980,15 @@ units3_h_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_h_one
+	JNZ          rows5_units3_h_one
 
-units3_h_one_end:
+rows5_units3_h_one_end:
 	IMUL3Q  $0x05, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
 	LEAQ    (CX)(R8*2), R9
 	ADDQ    R8, R9
-	MOVQ    112(AX), R10
+	MOVQ    120(AX), R10
 	LEAQ    masks<>+0(SB), R11
 	KMOVW   (R11)(R10*2), K1
 	VMOVUPS Z0, (CX)
@@ -6062,15 +4004,15 @@ units3_h_one_end:
 	IMUL3Q  $0x05, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units3_tile
+	JNZ     rows5_units3_tile
 	JMP     end
 
-units4:
-units4_tile:
+rows5_units4:
+rows5_units4_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	KMOVW      (R11)(R10*2), K1
 	VMOVUPS    (DX), Z0
@@ -6105,19 +4047,19 @@ units4_tile:
 	PREFETCHT0 (R10)(R8*1)
 	PREFETCHT0 64(R10)(R8*1)
 	PREFETCHT0 124(R10)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units4_fetch_end
+	JLE        rows5_units4_fetch_end
 
-units4_fetch:
+rows5_units4_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units4_fetch
+	JNZ        rows5_units4_fetch
 
-units4_fetch_end:
-	MOVQ R8, 128(AX)
+rows5_units4_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -6125,9 +4067,9 @@ units4_fetch_end:
 	LEAQ (R9)(R10*2), R12
 	ADDQ R10, R12
 	SUBQ $0x02, R11
-	JL   units4_x_rest
+	JL   rows5_units4_x_rest
 
-units4_x:
+rows5_units4_x:
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Z11
 	VBROADCASTSS (R9), Z12
@@ -6166,14 +4108,14 @@ units4_x:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_x
+	JGE          rows5_units4_x
 
-units4_x_rest:
+rows5_units4_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_x_one_end
+	JLE   rows5_units4_x_one_end
 
-units4_x_one:
+rows5_units4_x_one:
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Z11
 	VBROADCASTSS (R9), Z12
@@ -6195,9 +4137,9 @@ units4_x_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_x_one
+	JNZ          rows5_units4_x_one
 
-units4_x_one_end:
+rows5_units4_x_one_end:
 	IMUL3Q $0x05, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -6206,9 +4148,9 @@ units4_x_one_end:
 	LEAQ   (R9)(R10*2), R12
 	ADDQ   R10, R12
 	SUBQ   $0x02, R11
-	JL     units4_h_rest
+	JL     rows5_units4_h_rest
 
-units4_h:
+rows5_units4_h:
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Z11
 	VBROADCASTSS (R9), Z12
@@ -6247,14 +4189,14 @@ units4_h:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_h
+	JGE          rows5_units4_h
 
-units4_h_rest:
+rows5_units4_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_h_one_end
+	JLE   rows5_units4_h_one_end
 
-units4_h_one:
+rows5_units4_h_one:
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Z11
 	VBROADCASTSS (R9), Z12
@@ -6276,15 +4218,15 @@ units4_h_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_h_one
+	JNZ          rows5_units4_h_one
 
-units4_h_one_end:
+rows5_units4_h_one_end:
 	IMUL3Q  $0x05, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
 	LEAQ    (CX)(R8*2), R9
 	ADDQ    R8, R9
-	MOVQ    112(AX), R10
+	MOVQ    120(AX), R10
 	LEAQ    masks<>+0(SB), R11
 	KMOVW   (R11)(R10*2), K1
 	VMOVUPS Z0, (CX)
@@ -6300,734 +4242,21 @@ units4_h_one_end:
 	IMUL3Q  $0x05, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemmT5AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemmT5AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-	CMPQ SI, $0x02
-	JE   units2
-	CMPQ SI, $0x03
-	JE   units3
-	CMPQ SI, $0x04
-	JE   units4
-
-units0_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	VMOVUPS    (CX), Z0
-	VMOVUPS    64(CX), Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS    64(CX)(SI*1), Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS    64(CX)(SI*2), Z5
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS    64(DI)(SI*1), Z9
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x05, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units0_fetch_end
-
-units0_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units0_fetch
-
-units0_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units0_k_rest
-
-units0_k:
-	VMOVUPS      (R9), Z10
-	VMOVUPS      64(R9), Z11
-	VBROADCASTSS (DI), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 4(DI), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(DI), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(DI), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 16(DI), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	VMOVUPS      128(R9), Z10
-	VMOVUPS      192(R9), Z11
-	VBROADCASTSS (DI)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(DI)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 16(DI)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units0_k
-
-units0_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units0_k_one_end
-
-units0_k_one:
-	VMOVUPS      (R9), Z10
-	VMOVUPS      64(R9), Z11
-	VBROADCASTSS (DI), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 4(DI), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(DI), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(DI), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 16(DI), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units0_k_one
-
-units0_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Z9, 64(DI)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x05, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows5_units4_tile
 	JMP     end
 
-units1:
-units1_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	MOVQ       112(AX), R8
-	LEAQ       masks<>+0(SB), R9
-	KMOVW      (R9)(R8*2), K1
-	VMOVUPS.Z  (CX), K1, Y0
-	VMOVUPS.Z  (CX)(SI*1), K1, Y1
-	VMOVUPS.Z  (CX)(SI*2), K1, Y2
-	VMOVUPS.Z  (DI), K1, Y3
-	VMOVUPS.Z  (DI)(SI*1), K1, Y4
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x05, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units1_k_rest
-
-units1_k:
-	VMOVUPS      (R9), Y5
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(DI), Z6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS 12(DI), Z6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS 16(DI), Z6
-	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      32(R9), Y5
-	VBROADCASTSS (DI)(R8*1), Z6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 4(DI)(R8*1), Z6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(DI)(R8*1), Z6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS 12(DI)(R8*1), Z6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS 16(DI)(R8*1), Z6
-	VFMADD231PS  Y5, Y6, Y4
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000040, R9
-	SUBQ         $0x02, R10
-	JGE          units1_k
-
-units1_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units1_k_one_end
-
-units1_k_one:
-	VMOVUPS      (R9), Y5
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(DI), Z6
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS 12(DI), Z6
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS 16(DI), Z6
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         R8, DI
-	ADDQ         $0x00000020, R9
-	DECQ         R10
-	JNZ          units1_k_one
-
-units1_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	MOVQ    112(AX), R8
-	LEAQ    masks<>+0(SB), R9
-	KMOVW   (R9)(R8*2), K1
-	VMOVUPS Y0, K1, (CX)
-	VMOVUPS Y1, K1, (CX)(SI*1)
-	VMOVUPS Y2, K1, (CX)(SI*2)
-	VMOVUPS Y3, K1, (DI)
-	VMOVUPS Y4, K1, (DI)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x05, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units1_tile
-	JMP     end
-
-units2:
-units2_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	MOVQ       112(AX), R8
-	LEAQ       masks<>+0(SB), R9
-	KMOVW      (R9)(R8*2), K1
-	VMOVUPS.Z  (CX), K1, Z0
-	VMOVUPS.Z  (CX)(SI*1), K1, Z1
-	VMOVUPS.Z  (CX)(SI*2), K1, Z2
-	VMOVUPS.Z  (DI), K1, Z3
-	VMOVUPS.Z  (DI)(SI*1), K1, Z4
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x05, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units2_fetch_end
-
-units2_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units2_fetch
-
-units2_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units2_k_rest
-
-units2_k:
-	VMOVUPS      (R9), Z5
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 8(DI), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS 12(DI), Z6
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS 16(DI), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	VMOVUPS      64(R9), Z5
-	VBROADCASTSS (DI)(R8*1), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS 4(DI)(R8*1), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 8(DI)(R8*1), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS 12(DI)(R8*1), Z6
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS 16(DI)(R8*1), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000080, R9
-	SUBQ         $0x02, R10
-	JGE          units2_k
-
-units2_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units2_k_one_end
-
-units2_k_one:
-	VMOVUPS      (R9), Z5
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 8(DI), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS 12(DI), Z6
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS 16(DI), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         R8, DI
-	ADDQ         $0x00000040, R9
-	DECQ         R10
-	JNZ          units2_k_one
-
-units2_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	MOVQ    112(AX), R8
-	LEAQ    masks<>+0(SB), R9
-	KMOVW   (R9)(R8*2), K1
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(SI*1)
-	VMOVUPS Z2, K1, (CX)(SI*2)
-	VMOVUPS Z3, K1, (DI)
-	VMOVUPS Z4, K1, (DI)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x05, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units2_tile
-	JMP     end
-
-units3:
-units3_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	MOVQ       112(AX), R8
-	LEAQ       masks<>+0(SB), R9
-	KMOVW      (R9)(R8*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Y1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
-	VMOVUPS    (DI), Z6
-	VMOVUPS.Z  64(DI), K1, Y7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS.Z  64(DI)(SI*1), K1, Y9
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x05, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units3_fetch_end
-
-units3_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units3_fetch
-
-units3_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units3_k_rest
-
-units3_k:
-	VMOVUPS      (R9), Z10
-	VMOVUPS      64(R9), Y11
-	VBROADCASTSS (DI), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(DI), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(DI), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(DI), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 16(DI), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      96(R9), Z10
-	VMOVUPS      160(R9), Y11
-	VBROADCASTSS (DI)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(DI)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(DI)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(DI)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 16(DI)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Y11, Y12, Y9
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x000000c0, R9
-	SUBQ         $0x02, R10
-	JGE          units3_k
-
-units3_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units3_k_one_end
-
-units3_k_one:
-	VMOVUPS      (R9), Z10
-	VMOVUPS      64(R9), Y11
-	VBROADCASTSS (DI), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(DI), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(DI), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(DI), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 16(DI), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         R8, DI
-	ADDQ         $0x00000060, R9
-	DECQ         R10
-	JNZ          units3_k_one
-
-units3_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	MOVQ    112(AX), R8
-	LEAQ    masks<>+0(SB), R9
-	KMOVW   (R9)(R8*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Y1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Y3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Y5, K1, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Y7, K1, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Y9, K1, 64(DI)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x05, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units3_tile
-	JMP     end
-
-units4:
-units4_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	MOVQ       112(AX), R8
-	LEAQ       masks<>+0(SB), R9
-	KMOVW      (R9)(R8*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
-	VMOVUPS    (DI), Z6
-	VMOVUPS.Z  64(DI), K1, Z7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS.Z  64(DI)(SI*1), K1, Z9
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x05, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units4_fetch_end
-
-units4_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units4_fetch
-
-units4_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units4_k_rest
-
-units4_k:
-	VMOVUPS      (R9), Z10
-	VMOVUPS      64(R9), Z11
-	VBROADCASTSS (DI), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 4(DI), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(DI), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(DI), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 16(DI), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	VMOVUPS      128(R9), Z10
-	VMOVUPS      192(R9), Z11
-	VBROADCASTSS (DI)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(DI)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 16(DI)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units4_k
-
-units4_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units4_k_one_end
-
-units4_k_one:
-	VMOVUPS      (R9), Z10
-	VMOVUPS      64(R9), Z11
-	VBROADCASTSS (DI), Z12
-	VFMADD231PS  Z10, Z12, Z0
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 4(DI), Z12
-	VFMADD231PS  Z10, Z12, Z2
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(DI), Z12
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(DI), Z12
-	VFMADD231PS  Z10, Z12, Z6
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 16(DI), Z12
-	VFMADD231PS  Z10, Z12, Z8
-	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units4_k_one
-
-units4_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	MOVQ    112(AX), R8
-	LEAQ    masks<>+0(SB), R9
-	KMOVW   (R9)(R8*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, K1, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, K1, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Z9, K1, 64(DI)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x05, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemm6AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemm6AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
+rows6:
+	MOVQ 112(AX), R8
 	CMPQ R8, $0x01
-	JE   units1
+	JE   rows6_units1
 	CMPQ R8, $0x02
-	JE   units2
+	JE   rows6_units2
 	CMPQ R8, $0x03
-	JE   units3
+	JE   rows6_units3
 	CMPQ R8, $0x04
-	JE   units4
+	JE   rows6_units4
 
-units0_tile:
+rows6_units0_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -7068,19 +4297,19 @@ units0_tile:
 	PREFETCHT0 (R10)(R8*2)
 	PREFETCHT0 64(R10)(R8*2)
 	PREFETCHT0 124(R10)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units0_fetch_end
+	JLE        rows6_units0_fetch_end
 
-units0_fetch:
+rows6_units0_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units0_fetch
+	JNZ        rows6_units0_fetch
 
-units0_fetch_end:
-	MOVQ R8, 128(AX)
+rows6_units0_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -7088,9 +4317,9 @@ units0_fetch_end:
 	LEAQ (R9)(R10*2), R12
 	ADDQ R10, R12
 	SUBQ $0x02, R11
-	JL   units0_x_rest
+	JL   rows6_units0_x_rest
 
-units0_x:
+rows6_units0_x:
 	VMOVUPS      (R8), Z12
 	VMOVUPS      64(R8), Z13
 	VBROADCASTSS (R9), Z14
@@ -7135,14 +4364,14 @@ units0_x:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_x
+	JGE          rows6_units0_x
 
-units0_x_rest:
+rows6_units0_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_x_one_end
+	JLE   rows6_units0_x_one_end
 
-units0_x_one:
+rows6_units0_x_one:
 	VMOVUPS      (R8), Z12
 	VMOVUPS      64(R8), Z13
 	VBROADCASTSS (R9), Z14
@@ -7167,9 +4396,9 @@ units0_x_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_x_one
+	JNZ          rows6_units0_x_one
 
-units0_x_one_end:
+rows6_units0_x_one_end:
 	IMUL3Q $0x06, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -7178,9 +4407,9 @@ units0_x_one_end:
 	LEAQ   (R9)(R10*2), R12
 	ADDQ   R10, R12
 	SUBQ   $0x02, R11
-	JL     units0_h_rest
+	JL     rows6_units0_h_rest
 
-units0_h:
+rows6_units0_h:
 	VMOVUPS      (R8), Z12
 	VMOVUPS      64(R8), Z13
 	VBROADCASTSS (R9), Z14
@@ -7225,14 +4454,14 @@ units0_h:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_h
+	JGE          rows6_units0_h
 
-units0_h_rest:
+rows6_units0_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_h_one_end
+	JLE   rows6_units0_h_one_end
 
-units0_h_one:
+rows6_units0_h_one:
 	VMOVUPS      (R8), Z12
 	VMOVUPS      64(R8), Z13
 	VBROADCASTSS (R9), Z14
@@ -7257,9 +4486,9 @@ units0_h_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_h_one
+	JNZ          rows6_units0_h_one
 
-units0_h_one_end:
+rows6_units0_h_one_end:
 	IMUL3Q  $0x06, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -7280,15 +4509,15 @@ units0_h_one_end:
 	IMUL3Q  $0x06, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units0_tile
+	JNZ     rows6_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows6_units1:
+rows6_units1_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	KMOVW      (R11)(R10*2), K1
 	VMOVUPS.Z  (DX), K1, Y0
@@ -7322,19 +4551,19 @@ units1_tile:
 	PREFETCHT0 (R10)(R8*2)
 	PREFETCHT0 64(R10)(R8*2)
 	PREFETCHT0 124(R10)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units1_fetch_end
+	JLE        rows6_units1_fetch_end
 
-units1_fetch:
+rows6_units1_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units1_fetch
+	JNZ        rows6_units1_fetch
 
-units1_fetch_end:
-	MOVQ R8, 128(AX)
+rows6_units1_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -7342,9 +4571,9 @@ units1_fetch_end:
 	LEAQ (R9)(R10*2), R12
 	ADDQ R10, R12
 	SUBQ $0x02, R11
-	JL   units1_x_rest
+	JL   rows6_units1_x_rest
 
-units1_x:
+rows6_units1_x:
 	VMOVUPS      (R8), Y6
 	VBROADCASTSS (R9), Z7
 	VFMADD231PS  Y6, Y7, Y0
@@ -7375,14 +4604,14 @@ units1_x:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_x
+	JGE          rows6_units1_x
 
-units1_x_rest:
+rows6_units1_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_x_one_end
+	JLE   rows6_units1_x_one_end
 
-units1_x_one:
+rows6_units1_x_one:
 	VMOVUPS      (R8), Y6
 	VBROADCASTSS (R9), Z7
 	VFMADD231PS  Y6, Y7, Y0
@@ -7400,9 +4629,9 @@ units1_x_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_x_one
+	JNZ          rows6_units1_x_one
 
-units1_x_one_end:
+rows6_units1_x_one_end:
 	IMUL3Q $0x06, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -7411,9 +4640,9 @@ units1_x_one_end:
 	LEAQ   (R9)(R10*2), R12
 	ADDQ   R10, R12
 	SUBQ   $0x02, R11
-	JL     units1_h_rest
+	JL     rows6_units1_h_rest
 
-units1_h:
+rows6_units1_h:
 	VMOVUPS      (R8), Y6
 	VBROADCASTSS (R9), Z7
 	VFMADD231PS  Y6, Y7, Y0
@@ -7444,14 +4673,14 @@ units1_h:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_h
+	JGE          rows6_units1_h
 
-units1_h_rest:
+rows6_units1_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_h_one_end
+	JLE   rows6_units1_h_one_end
 
-units1_h_one:
+rows6_units1_h_one:
 	VMOVUPS      (R8), Y6
 	VBROADCASTSS (R9), Z7
 	VFMADD231PS  Y6, Y7, Y0
@@ -7469,15 +4698,15 @@ units1_h_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_h_one
+	JNZ          rows6_units1_h_one
 
-units1_h_one_end:
+rows6_units1_h_one_end:
 	IMUL3Q  $0x06, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
 	LEAQ    (CX)(R8*2), R9
 	ADDQ    R8, R9
-	MOVQ    112(AX), R10
+	MOVQ    120(AX), R10
 	LEAQ    masks<>+0(SB), R11
 	KMOVW   (R11)(R10*2), K1
 	VMOVUPS Y0, K1, (CX)
@@ -7489,15 +4718,15 @@ units1_h_one_end:
 	IMUL3Q  $0x06, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units1_tile
+	JNZ     rows6_units1_tile
 	JMP     end
 
-units2:
-units2_tile:
+rows6_units2:
+rows6_units2_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	KMOVW      (R11)(R10*2), K1
 	VMOVUPS.Z  (DX), K1, Z0
@@ -7531,19 +4760,19 @@ units2_tile:
 	PREFETCHT0 (R10)(R8*2)
 	PREFETCHT0 64(R10)(R8*2)
 	PREFETCHT0 124(R10)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units2_fetch_end
+	JLE        rows6_units2_fetch_end
 
-units2_fetch:
+rows6_units2_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units2_fetch
+	JNZ        rows6_units2_fetch
 
-units2_fetch_end:
-	MOVQ R8, 128(AX)
+rows6_units2_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -7551,9 +4780,9 @@ units2_fetch_end:
 	LEAQ (R9)(R10*2), R12
 	ADDQ R10, R12
 	SUBQ $0x02, R11
-	JL   units2_x_rest
+	JL   rows6_units2_x_rest
 
-units2_x:
+rows6_units2_x:
 	VMOVUPS      (R8), Z6
 	VBROADCASTSS (R9), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -7584,14 +4813,14 @@ units2_x:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_x
+	JGE          rows6_units2_x
 
-units2_x_rest:
+rows6_units2_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_x_one_end
+	JLE   rows6_units2_x_one_end
 
-units2_x_one:
+rows6_units2_x_one:
 	VMOVUPS      (R8), Z6
 	VBROADCASTSS (R9), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -7609,9 +4838,9 @@ units2_x_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_x_one
+	JNZ          rows6_units2_x_one
 
-units2_x_one_end:
+rows6_units2_x_one_end:
 	IMUL3Q $0x06, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -7620,9 +4849,9 @@ units2_x_one_end:
 	LEAQ   (R9)(R10*2), R12
 	ADDQ   R10, R12
 	SUBQ   $0x02, R11
-	JL     units2_h_rest
+	JL     rows6_units2_h_rest
 
-units2_h:
+rows6_units2_h:
 	VMOVUPS      (R8), Z6
 	VBROADCASTSS (R9), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -7653,14 +4882,14 @@ units2_h:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_h
+	JGE          rows6_units2_h
 
-units2_h_rest:
+rows6_units2_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_h_one_end
+	JLE   rows6_units2_h_one_end
 
-units2_h_one:
+rows6_units2_h_one:
 	VMOVUPS      (R8), Z6
 	VBROADCASTSS (R9), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -7678,15 +4907,15 @@ units2_h_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_h_one
+	JNZ          rows6_units2_h_one
 
-units2_h_one_end:
+rows6_units2_h_one_end:
 	IMUL3Q  $0x06, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
 	LEAQ    (CX)(R8*2), R9
 	ADDQ    R8, R9
-	MOVQ    112(AX), R10
+	MOVQ    120(AX), R10
 	LEAQ    masks<>+0(SB), R11
 	KMOVW   (R11)(R10*2), K1
 	VMOVUPS Z0, K1, (CX)
@@ -7698,15 +4927,15 @@ units2_h_one_end:
 	IMUL3Q  $0x06, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units2_tile
+	JNZ     rows6_units2_tile
 	JMP     end
 
-units3:
-units3_tile:
+rows6_units3:
+rows6_units3_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	KMOVW      (R11)(R10*2), K1
 	VMOVUPS    (DX), Z0
@@ -7746,19 +4975,19 @@ units3_tile:
 	PREFETCHT0 (R10)(R8*2)
 	PREFETCHT0 64(R10)(R8*2)
 	PREFETCHT0 124(R10)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units3_fetch_end
+	JLE        rows6_units3_fetch_end
 
-units3_fetch:
+rows6_units3_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units3_fetch
+	JNZ        rows6_units3_fetch
 
-units3_fetch_end:
-	MOVQ R8, 128(AX)
+rows6_units3_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -7766,9 +4995,9 @@ units3_fetch_end:
 	LEAQ (R9)(R10*2), R12
 	ADDQ R10, R12
 	SUBQ $0x02, R11
-	JL   units3_x_rest
+	JL   rows6_units3_x_rest
 
-units3_x:
+rows6_units3_x:
 	VMOVUPS      (R8), Z12
 	VMOVUPS      64(R8), Y13
 	VBROADCASTSS (R9), Z14
@@ -7813,14 +5042,14 @@ units3_x:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_x
+	JGE          rows6_units3_x
 
-units3_x_rest:
+rows6_units3_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_x_one_end
+	JLE   rows6_units3_x_one_end
 
-units3_x_one:
+rows6_units3_x_one:
 	VMOVUPS      (R8), Z12
 	VMOVUPS      64(R8), Y13
 	VBROADCASTSS (R9), Z14
@@ -7845,9 +5074,9 @@ units3_x_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_x_one
+	JNZ          rows6_units3_x_one
 
-units3_x_one_end:
+rows6_units3_x_one_end:
 	IMUL3Q $0x06, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -7856,9 +5085,9 @@ units3_x_one_end:
 	LEAQ   (R9)(R10*2), R12
 	ADDQ   R10, R12
 	SUBQ   $0x02, R11
-	JL     units3_h_rest
+	JL     rows6_units3_h_rest
 
-units3_h:
+rows6_units3_h:
 	VMOVUPS      (R8), Z12
 	VMOVUPS      64(R8), Y13
 	VBROADCASTSS (R9), Z14
@@ -7903,14 +5132,14 @@ units3_h:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_h
+	JGE          rows6_units3_h
 
-units3_h_rest:
+rows6_units3_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_h_one_end
+	JLE   rows6_units3_h_one_end
 
-units3_h_one:
+rows6_units3_h_one:
 	VMOVUPS      (R8), Z12
 	VMOVUPS      64(R8), Y13
 	VBROADCASTSS (R9), Z14
@@ -7935,15 +5164,15 @@ units3_h_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_h_one
+	JNZ          rows6_units3_h_one
 
-units3_h_one_end:
+rows6_units3_h_one_end:
 	IMUL3Q  $0x06, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
 	LEAQ    (CX)(R8*2), R9
 	ADDQ    R8, R9
-	MOVQ    112(AX), R10
+	MOVQ    120(AX), R10
 	LEAQ    masks<>+0(SB), R11
 	KMOVW   (R11)(R10*2), K1
 	VMOVUPS Z0, (CX)
@@ -7961,15 +5190,15 @@ units3_h_one_end:
 	IMUL3Q  $0x06, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units3_tile
+	JNZ     rows6_units3_tile
 	JMP     end
 
-units4:
-units4_tile:
+rows6_units4:
+rows6_units4_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	KMOVW      (R11)(R10*2), K1
 	VMOVUPS    (DX), Z0
@@ -8009,19 +5238,19 @@ units4_tile:
 	PREFETCHT0 (R10)(R8*2)
 	PREFETCHT0 64(R10)(R8*2)
 	PREFETCHT0 124(R10)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units4_fetch_end
+	JLE        rows6_units4_fetch_end
 
-units4_fetch:
+rows6_units4_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units4_fetch
+	JNZ        rows6_units4_fetch
 
-units4_fetch_end:
-	MOVQ R8, 128(AX)
+rows6_units4_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -8029,9 +5258,9 @@ units4_fetch_end:
 	LEAQ (R9)(R10*2), R12
 	ADDQ R10, R12
 	SUBQ $0x02, R11
-	JL   units4_x_rest
+	JL   rows6_units4_x_rest
 
-units4_x:
+rows6_units4_x:
 	VMOVUPS      (R8), Z12
 	VMOVUPS      64(R8), Z13
 	VBROADCASTSS (R9), Z14
@@ -8076,14 +5305,14 @@ units4_x:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_x
+	JGE          rows6_units4_x
 
-units4_x_rest:
+rows6_units4_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_x_one_end
+	JLE   rows6_units4_x_one_end
 
-units4_x_one:
+rows6_units4_x_one:
 	VMOVUPS      (R8), Z12
 	VMOVUPS      64(R8), Z13
 	VBROADCASTSS (R9), Z14
@@ -8108,9 +5337,9 @@ units4_x_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_x_one
+	JNZ          rows6_units4_x_one
 
-units4_x_one_end:
+rows6_units4_x_one_end:
 	IMUL3Q $0x06, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -8119,9 +5348,9 @@ units4_x_one_end:
 	LEAQ   (R9)(R10*2), R12
 	ADDQ   R10, R12
 	SUBQ   $0x02, R11
-	JL     units4_h_rest
+	JL     rows6_units4_h_rest
 
-units4_h:
+rows6_units4_h:
 	VMOVUPS      (R8), Z12
 	VMOVUPS      64(R8), Z13
 	VBROADCASTSS (R9), Z14
@@ -8166,14 +5395,14 @@ units4_h:
 	ADDQ         $0x00000008, R12
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_h
+	JGE          rows6_units4_h
 
-units4_h_rest:
+rows6_units4_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_h_one_end
+	JLE   rows6_units4_h_one_end
 
-units4_h_one:
+rows6_units4_h_one:
 	VMOVUPS      (R8), Z12
 	VMOVUPS      64(R8), Z13
 	VBROADCASTSS (R9), Z14
@@ -8198,15 +5427,15 @@ units4_h_one:
 	ADDQ         $0x00000004, R12
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_h_one
+	JNZ          rows6_units4_h_one
 
-units4_h_one_end:
+rows6_units4_h_one_end:
 	IMUL3Q  $0x06, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
 	LEAQ    (CX)(R8*2), R9
 	ADDQ    R8, R9
-	MOVQ    112(AX), R10
+	MOVQ    120(AX), R10
 	LEAQ    masks<>+0(SB), R11
 	KMOVW   (R11)(R10*2), K1
 	VMOVUPS Z0, (CX)
@@ -8224,804 +5453,21 @@ units4_h_one_end:
 	IMUL3Q  $0x06, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemmT6AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemmT6AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-	CMPQ SI, $0x02
-	JE   units2
-	CMPQ SI, $0x03
-	JE   units3
-	CMPQ SI, $0x04
-	JE   units4
-
-units0_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	VMOVUPS    (CX), Z0
-	VMOVUPS    64(CX), Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS    64(CX)(SI*1), Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS    64(CX)(SI*2), Z5
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS    64(DI)(SI*1), Z9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS    64(DI)(SI*2), Z11
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x06, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units0_fetch_end
-
-units0_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units0_fetch
-
-units0_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units0_k_rest
-
-units0_k:
-	VMOVUPS      (R9), Z12
-	VMOVUPS      64(R9), Z13
-	VBROADCASTSS (DI), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 4(DI), Z14
-	VFMADD231PS  Z12, Z14, Z2
-	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(DI), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 12(DI), Z14
-	VFMADD231PS  Z12, Z14, Z6
-	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(DI), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 20(DI), Z14
-	VFMADD231PS  Z12, Z14, Z10
-	VFMADD231PS  Z13, Z14, Z11
-	VMOVUPS      128(R9), Z12
-	VMOVUPS      192(R9), Z13
-	VBROADCASTSS (DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z2
-	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 12(DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z6
-	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 20(DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z10
-	VFMADD231PS  Z13, Z14, Z11
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units0_k
-
-units0_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units0_k_one_end
-
-units0_k_one:
-	VMOVUPS      (R9), Z12
-	VMOVUPS      64(R9), Z13
-	VBROADCASTSS (DI), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 4(DI), Z14
-	VFMADD231PS  Z12, Z14, Z2
-	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(DI), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 12(DI), Z14
-	VFMADD231PS  Z12, Z14, Z6
-	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(DI), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 20(DI), Z14
-	VFMADD231PS  Z12, Z14, Z10
-	VFMADD231PS  Z13, Z14, Z11
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units0_k_one
-
-units0_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Z9, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Z11, 64(DI)(SI*2)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x06, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows6_units4_tile
 	JMP     end
 
-units1:
-units1_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	MOVQ       112(AX), R8
-	LEAQ       masks<>+0(SB), R9
-	KMOVW      (R9)(R8*2), K1
-	VMOVUPS.Z  (CX), K1, Y0
-	VMOVUPS.Z  (CX)(SI*1), K1, Y1
-	VMOVUPS.Z  (CX)(SI*2), K1, Y2
-	VMOVUPS.Z  (DI), K1, Y3
-	VMOVUPS.Z  (DI)(SI*1), K1, Y4
-	VMOVUPS.Z  (DI)(SI*2), K1, Y5
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x06, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units1_k_rest
-
-units1_k:
-	VMOVUPS      (R9), Y6
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(DI), Z7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS 8(DI), Z7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS 12(DI), Z7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS 16(DI), Z7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS 20(DI), Z7
-	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      32(R9), Y6
-	VBROADCASTSS (DI)(R8*1), Z7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(DI)(R8*1), Z7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS 8(DI)(R8*1), Z7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS 12(DI)(R8*1), Z7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS 16(DI)(R8*1), Z7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS 20(DI)(R8*1), Z7
-	VFMADD231PS  Y6, Y7, Y5
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000040, R9
-	SUBQ         $0x02, R10
-	JGE          units1_k
-
-units1_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units1_k_one_end
-
-units1_k_one:
-	VMOVUPS      (R9), Y6
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(DI), Z7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS 8(DI), Z7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS 12(DI), Z7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS 16(DI), Z7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS 20(DI), Z7
-	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         R8, DI
-	ADDQ         $0x00000020, R9
-	DECQ         R10
-	JNZ          units1_k_one
-
-units1_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	MOVQ    112(AX), R8
-	LEAQ    masks<>+0(SB), R9
-	KMOVW   (R9)(R8*2), K1
-	VMOVUPS Y0, K1, (CX)
-	VMOVUPS Y1, K1, (CX)(SI*1)
-	VMOVUPS Y2, K1, (CX)(SI*2)
-	VMOVUPS Y3, K1, (DI)
-	VMOVUPS Y4, K1, (DI)(SI*1)
-	VMOVUPS Y5, K1, (DI)(SI*2)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x06, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units1_tile
-	JMP     end
-
-units2:
-units2_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	MOVQ       112(AX), R8
-	LEAQ       masks<>+0(SB), R9
-	KMOVW      (R9)(R8*2), K1
-	VMOVUPS.Z  (CX), K1, Z0
-	VMOVUPS.Z  (CX)(SI*1), K1, Z1
-	VMOVUPS.Z  (CX)(SI*2), K1, Z2
-	VMOVUPS.Z  (DI), K1, Z3
-	VMOVUPS.Z  (DI)(SI*1), K1, Z4
-	VMOVUPS.Z  (DI)(SI*2), K1, Z5
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x06, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units2_fetch_end
-
-units2_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units2_fetch
-
-units2_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units2_k_rest
-
-units2_k:
-	VMOVUPS      (R9), Z6
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS 4(DI), Z7
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS 8(DI), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS 12(DI), Z7
-	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS 16(DI), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS 20(DI), Z7
-	VFMADD231PS  Z6, Z7, Z5
-	VMOVUPS      64(R9), Z6
-	VBROADCASTSS (DI)(R8*1), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS 4(DI)(R8*1), Z7
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS 8(DI)(R8*1), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS 12(DI)(R8*1), Z7
-	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS 16(DI)(R8*1), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS 20(DI)(R8*1), Z7
-	VFMADD231PS  Z6, Z7, Z5
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000080, R9
-	SUBQ         $0x02, R10
-	JGE          units2_k
-
-units2_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units2_k_one_end
-
-units2_k_one:
-	VMOVUPS      (R9), Z6
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS 4(DI), Z7
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS 8(DI), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS 12(DI), Z7
-	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS 16(DI), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS 20(DI), Z7
-	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         R8, DI
-	ADDQ         $0x00000040, R9
-	DECQ         R10
-	JNZ          units2_k_one
-
-units2_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	MOVQ    112(AX), R8
-	LEAQ    masks<>+0(SB), R9
-	KMOVW   (R9)(R8*2), K1
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(SI*1)
-	VMOVUPS Z2, K1, (CX)(SI*2)
-	VMOVUPS Z3, K1, (DI)
-	VMOVUPS Z4, K1, (DI)(SI*1)
-	VMOVUPS Z5, K1, (DI)(SI*2)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x06, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units2_tile
-	JMP     end
-
-units3:
-units3_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	MOVQ       112(AX), R8
-	LEAQ       masks<>+0(SB), R9
-	KMOVW      (R9)(R8*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Y1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
-	VMOVUPS    (DI), Z6
-	VMOVUPS.Z  64(DI), K1, Y7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS.Z  64(DI)(SI*1), K1, Y9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS.Z  64(DI)(SI*2), K1, Y11
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x06, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units3_fetch_end
-
-units3_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units3_fetch
-
-units3_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units3_k_rest
-
-units3_k:
-	VMOVUPS      (R9), Z12
-	VMOVUPS      64(R9), Y13
-	VBROADCASTSS (DI), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(DI), Z14
-	VFMADD231PS  Z12, Z14, Z2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(DI), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(DI), Z14
-	VFMADD231PS  Z12, Z14, Z6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(DI), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(DI), Z14
-	VFMADD231PS  Z12, Z14, Z10
-	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      96(R9), Z12
-	VMOVUPS      160(R9), Y13
-	VBROADCASTSS (DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z10
-	VFMADD231PS  Y13, Y14, Y11
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x000000c0, R9
-	SUBQ         $0x02, R10
-	JGE          units3_k
-
-units3_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units3_k_one_end
-
-units3_k_one:
-	VMOVUPS      (R9), Z12
-	VMOVUPS      64(R9), Y13
-	VBROADCASTSS (DI), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(DI), Z14
-	VFMADD231PS  Z12, Z14, Z2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(DI), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(DI), Z14
-	VFMADD231PS  Z12, Z14, Z6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(DI), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(DI), Z14
-	VFMADD231PS  Z12, Z14, Z10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         R8, DI
-	ADDQ         $0x00000060, R9
-	DECQ         R10
-	JNZ          units3_k_one
-
-units3_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	MOVQ    112(AX), R8
-	LEAQ    masks<>+0(SB), R9
-	KMOVW   (R9)(R8*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Y1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Y3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Y5, K1, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Y7, K1, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Y9, K1, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Y11, K1, 64(DI)(SI*2)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x06, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units3_tile
-	JMP     end
-
-units4:
-units4_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	MOVQ       112(AX), R8
-	LEAQ       masks<>+0(SB), R9
-	KMOVW      (R9)(R8*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
-	VMOVUPS    (DI), Z6
-	VMOVUPS.Z  64(DI), K1, Z7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS.Z  64(DI)(SI*1), K1, Z9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS.Z  64(DI)(SI*2), K1, Z11
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x06, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units4_fetch_end
-
-units4_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units4_fetch
-
-units4_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units4_k_rest
-
-units4_k:
-	VMOVUPS      (R9), Z12
-	VMOVUPS      64(R9), Z13
-	VBROADCASTSS (DI), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 4(DI), Z14
-	VFMADD231PS  Z12, Z14, Z2
-	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(DI), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 12(DI), Z14
-	VFMADD231PS  Z12, Z14, Z6
-	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(DI), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 20(DI), Z14
-	VFMADD231PS  Z12, Z14, Z10
-	VFMADD231PS  Z13, Z14, Z11
-	VMOVUPS      128(R9), Z12
-	VMOVUPS      192(R9), Z13
-	VBROADCASTSS (DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z2
-	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 12(DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z6
-	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 20(DI)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z10
-	VFMADD231PS  Z13, Z14, Z11
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units4_k
-
-units4_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units4_k_one_end
-
-units4_k_one:
-	VMOVUPS      (R9), Z12
-	VMOVUPS      64(R9), Z13
-	VBROADCASTSS (DI), Z14
-	VFMADD231PS  Z12, Z14, Z0
-	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS 4(DI), Z14
-	VFMADD231PS  Z12, Z14, Z2
-	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS 8(DI), Z14
-	VFMADD231PS  Z12, Z14, Z4
-	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS 12(DI), Z14
-	VFMADD231PS  Z12, Z14, Z6
-	VFMADD231PS  Z13, Z14, Z7
-	VBROADCASTSS 16(DI), Z14
-	VFMADD231PS  Z12, Z14, Z8
-	VFMADD231PS  Z13, Z14, Z9
-	VBROADCASTSS 20(DI), Z14
-	VFMADD231PS  Z12, Z14, Z10
-	VFMADD231PS  Z13, Z14, Z11
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units4_k_one
-
-units4_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	MOVQ    112(AX), R8
-	LEAQ    masks<>+0(SB), R9
-	KMOVW   (R9)(R8*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, K1, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, K1, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Z9, K1, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Z11, K1, 64(DI)(SI*2)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x06, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemm7AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemm7AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
+rows7:
+	MOVQ 112(AX), R8
 	CMPQ R8, $0x01
-	JE   units1
+	JE   rows7_units1
 	CMPQ R8, $0x02
-	JE   units2
+	JE   rows7_units2
 	CMPQ R8, $0x03
-	JE   units3
+	JE   rows7_units3
 	CMPQ R8, $0x04
-	JE   units4
+	JE   rows7_units4
 
-units0_tile:
+rows7_units0_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -9071,19 +5517,19 @@ units0_tile:
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
 	PREFETCHT0 124(R11)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units0_fetch_end
+	JLE        rows7_units0_fetch_end
 
-units0_fetch:
+rows7_units0_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units0_fetch
+	JNZ        rows7_units0_fetch
 
-units0_fetch_end:
-	MOVQ R8, 128(AX)
+rows7_units0_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -9093,9 +5539,9 @@ units0_fetch_end:
 	LEAQ (R12)(R10*2), R13
 	ADDQ R10, R13
 	SUBQ $0x02, R11
-	JL   units0_x_rest
+	JL   rows7_units0_x_rest
 
-units0_x:
+rows7_units0_x:
 	VMOVUPS      (R8), Z14
 	VMOVUPS      64(R8), Z15
 	VBROADCASTSS (R9), Z16
@@ -9147,14 +5593,14 @@ units0_x:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_x
+	JGE          rows7_units0_x
 
-units0_x_rest:
+rows7_units0_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_x_one_end
+	JLE   rows7_units0_x_one_end
 
-units0_x_one:
+rows7_units0_x_one:
 	VMOVUPS      (R8), Z14
 	VMOVUPS      64(R8), Z15
 	VBROADCASTSS (R9), Z16
@@ -9183,9 +5629,9 @@ units0_x_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_x_one
+	JNZ          rows7_units0_x_one
 
-units0_x_one_end:
+rows7_units0_x_one_end:
 	IMUL3Q $0x07, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -9196,9 +5642,9 @@ units0_x_one_end:
 	LEAQ   (R12)(R10*2), R13
 	ADDQ   R10, R13
 	SUBQ   $0x02, R11
-	JL     units0_h_rest
+	JL     rows7_units0_h_rest
 
-units0_h:
+rows7_units0_h:
 	VMOVUPS      (R8), Z14
 	VMOVUPS      64(R8), Z15
 	VBROADCASTSS (R9), Z16
@@ -9250,14 +5696,14 @@ units0_h:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_h
+	JGE          rows7_units0_h
 
-units0_h_rest:
+rows7_units0_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_h_one_end
+	JLE   rows7_units0_h_one_end
 
-units0_h_one:
+rows7_units0_h_one:
 	VMOVUPS      (R8), Z14
 	VMOVUPS      64(R8), Z15
 	VBROADCASTSS (R9), Z16
@@ -9286,9 +5732,9 @@ units0_h_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_h_one
+	JNZ          rows7_units0_h_one
 
-units0_h_one_end:
+rows7_units0_h_one_end:
 	IMUL3Q  $0x07, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -9313,17 +5759,17 @@ units0_h_one_end:
 	IMUL3Q  $0x07, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units0_tile
+	JNZ     rows7_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows7_units1:
+rows7_units1_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
 	LEAQ       (R9)(R8*2), R10
 	ADDQ       R8, R10
-	MOVQ       112(AX), R11
+	MOVQ       120(AX), R11
 	LEAQ       masks<>+0(SB), R12
 	KMOVW      (R12)(R11*2), K1
 	VMOVUPS.Z  (DX), K1, Y0
@@ -9363,19 +5809,19 @@ units1_tile:
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
 	PREFETCHT0 124(R11)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units1_fetch_end
+	JLE        rows7_units1_fetch_end
 
-units1_fetch:
+rows7_units1_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units1_fetch
+	JNZ        rows7_units1_fetch
 
-units1_fetch_end:
-	MOVQ R8, 128(AX)
+rows7_units1_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -9385,9 +5831,9 @@ units1_fetch_end:
 	LEAQ (R12)(R10*2), R13
 	ADDQ R10, R13
 	SUBQ $0x02, R11
-	JL   units1_x_rest
+	JL   rows7_units1_x_rest
 
-units1_x:
+rows7_units1_x:
 	VMOVUPS      (R8), Y7
 	VBROADCASTSS (R9), Z8
 	VFMADD231PS  Y7, Y8, Y0
@@ -9423,14 +5869,14 @@ units1_x:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_x
+	JGE          rows7_units1_x
 
-units1_x_rest:
+rows7_units1_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_x_one_end
+	JLE   rows7_units1_x_one_end
 
-units1_x_one:
+rows7_units1_x_one:
 	VMOVUPS      (R8), Y7
 	VBROADCASTSS (R9), Z8
 	VFMADD231PS  Y7, Y8, Y0
@@ -9451,9 +5897,9 @@ units1_x_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_x_one
+	JNZ          rows7_units1_x_one
 
-units1_x_one_end:
+rows7_units1_x_one_end:
 	IMUL3Q $0x07, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -9464,9 +5910,9 @@ units1_x_one_end:
 	LEAQ   (R12)(R10*2), R13
 	ADDQ   R10, R13
 	SUBQ   $0x02, R11
-	JL     units1_h_rest
+	JL     rows7_units1_h_rest
 
-units1_h:
+rows7_units1_h:
 	VMOVUPS      (R8), Y7
 	VBROADCASTSS (R9), Z8
 	VFMADD231PS  Y7, Y8, Y0
@@ -9502,14 +5948,14 @@ units1_h:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_h
+	JGE          rows7_units1_h
 
-units1_h_rest:
+rows7_units1_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_h_one_end
+	JLE   rows7_units1_h_one_end
 
-units1_h_one:
+rows7_units1_h_one:
 	VMOVUPS      (R8), Y7
 	VBROADCASTSS (R9), Z8
 	VFMADD231PS  Y7, Y8, Y0
@@ -9530,9 +5976,9 @@ units1_h_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_h_one
+	JNZ          rows7_units1_h_one
 
-units1_h_one_end:
+rows7_units1_h_one_end:
 	IMUL3Q  $0x07, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -9540,7 +5986,7 @@ units1_h_one_end:
 	ADDQ    R8, R9
 	LEAQ    (R9)(R8*2), R10
 	ADDQ    R8, R10
-	MOVQ    112(AX), R11
+	MOVQ    120(AX), R11
 	LEAQ    masks<>+0(SB), R12
 	KMOVW   (R12)(R11*2), K1
 	VMOVUPS Y0, K1, (CX)
@@ -9553,17 +5999,17 @@ units1_h_one_end:
 	IMUL3Q  $0x07, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units1_tile
+	JNZ     rows7_units1_tile
 	JMP     end
 
-units2:
-units2_tile:
+rows7_units2:
+rows7_units2_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
 	LEAQ       (R9)(R8*2), R10
 	ADDQ       R8, R10
-	MOVQ       112(AX), R11
+	MOVQ       120(AX), R11
 	LEAQ       masks<>+0(SB), R12
 	KMOVW      (R12)(R11*2), K1
 	VMOVUPS.Z  (DX), K1, Z0
@@ -9603,19 +6049,19 @@ units2_tile:
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
 	PREFETCHT0 124(R11)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units2_fetch_end
+	JLE        rows7_units2_fetch_end
 
-units2_fetch:
+rows7_units2_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units2_fetch
+	JNZ        rows7_units2_fetch
 
-units2_fetch_end:
-	MOVQ R8, 128(AX)
+rows7_units2_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -9625,9 +6071,9 @@ units2_fetch_end:
 	LEAQ (R12)(R10*2), R13
 	ADDQ R10, R13
 	SUBQ $0x02, R11
-	JL   units2_x_rest
+	JL   rows7_units2_x_rest
 
-units2_x:
+rows7_units2_x:
 	VMOVUPS      (R8), Z7
 	VBROADCASTSS (R9), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -9663,14 +6109,14 @@ units2_x:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_x
+	JGE          rows7_units2_x
 
-units2_x_rest:
+rows7_units2_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_x_one_end
+	JLE   rows7_units2_x_one_end
 
-units2_x_one:
+rows7_units2_x_one:
 	VMOVUPS      (R8), Z7
 	VBROADCASTSS (R9), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -9691,9 +6137,9 @@ units2_x_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_x_one
+	JNZ          rows7_units2_x_one
 
-units2_x_one_end:
+rows7_units2_x_one_end:
 	IMUL3Q $0x07, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -9704,9 +6150,9 @@ units2_x_one_end:
 	LEAQ   (R12)(R10*2), R13
 	ADDQ   R10, R13
 	SUBQ   $0x02, R11
-	JL     units2_h_rest
+	JL     rows7_units2_h_rest
 
-units2_h:
+rows7_units2_h:
 	VMOVUPS      (R8), Z7
 	VBROADCASTSS (R9), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -9742,14 +6188,14 @@ units2_h:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_h
+	JGE          rows7_units2_h
 
-units2_h_rest:
+rows7_units2_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_h_one_end
+	JLE   rows7_units2_h_one_end
 
-units2_h_one:
+rows7_units2_h_one:
 	VMOVUPS      (R8), Z7
 	VBROADCASTSS (R9), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -9770,9 +6216,9 @@ units2_h_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_h_one
+	JNZ          rows7_units2_h_one
 
-units2_h_one_end:
+rows7_units2_h_one_end:
 	IMUL3Q  $0x07, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -9780,7 +6226,7 @@ units2_h_one_end:
 	ADDQ    R8, R9
 	LEAQ    (R9)(R8*2), R10
 	ADDQ    R8, R10
-	MOVQ    112(AX), R11
+	MOVQ    120(AX), R11
 	LEAQ    masks<>+0(SB), R12
 	KMOVW   (R12)(R11*2), K1
 	VMOVUPS Z0, K1, (CX)
@@ -9793,17 +6239,17 @@ units2_h_one_end:
 	IMUL3Q  $0x07, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units2_tile
+	JNZ     rows7_units2_tile
 	JMP     end
 
-units3:
-units3_tile:
+rows7_units3:
+rows7_units3_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
 	LEAQ       (R9)(R8*2), R10
 	ADDQ       R8, R10
-	MOVQ       112(AX), R11
+	MOVQ       120(AX), R11
 	LEAQ       masks<>+0(SB), R12
 	KMOVW      (R12)(R11*2), K1
 	VMOVUPS    (DX), Z0
@@ -9850,19 +6296,19 @@ units3_tile:
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
 	PREFETCHT0 124(R11)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units3_fetch_end
+	JLE        rows7_units3_fetch_end
 
-units3_fetch:
+rows7_units3_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units3_fetch
+	JNZ        rows7_units3_fetch
 
-units3_fetch_end:
-	MOVQ R8, 128(AX)
+rows7_units3_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -9872,9 +6318,9 @@ units3_fetch_end:
 	LEAQ (R12)(R10*2), R13
 	ADDQ R10, R13
 	SUBQ $0x02, R11
-	JL   units3_x_rest
+	JL   rows7_units3_x_rest
 
-units3_x:
+rows7_units3_x:
 	VMOVUPS      (R8), Z14
 	VMOVUPS      64(R8), Y15
 	VBROADCASTSS (R9), Z16
@@ -9926,14 +6372,14 @@ units3_x:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_x
+	JGE          rows7_units3_x
 
-units3_x_rest:
+rows7_units3_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_x_one_end
+	JLE   rows7_units3_x_one_end
 
-units3_x_one:
+rows7_units3_x_one:
 	VMOVUPS      (R8), Z14
 	VMOVUPS      64(R8), Y15
 	VBROADCASTSS (R9), Z16
@@ -9962,9 +6408,9 @@ units3_x_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_x_one
+	JNZ          rows7_units3_x_one
 
-units3_x_one_end:
+rows7_units3_x_one_end:
 	IMUL3Q $0x07, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -9975,9 +6421,9 @@ units3_x_one_end:
 	LEAQ   (R12)(R10*2), R13
 	ADDQ   R10, R13
 	SUBQ   $0x02, R11
-	JL     units3_h_rest
+	JL     rows7_units3_h_rest
 
-units3_h:
+rows7_units3_h:
 	VMOVUPS      (R8), Z14
 	VMOVUPS      64(R8), Y15
 	VBROADCASTSS (R9), Z16
@@ -10029,14 +6475,14 @@ units3_h:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_h
+	JGE          rows7_units3_h
 
-units3_h_rest:
+rows7_units3_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_h_one_end
+	JLE   rows7_units3_h_one_end
 
-units3_h_one:
+rows7_units3_h_one:
 	VMOVUPS      (R8), Z14
 	VMOVUPS      64(R8), Y15
 	VBROADCASTSS (R9), Z16
@@ -10065,9 +6511,9 @@ units3_h_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_h_one
+	JNZ          rows7_units3_h_one
 
-units3_h_one_end:
+rows7_units3_h_one_end:
 	IMUL3Q  $0x07, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -10075,7 +6521,7 @@ units3_h_one_end:
 	ADDQ    R8, R9
 	LEAQ    (R9)(R8*2), R10
 	ADDQ    R8, R10
-	MOVQ    112(AX), R11
+	MOVQ    120(AX), R11
 	LEAQ    masks<>+0(SB), R12
 	KMOVW   (R12)(R11*2), K1
 	VMOVUPS Z0, (CX)
@@ -10095,17 +6541,17 @@ units3_h_one_end:
 	IMUL3Q  $0x07, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units3_tile
+	JNZ     rows7_units3_tile
 	JMP     end
 
-units4:
-units4_tile:
+rows7_units4:
+rows7_units4_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
 	LEAQ       (R9)(R8*2), R10
 	ADDQ       R8, R10
-	MOVQ       112(AX), R11
+	MOVQ       120(AX), R11
 	LEAQ       masks<>+0(SB), R12
 	KMOVW      (R12)(R11*2), K1
 	VMOVUPS    (DX), Z0
@@ -10152,19 +6598,19 @@ units4_tile:
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
 	PREFETCHT0 124(R11)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units4_fetch_end
+	JLE        rows7_units4_fetch_end
 
-units4_fetch:
+rows7_units4_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units4_fetch
+	JNZ        rows7_units4_fetch
 
-units4_fetch_end:
-	MOVQ R8, 128(AX)
+rows7_units4_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -10174,9 +6620,9 @@ units4_fetch_end:
 	LEAQ (R12)(R10*2), R13
 	ADDQ R10, R13
 	SUBQ $0x02, R11
-	JL   units4_x_rest
+	JL   rows7_units4_x_rest
 
-units4_x:
+rows7_units4_x:
 	VMOVUPS      (R8), Z14
 	VMOVUPS      64(R8), Z15
 	VBROADCASTSS (R9), Z16
@@ -10228,14 +6674,14 @@ units4_x:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_x
+	JGE          rows7_units4_x
 
-units4_x_rest:
+rows7_units4_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_x_one_end
+	JLE   rows7_units4_x_one_end
 
-units4_x_one:
+rows7_units4_x_one:
 	VMOVUPS      (R8), Z14
 	VMOVUPS      64(R8), Z15
 	VBROADCASTSS (R9), Z16
@@ -10264,9 +6710,9 @@ units4_x_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_x_one
+	JNZ          rows7_units4_x_one
 
-units4_x_one_end:
+rows7_units4_x_one_end:
 	IMUL3Q $0x07, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -10277,9 +6723,9 @@ units4_x_one_end:
 	LEAQ   (R12)(R10*2), R13
 	ADDQ   R10, R13
 	SUBQ   $0x02, R11
-	JL     units4_h_rest
+	JL     rows7_units4_h_rest
 
-units4_h:
+rows7_units4_h:
 	VMOVUPS      (R8), Z14
 	VMOVUPS      64(R8), Z15
 	VBROADCASTSS (R9), Z16
@@ -10331,14 +6777,14 @@ units4_h:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_h
+	JGE          rows7_units4_h
 
-units4_h_rest:
+rows7_units4_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_h_one_end
+	JLE   rows7_units4_h_one_end
 
-units4_h_one:
+rows7_units4_h_one:
 	VMOVUPS      (R8), Z14
 	VMOVUPS      64(R8), Z15
 	VBROADCASTSS (R9), Z16
@@ -10367,9 +6813,9 @@ units4_h_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_h_one
+	JNZ          rows7_units4_h_one
 
-units4_h_one_end:
+rows7_units4_h_one_end:
 	IMUL3Q  $0x07, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -10377,7 +6823,7 @@ units4_h_one_end:
 	ADDQ    R8, R9
 	LEAQ    (R9)(R8*2), R10
 	ADDQ    R8, R10
-	MOVQ    112(AX), R11
+	MOVQ    120(AX), R11
 	LEAQ    masks<>+0(SB), R12
 	KMOVW   (R12)(R11*2), K1
 	VMOVUPS Z0, (CX)
@@ -10397,904 +6843,21 @@ units4_h_one_end:
 	IMUL3Q  $0x07, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemmT7AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemmT7AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-	CMPQ SI, $0x02
-	JE   units2
-	CMPQ SI, $0x03
-	JE   units3
-	CMPQ SI, $0x04
-	JE   units4
-
-units0_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	VMOVUPS    (CX), Z0
-	VMOVUPS    64(CX), Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS    64(CX)(SI*1), Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS    64(CX)(SI*2), Z5
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS    64(DI)(SI*1), Z9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS    64(DI)(SI*2), Z11
-	VMOVUPS    (R8), Z12
-	VMOVUPS    64(R8), Z13
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x07, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units0_fetch_end
-
-units0_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units0_fetch
-
-units0_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units0_k_rest
-
-units0_k:
-	VMOVUPS      (R9), Z14
-	VMOVUPS      64(R9), Z15
-	VBROADCASTSS (DI), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(DI), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(DI), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(DI), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(DI), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(DI), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(DI), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      128(R9), Z14
-	VMOVUPS      192(R9), Z15
-	VBROADCASTSS (DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units0_k
-
-units0_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units0_k_one_end
-
-units0_k_one:
-	VMOVUPS      (R9), Z14
-	VMOVUPS      64(R9), Z15
-	VBROADCASTSS (DI), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(DI), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(DI), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(DI), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(DI), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(DI), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(DI), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units0_k_one
-
-units0_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Z9, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Z11, 64(DI)(SI*2)
-	VMOVUPS Z12, (R8)
-	VMOVUPS Z13, 64(R8)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x07, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows7_units4_tile
 	JMP     end
 
-units1:
-units1_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	KMOVW      (R10)(R9*2), K1
-	VMOVUPS.Z  (CX), K1, Y0
-	VMOVUPS.Z  (CX)(SI*1), K1, Y1
-	VMOVUPS.Z  (CX)(SI*2), K1, Y2
-	VMOVUPS.Z  (DI), K1, Y3
-	VMOVUPS.Z  (DI)(SI*1), K1, Y4
-	VMOVUPS.Z  (DI)(SI*2), K1, Y5
-	VMOVUPS.Z  (R8), K1, Y6
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x07, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units1_k_rest
-
-units1_k:
-	VMOVUPS      (R9), Y7
-	VBROADCASTSS (DI), Z8
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 4(DI), Z8
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 8(DI), Z8
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS 12(DI), Z8
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 16(DI), Z8
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS 20(DI), Z8
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS 24(DI), Z8
-	VFMADD231PS  Y7, Y8, Y6
-	VMOVUPS      32(R9), Y7
-	VBROADCASTSS (DI)(R8*1), Z8
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 4(DI)(R8*1), Z8
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 8(DI)(R8*1), Z8
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS 12(DI)(R8*1), Z8
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 16(DI)(R8*1), Z8
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS 20(DI)(R8*1), Z8
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS 24(DI)(R8*1), Z8
-	VFMADD231PS  Y7, Y8, Y6
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000040, R9
-	SUBQ         $0x02, R10
-	JGE          units1_k
-
-units1_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units1_k_one_end
-
-units1_k_one:
-	VMOVUPS      (R9), Y7
-	VBROADCASTSS (DI), Z8
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 4(DI), Z8
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 8(DI), Z8
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS 12(DI), Z8
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 16(DI), Z8
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS 20(DI), Z8
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS 24(DI), Z8
-	VFMADD231PS  Y7, Y8, Y6
-	ADDQ         R8, DI
-	ADDQ         $0x00000020, R9
-	DECQ         R10
-	JNZ          units1_k_one
-
-units1_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	MOVQ    112(AX), R9
-	LEAQ    masks<>+0(SB), R10
-	KMOVW   (R10)(R9*2), K1
-	VMOVUPS Y0, K1, (CX)
-	VMOVUPS Y1, K1, (CX)(SI*1)
-	VMOVUPS Y2, K1, (CX)(SI*2)
-	VMOVUPS Y3, K1, (DI)
-	VMOVUPS Y4, K1, (DI)(SI*1)
-	VMOVUPS Y5, K1, (DI)(SI*2)
-	VMOVUPS Y6, K1, (R8)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x07, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units1_tile
-	JMP     end
-
-units2:
-units2_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	KMOVW      (R10)(R9*2), K1
-	VMOVUPS.Z  (CX), K1, Z0
-	VMOVUPS.Z  (CX)(SI*1), K1, Z1
-	VMOVUPS.Z  (CX)(SI*2), K1, Z2
-	VMOVUPS.Z  (DI), K1, Z3
-	VMOVUPS.Z  (DI)(SI*1), K1, Z4
-	VMOVUPS.Z  (DI)(SI*2), K1, Z5
-	VMOVUPS.Z  (R8), K1, Z6
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x07, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units2_fetch_end
-
-units2_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units2_fetch
-
-units2_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units2_k_rest
-
-units2_k:
-	VMOVUPS      (R9), Z7
-	VBROADCASTSS (DI), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS 4(DI), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 8(DI), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS 12(DI), Z8
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 16(DI), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS 20(DI), Z8
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS 24(DI), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	VMOVUPS      64(R9), Z7
-	VBROADCASTSS (DI)(R8*1), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS 4(DI)(R8*1), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 8(DI)(R8*1), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS 12(DI)(R8*1), Z8
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 16(DI)(R8*1), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS 20(DI)(R8*1), Z8
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS 24(DI)(R8*1), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000080, R9
-	SUBQ         $0x02, R10
-	JGE          units2_k
-
-units2_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units2_k_one_end
-
-units2_k_one:
-	VMOVUPS      (R9), Z7
-	VBROADCASTSS (DI), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS 4(DI), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 8(DI), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS 12(DI), Z8
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 16(DI), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS 20(DI), Z8
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS 24(DI), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         R8, DI
-	ADDQ         $0x00000040, R9
-	DECQ         R10
-	JNZ          units2_k_one
-
-units2_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	MOVQ    112(AX), R9
-	LEAQ    masks<>+0(SB), R10
-	KMOVW   (R10)(R9*2), K1
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(SI*1)
-	VMOVUPS Z2, K1, (CX)(SI*2)
-	VMOVUPS Z3, K1, (DI)
-	VMOVUPS Z4, K1, (DI)(SI*1)
-	VMOVUPS Z5, K1, (DI)(SI*2)
-	VMOVUPS Z6, K1, (R8)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x07, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units2_tile
-	JMP     end
-
-units3:
-units3_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	KMOVW      (R10)(R9*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Y1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
-	VMOVUPS    (DI), Z6
-	VMOVUPS.Z  64(DI), K1, Y7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS.Z  64(DI)(SI*1), K1, Y9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS.Z  64(DI)(SI*2), K1, Y11
-	VMOVUPS    (R8), Z12
-	VMOVUPS.Z  64(R8), K1, Y13
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x07, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units3_fetch_end
-
-units3_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units3_fetch
-
-units3_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units3_k_rest
-
-units3_k:
-	VMOVUPS      (R9), Z14
-	VMOVUPS      64(R9), Y15
-	VBROADCASTSS (DI), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Y15, Y16, Y1
-	VBROADCASTSS 4(DI), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Y15, Y16, Y3
-	VBROADCASTSS 8(DI), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Y15, Y16, Y5
-	VBROADCASTSS 12(DI), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Y15, Y16, Y7
-	VBROADCASTSS 16(DI), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Y15, Y16, Y9
-	VBROADCASTSS 20(DI), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Y15, Y16, Y11
-	VBROADCASTSS 24(DI), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Y15, Y16, Y13
-	VMOVUPS      96(R9), Z14
-	VMOVUPS      160(R9), Y15
-	VBROADCASTSS (DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Y15, Y16, Y1
-	VBROADCASTSS 4(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Y15, Y16, Y3
-	VBROADCASTSS 8(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Y15, Y16, Y5
-	VBROADCASTSS 12(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Y15, Y16, Y7
-	VBROADCASTSS 16(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Y15, Y16, Y9
-	VBROADCASTSS 20(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Y15, Y16, Y11
-	VBROADCASTSS 24(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Y15, Y16, Y13
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x000000c0, R9
-	SUBQ         $0x02, R10
-	JGE          units3_k
-
-units3_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units3_k_one_end
-
-units3_k_one:
-	VMOVUPS      (R9), Z14
-	VMOVUPS      64(R9), Y15
-	VBROADCASTSS (DI), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Y15, Y16, Y1
-	VBROADCASTSS 4(DI), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Y15, Y16, Y3
-	VBROADCASTSS 8(DI), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Y15, Y16, Y5
-	VBROADCASTSS 12(DI), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Y15, Y16, Y7
-	VBROADCASTSS 16(DI), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Y15, Y16, Y9
-	VBROADCASTSS 20(DI), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Y15, Y16, Y11
-	VBROADCASTSS 24(DI), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Y15, Y16, Y13
-	ADDQ         R8, DI
-	ADDQ         $0x00000060, R9
-	DECQ         R10
-	JNZ          units3_k_one
-
-units3_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	MOVQ    112(AX), R9
-	LEAQ    masks<>+0(SB), R10
-	KMOVW   (R10)(R9*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Y1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Y3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Y5, K1, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Y7, K1, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Y9, K1, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Y11, K1, 64(DI)(SI*2)
-	VMOVUPS Z12, (R8)
-	VMOVUPS Y13, K1, 64(R8)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x07, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units3_tile
-	JMP     end
-
-units4:
-units4_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	KMOVW      (R10)(R9*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
-	VMOVUPS    (DI), Z6
-	VMOVUPS.Z  64(DI), K1, Z7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS.Z  64(DI)(SI*1), K1, Z9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS.Z  64(DI)(SI*2), K1, Z11
-	VMOVUPS    (R8), Z12
-	VMOVUPS.Z  64(R8), K1, Z13
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x07, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units4_fetch_end
-
-units4_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units4_fetch
-
-units4_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units4_k_rest
-
-units4_k:
-	VMOVUPS      (R9), Z14
-	VMOVUPS      64(R9), Z15
-	VBROADCASTSS (DI), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(DI), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(DI), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(DI), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(DI), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(DI), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(DI), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      128(R9), Z14
-	VMOVUPS      192(R9), Z15
-	VBROADCASTSS (DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(DI)(R8*1), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units4_k
-
-units4_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units4_k_one_end
-
-units4_k_one:
-	VMOVUPS      (R9), Z14
-	VMOVUPS      64(R9), Z15
-	VBROADCASTSS (DI), Z16
-	VFMADD231PS  Z14, Z16, Z0
-	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS 4(DI), Z16
-	VFMADD231PS  Z14, Z16, Z2
-	VFMADD231PS  Z15, Z16, Z3
-	VBROADCASTSS 8(DI), Z16
-	VFMADD231PS  Z14, Z16, Z4
-	VFMADD231PS  Z15, Z16, Z5
-	VBROADCASTSS 12(DI), Z16
-	VFMADD231PS  Z14, Z16, Z6
-	VFMADD231PS  Z15, Z16, Z7
-	VBROADCASTSS 16(DI), Z16
-	VFMADD231PS  Z14, Z16, Z8
-	VFMADD231PS  Z15, Z16, Z9
-	VBROADCASTSS 20(DI), Z16
-	VFMADD231PS  Z14, Z16, Z10
-	VFMADD231PS  Z15, Z16, Z11
-	VBROADCASTSS 24(DI), Z16
-	VFMADD231PS  Z14, Z16, Z12
-	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units4_k_one
-
-units4_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	MOVQ    112(AX), R9
-	LEAQ    masks<>+0(SB), R10
-	KMOVW   (R10)(R9*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, K1, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, K1, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Z9, K1, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Z11, K1, 64(DI)(SI*2)
-	VMOVUPS Z12, (R8)
-	VMOVUPS Z13, K1, 64(R8)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x07, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemm8AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemm8AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
+rows8:
+	MOVQ 112(AX), R8
 	CMPQ R8, $0x01
-	JE   units1
+	JE   rows8_units1
 	CMPQ R8, $0x02
-	JE   units2
+	JE   rows8_units2
 	CMPQ R8, $0x03
-	JE   units3
+	JE   rows8_units3
 	CMPQ R8, $0x04
-	JE   units4
+	JE   rows8_units4
 
-units0_tile:
+rows8_units0_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -11349,19 +6912,19 @@ units0_tile:
 	PREFETCHT0 (R11)(R8*1)
 	PREFETCHT0 64(R11)(R8*1)
 	PREFETCHT0 124(R11)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units0_fetch_end
+	JLE        rows8_units0_fetch_end
 
-units0_fetch:
+rows8_units0_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units0_fetch
+	JNZ        rows8_units0_fetch
 
-units0_fetch_end:
-	MOVQ R8, 128(AX)
+rows8_units0_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -11371,9 +6934,9 @@ units0_fetch_end:
 	LEAQ (R12)(R10*2), R13
 	ADDQ R10, R13
 	SUBQ $0x02, R11
-	JL   units0_x_rest
+	JL   rows8_units0_x_rest
 
-units0_x:
+rows8_units0_x:
 	VMOVUPS      (R8), Z16
 	VMOVUPS      64(R8), Z17
 	VBROADCASTSS (R9), Z18
@@ -11431,14 +6994,14 @@ units0_x:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_x
+	JGE          rows8_units0_x
 
-units0_x_rest:
+rows8_units0_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_x_one_end
+	JLE   rows8_units0_x_one_end
 
-units0_x_one:
+rows8_units0_x_one:
 	VMOVUPS      (R8), Z16
 	VMOVUPS      64(R8), Z17
 	VBROADCASTSS (R9), Z18
@@ -11470,9 +7033,9 @@ units0_x_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_x_one
+	JNZ          rows8_units0_x_one
 
-units0_x_one_end:
+rows8_units0_x_one_end:
 	IMUL3Q $0x08, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -11483,9 +7046,9 @@ units0_x_one_end:
 	LEAQ   (R12)(R10*2), R13
 	ADDQ   R10, R13
 	SUBQ   $0x02, R11
-	JL     units0_h_rest
+	JL     rows8_units0_h_rest
 
-units0_h:
+rows8_units0_h:
 	VMOVUPS      (R8), Z16
 	VMOVUPS      64(R8), Z17
 	VBROADCASTSS (R9), Z18
@@ -11543,14 +7106,14 @@ units0_h:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_h
+	JGE          rows8_units0_h
 
-units0_h_rest:
+rows8_units0_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_h_one_end
+	JLE   rows8_units0_h_one_end
 
-units0_h_one:
+rows8_units0_h_one:
 	VMOVUPS      (R8), Z16
 	VMOVUPS      64(R8), Z17
 	VBROADCASTSS (R9), Z18
@@ -11582,9 +7145,9 @@ units0_h_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_h_one
+	JNZ          rows8_units0_h_one
 
-units0_h_one_end:
+rows8_units0_h_one_end:
 	IMUL3Q  $0x08, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -11611,17 +7174,17 @@ units0_h_one_end:
 	IMUL3Q  $0x08, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units0_tile
+	JNZ     rows8_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows8_units1:
+rows8_units1_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
 	LEAQ       (R9)(R8*2), R10
 	ADDQ       R8, R10
-	MOVQ       112(AX), R11
+	MOVQ       120(AX), R11
 	LEAQ       masks<>+0(SB), R12
 	KMOVW      (R12)(R11*2), K1
 	VMOVUPS.Z  (DX), K1, Y0
@@ -11665,19 +7228,19 @@ units1_tile:
 	PREFETCHT0 (R11)(R8*1)
 	PREFETCHT0 64(R11)(R8*1)
 	PREFETCHT0 124(R11)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units1_fetch_end
+	JLE        rows8_units1_fetch_end
 
-units1_fetch:
+rows8_units1_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units1_fetch
+	JNZ        rows8_units1_fetch
 
-units1_fetch_end:
-	MOVQ R8, 128(AX)
+rows8_units1_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -11687,9 +7250,9 @@ units1_fetch_end:
 	LEAQ (R12)(R10*2), R13
 	ADDQ R10, R13
 	SUBQ $0x02, R11
-	JL   units1_x_rest
+	JL   rows8_units1_x_rest
 
-units1_x:
+rows8_units1_x:
 	VMOVUPS      (R8), Y8
 	VBROADCASTSS (R9), Z9
 	VFMADD231PS  Y8, Y9, Y0
@@ -11729,14 +7292,14 @@ units1_x:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_x
+	JGE          rows8_units1_x
 
-units1_x_rest:
+rows8_units1_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_x_one_end
+	JLE   rows8_units1_x_one_end
 
-units1_x_one:
+rows8_units1_x_one:
 	VMOVUPS      (R8), Y8
 	VBROADCASTSS (R9), Z9
 	VFMADD231PS  Y8, Y9, Y0
@@ -11759,9 +7322,9 @@ units1_x_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_x_one
+	JNZ          rows8_units1_x_one
 
-units1_x_one_end:
+rows8_units1_x_one_end:
 	IMUL3Q $0x08, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -11772,9 +7335,9 @@ units1_x_one_end:
 	LEAQ   (R12)(R10*2), R13
 	ADDQ   R10, R13
 	SUBQ   $0x02, R11
-	JL     units1_h_rest
+	JL     rows8_units1_h_rest
 
-units1_h:
+rows8_units1_h:
 	VMOVUPS      (R8), Y8
 	VBROADCASTSS (R9), Z9
 	VFMADD231PS  Y8, Y9, Y0
@@ -11814,14 +7377,14 @@ units1_h:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_h
+	JGE          rows8_units1_h
 
-units1_h_rest:
+rows8_units1_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_h_one_end
+	JLE   rows8_units1_h_one_end
 
-units1_h_one:
+rows8_units1_h_one:
 	VMOVUPS      (R8), Y8
 	VBROADCASTSS (R9), Z9
 	VFMADD231PS  Y8, Y9, Y0
@@ -11844,9 +7407,9 @@ units1_h_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_h_one
+	JNZ          rows8_units1_h_one
 
-units1_h_one_end:
+rows8_units1_h_one_end:
 	IMUL3Q  $0x08, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -11854,7 +7417,7 @@ units1_h_one_end:
 	ADDQ    R8, R9
 	LEAQ    (R9)(R8*2), R10
 	ADDQ    R8, R10
-	MOVQ    112(AX), R11
+	MOVQ    120(AX), R11
 	LEAQ    masks<>+0(SB), R12
 	KMOVW   (R12)(R11*2), K1
 	VMOVUPS Y0, K1, (CX)
@@ -11868,17 +7431,17 @@ units1_h_one_end:
 	IMUL3Q  $0x08, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units1_tile
+	JNZ     rows8_units1_tile
 	JMP     end
 
-units2:
-units2_tile:
+rows8_units2:
+rows8_units2_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
 	LEAQ       (R9)(R8*2), R10
 	ADDQ       R8, R10
-	MOVQ       112(AX), R11
+	MOVQ       120(AX), R11
 	LEAQ       masks<>+0(SB), R12
 	KMOVW      (R12)(R11*2), K1
 	VMOVUPS.Z  (DX), K1, Z0
@@ -11922,19 +7485,19 @@ units2_tile:
 	PREFETCHT0 (R11)(R8*1)
 	PREFETCHT0 64(R11)(R8*1)
 	PREFETCHT0 124(R11)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units2_fetch_end
+	JLE        rows8_units2_fetch_end
 
-units2_fetch:
+rows8_units2_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units2_fetch
+	JNZ        rows8_units2_fetch
 
-units2_fetch_end:
-	MOVQ R8, 128(AX)
+rows8_units2_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -11944,9 +7507,9 @@ units2_fetch_end:
 	LEAQ (R12)(R10*2), R13
 	ADDQ R10, R13
 	SUBQ $0x02, R11
-	JL   units2_x_rest
+	JL   rows8_units2_x_rest
 
-units2_x:
+rows8_units2_x:
 	VMOVUPS      (R8), Z8
 	VBROADCASTSS (R9), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -11986,14 +7549,14 @@ units2_x:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_x
+	JGE          rows8_units2_x
 
-units2_x_rest:
+rows8_units2_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_x_one_end
+	JLE   rows8_units2_x_one_end
 
-units2_x_one:
+rows8_units2_x_one:
 	VMOVUPS      (R8), Z8
 	VBROADCASTSS (R9), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -12016,9 +7579,9 @@ units2_x_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_x_one
+	JNZ          rows8_units2_x_one
 
-units2_x_one_end:
+rows8_units2_x_one_end:
 	IMUL3Q $0x08, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -12029,9 +7592,9 @@ units2_x_one_end:
 	LEAQ   (R12)(R10*2), R13
 	ADDQ   R10, R13
 	SUBQ   $0x02, R11
-	JL     units2_h_rest
+	JL     rows8_units2_h_rest
 
-units2_h:
+rows8_units2_h:
 	VMOVUPS      (R8), Z8
 	VBROADCASTSS (R9), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -12071,14 +7634,14 @@ units2_h:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_h
+	JGE          rows8_units2_h
 
-units2_h_rest:
+rows8_units2_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_h_one_end
+	JLE   rows8_units2_h_one_end
 
-units2_h_one:
+rows8_units2_h_one:
 	VMOVUPS      (R8), Z8
 	VBROADCASTSS (R9), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -12101,9 +7664,9 @@ units2_h_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_h_one
+	JNZ          rows8_units2_h_one
 
-units2_h_one_end:
+rows8_units2_h_one_end:
 	IMUL3Q  $0x08, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -12111,7 +7674,7 @@ units2_h_one_end:
 	ADDQ    R8, R9
 	LEAQ    (R9)(R8*2), R10
 	ADDQ    R8, R10
-	MOVQ    112(AX), R11
+	MOVQ    120(AX), R11
 	LEAQ    masks<>+0(SB), R12
 	KMOVW   (R12)(R11*2), K1
 	VMOVUPS Z0, K1, (CX)
@@ -12125,17 +7688,17 @@ units2_h_one_end:
 	IMUL3Q  $0x08, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units2_tile
+	JNZ     rows8_units2_tile
 	JMP     end
 
-units3:
-units3_tile:
+rows8_units3:
+rows8_units3_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
 	LEAQ       (R9)(R8*2), R10
 	ADDQ       R8, R10
-	MOVQ       112(AX), R11
+	MOVQ       120(AX), R11
 	LEAQ       masks<>+0(SB), R12
 	KMOVW      (R12)(R11*2), K1
 	VMOVUPS    (DX), Z0
@@ -12187,19 +7750,19 @@ units3_tile:
 	PREFETCHT0 (R11)(R8*1)
 	PREFETCHT0 64(R11)(R8*1)
 	PREFETCHT0 124(R11)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units3_fetch_end
+	JLE        rows8_units3_fetch_end
 
-units3_fetch:
+rows8_units3_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units3_fetch
+	JNZ        rows8_units3_fetch
 
-units3_fetch_end:
-	MOVQ R8, 128(AX)
+rows8_units3_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -12209,9 +7772,9 @@ units3_fetch_end:
 	LEAQ (R12)(R10*2), R13
 	ADDQ R10, R13
 	SUBQ $0x02, R11
-	JL   units3_x_rest
+	JL   rows8_units3_x_rest
 
-units3_x:
+rows8_units3_x:
 	VMOVUPS      (R8), Z16
 	VMOVUPS      64(R8), Y17
 	VBROADCASTSS (R9), Z18
@@ -12269,14 +7832,14 @@ units3_x:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_x
+	JGE          rows8_units3_x
 
-units3_x_rest:
+rows8_units3_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_x_one_end
+	JLE   rows8_units3_x_one_end
 
-units3_x_one:
+rows8_units3_x_one:
 	VMOVUPS      (R8), Z16
 	VMOVUPS      64(R8), Y17
 	VBROADCASTSS (R9), Z18
@@ -12308,9 +7871,9 @@ units3_x_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_x_one
+	JNZ          rows8_units3_x_one
 
-units3_x_one_end:
+rows8_units3_x_one_end:
 	IMUL3Q $0x08, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -12321,9 +7884,9 @@ units3_x_one_end:
 	LEAQ   (R12)(R10*2), R13
 	ADDQ   R10, R13
 	SUBQ   $0x02, R11
-	JL     units3_h_rest
+	JL     rows8_units3_h_rest
 
-units3_h:
+rows8_units3_h:
 	VMOVUPS      (R8), Z16
 	VMOVUPS      64(R8), Y17
 	VBROADCASTSS (R9), Z18
@@ -12381,14 +7944,14 @@ units3_h:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_h
+	JGE          rows8_units3_h
 
-units3_h_rest:
+rows8_units3_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_h_one_end
+	JLE   rows8_units3_h_one_end
 
-units3_h_one:
+rows8_units3_h_one:
 	VMOVUPS      (R8), Z16
 	VMOVUPS      64(R8), Y17
 	VBROADCASTSS (R9), Z18
@@ -12420,9 +7983,9 @@ units3_h_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_h_one
+	JNZ          rows8_units3_h_one
 
-units3_h_one_end:
+rows8_units3_h_one_end:
 	IMUL3Q  $0x08, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -12430,7 +7993,7 @@ units3_h_one_end:
 	ADDQ    R8, R9
 	LEAQ    (R9)(R8*2), R10
 	ADDQ    R8, R10
-	MOVQ    112(AX), R11
+	MOVQ    120(AX), R11
 	LEAQ    masks<>+0(SB), R12
 	KMOVW   (R12)(R11*2), K1
 	VMOVUPS Z0, (CX)
@@ -12452,17 +8015,17 @@ units3_h_one_end:
 	IMUL3Q  $0x08, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units3_tile
+	JNZ     rows8_units3_tile
 	JMP     end
 
-units4:
-units4_tile:
+rows8_units4:
+rows8_units4_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
 	LEAQ       (R9)(R8*2), R10
 	ADDQ       R8, R10
-	MOVQ       112(AX), R11
+	MOVQ       120(AX), R11
 	LEAQ       masks<>+0(SB), R12
 	KMOVW      (R12)(R11*2), K1
 	VMOVUPS    (DX), Z0
@@ -12514,19 +8077,19 @@ units4_tile:
 	PREFETCHT0 (R11)(R8*1)
 	PREFETCHT0 64(R11)(R8*1)
 	PREFETCHT0 124(R11)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units4_fetch_end
+	JLE        rows8_units4_fetch_end
 
-units4_fetch:
+rows8_units4_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units4_fetch
+	JNZ        rows8_units4_fetch
 
-units4_fetch_end:
-	MOVQ R8, 128(AX)
+rows8_units4_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -12536,9 +8099,9 @@ units4_fetch_end:
 	LEAQ (R12)(R10*2), R13
 	ADDQ R10, R13
 	SUBQ $0x02, R11
-	JL   units4_x_rest
+	JL   rows8_units4_x_rest
 
-units4_x:
+rows8_units4_x:
 	VMOVUPS      (R8), Z16
 	VMOVUPS      64(R8), Z17
 	VBROADCASTSS (R9), Z18
@@ -12596,14 +8159,14 @@ units4_x:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_x
+	JGE          rows8_units4_x
 
-units4_x_rest:
+rows8_units4_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_x_one_end
+	JLE   rows8_units4_x_one_end
 
-units4_x_one:
+rows8_units4_x_one:
 	VMOVUPS      (R8), Z16
 	VMOVUPS      64(R8), Z17
 	VBROADCASTSS (R9), Z18
@@ -12635,9 +8198,9 @@ units4_x_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_x_one
+	JNZ          rows8_units4_x_one
 
-units4_x_one_end:
+rows8_units4_x_one_end:
 	IMUL3Q $0x08, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -12648,9 +8211,9 @@ units4_x_one_end:
 	LEAQ   (R12)(R10*2), R13
 	ADDQ   R10, R13
 	SUBQ   $0x02, R11
-	JL     units4_h_rest
+	JL     rows8_units4_h_rest
 
-units4_h:
+rows8_units4_h:
 	VMOVUPS      (R8), Z16
 	VMOVUPS      64(R8), Z17
 	VBROADCASTSS (R9), Z18
@@ -12708,14 +8271,14 @@ units4_h:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_h
+	JGE          rows8_units4_h
 
-units4_h_rest:
+rows8_units4_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_h_one_end
+	JLE   rows8_units4_h_one_end
 
-units4_h_one:
+rows8_units4_h_one:
 	VMOVUPS      (R8), Z16
 	VMOVUPS      64(R8), Z17
 	VBROADCASTSS (R9), Z18
@@ -12747,9 +8310,9 @@ units4_h_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_h_one
+	JNZ          rows8_units4_h_one
 
-units4_h_one_end:
+rows8_units4_h_one_end:
 	IMUL3Q  $0x08, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -12757,7 +8320,7 @@ units4_h_one_end:
 	ADDQ    R8, R9
 	LEAQ    (R9)(R8*2), R10
 	ADDQ    R8, R10
-	MOVQ    112(AX), R11
+	MOVQ    120(AX), R11
 	LEAQ    masks<>+0(SB), R12
 	KMOVW   (R12)(R11*2), K1
 	VMOVUPS Z0, (CX)
@@ -12779,974 +8342,21 @@ units4_h_one_end:
 	IMUL3Q  $0x08, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemmT8AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemmT8AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-	CMPQ SI, $0x02
-	JE   units2
-	CMPQ SI, $0x03
-	JE   units3
-	CMPQ SI, $0x04
-	JE   units4
-
-units0_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	VMOVUPS    (CX), Z0
-	VMOVUPS    64(CX), Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS    64(CX)(SI*1), Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS    64(CX)(SI*2), Z5
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS    64(DI)(SI*1), Z9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS    64(DI)(SI*2), Z11
-	VMOVUPS    (R8), Z12
-	VMOVUPS    64(R8), Z13
-	VMOVUPS    (R8)(SI*1), Z14
-	VMOVUPS    64(R8)(SI*1), Z15
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x08, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units0_fetch_end
-
-units0_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units0_fetch
-
-units0_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units0_k_rest
-
-units0_k:
-	VMOVUPS      (R9), Z16
-	VMOVUPS      64(R9), Z17
-	VBROADCASTSS (DI), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(DI), Z18
-	VFMADD231PS  Z16, Z18, Z2
-	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(DI), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(DI), Z18
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(DI), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(DI), Z18
-	VFMADD231PS  Z16, Z18, Z10
-	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(DI), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(DI), Z18
-	VFMADD231PS  Z16, Z18, Z14
-	VFMADD231PS  Z17, Z18, Z15
-	VMOVUPS      128(R9), Z16
-	VMOVUPS      192(R9), Z17
-	VBROADCASTSS (DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z2
-	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z10
-	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z14
-	VFMADD231PS  Z17, Z18, Z15
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units0_k
-
-units0_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units0_k_one_end
-
-units0_k_one:
-	VMOVUPS      (R9), Z16
-	VMOVUPS      64(R9), Z17
-	VBROADCASTSS (DI), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(DI), Z18
-	VFMADD231PS  Z16, Z18, Z2
-	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(DI), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(DI), Z18
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(DI), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(DI), Z18
-	VFMADD231PS  Z16, Z18, Z10
-	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(DI), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(DI), Z18
-	VFMADD231PS  Z16, Z18, Z14
-	VFMADD231PS  Z17, Z18, Z15
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units0_k_one
-
-units0_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Z9, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Z11, 64(DI)(SI*2)
-	VMOVUPS Z12, (R8)
-	VMOVUPS Z13, 64(R8)
-	VMOVUPS Z14, (R8)(SI*1)
-	VMOVUPS Z15, 64(R8)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x08, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows8_units4_tile
 	JMP     end
 
-units1:
-units1_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	KMOVW      (R10)(R9*2), K1
-	VMOVUPS.Z  (CX), K1, Y0
-	VMOVUPS.Z  (CX)(SI*1), K1, Y1
-	VMOVUPS.Z  (CX)(SI*2), K1, Y2
-	VMOVUPS.Z  (DI), K1, Y3
-	VMOVUPS.Z  (DI)(SI*1), K1, Y4
-	VMOVUPS.Z  (DI)(SI*2), K1, Y5
-	VMOVUPS.Z  (R8), K1, Y6
-	VMOVUPS.Z  (R8)(SI*1), K1, Y7
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x08, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units1_k_rest
-
-units1_k:
-	VMOVUPS      (R9), Y8
-	VBROADCASTSS (DI), Z9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 4(DI), Z9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS 8(DI), Z9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS 12(DI), Z9
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS 16(DI), Z9
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS 20(DI), Z9
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 24(DI), Z9
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS 28(DI), Z9
-	VFMADD231PS  Y8, Y9, Y7
-	VMOVUPS      32(R9), Y8
-	VBROADCASTSS (DI)(R8*1), Z9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 4(DI)(R8*1), Z9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS 8(DI)(R8*1), Z9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS 12(DI)(R8*1), Z9
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS 16(DI)(R8*1), Z9
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS 20(DI)(R8*1), Z9
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 24(DI)(R8*1), Z9
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS 28(DI)(R8*1), Z9
-	VFMADD231PS  Y8, Y9, Y7
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000040, R9
-	SUBQ         $0x02, R10
-	JGE          units1_k
-
-units1_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units1_k_one_end
-
-units1_k_one:
-	VMOVUPS      (R9), Y8
-	VBROADCASTSS (DI), Z9
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 4(DI), Z9
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS 8(DI), Z9
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS 12(DI), Z9
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS 16(DI), Z9
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS 20(DI), Z9
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 24(DI), Z9
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS 28(DI), Z9
-	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         R8, DI
-	ADDQ         $0x00000020, R9
-	DECQ         R10
-	JNZ          units1_k_one
-
-units1_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	MOVQ    112(AX), R9
-	LEAQ    masks<>+0(SB), R10
-	KMOVW   (R10)(R9*2), K1
-	VMOVUPS Y0, K1, (CX)
-	VMOVUPS Y1, K1, (CX)(SI*1)
-	VMOVUPS Y2, K1, (CX)(SI*2)
-	VMOVUPS Y3, K1, (DI)
-	VMOVUPS Y4, K1, (DI)(SI*1)
-	VMOVUPS Y5, K1, (DI)(SI*2)
-	VMOVUPS Y6, K1, (R8)
-	VMOVUPS Y7, K1, (R8)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x08, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units1_tile
-	JMP     end
-
-units2:
-units2_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	KMOVW      (R10)(R9*2), K1
-	VMOVUPS.Z  (CX), K1, Z0
-	VMOVUPS.Z  (CX)(SI*1), K1, Z1
-	VMOVUPS.Z  (CX)(SI*2), K1, Z2
-	VMOVUPS.Z  (DI), K1, Z3
-	VMOVUPS.Z  (DI)(SI*1), K1, Z4
-	VMOVUPS.Z  (DI)(SI*2), K1, Z5
-	VMOVUPS.Z  (R8), K1, Z6
-	VMOVUPS.Z  (R8)(SI*1), K1, Z7
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x08, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units2_fetch_end
-
-units2_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units2_fetch
-
-units2_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units2_k_rest
-
-units2_k:
-	VMOVUPS      (R9), Z8
-	VBROADCASTSS (DI), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS 4(DI), Z9
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS 8(DI), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS 12(DI), Z9
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS 16(DI), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS 20(DI), Z9
-	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS 24(DI), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS 28(DI), Z9
-	VFMADD231PS  Z8, Z9, Z7
-	VMOVUPS      64(R9), Z8
-	VBROADCASTSS (DI)(R8*1), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS 4(DI)(R8*1), Z9
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS 8(DI)(R8*1), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS 12(DI)(R8*1), Z9
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS 16(DI)(R8*1), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS 20(DI)(R8*1), Z9
-	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS 24(DI)(R8*1), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS 28(DI)(R8*1), Z9
-	VFMADD231PS  Z8, Z9, Z7
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000080, R9
-	SUBQ         $0x02, R10
-	JGE          units2_k
-
-units2_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units2_k_one_end
-
-units2_k_one:
-	VMOVUPS      (R9), Z8
-	VBROADCASTSS (DI), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS 4(DI), Z9
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS 8(DI), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS 12(DI), Z9
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS 16(DI), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS 20(DI), Z9
-	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS 24(DI), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS 28(DI), Z9
-	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         R8, DI
-	ADDQ         $0x00000040, R9
-	DECQ         R10
-	JNZ          units2_k_one
-
-units2_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	MOVQ    112(AX), R9
-	LEAQ    masks<>+0(SB), R10
-	KMOVW   (R10)(R9*2), K1
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(SI*1)
-	VMOVUPS Z2, K1, (CX)(SI*2)
-	VMOVUPS Z3, K1, (DI)
-	VMOVUPS Z4, K1, (DI)(SI*1)
-	VMOVUPS Z5, K1, (DI)(SI*2)
-	VMOVUPS Z6, K1, (R8)
-	VMOVUPS Z7, K1, (R8)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x08, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units2_tile
-	JMP     end
-
-units3:
-units3_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	KMOVW      (R10)(R9*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Y1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
-	VMOVUPS    (DI), Z6
-	VMOVUPS.Z  64(DI), K1, Y7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS.Z  64(DI)(SI*1), K1, Y9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS.Z  64(DI)(SI*2), K1, Y11
-	VMOVUPS    (R8), Z12
-	VMOVUPS.Z  64(R8), K1, Y13
-	VMOVUPS    (R8)(SI*1), Z14
-	VMOVUPS.Z  64(R8)(SI*1), K1, Y15
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x08, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units3_fetch_end
-
-units3_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units3_fetch
-
-units3_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units3_k_rest
-
-units3_k:
-	VMOVUPS      (R9), Z16
-	VMOVUPS      64(R9), Y17
-	VBROADCASTSS (DI), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Y17, Y18, Y1
-	VBROADCASTSS 4(DI), Z18
-	VFMADD231PS  Z16, Z18, Z2
-	VFMADD231PS  Y17, Y18, Y3
-	VBROADCASTSS 8(DI), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Y17, Y18, Y5
-	VBROADCASTSS 12(DI), Z18
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Y17, Y18, Y7
-	VBROADCASTSS 16(DI), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Y17, Y18, Y9
-	VBROADCASTSS 20(DI), Z18
-	VFMADD231PS  Z16, Z18, Z10
-	VFMADD231PS  Y17, Y18, Y11
-	VBROADCASTSS 24(DI), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Y17, Y18, Y13
-	VBROADCASTSS 28(DI), Z18
-	VFMADD231PS  Z16, Z18, Z14
-	VFMADD231PS  Y17, Y18, Y15
-	VMOVUPS      96(R9), Z16
-	VMOVUPS      160(R9), Y17
-	VBROADCASTSS (DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Y17, Y18, Y1
-	VBROADCASTSS 4(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z2
-	VFMADD231PS  Y17, Y18, Y3
-	VBROADCASTSS 8(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Y17, Y18, Y5
-	VBROADCASTSS 12(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Y17, Y18, Y7
-	VBROADCASTSS 16(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Y17, Y18, Y9
-	VBROADCASTSS 20(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z10
-	VFMADD231PS  Y17, Y18, Y11
-	VBROADCASTSS 24(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Y17, Y18, Y13
-	VBROADCASTSS 28(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z14
-	VFMADD231PS  Y17, Y18, Y15
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x000000c0, R9
-	SUBQ         $0x02, R10
-	JGE          units3_k
-
-units3_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units3_k_one_end
-
-units3_k_one:
-	VMOVUPS      (R9), Z16
-	VMOVUPS      64(R9), Y17
-	VBROADCASTSS (DI), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Y17, Y18, Y1
-	VBROADCASTSS 4(DI), Z18
-	VFMADD231PS  Z16, Z18, Z2
-	VFMADD231PS  Y17, Y18, Y3
-	VBROADCASTSS 8(DI), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Y17, Y18, Y5
-	VBROADCASTSS 12(DI), Z18
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Y17, Y18, Y7
-	VBROADCASTSS 16(DI), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Y17, Y18, Y9
-	VBROADCASTSS 20(DI), Z18
-	VFMADD231PS  Z16, Z18, Z10
-	VFMADD231PS  Y17, Y18, Y11
-	VBROADCASTSS 24(DI), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Y17, Y18, Y13
-	VBROADCASTSS 28(DI), Z18
-	VFMADD231PS  Z16, Z18, Z14
-	VFMADD231PS  Y17, Y18, Y15
-	ADDQ         R8, DI
-	ADDQ         $0x00000060, R9
-	DECQ         R10
-	JNZ          units3_k_one
-
-units3_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	MOVQ    112(AX), R9
-	LEAQ    masks<>+0(SB), R10
-	KMOVW   (R10)(R9*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Y1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Y3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Y5, K1, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Y7, K1, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Y9, K1, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Y11, K1, 64(DI)(SI*2)
-	VMOVUPS Z12, (R8)
-	VMOVUPS Y13, K1, 64(R8)
-	VMOVUPS Z14, (R8)(SI*1)
-	VMOVUPS Y15, K1, 64(R8)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x08, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units3_tile
-	JMP     end
-
-units4:
-units4_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	KMOVW      (R10)(R9*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
-	VMOVUPS    (DI), Z6
-	VMOVUPS.Z  64(DI), K1, Z7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS.Z  64(DI)(SI*1), K1, Z9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS.Z  64(DI)(SI*2), K1, Z11
-	VMOVUPS    (R8), Z12
-	VMOVUPS.Z  64(R8), K1, Z13
-	VMOVUPS    (R8)(SI*1), Z14
-	VMOVUPS.Z  64(R8)(SI*1), K1, Z15
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x08, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units4_fetch_end
-
-units4_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units4_fetch
-
-units4_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units4_k_rest
-
-units4_k:
-	VMOVUPS      (R9), Z16
-	VMOVUPS      64(R9), Z17
-	VBROADCASTSS (DI), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(DI), Z18
-	VFMADD231PS  Z16, Z18, Z2
-	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(DI), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(DI), Z18
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(DI), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(DI), Z18
-	VFMADD231PS  Z16, Z18, Z10
-	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(DI), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(DI), Z18
-	VFMADD231PS  Z16, Z18, Z14
-	VFMADD231PS  Z17, Z18, Z15
-	VMOVUPS      128(R9), Z16
-	VMOVUPS      192(R9), Z17
-	VBROADCASTSS (DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z2
-	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z10
-	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(DI)(R8*1), Z18
-	VFMADD231PS  Z16, Z18, Z14
-	VFMADD231PS  Z17, Z18, Z15
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units4_k
-
-units4_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units4_k_one_end
-
-units4_k_one:
-	VMOVUPS      (R9), Z16
-	VMOVUPS      64(R9), Z17
-	VBROADCASTSS (DI), Z18
-	VFMADD231PS  Z16, Z18, Z0
-	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS 4(DI), Z18
-	VFMADD231PS  Z16, Z18, Z2
-	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS 8(DI), Z18
-	VFMADD231PS  Z16, Z18, Z4
-	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS 12(DI), Z18
-	VFMADD231PS  Z16, Z18, Z6
-	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS 16(DI), Z18
-	VFMADD231PS  Z16, Z18, Z8
-	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS 20(DI), Z18
-	VFMADD231PS  Z16, Z18, Z10
-	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS 24(DI), Z18
-	VFMADD231PS  Z16, Z18, Z12
-	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS 28(DI), Z18
-	VFMADD231PS  Z16, Z18, Z14
-	VFMADD231PS  Z17, Z18, Z15
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units4_k_one
-
-units4_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	MOVQ    112(AX), R9
-	LEAQ    masks<>+0(SB), R10
-	KMOVW   (R10)(R9*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, K1, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, K1, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Z9, K1, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Z11, K1, 64(DI)(SI*2)
-	VMOVUPS Z12, (R8)
-	VMOVUPS Z13, K1, 64(R8)
-	VMOVUPS Z14, (R8)(SI*1)
-	VMOVUPS Z15, K1, 64(R8)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x08, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemm9AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemm9AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
+rows9:
+	MOVQ 112(AX), R8
 	CMPQ R8, $0x01
-	JE   units1
+	JE   rows9_units1
 	CMPQ R8, $0x02
-	JE   units2
+	JE   rows9_units2
 	CMPQ R8, $0x03
-	JE   units3
+	JE   rows9_units3
 	CMPQ R8, $0x04
-	JE   units4
+	JE   rows9_units4
 
-units0_tile:
+rows9_units0_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -13806,19 +8416,19 @@ units0_tile:
 	PREFETCHT0 (R11)(R8*2)
 	PREFETCHT0 64(R11)(R8*2)
 	PREFETCHT0 124(R11)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units0_fetch_end
+	JLE        rows9_units0_fetch_end
 
-units0_fetch:
+rows9_units0_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units0_fetch
+	JNZ        rows9_units0_fetch
 
-units0_fetch_end:
-	MOVQ R8, 128(AX)
+rows9_units0_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -13828,9 +8438,9 @@ units0_fetch_end:
 	LEAQ (R12)(R10*2), R13
 	ADDQ R10, R13
 	SUBQ $0x02, R11
-	JL   units0_x_rest
+	JL   rows9_units0_x_rest
 
-units0_x:
+rows9_units0_x:
 	VMOVUPS      (R8), Z18
 	VMOVUPS      64(R8), Z19
 	VBROADCASTSS (R9), Z20
@@ -13894,14 +8504,14 @@ units0_x:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_x
+	JGE          rows9_units0_x
 
-units0_x_rest:
+rows9_units0_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_x_one_end
+	JLE   rows9_units0_x_one_end
 
-units0_x_one:
+rows9_units0_x_one:
 	VMOVUPS      (R8), Z18
 	VMOVUPS      64(R8), Z19
 	VBROADCASTSS (R9), Z20
@@ -13936,9 +8546,9 @@ units0_x_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_x_one
+	JNZ          rows9_units0_x_one
 
-units0_x_one_end:
+rows9_units0_x_one_end:
 	IMUL3Q $0x09, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -13949,9 +8559,9 @@ units0_x_one_end:
 	LEAQ   (R12)(R10*2), R13
 	ADDQ   R10, R13
 	SUBQ   $0x02, R11
-	JL     units0_h_rest
+	JL     rows9_units0_h_rest
 
-units0_h:
+rows9_units0_h:
 	VMOVUPS      (R8), Z18
 	VMOVUPS      64(R8), Z19
 	VBROADCASTSS (R9), Z20
@@ -14015,14 +8625,14 @@ units0_h:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_h
+	JGE          rows9_units0_h
 
-units0_h_rest:
+rows9_units0_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_h_one_end
+	JLE   rows9_units0_h_one_end
 
-units0_h_one:
+rows9_units0_h_one:
 	VMOVUPS      (R8), Z18
 	VMOVUPS      64(R8), Z19
 	VBROADCASTSS (R9), Z20
@@ -14057,9 +8667,9 @@ units0_h_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_h_one
+	JNZ          rows9_units0_h_one
 
-units0_h_one_end:
+rows9_units0_h_one_end:
 	IMUL3Q  $0x09, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -14088,17 +8698,17 @@ units0_h_one_end:
 	IMUL3Q  $0x09, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units0_tile
+	JNZ     rows9_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows9_units1:
+rows9_units1_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
 	LEAQ       (R9)(R8*2), R10
 	ADDQ       R8, R10
-	MOVQ       112(AX), R11
+	MOVQ       120(AX), R11
 	LEAQ       masks<>+0(SB), R12
 	KMOVW      (R12)(R11*2), K1
 	VMOVUPS.Z  (DX), K1, Y0
@@ -14146,19 +8756,19 @@ units1_tile:
 	PREFETCHT0 (R11)(R8*2)
 	PREFETCHT0 64(R11)(R8*2)
 	PREFETCHT0 124(R11)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units1_fetch_end
+	JLE        rows9_units1_fetch_end
 
-units1_fetch:
+rows9_units1_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units1_fetch
+	JNZ        rows9_units1_fetch
 
-units1_fetch_end:
-	MOVQ R8, 128(AX)
+rows9_units1_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -14168,9 +8778,9 @@ units1_fetch_end:
 	LEAQ (R12)(R10*2), R13
 	ADDQ R10, R13
 	SUBQ $0x02, R11
-	JL   units1_x_rest
+	JL   rows9_units1_x_rest
 
-units1_x:
+rows9_units1_x:
 	VMOVUPS      (R8), Y9
 	VBROADCASTSS (R9), Z10
 	VFMADD231PS  Y9, Y10, Y0
@@ -14214,14 +8824,14 @@ units1_x:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_x
+	JGE          rows9_units1_x
 
-units1_x_rest:
+rows9_units1_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_x_one_end
+	JLE   rows9_units1_x_one_end
 
-units1_x_one:
+rows9_units1_x_one:
 	VMOVUPS      (R8), Y9
 	VBROADCASTSS (R9), Z10
 	VFMADD231PS  Y9, Y10, Y0
@@ -14246,9 +8856,9 @@ units1_x_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_x_one
+	JNZ          rows9_units1_x_one
 
-units1_x_one_end:
+rows9_units1_x_one_end:
 	IMUL3Q $0x09, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -14259,9 +8869,9 @@ units1_x_one_end:
 	LEAQ   (R12)(R10*2), R13
 	ADDQ   R10, R13
 	SUBQ   $0x02, R11
-	JL     units1_h_rest
+	JL     rows9_units1_h_rest
 
-units1_h:
+rows9_units1_h:
 	VMOVUPS      (R8), Y9
 	VBROADCASTSS (R9), Z10
 	VFMADD231PS  Y9, Y10, Y0
@@ -14305,14 +8915,14 @@ units1_h:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_h
+	JGE          rows9_units1_h
 
-units1_h_rest:
+rows9_units1_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_h_one_end
+	JLE   rows9_units1_h_one_end
 
-units1_h_one:
+rows9_units1_h_one:
 	VMOVUPS      (R8), Y9
 	VBROADCASTSS (R9), Z10
 	VFMADD231PS  Y9, Y10, Y0
@@ -14337,9 +8947,9 @@ units1_h_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_h_one
+	JNZ          rows9_units1_h_one
 
-units1_h_one_end:
+rows9_units1_h_one_end:
 	IMUL3Q  $0x09, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -14347,7 +8957,7 @@ units1_h_one_end:
 	ADDQ    R8, R9
 	LEAQ    (R9)(R8*2), R10
 	ADDQ    R8, R10
-	MOVQ    112(AX), R11
+	MOVQ    120(AX), R11
 	LEAQ    masks<>+0(SB), R12
 	KMOVW   (R12)(R11*2), K1
 	VMOVUPS Y0, K1, (CX)
@@ -14362,17 +8972,17 @@ units1_h_one_end:
 	IMUL3Q  $0x09, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units1_tile
+	JNZ     rows9_units1_tile
 	JMP     end
 
-units2:
-units2_tile:
+rows9_units2:
+rows9_units2_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
 	LEAQ       (R9)(R8*2), R10
 	ADDQ       R8, R10
-	MOVQ       112(AX), R11
+	MOVQ       120(AX), R11
 	LEAQ       masks<>+0(SB), R12
 	KMOVW      (R12)(R11*2), K1
 	VMOVUPS.Z  (DX), K1, Z0
@@ -14420,19 +9030,19 @@ units2_tile:
 	PREFETCHT0 (R11)(R8*2)
 	PREFETCHT0 64(R11)(R8*2)
 	PREFETCHT0 124(R11)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units2_fetch_end
+	JLE        rows9_units2_fetch_end
 
-units2_fetch:
+rows9_units2_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units2_fetch
+	JNZ        rows9_units2_fetch
 
-units2_fetch_end:
-	MOVQ R8, 128(AX)
+rows9_units2_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -14442,9 +9052,9 @@ units2_fetch_end:
 	LEAQ (R12)(R10*2), R13
 	ADDQ R10, R13
 	SUBQ $0x02, R11
-	JL   units2_x_rest
+	JL   rows9_units2_x_rest
 
-units2_x:
+rows9_units2_x:
 	VMOVUPS      (R8), Z9
 	VBROADCASTSS (R9), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -14488,14 +9098,14 @@ units2_x:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_x
+	JGE          rows9_units2_x
 
-units2_x_rest:
+rows9_units2_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_x_one_end
+	JLE   rows9_units2_x_one_end
 
-units2_x_one:
+rows9_units2_x_one:
 	VMOVUPS      (R8), Z9
 	VBROADCASTSS (R9), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -14520,9 +9130,9 @@ units2_x_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_x_one
+	JNZ          rows9_units2_x_one
 
-units2_x_one_end:
+rows9_units2_x_one_end:
 	IMUL3Q $0x09, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -14533,9 +9143,9 @@ units2_x_one_end:
 	LEAQ   (R12)(R10*2), R13
 	ADDQ   R10, R13
 	SUBQ   $0x02, R11
-	JL     units2_h_rest
+	JL     rows9_units2_h_rest
 
-units2_h:
+rows9_units2_h:
 	VMOVUPS      (R8), Z9
 	VBROADCASTSS (R9), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -14579,14 +9189,14 @@ units2_h:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_h
+	JGE          rows9_units2_h
 
-units2_h_rest:
+rows9_units2_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_h_one_end
+	JLE   rows9_units2_h_one_end
 
-units2_h_one:
+rows9_units2_h_one:
 	VMOVUPS      (R8), Z9
 	VBROADCASTSS (R9), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -14611,9 +9221,9 @@ units2_h_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_h_one
+	JNZ          rows9_units2_h_one
 
-units2_h_one_end:
+rows9_units2_h_one_end:
 	IMUL3Q  $0x09, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -14621,7 +9231,7 @@ units2_h_one_end:
 	ADDQ    R8, R9
 	LEAQ    (R9)(R8*2), R10
 	ADDQ    R8, R10
-	MOVQ    112(AX), R11
+	MOVQ    120(AX), R11
 	LEAQ    masks<>+0(SB), R12
 	KMOVW   (R12)(R11*2), K1
 	VMOVUPS Z0, K1, (CX)
@@ -14636,17 +9246,17 @@ units2_h_one_end:
 	IMUL3Q  $0x09, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units2_tile
+	JNZ     rows9_units2_tile
 	JMP     end
 
-units3:
-units3_tile:
+rows9_units3:
+rows9_units3_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
 	LEAQ       (R9)(R8*2), R10
 	ADDQ       R8, R10
-	MOVQ       112(AX), R11
+	MOVQ       120(AX), R11
 	LEAQ       masks<>+0(SB), R12
 	KMOVW      (R12)(R11*2), K1
 	VMOVUPS    (DX), Z0
@@ -14703,19 +9313,19 @@ units3_tile:
 	PREFETCHT0 (R11)(R8*2)
 	PREFETCHT0 64(R11)(R8*2)
 	PREFETCHT0 124(R11)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units3_fetch_end
+	JLE        rows9_units3_fetch_end
 
-units3_fetch:
+rows9_units3_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units3_fetch
+	JNZ        rows9_units3_fetch
 
-units3_fetch_end:
-	MOVQ R8, 128(AX)
+rows9_units3_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -14725,9 +9335,9 @@ units3_fetch_end:
 	LEAQ (R12)(R10*2), R13
 	ADDQ R10, R13
 	SUBQ $0x02, R11
-	JL   units3_x_rest
+	JL   rows9_units3_x_rest
 
-units3_x:
+rows9_units3_x:
 	VMOVUPS      (R8), Z18
 	VMOVUPS      64(R8), Y19
 	VBROADCASTSS (R9), Z20
@@ -14791,14 +9401,14 @@ units3_x:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_x
+	JGE          rows9_units3_x
 
-units3_x_rest:
+rows9_units3_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_x_one_end
+	JLE   rows9_units3_x_one_end
 
-units3_x_one:
+rows9_units3_x_one:
 	VMOVUPS      (R8), Z18
 	VMOVUPS      64(R8), Y19
 	VBROADCASTSS (R9), Z20
@@ -14833,9 +9443,9 @@ units3_x_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_x_one
+	JNZ          rows9_units3_x_one
 
-units3_x_one_end:
+rows9_units3_x_one_end:
 	IMUL3Q $0x09, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -14846,9 +9456,9 @@ units3_x_one_end:
 	LEAQ   (R12)(R10*2), R13
 	ADDQ   R10, R13
 	SUBQ   $0x02, R11
-	JL     units3_h_rest
+	JL     rows9_units3_h_rest
 
-units3_h:
+rows9_units3_h:
 	VMOVUPS      (R8), Z18
 	VMOVUPS      64(R8), Y19
 	VBROADCASTSS (R9), Z20
@@ -14912,14 +9522,14 @@ units3_h:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_h
+	JGE          rows9_units3_h
 
-units3_h_rest:
+rows9_units3_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_h_one_end
+	JLE   rows9_units3_h_one_end
 
-units3_h_one:
+rows9_units3_h_one:
 	VMOVUPS      (R8), Z18
 	VMOVUPS      64(R8), Y19
 	VBROADCASTSS (R9), Z20
@@ -14954,9 +9564,9 @@ units3_h_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_h_one
+	JNZ          rows9_units3_h_one
 
-units3_h_one_end:
+rows9_units3_h_one_end:
 	IMUL3Q  $0x09, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -14964,7 +9574,7 @@ units3_h_one_end:
 	ADDQ    R8, R9
 	LEAQ    (R9)(R8*2), R10
 	ADDQ    R8, R10
-	MOVQ    112(AX), R11
+	MOVQ    120(AX), R11
 	LEAQ    masks<>+0(SB), R12
 	KMOVW   (R12)(R11*2), K1
 	VMOVUPS Z0, (CX)
@@ -14988,17 +9598,17 @@ units3_h_one_end:
 	IMUL3Q  $0x09, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units3_tile
+	JNZ     rows9_units3_tile
 	JMP     end
 
-units4:
-units4_tile:
+rows9_units4:
+rows9_units4_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
 	LEAQ       (R9)(R8*2), R10
 	ADDQ       R8, R10
-	MOVQ       112(AX), R11
+	MOVQ       120(AX), R11
 	LEAQ       masks<>+0(SB), R12
 	KMOVW      (R12)(R11*2), K1
 	VMOVUPS    (DX), Z0
@@ -15055,19 +9665,19 @@ units4_tile:
 	PREFETCHT0 (R11)(R8*2)
 	PREFETCHT0 64(R11)(R8*2)
 	PREFETCHT0 124(R11)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units4_fetch_end
+	JLE        rows9_units4_fetch_end
 
-units4_fetch:
+rows9_units4_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units4_fetch
+	JNZ        rows9_units4_fetch
 
-units4_fetch_end:
-	MOVQ R8, 128(AX)
+rows9_units4_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -15077,9 +9687,9 @@ units4_fetch_end:
 	LEAQ (R12)(R10*2), R13
 	ADDQ R10, R13
 	SUBQ $0x02, R11
-	JL   units4_x_rest
+	JL   rows9_units4_x_rest
 
-units4_x:
+rows9_units4_x:
 	VMOVUPS      (R8), Z18
 	VMOVUPS      64(R8), Z19
 	VBROADCASTSS (R9), Z20
@@ -15143,14 +9753,14 @@ units4_x:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_x
+	JGE          rows9_units4_x
 
-units4_x_rest:
+rows9_units4_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_x_one_end
+	JLE   rows9_units4_x_one_end
 
-units4_x_one:
+rows9_units4_x_one:
 	VMOVUPS      (R8), Z18
 	VMOVUPS      64(R8), Z19
 	VBROADCASTSS (R9), Z20
@@ -15185,9 +9795,9 @@ units4_x_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_x_one
+	JNZ          rows9_units4_x_one
 
-units4_x_one_end:
+rows9_units4_x_one_end:
 	IMUL3Q $0x09, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -15198,9 +9808,9 @@ units4_x_one_end:
 	LEAQ   (R12)(R10*2), R13
 	ADDQ   R10, R13
 	SUBQ   $0x02, R11
-	JL     units4_h_rest
+	JL     rows9_units4_h_rest
 
-units4_h:
+rows9_units4_h:
 	VMOVUPS      (R8), Z18
 	VMOVUPS      64(R8), Z19
 	VBROADCASTSS (R9), Z20
@@ -15264,14 +9874,14 @@ units4_h:
 	ADDQ         $0x00000008, R13
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_h
+	JGE          rows9_units4_h
 
-units4_h_rest:
+rows9_units4_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_h_one_end
+	JLE   rows9_units4_h_one_end
 
-units4_h_one:
+rows9_units4_h_one:
 	VMOVUPS      (R8), Z18
 	VMOVUPS      64(R8), Z19
 	VBROADCASTSS (R9), Z20
@@ -15306,9 +9916,9 @@ units4_h_one:
 	ADDQ         $0x00000004, R13
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_h_one
+	JNZ          rows9_units4_h_one
 
-units4_h_one_end:
+rows9_units4_h_one_end:
 	IMUL3Q  $0x09, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -15316,7 +9926,7 @@ units4_h_one_end:
 	ADDQ    R8, R9
 	LEAQ    (R9)(R8*2), R10
 	ADDQ    R8, R10
-	MOVQ    112(AX), R11
+	MOVQ    120(AX), R11
 	LEAQ    masks<>+0(SB), R12
 	KMOVW   (R12)(R11*2), K1
 	VMOVUPS Z0, (CX)
@@ -15340,1044 +9950,21 @@ units4_h_one_end:
 	IMUL3Q  $0x09, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemmT9AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemmT9AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-	CMPQ SI, $0x02
-	JE   units2
-	CMPQ SI, $0x03
-	JE   units3
-	CMPQ SI, $0x04
-	JE   units4
-
-units0_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	VMOVUPS    (CX), Z0
-	VMOVUPS    64(CX), Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS    64(CX)(SI*1), Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS    64(CX)(SI*2), Z5
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS    64(DI)(SI*1), Z9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS    64(DI)(SI*2), Z11
-	VMOVUPS    (R8), Z12
-	VMOVUPS    64(R8), Z13
-	VMOVUPS    (R8)(SI*1), Z14
-	VMOVUPS    64(R8)(SI*1), Z15
-	VMOVUPS    (R8)(SI*2), Z16
-	VMOVUPS    64(R8)(SI*2), Z17
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x09, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	PREFETCHT0 (R10)(DI*2)
-	PREFETCHT0 64(R10)(DI*2)
-	PREFETCHT0 124(R10)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units0_fetch_end
-
-units0_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units0_fetch
-
-units0_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units0_k_rest
-
-units0_k:
-	VMOVUPS      (R9), Z18
-	VMOVUPS      64(R9), Z19
-	VBROADCASTSS (DI), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS 4(DI), Z20
-	VFMADD231PS  Z18, Z20, Z2
-	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS 8(DI), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS 12(DI), Z20
-	VFMADD231PS  Z18, Z20, Z6
-	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS 16(DI), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS 20(DI), Z20
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS 24(DI), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS 28(DI), Z20
-	VFMADD231PS  Z18, Z20, Z14
-	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS 32(DI), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Z19, Z20, Z17
-	VMOVUPS      128(R9), Z18
-	VMOVUPS      192(R9), Z19
-	VBROADCASTSS (DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z2
-	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS 12(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z6
-	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS 16(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS 20(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS 24(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS 28(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z14
-	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS 32(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Z19, Z20, Z17
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units0_k
-
-units0_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units0_k_one_end
-
-units0_k_one:
-	VMOVUPS      (R9), Z18
-	VMOVUPS      64(R9), Z19
-	VBROADCASTSS (DI), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS 4(DI), Z20
-	VFMADD231PS  Z18, Z20, Z2
-	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS 8(DI), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS 12(DI), Z20
-	VFMADD231PS  Z18, Z20, Z6
-	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS 16(DI), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS 20(DI), Z20
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS 24(DI), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS 28(DI), Z20
-	VFMADD231PS  Z18, Z20, Z14
-	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS 32(DI), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units0_k_one
-
-units0_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Z9, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Z11, 64(DI)(SI*2)
-	VMOVUPS Z12, (R8)
-	VMOVUPS Z13, 64(R8)
-	VMOVUPS Z14, (R8)(SI*1)
-	VMOVUPS Z15, 64(R8)(SI*1)
-	VMOVUPS Z16, (R8)(SI*2)
-	VMOVUPS Z17, 64(R8)(SI*2)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x09, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows9_units4_tile
 	JMP     end
 
-units1:
-units1_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	KMOVW      (R10)(R9*2), K1
-	VMOVUPS.Z  (CX), K1, Y0
-	VMOVUPS.Z  (CX)(SI*1), K1, Y1
-	VMOVUPS.Z  (CX)(SI*2), K1, Y2
-	VMOVUPS.Z  (DI), K1, Y3
-	VMOVUPS.Z  (DI)(SI*1), K1, Y4
-	VMOVUPS.Z  (DI)(SI*2), K1, Y5
-	VMOVUPS.Z  (R8), K1, Y6
-	VMOVUPS.Z  (R8)(SI*1), K1, Y7
-	VMOVUPS.Z  (R8)(SI*2), K1, Y8
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x09, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	PREFETCHT0 (R10)(DI*2)
-	PREFETCHT0 64(R10)(DI*2)
-	PREFETCHT0 124(R10)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units1_k_rest
-
-units1_k:
-	VMOVUPS      (R9), Y9
-	VBROADCASTSS (DI), Z10
-	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 4(DI), Z10
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 8(DI), Z10
-	VFMADD231PS  Y9, Y10, Y2
-	VBROADCASTSS 12(DI), Z10
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 16(DI), Z10
-	VFMADD231PS  Y9, Y10, Y4
-	VBROADCASTSS 20(DI), Z10
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 24(DI), Z10
-	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS 28(DI), Z10
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 32(DI), Z10
-	VFMADD231PS  Y9, Y10, Y8
-	VMOVUPS      32(R9), Y9
-	VBROADCASTSS (DI)(R8*1), Z10
-	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 4(DI)(R8*1), Z10
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 8(DI)(R8*1), Z10
-	VFMADD231PS  Y9, Y10, Y2
-	VBROADCASTSS 12(DI)(R8*1), Z10
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 16(DI)(R8*1), Z10
-	VFMADD231PS  Y9, Y10, Y4
-	VBROADCASTSS 20(DI)(R8*1), Z10
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 24(DI)(R8*1), Z10
-	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS 28(DI)(R8*1), Z10
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 32(DI)(R8*1), Z10
-	VFMADD231PS  Y9, Y10, Y8
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000040, R9
-	SUBQ         $0x02, R10
-	JGE          units1_k
-
-units1_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units1_k_one_end
-
-units1_k_one:
-	VMOVUPS      (R9), Y9
-	VBROADCASTSS (DI), Z10
-	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 4(DI), Z10
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 8(DI), Z10
-	VFMADD231PS  Y9, Y10, Y2
-	VBROADCASTSS 12(DI), Z10
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 16(DI), Z10
-	VFMADD231PS  Y9, Y10, Y4
-	VBROADCASTSS 20(DI), Z10
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 24(DI), Z10
-	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS 28(DI), Z10
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 32(DI), Z10
-	VFMADD231PS  Y9, Y10, Y8
-	ADDQ         R8, DI
-	ADDQ         $0x00000020, R9
-	DECQ         R10
-	JNZ          units1_k_one
-
-units1_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	MOVQ    112(AX), R9
-	LEAQ    masks<>+0(SB), R10
-	KMOVW   (R10)(R9*2), K1
-	VMOVUPS Y0, K1, (CX)
-	VMOVUPS Y1, K1, (CX)(SI*1)
-	VMOVUPS Y2, K1, (CX)(SI*2)
-	VMOVUPS Y3, K1, (DI)
-	VMOVUPS Y4, K1, (DI)(SI*1)
-	VMOVUPS Y5, K1, (DI)(SI*2)
-	VMOVUPS Y6, K1, (R8)
-	VMOVUPS Y7, K1, (R8)(SI*1)
-	VMOVUPS Y8, K1, (R8)(SI*2)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x09, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units1_tile
-	JMP     end
-
-units2:
-units2_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	KMOVW      (R10)(R9*2), K1
-	VMOVUPS.Z  (CX), K1, Z0
-	VMOVUPS.Z  (CX)(SI*1), K1, Z1
-	VMOVUPS.Z  (CX)(SI*2), K1, Z2
-	VMOVUPS.Z  (DI), K1, Z3
-	VMOVUPS.Z  (DI)(SI*1), K1, Z4
-	VMOVUPS.Z  (DI)(SI*2), K1, Z5
-	VMOVUPS.Z  (R8), K1, Z6
-	VMOVUPS.Z  (R8)(SI*1), K1, Z7
-	VMOVUPS.Z  (R8)(SI*2), K1, Z8
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x09, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	PREFETCHT0 (R10)(DI*2)
-	PREFETCHT0 64(R10)(DI*2)
-	PREFETCHT0 124(R10)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units2_fetch_end
-
-units2_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units2_fetch
-
-units2_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units2_k_rest
-
-units2_k:
-	VMOVUPS      (R9), Z9
-	VBROADCASTSS (DI), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS 4(DI), Z10
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 8(DI), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS 12(DI), Z10
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 16(DI), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS 20(DI), Z10
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 24(DI), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS 28(DI), Z10
-	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS 32(DI), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	VMOVUPS      64(R9), Z9
-	VBROADCASTSS (DI)(R8*1), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS 4(DI)(R8*1), Z10
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 8(DI)(R8*1), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS 12(DI)(R8*1), Z10
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 16(DI)(R8*1), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS 20(DI)(R8*1), Z10
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 24(DI)(R8*1), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS 28(DI)(R8*1), Z10
-	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS 32(DI)(R8*1), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000080, R9
-	SUBQ         $0x02, R10
-	JGE          units2_k
-
-units2_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units2_k_one_end
-
-units2_k_one:
-	VMOVUPS      (R9), Z9
-	VBROADCASTSS (DI), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS 4(DI), Z10
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 8(DI), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS 12(DI), Z10
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 16(DI), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS 20(DI), Z10
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 24(DI), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS 28(DI), Z10
-	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS 32(DI), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         R8, DI
-	ADDQ         $0x00000040, R9
-	DECQ         R10
-	JNZ          units2_k_one
-
-units2_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	MOVQ    112(AX), R9
-	LEAQ    masks<>+0(SB), R10
-	KMOVW   (R10)(R9*2), K1
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(SI*1)
-	VMOVUPS Z2, K1, (CX)(SI*2)
-	VMOVUPS Z3, K1, (DI)
-	VMOVUPS Z4, K1, (DI)(SI*1)
-	VMOVUPS Z5, K1, (DI)(SI*2)
-	VMOVUPS Z6, K1, (R8)
-	VMOVUPS Z7, K1, (R8)(SI*1)
-	VMOVUPS Z8, K1, (R8)(SI*2)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x09, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units2_tile
-	JMP     end
-
-units3:
-units3_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	KMOVW      (R10)(R9*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Y1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
-	VMOVUPS    (DI), Z6
-	VMOVUPS.Z  64(DI), K1, Y7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS.Z  64(DI)(SI*1), K1, Y9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS.Z  64(DI)(SI*2), K1, Y11
-	VMOVUPS    (R8), Z12
-	VMOVUPS.Z  64(R8), K1, Y13
-	VMOVUPS    (R8)(SI*1), Z14
-	VMOVUPS.Z  64(R8)(SI*1), K1, Y15
-	VMOVUPS    (R8)(SI*2), Z16
-	VMOVUPS.Z  64(R8)(SI*2), K1, Y17
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x09, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	PREFETCHT0 (R10)(DI*2)
-	PREFETCHT0 64(R10)(DI*2)
-	PREFETCHT0 124(R10)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units3_fetch_end
-
-units3_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units3_fetch
-
-units3_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units3_k_rest
-
-units3_k:
-	VMOVUPS      (R9), Z18
-	VMOVUPS      64(R9), Y19
-	VBROADCASTSS (DI), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Y19, Y20, Y1
-	VBROADCASTSS 4(DI), Z20
-	VFMADD231PS  Z18, Z20, Z2
-	VFMADD231PS  Y19, Y20, Y3
-	VBROADCASTSS 8(DI), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Y19, Y20, Y5
-	VBROADCASTSS 12(DI), Z20
-	VFMADD231PS  Z18, Z20, Z6
-	VFMADD231PS  Y19, Y20, Y7
-	VBROADCASTSS 16(DI), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Y19, Y20, Y9
-	VBROADCASTSS 20(DI), Z20
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Y19, Y20, Y11
-	VBROADCASTSS 24(DI), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Y19, Y20, Y13
-	VBROADCASTSS 28(DI), Z20
-	VFMADD231PS  Z18, Z20, Z14
-	VFMADD231PS  Y19, Y20, Y15
-	VBROADCASTSS 32(DI), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Y19, Y20, Y17
-	VMOVUPS      96(R9), Z18
-	VMOVUPS      160(R9), Y19
-	VBROADCASTSS (DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Y19, Y20, Y1
-	VBROADCASTSS 4(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z2
-	VFMADD231PS  Y19, Y20, Y3
-	VBROADCASTSS 8(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Y19, Y20, Y5
-	VBROADCASTSS 12(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z6
-	VFMADD231PS  Y19, Y20, Y7
-	VBROADCASTSS 16(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Y19, Y20, Y9
-	VBROADCASTSS 20(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Y19, Y20, Y11
-	VBROADCASTSS 24(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Y19, Y20, Y13
-	VBROADCASTSS 28(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z14
-	VFMADD231PS  Y19, Y20, Y15
-	VBROADCASTSS 32(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Y19, Y20, Y17
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x000000c0, R9
-	SUBQ         $0x02, R10
-	JGE          units3_k
-
-units3_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units3_k_one_end
-
-units3_k_one:
-	VMOVUPS      (R9), Z18
-	VMOVUPS      64(R9), Y19
-	VBROADCASTSS (DI), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Y19, Y20, Y1
-	VBROADCASTSS 4(DI), Z20
-	VFMADD231PS  Z18, Z20, Z2
-	VFMADD231PS  Y19, Y20, Y3
-	VBROADCASTSS 8(DI), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Y19, Y20, Y5
-	VBROADCASTSS 12(DI), Z20
-	VFMADD231PS  Z18, Z20, Z6
-	VFMADD231PS  Y19, Y20, Y7
-	VBROADCASTSS 16(DI), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Y19, Y20, Y9
-	VBROADCASTSS 20(DI), Z20
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Y19, Y20, Y11
-	VBROADCASTSS 24(DI), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Y19, Y20, Y13
-	VBROADCASTSS 28(DI), Z20
-	VFMADD231PS  Z18, Z20, Z14
-	VFMADD231PS  Y19, Y20, Y15
-	VBROADCASTSS 32(DI), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Y19, Y20, Y17
-	ADDQ         R8, DI
-	ADDQ         $0x00000060, R9
-	DECQ         R10
-	JNZ          units3_k_one
-
-units3_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	MOVQ    112(AX), R9
-	LEAQ    masks<>+0(SB), R10
-	KMOVW   (R10)(R9*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Y1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Y3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Y5, K1, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Y7, K1, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Y9, K1, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Y11, K1, 64(DI)(SI*2)
-	VMOVUPS Z12, (R8)
-	VMOVUPS Y13, K1, 64(R8)
-	VMOVUPS Z14, (R8)(SI*1)
-	VMOVUPS Y15, K1, 64(R8)(SI*1)
-	VMOVUPS Z16, (R8)(SI*2)
-	VMOVUPS Y17, K1, 64(R8)(SI*2)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x09, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units3_tile
-	JMP     end
-
-units4:
-units4_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	MOVQ       112(AX), R9
-	LEAQ       masks<>+0(SB), R10
-	KMOVW      (R10)(R9*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
-	VMOVUPS    (DI), Z6
-	VMOVUPS.Z  64(DI), K1, Z7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS.Z  64(DI)(SI*1), K1, Z9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS.Z  64(DI)(SI*2), K1, Z11
-	VMOVUPS    (R8), Z12
-	VMOVUPS.Z  64(R8), K1, Z13
-	VMOVUPS    (R8)(SI*1), Z14
-	VMOVUPS.Z  64(R8)(SI*1), K1, Z15
-	VMOVUPS    (R8)(SI*2), Z16
-	VMOVUPS.Z  64(R8)(SI*2), K1, Z17
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x09, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	PREFETCHT0 (R10)(DI*2)
-	PREFETCHT0 64(R10)(DI*2)
-	PREFETCHT0 124(R10)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units4_fetch_end
-
-units4_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units4_fetch
-
-units4_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units4_k_rest
-
-units4_k:
-	VMOVUPS      (R9), Z18
-	VMOVUPS      64(R9), Z19
-	VBROADCASTSS (DI), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS 4(DI), Z20
-	VFMADD231PS  Z18, Z20, Z2
-	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS 8(DI), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS 12(DI), Z20
-	VFMADD231PS  Z18, Z20, Z6
-	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS 16(DI), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS 20(DI), Z20
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS 24(DI), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS 28(DI), Z20
-	VFMADD231PS  Z18, Z20, Z14
-	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS 32(DI), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Z19, Z20, Z17
-	VMOVUPS      128(R9), Z18
-	VMOVUPS      192(R9), Z19
-	VBROADCASTSS (DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z2
-	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS 12(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z6
-	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS 16(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS 20(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS 24(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS 28(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z14
-	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS 32(DI)(R8*1), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Z19, Z20, Z17
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units4_k
-
-units4_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units4_k_one_end
-
-units4_k_one:
-	VMOVUPS      (R9), Z18
-	VMOVUPS      64(R9), Z19
-	VBROADCASTSS (DI), Z20
-	VFMADD231PS  Z18, Z20, Z0
-	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS 4(DI), Z20
-	VFMADD231PS  Z18, Z20, Z2
-	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS 8(DI), Z20
-	VFMADD231PS  Z18, Z20, Z4
-	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS 12(DI), Z20
-	VFMADD231PS  Z18, Z20, Z6
-	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS 16(DI), Z20
-	VFMADD231PS  Z18, Z20, Z8
-	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS 20(DI), Z20
-	VFMADD231PS  Z18, Z20, Z10
-	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS 24(DI), Z20
-	VFMADD231PS  Z18, Z20, Z12
-	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS 28(DI), Z20
-	VFMADD231PS  Z18, Z20, Z14
-	VFMADD231PS  Z19, Z20, Z15
-	VBROADCASTSS 32(DI), Z20
-	VFMADD231PS  Z18, Z20, Z16
-	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units4_k_one
-
-units4_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	MOVQ    112(AX), R9
-	LEAQ    masks<>+0(SB), R10
-	KMOVW   (R10)(R9*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, K1, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, K1, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Z9, K1, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Z11, K1, 64(DI)(SI*2)
-	VMOVUPS Z12, (R8)
-	VMOVUPS Z13, K1, 64(R8)
-	VMOVUPS Z14, (R8)(SI*1)
-	VMOVUPS Z15, K1, 64(R8)(SI*1)
-	VMOVUPS Z16, (R8)(SI*2)
-	VMOVUPS Z17, K1, 64(R8)(SI*2)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x09, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemm10AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemm10AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
+rows10:
+	MOVQ 112(AX), R8
 	CMPQ R8, $0x01
-	JE   units1
+	JE   rows10_units1
 	CMPQ R8, $0x02
-	JE   units2
+	JE   rows10_units2
 	CMPQ R8, $0x03
-	JE   units3
+	JE   rows10_units3
 	CMPQ R8, $0x04
-	JE   units4
+	JE   rows10_units4
 
-units0_tile:
+rows10_units0_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -16446,19 +10033,19 @@ units0_tile:
 	PREFETCHT0 (R12)
 	PREFETCHT0 64(R12)
 	PREFETCHT0 124(R12)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units0_fetch_end
+	JLE        rows10_units0_fetch_end
 
-units0_fetch:
+rows10_units0_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units0_fetch
+	JNZ        rows10_units0_fetch
 
-units0_fetch_end:
-	MOVQ R8, 128(AX)
+rows10_units0_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -16470,9 +10057,9 @@ units0_fetch_end:
 	LEAQ (R13)(R10*2), R14
 	ADDQ R10, R14
 	SUBQ $0x02, R11
-	JL   units0_x_rest
+	JL   rows10_units0_x_rest
 
-units0_x:
+rows10_units0_x:
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Z21
 	VBROADCASTSS (R9), Z22
@@ -16543,14 +10130,14 @@ units0_x:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_x
+	JGE          rows10_units0_x
 
-units0_x_rest:
+rows10_units0_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_x_one_end
+	JLE   rows10_units0_x_one_end
 
-units0_x_one:
+rows10_units0_x_one:
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Z21
 	VBROADCASTSS (R9), Z22
@@ -16589,9 +10176,9 @@ units0_x_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_x_one
+	JNZ          rows10_units0_x_one
 
-units0_x_one_end:
+rows10_units0_x_one_end:
 	IMUL3Q $0x0a, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -16604,9 +10191,9 @@ units0_x_one_end:
 	LEAQ   (R13)(R10*2), R14
 	ADDQ   R10, R14
 	SUBQ   $0x02, R11
-	JL     units0_h_rest
+	JL     rows10_units0_h_rest
 
-units0_h:
+rows10_units0_h:
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Z21
 	VBROADCASTSS (R9), Z22
@@ -16677,14 +10264,14 @@ units0_h:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_h
+	JGE          rows10_units0_h
 
-units0_h_rest:
+rows10_units0_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_h_one_end
+	JLE   rows10_units0_h_one_end
 
-units0_h_one:
+rows10_units0_h_one:
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Z21
 	VBROADCASTSS (R9), Z22
@@ -16723,9 +10310,9 @@ units0_h_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_h_one
+	JNZ          rows10_units0_h_one
 
-units0_h_one_end:
+rows10_units0_h_one_end:
 	IMUL3Q  $0x0a, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -16758,11 +10345,11 @@ units0_h_one_end:
 	IMUL3Q  $0x0a, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units0_tile
+	JNZ     rows10_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows10_units1:
+rows10_units1_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -16770,7 +10357,7 @@ units1_tile:
 	ADDQ       R8, R10
 	LEAQ       (R10)(R8*2), R11
 	ADDQ       R8, R11
-	MOVQ       112(AX), R12
+	MOVQ       120(AX), R12
 	LEAQ       masks<>+0(SB), R13
 	KMOVW      (R13)(R12*2), K1
 	VMOVUPS.Z  (DX), K1, Y0
@@ -16824,19 +10411,19 @@ units1_tile:
 	PREFETCHT0 (R12)
 	PREFETCHT0 64(R12)
 	PREFETCHT0 124(R12)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units1_fetch_end
+	JLE        rows10_units1_fetch_end
 
-units1_fetch:
+rows10_units1_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units1_fetch
+	JNZ        rows10_units1_fetch
 
-units1_fetch_end:
-	MOVQ R8, 128(AX)
+rows10_units1_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -16848,9 +10435,9 @@ units1_fetch_end:
 	LEAQ (R13)(R10*2), R14
 	ADDQ R10, R14
 	SUBQ $0x02, R11
-	JL   units1_x_rest
+	JL   rows10_units1_x_rest
 
-units1_x:
+rows10_units1_x:
 	VMOVUPS      (R8), Y10
 	VBROADCASTSS (R9), Z11
 	VFMADD231PS  Y10, Y11, Y0
@@ -16899,14 +10486,14 @@ units1_x:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_x
+	JGE          rows10_units1_x
 
-units1_x_rest:
+rows10_units1_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_x_one_end
+	JLE   rows10_units1_x_one_end
 
-units1_x_one:
+rows10_units1_x_one:
 	VMOVUPS      (R8), Y10
 	VBROADCASTSS (R9), Z11
 	VFMADD231PS  Y10, Y11, Y0
@@ -16934,9 +10521,9 @@ units1_x_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_x_one
+	JNZ          rows10_units1_x_one
 
-units1_x_one_end:
+rows10_units1_x_one_end:
 	IMUL3Q $0x0a, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -16949,9 +10536,9 @@ units1_x_one_end:
 	LEAQ   (R13)(R10*2), R14
 	ADDQ   R10, R14
 	SUBQ   $0x02, R11
-	JL     units1_h_rest
+	JL     rows10_units1_h_rest
 
-units1_h:
+rows10_units1_h:
 	VMOVUPS      (R8), Y10
 	VBROADCASTSS (R9), Z11
 	VFMADD231PS  Y10, Y11, Y0
@@ -17000,14 +10587,14 @@ units1_h:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_h
+	JGE          rows10_units1_h
 
-units1_h_rest:
+rows10_units1_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_h_one_end
+	JLE   rows10_units1_h_one_end
 
-units1_h_one:
+rows10_units1_h_one:
 	VMOVUPS      (R8), Y10
 	VBROADCASTSS (R9), Z11
 	VFMADD231PS  Y10, Y11, Y0
@@ -17035,9 +10622,9 @@ units1_h_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_h_one
+	JNZ          rows10_units1_h_one
 
-units1_h_one_end:
+rows10_units1_h_one_end:
 	IMUL3Q  $0x0a, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -17047,7 +10634,7 @@ units1_h_one_end:
 	ADDQ    R8, R10
 	LEAQ    (R10)(R8*2), R11
 	ADDQ    R8, R11
-	MOVQ    112(AX), R12
+	MOVQ    120(AX), R12
 	LEAQ    masks<>+0(SB), R13
 	KMOVW   (R13)(R12*2), K1
 	VMOVUPS Y0, K1, (CX)
@@ -17063,11 +10650,11 @@ units1_h_one_end:
 	IMUL3Q  $0x0a, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units1_tile
+	JNZ     rows10_units1_tile
 	JMP     end
 
-units2:
-units2_tile:
+rows10_units2:
+rows10_units2_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -17075,7 +10662,7 @@ units2_tile:
 	ADDQ       R8, R10
 	LEAQ       (R10)(R8*2), R11
 	ADDQ       R8, R11
-	MOVQ       112(AX), R12
+	MOVQ       120(AX), R12
 	LEAQ       masks<>+0(SB), R13
 	KMOVW      (R13)(R12*2), K1
 	VMOVUPS.Z  (DX), K1, Z0
@@ -17129,19 +10716,19 @@ units2_tile:
 	PREFETCHT0 (R12)
 	PREFETCHT0 64(R12)
 	PREFETCHT0 124(R12)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units2_fetch_end
+	JLE        rows10_units2_fetch_end
 
-units2_fetch:
+rows10_units2_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units2_fetch
+	JNZ        rows10_units2_fetch
 
-units2_fetch_end:
-	MOVQ R8, 128(AX)
+rows10_units2_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -17153,9 +10740,9 @@ units2_fetch_end:
 	LEAQ (R13)(R10*2), R14
 	ADDQ R10, R14
 	SUBQ $0x02, R11
-	JL   units2_x_rest
+	JL   rows10_units2_x_rest
 
-units2_x:
+rows10_units2_x:
 	VMOVUPS      (R8), Z10
 	VBROADCASTSS (R9), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -17204,14 +10791,14 @@ units2_x:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_x
+	JGE          rows10_units2_x
 
-units2_x_rest:
+rows10_units2_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_x_one_end
+	JLE   rows10_units2_x_one_end
 
-units2_x_one:
+rows10_units2_x_one:
 	VMOVUPS      (R8), Z10
 	VBROADCASTSS (R9), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -17239,9 +10826,9 @@ units2_x_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_x_one
+	JNZ          rows10_units2_x_one
 
-units2_x_one_end:
+rows10_units2_x_one_end:
 	IMUL3Q $0x0a, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -17254,9 +10841,9 @@ units2_x_one_end:
 	LEAQ   (R13)(R10*2), R14
 	ADDQ   R10, R14
 	SUBQ   $0x02, R11
-	JL     units2_h_rest
+	JL     rows10_units2_h_rest
 
-units2_h:
+rows10_units2_h:
 	VMOVUPS      (R8), Z10
 	VBROADCASTSS (R9), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -17305,14 +10892,14 @@ units2_h:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_h
+	JGE          rows10_units2_h
 
-units2_h_rest:
+rows10_units2_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_h_one_end
+	JLE   rows10_units2_h_one_end
 
-units2_h_one:
+rows10_units2_h_one:
 	VMOVUPS      (R8), Z10
 	VBROADCASTSS (R9), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -17340,9 +10927,9 @@ units2_h_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_h_one
+	JNZ          rows10_units2_h_one
 
-units2_h_one_end:
+rows10_units2_h_one_end:
 	IMUL3Q  $0x0a, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -17352,7 +10939,7 @@ units2_h_one_end:
 	ADDQ    R8, R10
 	LEAQ    (R10)(R8*2), R11
 	ADDQ    R8, R11
-	MOVQ    112(AX), R12
+	MOVQ    120(AX), R12
 	LEAQ    masks<>+0(SB), R13
 	KMOVW   (R13)(R12*2), K1
 	VMOVUPS Z0, K1, (CX)
@@ -17368,11 +10955,11 @@ units2_h_one_end:
 	IMUL3Q  $0x0a, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units2_tile
+	JNZ     rows10_units2_tile
 	JMP     end
 
-units3:
-units3_tile:
+rows10_units3:
+rows10_units3_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -17380,7 +10967,7 @@ units3_tile:
 	ADDQ       R8, R10
 	LEAQ       (R10)(R8*2), R11
 	ADDQ       R8, R11
-	MOVQ       112(AX), R12
+	MOVQ       120(AX), R12
 	LEAQ       masks<>+0(SB), R13
 	KMOVW      (R13)(R12*2), K1
 	VMOVUPS    (DX), Z0
@@ -17444,19 +11031,19 @@ units3_tile:
 	PREFETCHT0 (R12)
 	PREFETCHT0 64(R12)
 	PREFETCHT0 124(R12)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units3_fetch_end
+	JLE        rows10_units3_fetch_end
 
-units3_fetch:
+rows10_units3_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units3_fetch
+	JNZ        rows10_units3_fetch
 
-units3_fetch_end:
-	MOVQ R8, 128(AX)
+rows10_units3_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -17468,9 +11055,9 @@ units3_fetch_end:
 	LEAQ (R13)(R10*2), R14
 	ADDQ R10, R14
 	SUBQ $0x02, R11
-	JL   units3_x_rest
+	JL   rows10_units3_x_rest
 
-units3_x:
+rows10_units3_x:
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Y21
 	VBROADCASTSS (R9), Z22
@@ -17541,14 +11128,14 @@ units3_x:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_x
+	JGE          rows10_units3_x
 
-units3_x_rest:
+rows10_units3_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_x_one_end
+	JLE   rows10_units3_x_one_end
 
-units3_x_one:
+rows10_units3_x_one:
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Y21
 	VBROADCASTSS (R9), Z22
@@ -17587,9 +11174,9 @@ units3_x_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_x_one
+	JNZ          rows10_units3_x_one
 
-units3_x_one_end:
+rows10_units3_x_one_end:
 	IMUL3Q $0x0a, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -17602,9 +11189,9 @@ units3_x_one_end:
 	LEAQ   (R13)(R10*2), R14
 	ADDQ   R10, R14
 	SUBQ   $0x02, R11
-	JL     units3_h_rest
+	JL     rows10_units3_h_rest
 
-units3_h:
+rows10_units3_h:
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Y21
 	VBROADCASTSS (R9), Z22
@@ -17675,14 +11262,14 @@ units3_h:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_h
+	JGE          rows10_units3_h
 
-units3_h_rest:
+rows10_units3_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_h_one_end
+	JLE   rows10_units3_h_one_end
 
-units3_h_one:
+rows10_units3_h_one:
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Y21
 	VBROADCASTSS (R9), Z22
@@ -17721,9 +11308,9 @@ units3_h_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_h_one
+	JNZ          rows10_units3_h_one
 
-units3_h_one_end:
+rows10_units3_h_one_end:
 	IMUL3Q  $0x0a, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -17733,7 +11320,7 @@ units3_h_one_end:
 	ADDQ    R8, R10
 	LEAQ    (R10)(R8*2), R11
 	ADDQ    R8, R11
-	MOVQ    112(AX), R12
+	MOVQ    120(AX), R12
 	LEAQ    masks<>+0(SB), R13
 	KMOVW   (R13)(R12*2), K1
 	VMOVUPS Z0, (CX)
@@ -17759,11 +11346,11 @@ units3_h_one_end:
 	IMUL3Q  $0x0a, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units3_tile
+	JNZ     rows10_units3_tile
 	JMP     end
 
-units4:
-units4_tile:
+rows10_units4:
+rows10_units4_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -17771,7 +11358,7 @@ units4_tile:
 	ADDQ       R8, R10
 	LEAQ       (R10)(R8*2), R11
 	ADDQ       R8, R11
-	MOVQ       112(AX), R12
+	MOVQ       120(AX), R12
 	LEAQ       masks<>+0(SB), R13
 	KMOVW      (R13)(R12*2), K1
 	VMOVUPS    (DX), Z0
@@ -17835,19 +11422,19 @@ units4_tile:
 	PREFETCHT0 (R12)
 	PREFETCHT0 64(R12)
 	PREFETCHT0 124(R12)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units4_fetch_end
+	JLE        rows10_units4_fetch_end
 
-units4_fetch:
+rows10_units4_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units4_fetch
+	JNZ        rows10_units4_fetch
 
-units4_fetch_end:
-	MOVQ R8, 128(AX)
+rows10_units4_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -17859,9 +11446,9 @@ units4_fetch_end:
 	LEAQ (R13)(R10*2), R14
 	ADDQ R10, R14
 	SUBQ $0x02, R11
-	JL   units4_x_rest
+	JL   rows10_units4_x_rest
 
-units4_x:
+rows10_units4_x:
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Z21
 	VBROADCASTSS (R9), Z22
@@ -17932,14 +11519,14 @@ units4_x:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_x
+	JGE          rows10_units4_x
 
-units4_x_rest:
+rows10_units4_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_x_one_end
+	JLE   rows10_units4_x_one_end
 
-units4_x_one:
+rows10_units4_x_one:
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Z21
 	VBROADCASTSS (R9), Z22
@@ -17978,9 +11565,9 @@ units4_x_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_x_one
+	JNZ          rows10_units4_x_one
 
-units4_x_one_end:
+rows10_units4_x_one_end:
 	IMUL3Q $0x0a, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -17993,9 +11580,9 @@ units4_x_one_end:
 	LEAQ   (R13)(R10*2), R14
 	ADDQ   R10, R14
 	SUBQ   $0x02, R11
-	JL     units4_h_rest
+	JL     rows10_units4_h_rest
 
-units4_h:
+rows10_units4_h:
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Z21
 	VBROADCASTSS (R9), Z22
@@ -18066,14 +11653,14 @@ units4_h:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_h
+	JGE          rows10_units4_h
 
-units4_h_rest:
+rows10_units4_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_h_one_end
+	JLE   rows10_units4_h_one_end
 
-units4_h_one:
+rows10_units4_h_one:
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Z21
 	VBROADCASTSS (R9), Z22
@@ -18112,9 +11699,9 @@ units4_h_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_h_one
+	JNZ          rows10_units4_h_one
 
-units4_h_one_end:
+rows10_units4_h_one_end:
 	IMUL3Q  $0x0a, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -18124,7 +11711,7 @@ units4_h_one_end:
 	ADDQ    R8, R10
 	LEAQ    (R10)(R8*2), R11
 	ADDQ    R8, R11
-	MOVQ    112(AX), R12
+	MOVQ    120(AX), R12
 	LEAQ    masks<>+0(SB), R13
 	KMOVW   (R13)(R12*2), K1
 	VMOVUPS Z0, (CX)
@@ -18150,1144 +11737,21 @@ units4_h_one_end:
 	IMUL3Q  $0x0a, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemmT10AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemmT10AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-	CMPQ SI, $0x02
-	JE   units2
-	CMPQ SI, $0x03
-	JE   units3
-	CMPQ SI, $0x04
-	JE   units4
-
-units0_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	LEAQ       (R8)(SI*2), R9
-	ADDQ       SI, R9
-	VMOVUPS    (CX), Z0
-	VMOVUPS    64(CX), Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS    64(CX)(SI*1), Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS    64(CX)(SI*2), Z5
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS    64(DI)(SI*1), Z9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS    64(DI)(SI*2), Z11
-	VMOVUPS    (R8), Z12
-	VMOVUPS    64(R8), Z13
-	VMOVUPS    (R8)(SI*1), Z14
-	VMOVUPS    64(R8)(SI*1), Z15
-	VMOVUPS    (R8)(SI*2), Z16
-	VMOVUPS    64(R8)(SI*2), Z17
-	VMOVUPS    (R9), Z18
-	VMOVUPS    64(R9), Z19
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x0a, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	LEAQ       (R10)(DI*2), R11
-	ADDQ       DI, R11
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	PREFETCHT0 (R10)(DI*2)
-	PREFETCHT0 64(R10)(DI*2)
-	PREFETCHT0 124(R10)(DI*2)
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 124(R11)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units0_fetch_end
-
-units0_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units0_fetch
-
-units0_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units0_k_rest
-
-units0_k:
-	VMOVUPS      (R9), Z20
-	VMOVUPS      64(R9), Z21
-	VBROADCASTSS (DI), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS 4(DI), Z22
-	VFMADD231PS  Z20, Z22, Z2
-	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(DI), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(DI), Z22
-	VFMADD231PS  Z20, Z22, Z6
-	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(DI), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS 20(DI), Z22
-	VFMADD231PS  Z20, Z22, Z10
-	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(DI), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(DI), Z22
-	VFMADD231PS  Z20, Z22, Z14
-	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(DI), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS 36(DI), Z22
-	VFMADD231PS  Z20, Z22, Z18
-	VFMADD231PS  Z21, Z22, Z19
-	VMOVUPS      128(R9), Z20
-	VMOVUPS      192(R9), Z21
-	VBROADCASTSS (DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z2
-	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z6
-	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS 20(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z10
-	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z14
-	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS 36(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z18
-	VFMADD231PS  Z21, Z22, Z19
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units0_k
-
-units0_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units0_k_one_end
-
-units0_k_one:
-	VMOVUPS      (R9), Z20
-	VMOVUPS      64(R9), Z21
-	VBROADCASTSS (DI), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS 4(DI), Z22
-	VFMADD231PS  Z20, Z22, Z2
-	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(DI), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(DI), Z22
-	VFMADD231PS  Z20, Z22, Z6
-	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(DI), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS 20(DI), Z22
-	VFMADD231PS  Z20, Z22, Z10
-	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(DI), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(DI), Z22
-	VFMADD231PS  Z20, Z22, Z14
-	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(DI), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS 36(DI), Z22
-	VFMADD231PS  Z20, Z22, Z18
-	VFMADD231PS  Z21, Z22, Z19
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units0_k_one
-
-units0_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	LEAQ    (R8)(SI*2), R9
-	ADDQ    SI, R9
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Z9, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Z11, 64(DI)(SI*2)
-	VMOVUPS Z12, (R8)
-	VMOVUPS Z13, 64(R8)
-	VMOVUPS Z14, (R8)(SI*1)
-	VMOVUPS Z15, 64(R8)(SI*1)
-	VMOVUPS Z16, (R8)(SI*2)
-	VMOVUPS Z17, 64(R8)(SI*2)
-	VMOVUPS Z18, (R9)
-	VMOVUPS Z19, 64(R9)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x0a, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows10_units4_tile
 	JMP     end
 
-units1:
-units1_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	LEAQ       (R8)(SI*2), R9
-	ADDQ       SI, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	KMOVW      (R11)(R10*2), K1
-	VMOVUPS.Z  (CX), K1, Y0
-	VMOVUPS.Z  (CX)(SI*1), K1, Y1
-	VMOVUPS.Z  (CX)(SI*2), K1, Y2
-	VMOVUPS.Z  (DI), K1, Y3
-	VMOVUPS.Z  (DI)(SI*1), K1, Y4
-	VMOVUPS.Z  (DI)(SI*2), K1, Y5
-	VMOVUPS.Z  (R8), K1, Y6
-	VMOVUPS.Z  (R8)(SI*1), K1, Y7
-	VMOVUPS.Z  (R8)(SI*2), K1, Y8
-	VMOVUPS.Z  (R9), K1, Y9
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x0a, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	LEAQ       (R10)(DI*2), R11
-	ADDQ       DI, R11
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	PREFETCHT0 (R10)(DI*2)
-	PREFETCHT0 64(R10)(DI*2)
-	PREFETCHT0 124(R10)(DI*2)
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 124(R11)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units1_k_rest
-
-units1_k:
-	VMOVUPS      (R9), Y10
-	VBROADCASTSS (DI), Z11
-	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 4(DI), Z11
-	VFMADD231PS  Y10, Y11, Y1
-	VBROADCASTSS 8(DI), Z11
-	VFMADD231PS  Y10, Y11, Y2
-	VBROADCASTSS 12(DI), Z11
-	VFMADD231PS  Y10, Y11, Y3
-	VBROADCASTSS 16(DI), Z11
-	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS 20(DI), Z11
-	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS 24(DI), Z11
-	VFMADD231PS  Y10, Y11, Y6
-	VBROADCASTSS 28(DI), Z11
-	VFMADD231PS  Y10, Y11, Y7
-	VBROADCASTSS 32(DI), Z11
-	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS 36(DI), Z11
-	VFMADD231PS  Y10, Y11, Y9
-	VMOVUPS      32(R9), Y10
-	VBROADCASTSS (DI)(R8*1), Z11
-	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 4(DI)(R8*1), Z11
-	VFMADD231PS  Y10, Y11, Y1
-	VBROADCASTSS 8(DI)(R8*1), Z11
-	VFMADD231PS  Y10, Y11, Y2
-	VBROADCASTSS 12(DI)(R8*1), Z11
-	VFMADD231PS  Y10, Y11, Y3
-	VBROADCASTSS 16(DI)(R8*1), Z11
-	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS 20(DI)(R8*1), Z11
-	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS 24(DI)(R8*1), Z11
-	VFMADD231PS  Y10, Y11, Y6
-	VBROADCASTSS 28(DI)(R8*1), Z11
-	VFMADD231PS  Y10, Y11, Y7
-	VBROADCASTSS 32(DI)(R8*1), Z11
-	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS 36(DI)(R8*1), Z11
-	VFMADD231PS  Y10, Y11, Y9
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000040, R9
-	SUBQ         $0x02, R10
-	JGE          units1_k
-
-units1_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units1_k_one_end
-
-units1_k_one:
-	VMOVUPS      (R9), Y10
-	VBROADCASTSS (DI), Z11
-	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 4(DI), Z11
-	VFMADD231PS  Y10, Y11, Y1
-	VBROADCASTSS 8(DI), Z11
-	VFMADD231PS  Y10, Y11, Y2
-	VBROADCASTSS 12(DI), Z11
-	VFMADD231PS  Y10, Y11, Y3
-	VBROADCASTSS 16(DI), Z11
-	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS 20(DI), Z11
-	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS 24(DI), Z11
-	VFMADD231PS  Y10, Y11, Y6
-	VBROADCASTSS 28(DI), Z11
-	VFMADD231PS  Y10, Y11, Y7
-	VBROADCASTSS 32(DI), Z11
-	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS 36(DI), Z11
-	VFMADD231PS  Y10, Y11, Y9
-	ADDQ         R8, DI
-	ADDQ         $0x00000020, R9
-	DECQ         R10
-	JNZ          units1_k_one
-
-units1_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	LEAQ    (R8)(SI*2), R9
-	ADDQ    SI, R9
-	MOVQ    112(AX), R10
-	LEAQ    masks<>+0(SB), R11
-	KMOVW   (R11)(R10*2), K1
-	VMOVUPS Y0, K1, (CX)
-	VMOVUPS Y1, K1, (CX)(SI*1)
-	VMOVUPS Y2, K1, (CX)(SI*2)
-	VMOVUPS Y3, K1, (DI)
-	VMOVUPS Y4, K1, (DI)(SI*1)
-	VMOVUPS Y5, K1, (DI)(SI*2)
-	VMOVUPS Y6, K1, (R8)
-	VMOVUPS Y7, K1, (R8)(SI*1)
-	VMOVUPS Y8, K1, (R8)(SI*2)
-	VMOVUPS Y9, K1, (R9)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x0a, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units1_tile
-	JMP     end
-
-units2:
-units2_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	LEAQ       (R8)(SI*2), R9
-	ADDQ       SI, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	KMOVW      (R11)(R10*2), K1
-	VMOVUPS.Z  (CX), K1, Z0
-	VMOVUPS.Z  (CX)(SI*1), K1, Z1
-	VMOVUPS.Z  (CX)(SI*2), K1, Z2
-	VMOVUPS.Z  (DI), K1, Z3
-	VMOVUPS.Z  (DI)(SI*1), K1, Z4
-	VMOVUPS.Z  (DI)(SI*2), K1, Z5
-	VMOVUPS.Z  (R8), K1, Z6
-	VMOVUPS.Z  (R8)(SI*1), K1, Z7
-	VMOVUPS.Z  (R8)(SI*2), K1, Z8
-	VMOVUPS.Z  (R9), K1, Z9
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x0a, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	LEAQ       (R10)(DI*2), R11
-	ADDQ       DI, R11
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	PREFETCHT0 (R10)(DI*2)
-	PREFETCHT0 64(R10)(DI*2)
-	PREFETCHT0 124(R10)(DI*2)
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 124(R11)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units2_fetch_end
-
-units2_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units2_fetch
-
-units2_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units2_k_rest
-
-units2_k:
-	VMOVUPS      (R9), Z10
-	VBROADCASTSS (DI), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS 4(DI), Z11
-	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS 8(DI), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS 12(DI), Z11
-	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS 16(DI), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS 20(DI), Z11
-	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS 24(DI), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS 28(DI), Z11
-	VFMADD231PS  Z10, Z11, Z7
-	VBROADCASTSS 32(DI), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS 36(DI), Z11
-	VFMADD231PS  Z10, Z11, Z9
-	VMOVUPS      64(R9), Z10
-	VBROADCASTSS (DI)(R8*1), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS 4(DI)(R8*1), Z11
-	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS 8(DI)(R8*1), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS 12(DI)(R8*1), Z11
-	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS 16(DI)(R8*1), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS 20(DI)(R8*1), Z11
-	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS 24(DI)(R8*1), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS 28(DI)(R8*1), Z11
-	VFMADD231PS  Z10, Z11, Z7
-	VBROADCASTSS 32(DI)(R8*1), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS 36(DI)(R8*1), Z11
-	VFMADD231PS  Z10, Z11, Z9
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000080, R9
-	SUBQ         $0x02, R10
-	JGE          units2_k
-
-units2_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units2_k_one_end
-
-units2_k_one:
-	VMOVUPS      (R9), Z10
-	VBROADCASTSS (DI), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS 4(DI), Z11
-	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS 8(DI), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS 12(DI), Z11
-	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS 16(DI), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS 20(DI), Z11
-	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS 24(DI), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS 28(DI), Z11
-	VFMADD231PS  Z10, Z11, Z7
-	VBROADCASTSS 32(DI), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS 36(DI), Z11
-	VFMADD231PS  Z10, Z11, Z9
-	ADDQ         R8, DI
-	ADDQ         $0x00000040, R9
-	DECQ         R10
-	JNZ          units2_k_one
-
-units2_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	LEAQ    (R8)(SI*2), R9
-	ADDQ    SI, R9
-	MOVQ    112(AX), R10
-	LEAQ    masks<>+0(SB), R11
-	KMOVW   (R11)(R10*2), K1
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(SI*1)
-	VMOVUPS Z2, K1, (CX)(SI*2)
-	VMOVUPS Z3, K1, (DI)
-	VMOVUPS Z4, K1, (DI)(SI*1)
-	VMOVUPS Z5, K1, (DI)(SI*2)
-	VMOVUPS Z6, K1, (R8)
-	VMOVUPS Z7, K1, (R8)(SI*1)
-	VMOVUPS Z8, K1, (R8)(SI*2)
-	VMOVUPS Z9, K1, (R9)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x0a, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units2_tile
-	JMP     end
-
-units3:
-units3_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	LEAQ       (R8)(SI*2), R9
-	ADDQ       SI, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	KMOVW      (R11)(R10*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Y1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
-	VMOVUPS    (DI), Z6
-	VMOVUPS.Z  64(DI), K1, Y7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS.Z  64(DI)(SI*1), K1, Y9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS.Z  64(DI)(SI*2), K1, Y11
-	VMOVUPS    (R8), Z12
-	VMOVUPS.Z  64(R8), K1, Y13
-	VMOVUPS    (R8)(SI*1), Z14
-	VMOVUPS.Z  64(R8)(SI*1), K1, Y15
-	VMOVUPS    (R8)(SI*2), Z16
-	VMOVUPS.Z  64(R8)(SI*2), K1, Y17
-	VMOVUPS    (R9), Z18
-	VMOVUPS.Z  64(R9), K1, Y19
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x0a, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	LEAQ       (R10)(DI*2), R11
-	ADDQ       DI, R11
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	PREFETCHT0 (R10)(DI*2)
-	PREFETCHT0 64(R10)(DI*2)
-	PREFETCHT0 124(R10)(DI*2)
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 124(R11)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units3_fetch_end
-
-units3_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units3_fetch
-
-units3_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units3_k_rest
-
-units3_k:
-	VMOVUPS      (R9), Z20
-	VMOVUPS      64(R9), Y21
-	VBROADCASTSS (DI), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Y21, Y22, Y1
-	VBROADCASTSS 4(DI), Z22
-	VFMADD231PS  Z20, Z22, Z2
-	VFMADD231PS  Y21, Y22, Y3
-	VBROADCASTSS 8(DI), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Y21, Y22, Y5
-	VBROADCASTSS 12(DI), Z22
-	VFMADD231PS  Z20, Z22, Z6
-	VFMADD231PS  Y21, Y22, Y7
-	VBROADCASTSS 16(DI), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Y21, Y22, Y9
-	VBROADCASTSS 20(DI), Z22
-	VFMADD231PS  Z20, Z22, Z10
-	VFMADD231PS  Y21, Y22, Y11
-	VBROADCASTSS 24(DI), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Y21, Y22, Y13
-	VBROADCASTSS 28(DI), Z22
-	VFMADD231PS  Z20, Z22, Z14
-	VFMADD231PS  Y21, Y22, Y15
-	VBROADCASTSS 32(DI), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Y21, Y22, Y17
-	VBROADCASTSS 36(DI), Z22
-	VFMADD231PS  Z20, Z22, Z18
-	VFMADD231PS  Y21, Y22, Y19
-	VMOVUPS      96(R9), Z20
-	VMOVUPS      160(R9), Y21
-	VBROADCASTSS (DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Y21, Y22, Y1
-	VBROADCASTSS 4(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z2
-	VFMADD231PS  Y21, Y22, Y3
-	VBROADCASTSS 8(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Y21, Y22, Y5
-	VBROADCASTSS 12(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z6
-	VFMADD231PS  Y21, Y22, Y7
-	VBROADCASTSS 16(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Y21, Y22, Y9
-	VBROADCASTSS 20(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z10
-	VFMADD231PS  Y21, Y22, Y11
-	VBROADCASTSS 24(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Y21, Y22, Y13
-	VBROADCASTSS 28(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z14
-	VFMADD231PS  Y21, Y22, Y15
-	VBROADCASTSS 32(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Y21, Y22, Y17
-	VBROADCASTSS 36(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z18
-	VFMADD231PS  Y21, Y22, Y19
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x000000c0, R9
-	SUBQ         $0x02, R10
-	JGE          units3_k
-
-units3_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units3_k_one_end
-
-units3_k_one:
-	VMOVUPS      (R9), Z20
-	VMOVUPS      64(R9), Y21
-	VBROADCASTSS (DI), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Y21, Y22, Y1
-	VBROADCASTSS 4(DI), Z22
-	VFMADD231PS  Z20, Z22, Z2
-	VFMADD231PS  Y21, Y22, Y3
-	VBROADCASTSS 8(DI), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Y21, Y22, Y5
-	VBROADCASTSS 12(DI), Z22
-	VFMADD231PS  Z20, Z22, Z6
-	VFMADD231PS  Y21, Y22, Y7
-	VBROADCASTSS 16(DI), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Y21, Y22, Y9
-	VBROADCASTSS 20(DI), Z22
-	VFMADD231PS  Z20, Z22, Z10
-	VFMADD231PS  Y21, Y22, Y11
-	VBROADCASTSS 24(DI), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Y21, Y22, Y13
-	VBROADCASTSS 28(DI), Z22
-	VFMADD231PS  Z20, Z22, Z14
-	VFMADD231PS  Y21, Y22, Y15
-	VBROADCASTSS 32(DI), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Y21, Y22, Y17
-	VBROADCASTSS 36(DI), Z22
-	VFMADD231PS  Z20, Z22, Z18
-	VFMADD231PS  Y21, Y22, Y19
-	ADDQ         R8, DI
-	ADDQ         $0x00000060, R9
-	DECQ         R10
-	JNZ          units3_k_one
-
-units3_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	LEAQ    (R8)(SI*2), R9
-	ADDQ    SI, R9
-	MOVQ    112(AX), R10
-	LEAQ    masks<>+0(SB), R11
-	KMOVW   (R11)(R10*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Y1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Y3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Y5, K1, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Y7, K1, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Y9, K1, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Y11, K1, 64(DI)(SI*2)
-	VMOVUPS Z12, (R8)
-	VMOVUPS Y13, K1, 64(R8)
-	VMOVUPS Z14, (R8)(SI*1)
-	VMOVUPS Y15, K1, 64(R8)(SI*1)
-	VMOVUPS Z16, (R8)(SI*2)
-	VMOVUPS Y17, K1, 64(R8)(SI*2)
-	VMOVUPS Z18, (R9)
-	VMOVUPS Y19, K1, 64(R9)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x0a, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units3_tile
-	JMP     end
-
-units4:
-units4_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	LEAQ       (R8)(SI*2), R9
-	ADDQ       SI, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	KMOVW      (R11)(R10*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
-	VMOVUPS    (DI), Z6
-	VMOVUPS.Z  64(DI), K1, Z7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS.Z  64(DI)(SI*1), K1, Z9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS.Z  64(DI)(SI*2), K1, Z11
-	VMOVUPS    (R8), Z12
-	VMOVUPS.Z  64(R8), K1, Z13
-	VMOVUPS    (R8)(SI*1), Z14
-	VMOVUPS.Z  64(R8)(SI*1), K1, Z15
-	VMOVUPS    (R8)(SI*2), Z16
-	VMOVUPS.Z  64(R8)(SI*2), K1, Z17
-	VMOVUPS    (R9), Z18
-	VMOVUPS.Z  64(R9), K1, Z19
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x0a, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	LEAQ       (R10)(DI*2), R11
-	ADDQ       DI, R11
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	PREFETCHT0 (R10)(DI*2)
-	PREFETCHT0 64(R10)(DI*2)
-	PREFETCHT0 124(R10)(DI*2)
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 124(R11)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units4_fetch_end
-
-units4_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units4_fetch
-
-units4_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units4_k_rest
-
-units4_k:
-	VMOVUPS      (R9), Z20
-	VMOVUPS      64(R9), Z21
-	VBROADCASTSS (DI), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS 4(DI), Z22
-	VFMADD231PS  Z20, Z22, Z2
-	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(DI), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(DI), Z22
-	VFMADD231PS  Z20, Z22, Z6
-	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(DI), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS 20(DI), Z22
-	VFMADD231PS  Z20, Z22, Z10
-	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(DI), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(DI), Z22
-	VFMADD231PS  Z20, Z22, Z14
-	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(DI), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS 36(DI), Z22
-	VFMADD231PS  Z20, Z22, Z18
-	VFMADD231PS  Z21, Z22, Z19
-	VMOVUPS      128(R9), Z20
-	VMOVUPS      192(R9), Z21
-	VBROADCASTSS (DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z2
-	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z6
-	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS 20(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z10
-	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z14
-	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS 36(DI)(R8*1), Z22
-	VFMADD231PS  Z20, Z22, Z18
-	VFMADD231PS  Z21, Z22, Z19
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units4_k
-
-units4_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units4_k_one_end
-
-units4_k_one:
-	VMOVUPS      (R9), Z20
-	VMOVUPS      64(R9), Z21
-	VBROADCASTSS (DI), Z22
-	VFMADD231PS  Z20, Z22, Z0
-	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS 4(DI), Z22
-	VFMADD231PS  Z20, Z22, Z2
-	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS 8(DI), Z22
-	VFMADD231PS  Z20, Z22, Z4
-	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS 12(DI), Z22
-	VFMADD231PS  Z20, Z22, Z6
-	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS 16(DI), Z22
-	VFMADD231PS  Z20, Z22, Z8
-	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS 20(DI), Z22
-	VFMADD231PS  Z20, Z22, Z10
-	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS 24(DI), Z22
-	VFMADD231PS  Z20, Z22, Z12
-	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS 28(DI), Z22
-	VFMADD231PS  Z20, Z22, Z14
-	VFMADD231PS  Z21, Z22, Z15
-	VBROADCASTSS 32(DI), Z22
-	VFMADD231PS  Z20, Z22, Z16
-	VFMADD231PS  Z21, Z22, Z17
-	VBROADCASTSS 36(DI), Z22
-	VFMADD231PS  Z20, Z22, Z18
-	VFMADD231PS  Z21, Z22, Z19
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units4_k_one
-
-units4_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	LEAQ    (R8)(SI*2), R9
-	ADDQ    SI, R9
-	MOVQ    112(AX), R10
-	LEAQ    masks<>+0(SB), R11
-	KMOVW   (R11)(R10*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, K1, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, K1, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Z9, K1, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Z11, K1, 64(DI)(SI*2)
-	VMOVUPS Z12, (R8)
-	VMOVUPS Z13, K1, 64(R8)
-	VMOVUPS Z14, (R8)(SI*1)
-	VMOVUPS Z15, K1, 64(R8)(SI*1)
-	VMOVUPS Z16, (R8)(SI*2)
-	VMOVUPS Z17, K1, 64(R8)(SI*2)
-	VMOVUPS Z18, (R9)
-	VMOVUPS Z19, K1, 64(R9)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x0a, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemm11AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemm11AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
+rows11:
+	MOVQ 112(AX), R8
 	CMPQ R8, $0x01
-	JE   units1
+	JE   rows11_units1
 	CMPQ R8, $0x02
-	JE   units2
+	JE   rows11_units2
 	CMPQ R8, $0x03
-	JE   units3
+	JE   rows11_units3
 	CMPQ R8, $0x04
-	JE   units4
+	JE   rows11_units4
 
-units0_tile:
+rows11_units0_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -19361,19 +11825,19 @@ units0_tile:
 	PREFETCHT0 (R12)(R8*1)
 	PREFETCHT0 64(R12)(R8*1)
 	PREFETCHT0 124(R12)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units0_fetch_end
+	JLE        rows11_units0_fetch_end
 
-units0_fetch:
+rows11_units0_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units0_fetch
+	JNZ        rows11_units0_fetch
 
-units0_fetch_end:
-	MOVQ R8, 128(AX)
+rows11_units0_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -19385,9 +11849,9 @@ units0_fetch_end:
 	LEAQ (R13)(R10*2), R14
 	ADDQ R10, R14
 	SUBQ $0x02, R11
-	JL   units0_x_rest
+	JL   rows11_units0_x_rest
 
-units0_x:
+rows11_units0_x:
 	VMOVUPS      (R8), Z22
 	VMOVUPS      64(R8), Z23
 	VBROADCASTSS (R9), Z24
@@ -19464,14 +11928,14 @@ units0_x:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_x
+	JGE          rows11_units0_x
 
-units0_x_rest:
+rows11_units0_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_x_one_end
+	JLE   rows11_units0_x_one_end
 
-units0_x_one:
+rows11_units0_x_one:
 	VMOVUPS      (R8), Z22
 	VMOVUPS      64(R8), Z23
 	VBROADCASTSS (R9), Z24
@@ -19513,9 +11977,9 @@ units0_x_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_x_one
+	JNZ          rows11_units0_x_one
 
-units0_x_one_end:
+rows11_units0_x_one_end:
 	IMUL3Q $0x0b, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -19528,9 +11992,9 @@ units0_x_one_end:
 	LEAQ   (R13)(R10*2), R14
 	ADDQ   R10, R14
 	SUBQ   $0x02, R11
-	JL     units0_h_rest
+	JL     rows11_units0_h_rest
 
-units0_h:
+rows11_units0_h:
 	VMOVUPS      (R8), Z22
 	VMOVUPS      64(R8), Z23
 	VBROADCASTSS (R9), Z24
@@ -19607,14 +12071,14 @@ units0_h:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_h
+	JGE          rows11_units0_h
 
-units0_h_rest:
+rows11_units0_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_h_one_end
+	JLE   rows11_units0_h_one_end
 
-units0_h_one:
+rows11_units0_h_one:
 	VMOVUPS      (R8), Z22
 	VMOVUPS      64(R8), Z23
 	VBROADCASTSS (R9), Z24
@@ -19656,9 +12120,9 @@ units0_h_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_h_one
+	JNZ          rows11_units0_h_one
 
-units0_h_one_end:
+rows11_units0_h_one_end:
 	IMUL3Q  $0x0b, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -19693,11 +12157,11 @@ units0_h_one_end:
 	IMUL3Q  $0x0b, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units0_tile
+	JNZ     rows11_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows11_units1:
+rows11_units1_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -19705,7 +12169,7 @@ units1_tile:
 	ADDQ       R8, R10
 	LEAQ       (R10)(R8*2), R11
 	ADDQ       R8, R11
-	MOVQ       112(AX), R12
+	MOVQ       120(AX), R12
 	LEAQ       masks<>+0(SB), R13
 	KMOVW      (R13)(R12*2), K1
 	VMOVUPS.Z  (DX), K1, Y0
@@ -19763,19 +12227,19 @@ units1_tile:
 	PREFETCHT0 (R12)(R8*1)
 	PREFETCHT0 64(R12)(R8*1)
 	PREFETCHT0 124(R12)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units1_fetch_end
+	JLE        rows11_units1_fetch_end
 
-units1_fetch:
+rows11_units1_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units1_fetch
+	JNZ        rows11_units1_fetch
 
-units1_fetch_end:
-	MOVQ R8, 128(AX)
+rows11_units1_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -19787,9 +12251,9 @@ units1_fetch_end:
 	LEAQ (R13)(R10*2), R14
 	ADDQ R10, R14
 	SUBQ $0x02, R11
-	JL   units1_x_rest
+	JL   rows11_units1_x_rest
 
-units1_x:
+rows11_units1_x:
 	VMOVUPS      (R8), Y11
 	VBROADCASTSS (R9), Z12
 	VFMADD231PS  Y11, Y12, Y0
@@ -19842,14 +12306,14 @@ units1_x:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_x
+	JGE          rows11_units1_x
 
-units1_x_rest:
+rows11_units1_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_x_one_end
+	JLE   rows11_units1_x_one_end
 
-units1_x_one:
+rows11_units1_x_one:
 	VMOVUPS      (R8), Y11
 	VBROADCASTSS (R9), Z12
 	VFMADD231PS  Y11, Y12, Y0
@@ -19879,9 +12343,9 @@ units1_x_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_x_one
+	JNZ          rows11_units1_x_one
 
-units1_x_one_end:
+rows11_units1_x_one_end:
 	IMUL3Q $0x0b, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -19894,9 +12358,9 @@ units1_x_one_end:
 	LEAQ   (R13)(R10*2), R14
 	ADDQ   R10, R14
 	SUBQ   $0x02, R11
-	JL     units1_h_rest
+	JL     rows11_units1_h_rest
 
-units1_h:
+rows11_units1_h:
 	VMOVUPS      (R8), Y11
 	VBROADCASTSS (R9), Z12
 	VFMADD231PS  Y11, Y12, Y0
@@ -19949,14 +12413,14 @@ units1_h:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_h
+	JGE          rows11_units1_h
 
-units1_h_rest:
+rows11_units1_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_h_one_end
+	JLE   rows11_units1_h_one_end
 
-units1_h_one:
+rows11_units1_h_one:
 	VMOVUPS      (R8), Y11
 	VBROADCASTSS (R9), Z12
 	VFMADD231PS  Y11, Y12, Y0
@@ -19986,9 +12450,9 @@ units1_h_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_h_one
+	JNZ          rows11_units1_h_one
 
-units1_h_one_end:
+rows11_units1_h_one_end:
 	IMUL3Q  $0x0b, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -19998,7 +12462,7 @@ units1_h_one_end:
 	ADDQ    R8, R10
 	LEAQ    (R10)(R8*2), R11
 	ADDQ    R8, R11
-	MOVQ    112(AX), R12
+	MOVQ    120(AX), R12
 	LEAQ    masks<>+0(SB), R13
 	KMOVW   (R13)(R12*2), K1
 	VMOVUPS Y0, K1, (CX)
@@ -20015,11 +12479,11 @@ units1_h_one_end:
 	IMUL3Q  $0x0b, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units1_tile
+	JNZ     rows11_units1_tile
 	JMP     end
 
-units2:
-units2_tile:
+rows11_units2:
+rows11_units2_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -20027,7 +12491,7 @@ units2_tile:
 	ADDQ       R8, R10
 	LEAQ       (R10)(R8*2), R11
 	ADDQ       R8, R11
-	MOVQ       112(AX), R12
+	MOVQ       120(AX), R12
 	LEAQ       masks<>+0(SB), R13
 	KMOVW      (R13)(R12*2), K1
 	VMOVUPS.Z  (DX), K1, Z0
@@ -20085,19 +12549,19 @@ units2_tile:
 	PREFETCHT0 (R12)(R8*1)
 	PREFETCHT0 64(R12)(R8*1)
 	PREFETCHT0 124(R12)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units2_fetch_end
+	JLE        rows11_units2_fetch_end
 
-units2_fetch:
+rows11_units2_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units2_fetch
+	JNZ        rows11_units2_fetch
 
-units2_fetch_end:
-	MOVQ R8, 128(AX)
+rows11_units2_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -20109,9 +12573,9 @@ units2_fetch_end:
 	LEAQ (R13)(R10*2), R14
 	ADDQ R10, R14
 	SUBQ $0x02, R11
-	JL   units2_x_rest
+	JL   rows11_units2_x_rest
 
-units2_x:
+rows11_units2_x:
 	VMOVUPS      (R8), Z11
 	VBROADCASTSS (R9), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -20164,14 +12628,14 @@ units2_x:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_x
+	JGE          rows11_units2_x
 
-units2_x_rest:
+rows11_units2_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_x_one_end
+	JLE   rows11_units2_x_one_end
 
-units2_x_one:
+rows11_units2_x_one:
 	VMOVUPS      (R8), Z11
 	VBROADCASTSS (R9), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -20201,9 +12665,9 @@ units2_x_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_x_one
+	JNZ          rows11_units2_x_one
 
-units2_x_one_end:
+rows11_units2_x_one_end:
 	IMUL3Q $0x0b, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -20216,9 +12680,9 @@ units2_x_one_end:
 	LEAQ   (R13)(R10*2), R14
 	ADDQ   R10, R14
 	SUBQ   $0x02, R11
-	JL     units2_h_rest
+	JL     rows11_units2_h_rest
 
-units2_h:
+rows11_units2_h:
 	VMOVUPS      (R8), Z11
 	VBROADCASTSS (R9), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -20271,14 +12735,14 @@ units2_h:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_h
+	JGE          rows11_units2_h
 
-units2_h_rest:
+rows11_units2_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_h_one_end
+	JLE   rows11_units2_h_one_end
 
-units2_h_one:
+rows11_units2_h_one:
 	VMOVUPS      (R8), Z11
 	VBROADCASTSS (R9), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -20308,9 +12772,9 @@ units2_h_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_h_one
+	JNZ          rows11_units2_h_one
 
-units2_h_one_end:
+rows11_units2_h_one_end:
 	IMUL3Q  $0x0b, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -20320,7 +12784,7 @@ units2_h_one_end:
 	ADDQ    R8, R10
 	LEAQ    (R10)(R8*2), R11
 	ADDQ    R8, R11
-	MOVQ    112(AX), R12
+	MOVQ    120(AX), R12
 	LEAQ    masks<>+0(SB), R13
 	KMOVW   (R13)(R12*2), K1
 	VMOVUPS Z0, K1, (CX)
@@ -20337,11 +12801,11 @@ units2_h_one_end:
 	IMUL3Q  $0x0b, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units2_tile
+	JNZ     rows11_units2_tile
 	JMP     end
 
-units3:
-units3_tile:
+rows11_units3:
+rows11_units3_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -20349,7 +12813,7 @@ units3_tile:
 	ADDQ       R8, R10
 	LEAQ       (R10)(R8*2), R11
 	ADDQ       R8, R11
-	MOVQ       112(AX), R12
+	MOVQ       120(AX), R12
 	LEAQ       masks<>+0(SB), R13
 	KMOVW      (R13)(R12*2), K1
 	VMOVUPS    (DX), Z0
@@ -20418,19 +12882,19 @@ units3_tile:
 	PREFETCHT0 (R12)(R8*1)
 	PREFETCHT0 64(R12)(R8*1)
 	PREFETCHT0 124(R12)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units3_fetch_end
+	JLE        rows11_units3_fetch_end
 
-units3_fetch:
+rows11_units3_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units3_fetch
+	JNZ        rows11_units3_fetch
 
-units3_fetch_end:
-	MOVQ R8, 128(AX)
+rows11_units3_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -20442,9 +12906,9 @@ units3_fetch_end:
 	LEAQ (R13)(R10*2), R14
 	ADDQ R10, R14
 	SUBQ $0x02, R11
-	JL   units3_x_rest
+	JL   rows11_units3_x_rest
 
-units3_x:
+rows11_units3_x:
 	VMOVUPS      (R8), Z22
 	VMOVUPS      64(R8), Y23
 	VBROADCASTSS (R9), Z24
@@ -20521,14 +12985,14 @@ units3_x:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_x
+	JGE          rows11_units3_x
 
-units3_x_rest:
+rows11_units3_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_x_one_end
+	JLE   rows11_units3_x_one_end
 
-units3_x_one:
+rows11_units3_x_one:
 	VMOVUPS      (R8), Z22
 	VMOVUPS      64(R8), Y23
 	VBROADCASTSS (R9), Z24
@@ -20570,9 +13034,9 @@ units3_x_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_x_one
+	JNZ          rows11_units3_x_one
 
-units3_x_one_end:
+rows11_units3_x_one_end:
 	IMUL3Q $0x0b, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -20585,9 +13049,9 @@ units3_x_one_end:
 	LEAQ   (R13)(R10*2), R14
 	ADDQ   R10, R14
 	SUBQ   $0x02, R11
-	JL     units3_h_rest
+	JL     rows11_units3_h_rest
 
-units3_h:
+rows11_units3_h:
 	VMOVUPS      (R8), Z22
 	VMOVUPS      64(R8), Y23
 	VBROADCASTSS (R9), Z24
@@ -20664,14 +13128,14 @@ units3_h:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_h
+	JGE          rows11_units3_h
 
-units3_h_rest:
+rows11_units3_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_h_one_end
+	JLE   rows11_units3_h_one_end
 
-units3_h_one:
+rows11_units3_h_one:
 	VMOVUPS      (R8), Z22
 	VMOVUPS      64(R8), Y23
 	VBROADCASTSS (R9), Z24
@@ -20713,9 +13177,9 @@ units3_h_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_h_one
+	JNZ          rows11_units3_h_one
 
-units3_h_one_end:
+rows11_units3_h_one_end:
 	IMUL3Q  $0x0b, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -20725,7 +13189,7 @@ units3_h_one_end:
 	ADDQ    R8, R10
 	LEAQ    (R10)(R8*2), R11
 	ADDQ    R8, R11
-	MOVQ    112(AX), R12
+	MOVQ    120(AX), R12
 	LEAQ    masks<>+0(SB), R13
 	KMOVW   (R13)(R12*2), K1
 	VMOVUPS Z0, (CX)
@@ -20753,11 +13217,11 @@ units3_h_one_end:
 	IMUL3Q  $0x0b, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units3_tile
+	JNZ     rows11_units3_tile
 	JMP     end
 
-units4:
-units4_tile:
+rows11_units4:
+rows11_units4_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -20765,7 +13229,7 @@ units4_tile:
 	ADDQ       R8, R10
 	LEAQ       (R10)(R8*2), R11
 	ADDQ       R8, R11
-	MOVQ       112(AX), R12
+	MOVQ       120(AX), R12
 	LEAQ       masks<>+0(SB), R13
 	KMOVW      (R13)(R12*2), K1
 	VMOVUPS    (DX), Z0
@@ -20834,19 +13298,19 @@ units4_tile:
 	PREFETCHT0 (R12)(R8*1)
 	PREFETCHT0 64(R12)(R8*1)
 	PREFETCHT0 124(R12)(R8*1)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units4_fetch_end
+	JLE        rows11_units4_fetch_end
 
-units4_fetch:
+rows11_units4_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units4_fetch
+	JNZ        rows11_units4_fetch
 
-units4_fetch_end:
-	MOVQ R8, 128(AX)
+rows11_units4_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -20858,9 +13322,9 @@ units4_fetch_end:
 	LEAQ (R13)(R10*2), R14
 	ADDQ R10, R14
 	SUBQ $0x02, R11
-	JL   units4_x_rest
+	JL   rows11_units4_x_rest
 
-units4_x:
+rows11_units4_x:
 	VMOVUPS      (R8), Z22
 	VMOVUPS      64(R8), Z23
 	VBROADCASTSS (R9), Z24
@@ -20937,14 +13401,14 @@ units4_x:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_x
+	JGE          rows11_units4_x
 
-units4_x_rest:
+rows11_units4_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_x_one_end
+	JLE   rows11_units4_x_one_end
 
-units4_x_one:
+rows11_units4_x_one:
 	VMOVUPS      (R8), Z22
 	VMOVUPS      64(R8), Z23
 	VBROADCASTSS (R9), Z24
@@ -20986,9 +13450,9 @@ units4_x_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_x_one
+	JNZ          rows11_units4_x_one
 
-units4_x_one_end:
+rows11_units4_x_one_end:
 	IMUL3Q $0x0b, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -21001,9 +13465,9 @@ units4_x_one_end:
 	LEAQ   (R13)(R10*2), R14
 	ADDQ   R10, R14
 	SUBQ   $0x02, R11
-	JL     units4_h_rest
+	JL     rows11_units4_h_rest
 
-units4_h:
+rows11_units4_h:
 	VMOVUPS      (R8), Z22
 	VMOVUPS      64(R8), Z23
 	VBROADCASTSS (R9), Z24
@@ -21080,14 +13544,14 @@ units4_h:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_h
+	JGE          rows11_units4_h
 
-units4_h_rest:
+rows11_units4_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_h_one_end
+	JLE   rows11_units4_h_one_end
 
-units4_h_one:
+rows11_units4_h_one:
 	VMOVUPS      (R8), Z22
 	VMOVUPS      64(R8), Z23
 	VBROADCASTSS (R9), Z24
@@ -21129,9 +13593,9 @@ units4_h_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_h_one
+	JNZ          rows11_units4_h_one
 
-units4_h_one_end:
+rows11_units4_h_one_end:
 	IMUL3Q  $0x0b, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -21141,7 +13605,7 @@ units4_h_one_end:
 	ADDQ    R8, R10
 	LEAQ    (R10)(R8*2), R11
 	ADDQ    R8, R11
-	MOVQ    112(AX), R12
+	MOVQ    120(AX), R12
 	LEAQ    masks<>+0(SB), R13
 	KMOVW   (R13)(R12*2), K1
 	VMOVUPS Z0, (CX)
@@ -21169,1214 +13633,21 @@ units4_h_one_end:
 	IMUL3Q  $0x0b, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemmT11AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemmT11AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
-	CMPQ SI, $0x02
-	JE   units2
-	CMPQ SI, $0x03
-	JE   units3
-	CMPQ SI, $0x04
-	JE   units4
-
-units0_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	LEAQ       (R8)(SI*2), R9
-	ADDQ       SI, R9
-	VMOVUPS    (CX), Z0
-	VMOVUPS    64(CX), Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS    64(CX)(SI*1), Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS    64(CX)(SI*2), Z5
-	VMOVUPS    (DI), Z6
-	VMOVUPS    64(DI), Z7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS    64(DI)(SI*1), Z9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS    64(DI)(SI*2), Z11
-	VMOVUPS    (R8), Z12
-	VMOVUPS    64(R8), Z13
-	VMOVUPS    (R8)(SI*1), Z14
-	VMOVUPS    64(R8)(SI*1), Z15
-	VMOVUPS    (R8)(SI*2), Z16
-	VMOVUPS    64(R8)(SI*2), Z17
-	VMOVUPS    (R9), Z18
-	VMOVUPS    64(R9), Z19
-	VMOVUPS    (R9)(SI*1), Z20
-	VMOVUPS    64(R9)(SI*1), Z21
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x0b, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	LEAQ       (R10)(DI*2), R11
-	ADDQ       DI, R11
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	PREFETCHT0 (R10)(DI*2)
-	PREFETCHT0 64(R10)(DI*2)
-	PREFETCHT0 124(R10)(DI*2)
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 124(R11)
-	PREFETCHT0 (R11)(DI*1)
-	PREFETCHT0 64(R11)(DI*1)
-	PREFETCHT0 124(R11)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units0_fetch_end
-
-units0_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units0_fetch
-
-units0_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units0_k_rest
-
-units0_k:
-	VMOVUPS      (R9), Z22
-	VMOVUPS      64(R9), Z23
-	VBROADCASTSS (DI), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS 4(DI), Z24
-	VFMADD231PS  Z22, Z24, Z2
-	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS 8(DI), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS 12(DI), Z24
-	VFMADD231PS  Z22, Z24, Z6
-	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS 16(DI), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS 20(DI), Z24
-	VFMADD231PS  Z22, Z24, Z10
-	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS 24(DI), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS 28(DI), Z24
-	VFMADD231PS  Z22, Z24, Z14
-	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS 32(DI), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS 36(DI), Z24
-	VFMADD231PS  Z22, Z24, Z18
-	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS 40(DI), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Z23, Z24, Z21
-	VMOVUPS      128(R9), Z22
-	VMOVUPS      192(R9), Z23
-	VBROADCASTSS (DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z2
-	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS 12(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z6
-	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS 16(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS 20(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z10
-	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS 24(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS 28(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z14
-	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS 32(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS 36(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z18
-	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS 40(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Z23, Z24, Z21
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units0_k
-
-units0_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units0_k_one_end
-
-units0_k_one:
-	VMOVUPS      (R9), Z22
-	VMOVUPS      64(R9), Z23
-	VBROADCASTSS (DI), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS 4(DI), Z24
-	VFMADD231PS  Z22, Z24, Z2
-	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS 8(DI), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS 12(DI), Z24
-	VFMADD231PS  Z22, Z24, Z6
-	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS 16(DI), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS 20(DI), Z24
-	VFMADD231PS  Z22, Z24, Z10
-	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS 24(DI), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS 28(DI), Z24
-	VFMADD231PS  Z22, Z24, Z14
-	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS 32(DI), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS 36(DI), Z24
-	VFMADD231PS  Z22, Z24, Z18
-	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS 40(DI), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units0_k_one
-
-units0_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	LEAQ    (R8)(SI*2), R9
-	ADDQ    SI, R9
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Z9, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Z11, 64(DI)(SI*2)
-	VMOVUPS Z12, (R8)
-	VMOVUPS Z13, 64(R8)
-	VMOVUPS Z14, (R8)(SI*1)
-	VMOVUPS Z15, 64(R8)(SI*1)
-	VMOVUPS Z16, (R8)(SI*2)
-	VMOVUPS Z17, 64(R8)(SI*2)
-	VMOVUPS Z18, (R9)
-	VMOVUPS Z19, 64(R9)
-	VMOVUPS Z20, (R9)(SI*1)
-	VMOVUPS Z21, 64(R9)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x0b, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows11_units4_tile
 	JMP     end
 
-units1:
-units1_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	LEAQ       (R8)(SI*2), R9
-	ADDQ       SI, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	KMOVW      (R11)(R10*2), K1
-	VMOVUPS.Z  (CX), K1, Y0
-	VMOVUPS.Z  (CX)(SI*1), K1, Y1
-	VMOVUPS.Z  (CX)(SI*2), K1, Y2
-	VMOVUPS.Z  (DI), K1, Y3
-	VMOVUPS.Z  (DI)(SI*1), K1, Y4
-	VMOVUPS.Z  (DI)(SI*2), K1, Y5
-	VMOVUPS.Z  (R8), K1, Y6
-	VMOVUPS.Z  (R8)(SI*1), K1, Y7
-	VMOVUPS.Z  (R8)(SI*2), K1, Y8
-	VMOVUPS.Z  (R9), K1, Y9
-	VMOVUPS.Z  (R9)(SI*1), K1, Y10
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x0b, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	LEAQ       (R10)(DI*2), R11
-	ADDQ       DI, R11
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	PREFETCHT0 (R10)(DI*2)
-	PREFETCHT0 64(R10)(DI*2)
-	PREFETCHT0 124(R10)(DI*2)
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 124(R11)
-	PREFETCHT0 (R11)(DI*1)
-	PREFETCHT0 64(R11)(DI*1)
-	PREFETCHT0 124(R11)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units1_fetch_end
-
-units1_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units1_fetch
-
-units1_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units1_k_rest
-
-units1_k:
-	VMOVUPS      (R9), Y11
-	VBROADCASTSS (DI), Z12
-	VFMADD231PS  Y11, Y12, Y0
-	VBROADCASTSS 4(DI), Z12
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 8(DI), Z12
-	VFMADD231PS  Y11, Y12, Y2
-	VBROADCASTSS 12(DI), Z12
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 16(DI), Z12
-	VFMADD231PS  Y11, Y12, Y4
-	VBROADCASTSS 20(DI), Z12
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 24(DI), Z12
-	VFMADD231PS  Y11, Y12, Y6
-	VBROADCASTSS 28(DI), Z12
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 32(DI), Z12
-	VFMADD231PS  Y11, Y12, Y8
-	VBROADCASTSS 36(DI), Z12
-	VFMADD231PS  Y11, Y12, Y9
-	VBROADCASTSS 40(DI), Z12
-	VFMADD231PS  Y11, Y12, Y10
-	VMOVUPS      32(R9), Y11
-	VBROADCASTSS (DI)(R8*1), Z12
-	VFMADD231PS  Y11, Y12, Y0
-	VBROADCASTSS 4(DI)(R8*1), Z12
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 8(DI)(R8*1), Z12
-	VFMADD231PS  Y11, Y12, Y2
-	VBROADCASTSS 12(DI)(R8*1), Z12
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 16(DI)(R8*1), Z12
-	VFMADD231PS  Y11, Y12, Y4
-	VBROADCASTSS 20(DI)(R8*1), Z12
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 24(DI)(R8*1), Z12
-	VFMADD231PS  Y11, Y12, Y6
-	VBROADCASTSS 28(DI)(R8*1), Z12
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 32(DI)(R8*1), Z12
-	VFMADD231PS  Y11, Y12, Y8
-	VBROADCASTSS 36(DI)(R8*1), Z12
-	VFMADD231PS  Y11, Y12, Y9
-	VBROADCASTSS 40(DI)(R8*1), Z12
-	VFMADD231PS  Y11, Y12, Y10
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000040, R9
-	SUBQ         $0x02, R10
-	JGE          units1_k
-
-units1_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units1_k_one_end
-
-units1_k_one:
-	VMOVUPS      (R9), Y11
-	VBROADCASTSS (DI), Z12
-	VFMADD231PS  Y11, Y12, Y0
-	VBROADCASTSS 4(DI), Z12
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 8(DI), Z12
-	VFMADD231PS  Y11, Y12, Y2
-	VBROADCASTSS 12(DI), Z12
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 16(DI), Z12
-	VFMADD231PS  Y11, Y12, Y4
-	VBROADCASTSS 20(DI), Z12
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 24(DI), Z12
-	VFMADD231PS  Y11, Y12, Y6
-	VBROADCASTSS 28(DI), Z12
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 32(DI), Z12
-	VFMADD231PS  Y11, Y12, Y8
-	VBROADCASTSS 36(DI), Z12
-	VFMADD231PS  Y11, Y12, Y9
-	VBROADCASTSS 40(DI), Z12
-	VFMADD231PS  Y11, Y12, Y10
-	ADDQ         R8, DI
-	ADDQ         $0x00000020, R9
-	DECQ         R10
-	JNZ          units1_k_one
-
-units1_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	LEAQ    (R8)(SI*2), R9
-	ADDQ    SI, R9
-	MOVQ    112(AX), R10
-	LEAQ    masks<>+0(SB), R11
-	KMOVW   (R11)(R10*2), K1
-	VMOVUPS Y0, K1, (CX)
-	VMOVUPS Y1, K1, (CX)(SI*1)
-	VMOVUPS Y2, K1, (CX)(SI*2)
-	VMOVUPS Y3, K1, (DI)
-	VMOVUPS Y4, K1, (DI)(SI*1)
-	VMOVUPS Y5, K1, (DI)(SI*2)
-	VMOVUPS Y6, K1, (R8)
-	VMOVUPS Y7, K1, (R8)(SI*1)
-	VMOVUPS Y8, K1, (R8)(SI*2)
-	VMOVUPS Y9, K1, (R9)
-	VMOVUPS Y10, K1, (R9)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x0b, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units1_tile
-	JMP     end
-
-units2:
-units2_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	LEAQ       (R8)(SI*2), R9
-	ADDQ       SI, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	KMOVW      (R11)(R10*2), K1
-	VMOVUPS.Z  (CX), K1, Z0
-	VMOVUPS.Z  (CX)(SI*1), K1, Z1
-	VMOVUPS.Z  (CX)(SI*2), K1, Z2
-	VMOVUPS.Z  (DI), K1, Z3
-	VMOVUPS.Z  (DI)(SI*1), K1, Z4
-	VMOVUPS.Z  (DI)(SI*2), K1, Z5
-	VMOVUPS.Z  (R8), K1, Z6
-	VMOVUPS.Z  (R8)(SI*1), K1, Z7
-	VMOVUPS.Z  (R8)(SI*2), K1, Z8
-	VMOVUPS.Z  (R9), K1, Z9
-	VMOVUPS.Z  (R9)(SI*1), K1, Z10
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x0b, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	LEAQ       (R10)(DI*2), R11
-	ADDQ       DI, R11
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	PREFETCHT0 (R10)(DI*2)
-	PREFETCHT0 64(R10)(DI*2)
-	PREFETCHT0 124(R10)(DI*2)
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 124(R11)
-	PREFETCHT0 (R11)(DI*1)
-	PREFETCHT0 64(R11)(DI*1)
-	PREFETCHT0 124(R11)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units2_fetch_end
-
-units2_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units2_fetch
-
-units2_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units2_k_rest
-
-units2_k:
-	VMOVUPS      (R9), Z11
-	VBROADCASTSS (DI), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS 4(DI), Z12
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 8(DI), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS 12(DI), Z12
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 16(DI), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS 20(DI), Z12
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 24(DI), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS 28(DI), Z12
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 32(DI), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS 36(DI), Z12
-	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS 40(DI), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	VMOVUPS      64(R9), Z11
-	VBROADCASTSS (DI)(R8*1), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS 4(DI)(R8*1), Z12
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 8(DI)(R8*1), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS 12(DI)(R8*1), Z12
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 16(DI)(R8*1), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS 20(DI)(R8*1), Z12
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 24(DI)(R8*1), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS 28(DI)(R8*1), Z12
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 32(DI)(R8*1), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS 36(DI)(R8*1), Z12
-	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS 40(DI)(R8*1), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000080, R9
-	SUBQ         $0x02, R10
-	JGE          units2_k
-
-units2_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units2_k_one_end
-
-units2_k_one:
-	VMOVUPS      (R9), Z11
-	VBROADCASTSS (DI), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS 4(DI), Z12
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 8(DI), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS 12(DI), Z12
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 16(DI), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS 20(DI), Z12
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 24(DI), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS 28(DI), Z12
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 32(DI), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS 36(DI), Z12
-	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS 40(DI), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         R8, DI
-	ADDQ         $0x00000040, R9
-	DECQ         R10
-	JNZ          units2_k_one
-
-units2_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	LEAQ    (R8)(SI*2), R9
-	ADDQ    SI, R9
-	MOVQ    112(AX), R10
-	LEAQ    masks<>+0(SB), R11
-	KMOVW   (R11)(R10*2), K1
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K1, (CX)(SI*1)
-	VMOVUPS Z2, K1, (CX)(SI*2)
-	VMOVUPS Z3, K1, (DI)
-	VMOVUPS Z4, K1, (DI)(SI*1)
-	VMOVUPS Z5, K1, (DI)(SI*2)
-	VMOVUPS Z6, K1, (R8)
-	VMOVUPS Z7, K1, (R8)(SI*1)
-	VMOVUPS Z8, K1, (R8)(SI*2)
-	VMOVUPS Z9, K1, (R9)
-	VMOVUPS Z10, K1, (R9)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x0b, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units2_tile
-	JMP     end
-
-units3:
-units3_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	LEAQ       (R8)(SI*2), R9
-	ADDQ       SI, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	KMOVW      (R11)(R10*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Y1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
-	VMOVUPS    (DI), Z6
-	VMOVUPS.Z  64(DI), K1, Y7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS.Z  64(DI)(SI*1), K1, Y9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS.Z  64(DI)(SI*2), K1, Y11
-	VMOVUPS    (R8), Z12
-	VMOVUPS.Z  64(R8), K1, Y13
-	VMOVUPS    (R8)(SI*1), Z14
-	VMOVUPS.Z  64(R8)(SI*1), K1, Y15
-	VMOVUPS    (R8)(SI*2), Z16
-	VMOVUPS.Z  64(R8)(SI*2), K1, Y17
-	VMOVUPS    (R9), Z18
-	VMOVUPS.Z  64(R9), K1, Y19
-	VMOVUPS    (R9)(SI*1), Z20
-	VMOVUPS.Z  64(R9)(SI*1), K1, Y21
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x0b, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	LEAQ       (R10)(DI*2), R11
-	ADDQ       DI, R11
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	PREFETCHT0 (R10)(DI*2)
-	PREFETCHT0 64(R10)(DI*2)
-	PREFETCHT0 124(R10)(DI*2)
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 124(R11)
-	PREFETCHT0 (R11)(DI*1)
-	PREFETCHT0 64(R11)(DI*1)
-	PREFETCHT0 124(R11)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units3_fetch_end
-
-units3_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units3_fetch
-
-units3_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units3_k_rest
-
-units3_k:
-	VMOVUPS      (R9), Z22
-	VMOVUPS      64(R9), Y23
-	VBROADCASTSS (DI), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Y23, Y24, Y1
-	VBROADCASTSS 4(DI), Z24
-	VFMADD231PS  Z22, Z24, Z2
-	VFMADD231PS  Y23, Y24, Y3
-	VBROADCASTSS 8(DI), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Y23, Y24, Y5
-	VBROADCASTSS 12(DI), Z24
-	VFMADD231PS  Z22, Z24, Z6
-	VFMADD231PS  Y23, Y24, Y7
-	VBROADCASTSS 16(DI), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Y23, Y24, Y9
-	VBROADCASTSS 20(DI), Z24
-	VFMADD231PS  Z22, Z24, Z10
-	VFMADD231PS  Y23, Y24, Y11
-	VBROADCASTSS 24(DI), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Y23, Y24, Y13
-	VBROADCASTSS 28(DI), Z24
-	VFMADD231PS  Z22, Z24, Z14
-	VFMADD231PS  Y23, Y24, Y15
-	VBROADCASTSS 32(DI), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Y23, Y24, Y17
-	VBROADCASTSS 36(DI), Z24
-	VFMADD231PS  Z22, Z24, Z18
-	VFMADD231PS  Y23, Y24, Y19
-	VBROADCASTSS 40(DI), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Y23, Y24, Y21
-	VMOVUPS      96(R9), Z22
-	VMOVUPS      160(R9), Y23
-	VBROADCASTSS (DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Y23, Y24, Y1
-	VBROADCASTSS 4(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z2
-	VFMADD231PS  Y23, Y24, Y3
-	VBROADCASTSS 8(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Y23, Y24, Y5
-	VBROADCASTSS 12(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z6
-	VFMADD231PS  Y23, Y24, Y7
-	VBROADCASTSS 16(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Y23, Y24, Y9
-	VBROADCASTSS 20(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z10
-	VFMADD231PS  Y23, Y24, Y11
-	VBROADCASTSS 24(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Y23, Y24, Y13
-	VBROADCASTSS 28(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z14
-	VFMADD231PS  Y23, Y24, Y15
-	VBROADCASTSS 32(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Y23, Y24, Y17
-	VBROADCASTSS 36(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z18
-	VFMADD231PS  Y23, Y24, Y19
-	VBROADCASTSS 40(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Y23, Y24, Y21
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x000000c0, R9
-	SUBQ         $0x02, R10
-	JGE          units3_k
-
-units3_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units3_k_one_end
-
-units3_k_one:
-	VMOVUPS      (R9), Z22
-	VMOVUPS      64(R9), Y23
-	VBROADCASTSS (DI), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Y23, Y24, Y1
-	VBROADCASTSS 4(DI), Z24
-	VFMADD231PS  Z22, Z24, Z2
-	VFMADD231PS  Y23, Y24, Y3
-	VBROADCASTSS 8(DI), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Y23, Y24, Y5
-	VBROADCASTSS 12(DI), Z24
-	VFMADD231PS  Z22, Z24, Z6
-	VFMADD231PS  Y23, Y24, Y7
-	VBROADCASTSS 16(DI), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Y23, Y24, Y9
-	VBROADCASTSS 20(DI), Z24
-	VFMADD231PS  Z22, Z24, Z10
-	VFMADD231PS  Y23, Y24, Y11
-	VBROADCASTSS 24(DI), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Y23, Y24, Y13
-	VBROADCASTSS 28(DI), Z24
-	VFMADD231PS  Z22, Z24, Z14
-	VFMADD231PS  Y23, Y24, Y15
-	VBROADCASTSS 32(DI), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Y23, Y24, Y17
-	VBROADCASTSS 36(DI), Z24
-	VFMADD231PS  Z22, Z24, Z18
-	VFMADD231PS  Y23, Y24, Y19
-	VBROADCASTSS 40(DI), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Y23, Y24, Y21
-	ADDQ         R8, DI
-	ADDQ         $0x00000060, R9
-	DECQ         R10
-	JNZ          units3_k_one
-
-units3_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	LEAQ    (R8)(SI*2), R9
-	ADDQ    SI, R9
-	MOVQ    112(AX), R10
-	LEAQ    masks<>+0(SB), R11
-	KMOVW   (R11)(R10*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Y1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Y3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Y5, K1, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Y7, K1, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Y9, K1, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Y11, K1, 64(DI)(SI*2)
-	VMOVUPS Z12, (R8)
-	VMOVUPS Y13, K1, 64(R8)
-	VMOVUPS Z14, (R8)(SI*1)
-	VMOVUPS Y15, K1, 64(R8)(SI*1)
-	VMOVUPS Z16, (R8)(SI*2)
-	VMOVUPS Y17, K1, 64(R8)(SI*2)
-	VMOVUPS Z18, (R9)
-	VMOVUPS Y19, K1, 64(R9)
-	VMOVUPS Z20, (R9)(SI*1)
-	VMOVUPS Y21, K1, 64(R9)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x0b, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units3_tile
-	JMP     end
-
-units4:
-units4_tile:
-	MOVQ       8(AX), SI
-	LEAQ       (CX)(SI*2), DI
-	ADDQ       SI, DI
-	LEAQ       (DI)(SI*2), R8
-	ADDQ       SI, R8
-	LEAQ       (R8)(SI*2), R9
-	ADDQ       SI, R9
-	MOVQ       112(AX), R10
-	LEAQ       masks<>+0(SB), R11
-	KMOVW      (R11)(R10*2), K1
-	VMOVUPS    (CX), Z0
-	VMOVUPS.Z  64(CX), K1, Z1
-	VMOVUPS    (CX)(SI*1), Z2
-	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
-	VMOVUPS    (CX)(SI*2), Z4
-	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
-	VMOVUPS    (DI), Z6
-	VMOVUPS.Z  64(DI), K1, Z7
-	VMOVUPS    (DI)(SI*1), Z8
-	VMOVUPS.Z  64(DI)(SI*1), K1, Z9
-	VMOVUPS    (DI)(SI*2), Z10
-	VMOVUPS.Z  64(DI)(SI*2), K1, Z11
-	VMOVUPS    (R8), Z12
-	VMOVUPS.Z  64(R8), K1, Z13
-	VMOVUPS    (R8)(SI*1), Z14
-	VMOVUPS.Z  64(R8)(SI*1), K1, Z15
-	VMOVUPS    (R8)(SI*2), Z16
-	VMOVUPS.Z  64(R8)(SI*2), K1, Z17
-	VMOVUPS    (R9), Z18
-	VMOVUPS.Z  64(R9), K1, Z19
-	VMOVUPS    (R9)(SI*1), Z20
-	VMOVUPS.Z  64(R9)(SI*1), K1, Z21
-	MOVQ       8(AX), DI
-	IMUL3Q     $0x0b, DI, R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(DI*2), R9
-	ADDQ       DI, R9
-	LEAQ       (R9)(DI*2), R10
-	ADDQ       DI, R10
-	LEAQ       (R10)(DI*2), R11
-	ADDQ       DI, R11
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	PREFETCHT0 124(R8)
-	PREFETCHT0 (R8)(DI*1)
-	PREFETCHT0 64(R8)(DI*1)
-	PREFETCHT0 124(R8)(DI*1)
-	PREFETCHT0 (R8)(DI*2)
-	PREFETCHT0 64(R8)(DI*2)
-	PREFETCHT0 124(R8)(DI*2)
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	PREFETCHT0 124(R9)
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	PREFETCHT0 124(R9)(DI*1)
-	PREFETCHT0 (R9)(DI*2)
-	PREFETCHT0 64(R9)(DI*2)
-	PREFETCHT0 124(R9)(DI*2)
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 124(R10)
-	PREFETCHT0 (R10)(DI*1)
-	PREFETCHT0 64(R10)(DI*1)
-	PREFETCHT0 124(R10)(DI*1)
-	PREFETCHT0 (R10)(DI*2)
-	PREFETCHT0 64(R10)(DI*2)
-	PREFETCHT0 124(R10)(DI*2)
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	PREFETCHT0 124(R11)
-	PREFETCHT0 (R11)(DI*1)
-	PREFETCHT0 64(R11)(DI*1)
-	PREFETCHT0 124(R11)(DI*1)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
-	TESTQ      R8, R8
-	JLE        units4_fetch_end
-
-units4_fetch:
-	PREFETCHT1 (DI)
-	ADDQ       $0x00000040, DI
-	DECQ       R8
-	JNZ        units4_fetch
-
-units4_fetch_end:
-	MOVQ DI, 128(AX)
-	MOVQ 40(AX), R8
-	MOVQ 80(AX), R9
-	MOVQ 48(AX), R10
-	MOVQ DX, DI
-	SUBQ $0x02, R10
-	JL   units4_k_rest
-
-units4_k:
-	VMOVUPS      (R9), Z22
-	VMOVUPS      64(R9), Z23
-	VBROADCASTSS (DI), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS 4(DI), Z24
-	VFMADD231PS  Z22, Z24, Z2
-	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS 8(DI), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS 12(DI), Z24
-	VFMADD231PS  Z22, Z24, Z6
-	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS 16(DI), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS 20(DI), Z24
-	VFMADD231PS  Z22, Z24, Z10
-	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS 24(DI), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS 28(DI), Z24
-	VFMADD231PS  Z22, Z24, Z14
-	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS 32(DI), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS 36(DI), Z24
-	VFMADD231PS  Z22, Z24, Z18
-	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS 40(DI), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Z23, Z24, Z21
-	VMOVUPS      128(R9), Z22
-	VMOVUPS      192(R9), Z23
-	VBROADCASTSS (DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS 4(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z2
-	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS 8(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS 12(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z6
-	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS 16(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS 20(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z10
-	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS 24(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS 28(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z14
-	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS 32(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS 36(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z18
-	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS 40(DI)(R8*1), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Z23, Z24, Z21
-	LEAQ         (DI)(R8*2), DI
-	ADDQ         $0x00000100, R9
-	SUBQ         $0x02, R10
-	JGE          units4_k
-
-units4_k_rest:
-	ADDQ  $0x00000002, R10
-	TESTQ R10, R10
-	JLE   units4_k_one_end
-
-units4_k_one:
-	VMOVUPS      (R9), Z22
-	VMOVUPS      64(R9), Z23
-	VBROADCASTSS (DI), Z24
-	VFMADD231PS  Z22, Z24, Z0
-	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS 4(DI), Z24
-	VFMADD231PS  Z22, Z24, Z2
-	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS 8(DI), Z24
-	VFMADD231PS  Z22, Z24, Z4
-	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS 12(DI), Z24
-	VFMADD231PS  Z22, Z24, Z6
-	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS 16(DI), Z24
-	VFMADD231PS  Z22, Z24, Z8
-	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS 20(DI), Z24
-	VFMADD231PS  Z22, Z24, Z10
-	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS 24(DI), Z24
-	VFMADD231PS  Z22, Z24, Z12
-	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS 28(DI), Z24
-	VFMADD231PS  Z22, Z24, Z14
-	VFMADD231PS  Z23, Z24, Z15
-	VBROADCASTSS 32(DI), Z24
-	VFMADD231PS  Z22, Z24, Z16
-	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS 36(DI), Z24
-	VFMADD231PS  Z22, Z24, Z18
-	VFMADD231PS  Z23, Z24, Z19
-	VBROADCASTSS 40(DI), Z24
-	VFMADD231PS  Z22, Z24, Z20
-	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         R8, DI
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	JNZ          units4_k_one
-
-units4_k_one_end:
-	LEAQ    (CX)(SI*2), DI
-	ADDQ    SI, DI
-	LEAQ    (DI)(SI*2), R8
-	ADDQ    SI, R8
-	LEAQ    (R8)(SI*2), R9
-	ADDQ    SI, R9
-	MOVQ    112(AX), R10
-	LEAQ    masks<>+0(SB), R11
-	KMOVW   (R11)(R10*2), K1
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
-	VMOVUPS Z2, (CX)(SI*1)
-	VMOVUPS Z3, K1, 64(CX)(SI*1)
-	VMOVUPS Z4, (CX)(SI*2)
-	VMOVUPS Z5, K1, 64(CX)(SI*2)
-	VMOVUPS Z6, (DI)
-	VMOVUPS Z7, K1, 64(DI)
-	VMOVUPS Z8, (DI)(SI*1)
-	VMOVUPS Z9, K1, 64(DI)(SI*1)
-	VMOVUPS Z10, (DI)(SI*2)
-	VMOVUPS Z11, K1, 64(DI)(SI*2)
-	VMOVUPS Z12, (R8)
-	VMOVUPS Z13, K1, 64(R8)
-	VMOVUPS Z14, (R8)(SI*1)
-	VMOVUPS Z15, K1, 64(R8)(SI*1)
-	VMOVUPS Z16, (R8)(SI*2)
-	VMOVUPS Z17, K1, 64(R8)(SI*2)
-	VMOVUPS Z18, (R9)
-	VMOVUPS Z19, K1, 64(R9)
-	VMOVUPS Z20, (R9)(SI*1)
-	VMOVUPS Z21, K1, 64(R9)(SI*1)
-	ADDQ    120(AX), DX
-	IMUL3Q  $0x0b, SI, SI
-	ADDQ    SI, CX
-	DECQ    BX
-	JNZ     units4_tile
-
-end:
-	VZEROUPPER
-	RET
-
-// func gemm12AVX512(p *[18]int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemm12AVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 96(AX), DI
-	MOVQ 104(AX), R8
+rows12:
+	MOVQ 112(AX), R8
 	CMPQ R8, $0x01
-	JE   units1
+	JE   rows12_units1
 	CMPQ R8, $0x02
-	JE   units2
+	JE   rows12_units2
 	CMPQ R8, $0x03
-	JE   units3
+	JE   rows12_units3
 	CMPQ R8, $0x04
-	JE   units4
+	JE   rows12_units4
 
-units0_tile:
+rows12_units0_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -22455,19 +13726,19 @@ units0_tile:
 	PREFETCHT0 (R12)(R8*2)
 	PREFETCHT0 64(R12)(R8*2)
 	PREFETCHT0 124(R12)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units0_fetch_end
+	JLE        rows12_units0_fetch_end
 
-units0_fetch:
+rows12_units0_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units0_fetch
+	JNZ        rows12_units0_fetch
 
-units0_fetch_end:
-	MOVQ R8, 128(AX)
+rows12_units0_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -22479,9 +13750,9 @@ units0_fetch_end:
 	LEAQ (R13)(R10*2), R14
 	ADDQ R10, R14
 	SUBQ $0x02, R11
-	JL   units0_x_rest
+	JL   rows12_units0_x_rest
 
-units0_x:
+rows12_units0_x:
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Z25
 	VBROADCASTSS (R9), Z26
@@ -22564,14 +13835,14 @@ units0_x:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_x
+	JGE          rows12_units0_x
 
-units0_x_rest:
+rows12_units0_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_x_one_end
+	JLE   rows12_units0_x_one_end
 
-units0_x_one:
+rows12_units0_x_one:
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Z25
 	VBROADCASTSS (R9), Z26
@@ -22616,9 +13887,9 @@ units0_x_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_x_one
+	JNZ          rows12_units0_x_one
 
-units0_x_one_end:
+rows12_units0_x_one_end:
 	IMUL3Q $0x0c, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -22631,9 +13902,9 @@ units0_x_one_end:
 	LEAQ   (R13)(R10*2), R14
 	ADDQ   R10, R14
 	SUBQ   $0x02, R11
-	JL     units0_h_rest
+	JL     rows12_units0_h_rest
 
-units0_h:
+rows12_units0_h:
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Z25
 	VBROADCASTSS (R9), Z26
@@ -22716,14 +13987,14 @@ units0_h:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units0_h
+	JGE          rows12_units0_h
 
-units0_h_rest:
+rows12_units0_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units0_h_one_end
+	JLE   rows12_units0_h_one_end
 
-units0_h_one:
+rows12_units0_h_one:
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Z25
 	VBROADCASTSS (R9), Z26
@@ -22768,9 +14039,9 @@ units0_h_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units0_h_one
+	JNZ          rows12_units0_h_one
 
-units0_h_one_end:
+rows12_units0_h_one_end:
 	IMUL3Q  $0x0c, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -22807,11 +14078,11 @@ units0_h_one_end:
 	IMUL3Q  $0x0c, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units0_tile
+	JNZ     rows12_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows12_units1:
+rows12_units1_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -22819,7 +14090,7 @@ units1_tile:
 	ADDQ       R8, R10
 	LEAQ       (R10)(R8*2), R11
 	ADDQ       R8, R11
-	MOVQ       112(AX), R12
+	MOVQ       120(AX), R12
 	LEAQ       masks<>+0(SB), R13
 	KMOVW      (R13)(R12*2), K1
 	VMOVUPS.Z  (DX), K1, Y0
@@ -22881,19 +14152,19 @@ units1_tile:
 	PREFETCHT0 (R12)(R8*2)
 	PREFETCHT0 64(R12)(R8*2)
 	PREFETCHT0 124(R12)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units1_fetch_end
+	JLE        rows12_units1_fetch_end
 
-units1_fetch:
+rows12_units1_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units1_fetch
+	JNZ        rows12_units1_fetch
 
-units1_fetch_end:
-	MOVQ R8, 128(AX)
+rows12_units1_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -22905,9 +14176,9 @@ units1_fetch_end:
 	LEAQ (R13)(R10*2), R14
 	ADDQ R10, R14
 	SUBQ $0x02, R11
-	JL   units1_x_rest
+	JL   rows12_units1_x_rest
 
-units1_x:
+rows12_units1_x:
 	VMOVUPS      (R8), Y12
 	VBROADCASTSS (R9), Z13
 	VFMADD231PS  Y12, Y13, Y0
@@ -22964,14 +14235,14 @@ units1_x:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_x
+	JGE          rows12_units1_x
 
-units1_x_rest:
+rows12_units1_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_x_one_end
+	JLE   rows12_units1_x_one_end
 
-units1_x_one:
+rows12_units1_x_one:
 	VMOVUPS      (R8), Y12
 	VBROADCASTSS (R9), Z13
 	VFMADD231PS  Y12, Y13, Y0
@@ -23003,9 +14274,9 @@ units1_x_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_x_one
+	JNZ          rows12_units1_x_one
 
-units1_x_one_end:
+rows12_units1_x_one_end:
 	IMUL3Q $0x0c, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -23018,9 +14289,9 @@ units1_x_one_end:
 	LEAQ   (R13)(R10*2), R14
 	ADDQ   R10, R14
 	SUBQ   $0x02, R11
-	JL     units1_h_rest
+	JL     rows12_units1_h_rest
 
-units1_h:
+rows12_units1_h:
 	VMOVUPS      (R8), Y12
 	VBROADCASTSS (R9), Z13
 	VFMADD231PS  Y12, Y13, Y0
@@ -23077,14 +14348,14 @@ units1_h:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
-	JGE          units1_h
+	JGE          rows12_units1_h
 
-units1_h_rest:
+rows12_units1_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units1_h_one_end
+	JLE   rows12_units1_h_one_end
 
-units1_h_one:
+rows12_units1_h_one:
 	VMOVUPS      (R8), Y12
 	VBROADCASTSS (R9), Z13
 	VFMADD231PS  Y12, Y13, Y0
@@ -23116,9 +14387,9 @@ units1_h_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000020, R8
 	DECQ         R11
-	JNZ          units1_h_one
+	JNZ          rows12_units1_h_one
 
-units1_h_one_end:
+rows12_units1_h_one_end:
 	IMUL3Q  $0x0c, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -23128,7 +14399,7 @@ units1_h_one_end:
 	ADDQ    R8, R10
 	LEAQ    (R10)(R8*2), R11
 	ADDQ    R8, R11
-	MOVQ    112(AX), R12
+	MOVQ    120(AX), R12
 	LEAQ    masks<>+0(SB), R13
 	KMOVW   (R13)(R12*2), K1
 	VMOVUPS Y0, K1, (CX)
@@ -23146,11 +14417,11 @@ units1_h_one_end:
 	IMUL3Q  $0x0c, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units1_tile
+	JNZ     rows12_units1_tile
 	JMP     end
 
-units2:
-units2_tile:
+rows12_units2:
+rows12_units2_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -23158,7 +14429,7 @@ units2_tile:
 	ADDQ       R8, R10
 	LEAQ       (R10)(R8*2), R11
 	ADDQ       R8, R11
-	MOVQ       112(AX), R12
+	MOVQ       120(AX), R12
 	LEAQ       masks<>+0(SB), R13
 	KMOVW      (R13)(R12*2), K1
 	VMOVUPS.Z  (DX), K1, Z0
@@ -23220,19 +14491,19 @@ units2_tile:
 	PREFETCHT0 (R12)(R8*2)
 	PREFETCHT0 64(R12)(R8*2)
 	PREFETCHT0 124(R12)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units2_fetch_end
+	JLE        rows12_units2_fetch_end
 
-units2_fetch:
+rows12_units2_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units2_fetch
+	JNZ        rows12_units2_fetch
 
-units2_fetch_end:
-	MOVQ R8, 128(AX)
+rows12_units2_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -23244,9 +14515,9 @@ units2_fetch_end:
 	LEAQ (R13)(R10*2), R14
 	ADDQ R10, R14
 	SUBQ $0x02, R11
-	JL   units2_x_rest
+	JL   rows12_units2_x_rest
 
-units2_x:
+rows12_units2_x:
 	VMOVUPS      (R8), Z12
 	VBROADCASTSS (R9), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -23303,14 +14574,14 @@ units2_x:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_x
+	JGE          rows12_units2_x
 
-units2_x_rest:
+rows12_units2_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_x_one_end
+	JLE   rows12_units2_x_one_end
 
-units2_x_one:
+rows12_units2_x_one:
 	VMOVUPS      (R8), Z12
 	VBROADCASTSS (R9), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -23342,9 +14613,9 @@ units2_x_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_x_one
+	JNZ          rows12_units2_x_one
 
-units2_x_one_end:
+rows12_units2_x_one_end:
 	IMUL3Q $0x0c, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -23357,9 +14628,9 @@ units2_x_one_end:
 	LEAQ   (R13)(R10*2), R14
 	ADDQ   R10, R14
 	SUBQ   $0x02, R11
-	JL     units2_h_rest
+	JL     rows12_units2_h_rest
 
-units2_h:
+rows12_units2_h:
 	VMOVUPS      (R8), Z12
 	VBROADCASTSS (R9), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -23416,14 +14687,14 @@ units2_h:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
-	JGE          units2_h
+	JGE          rows12_units2_h
 
-units2_h_rest:
+rows12_units2_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units2_h_one_end
+	JLE   rows12_units2_h_one_end
 
-units2_h_one:
+rows12_units2_h_one:
 	VMOVUPS      (R8), Z12
 	VBROADCASTSS (R9), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -23455,9 +14726,9 @@ units2_h_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000040, R8
 	DECQ         R11
-	JNZ          units2_h_one
+	JNZ          rows12_units2_h_one
 
-units2_h_one_end:
+rows12_units2_h_one_end:
 	IMUL3Q  $0x0c, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -23467,7 +14738,7 @@ units2_h_one_end:
 	ADDQ    R8, R10
 	LEAQ    (R10)(R8*2), R11
 	ADDQ    R8, R11
-	MOVQ    112(AX), R12
+	MOVQ    120(AX), R12
 	LEAQ    masks<>+0(SB), R13
 	KMOVW   (R13)(R12*2), K1
 	VMOVUPS Z0, K1, (CX)
@@ -23485,11 +14756,11 @@ units2_h_one_end:
 	IMUL3Q  $0x0c, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units2_tile
+	JNZ     rows12_units2_tile
 	JMP     end
 
-units3:
-units3_tile:
+rows12_units3:
+rows12_units3_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -23497,7 +14768,7 @@ units3_tile:
 	ADDQ       R8, R10
 	LEAQ       (R10)(R8*2), R11
 	ADDQ       R8, R11
-	MOVQ       112(AX), R12
+	MOVQ       120(AX), R12
 	LEAQ       masks<>+0(SB), R13
 	KMOVW      (R13)(R12*2), K1
 	VMOVUPS    (DX), Z0
@@ -23571,19 +14842,19 @@ units3_tile:
 	PREFETCHT0 (R12)(R8*2)
 	PREFETCHT0 64(R12)(R8*2)
 	PREFETCHT0 124(R12)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units3_fetch_end
+	JLE        rows12_units3_fetch_end
 
-units3_fetch:
+rows12_units3_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units3_fetch
+	JNZ        rows12_units3_fetch
 
-units3_fetch_end:
-	MOVQ R8, 128(AX)
+rows12_units3_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -23595,9 +14866,9 @@ units3_fetch_end:
 	LEAQ (R13)(R10*2), R14
 	ADDQ R10, R14
 	SUBQ $0x02, R11
-	JL   units3_x_rest
+	JL   rows12_units3_x_rest
 
-units3_x:
+rows12_units3_x:
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Y25
 	VBROADCASTSS (R9), Z26
@@ -23680,14 +14951,14 @@ units3_x:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_x
+	JGE          rows12_units3_x
 
-units3_x_rest:
+rows12_units3_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_x_one_end
+	JLE   rows12_units3_x_one_end
 
-units3_x_one:
+rows12_units3_x_one:
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Y25
 	VBROADCASTSS (R9), Z26
@@ -23732,9 +15003,9 @@ units3_x_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_x_one
+	JNZ          rows12_units3_x_one
 
-units3_x_one_end:
+rows12_units3_x_one_end:
 	IMUL3Q $0x0c, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -23747,9 +15018,9 @@ units3_x_one_end:
 	LEAQ   (R13)(R10*2), R14
 	ADDQ   R10, R14
 	SUBQ   $0x02, R11
-	JL     units3_h_rest
+	JL     rows12_units3_h_rest
 
-units3_h:
+rows12_units3_h:
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Y25
 	VBROADCASTSS (R9), Z26
@@ -23832,14 +15103,14 @@ units3_h:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
-	JGE          units3_h
+	JGE          rows12_units3_h
 
-units3_h_rest:
+rows12_units3_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units3_h_one_end
+	JLE   rows12_units3_h_one_end
 
-units3_h_one:
+rows12_units3_h_one:
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Y25
 	VBROADCASTSS (R9), Z26
@@ -23884,9 +15155,9 @@ units3_h_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000060, R8
 	DECQ         R11
-	JNZ          units3_h_one
+	JNZ          rows12_units3_h_one
 
-units3_h_one_end:
+rows12_units3_h_one_end:
 	IMUL3Q  $0x0c, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -23896,7 +15167,7 @@ units3_h_one_end:
 	ADDQ    R8, R10
 	LEAQ    (R10)(R8*2), R11
 	ADDQ    R8, R11
-	MOVQ    112(AX), R12
+	MOVQ    120(AX), R12
 	LEAQ    masks<>+0(SB), R13
 	KMOVW   (R13)(R12*2), K1
 	VMOVUPS Z0, (CX)
@@ -23926,11 +15197,11 @@ units3_h_one_end:
 	IMUL3Q  $0x0c, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units3_tile
+	JNZ     rows12_units3_tile
 	JMP     end
 
-units4:
-units4_tile:
+rows12_units4:
+rows12_units4_tile:
 	MOVQ       24(AX), R8
 	LEAQ       (DX)(R8*2), R9
 	ADDQ       R8, R9
@@ -23938,7 +15209,7 @@ units4_tile:
 	ADDQ       R8, R10
 	LEAQ       (R10)(R8*2), R11
 	ADDQ       R8, R11
-	MOVQ       112(AX), R12
+	MOVQ       120(AX), R12
 	LEAQ       masks<>+0(SB), R13
 	KMOVW      (R13)(R12*2), K1
 	VMOVUPS    (DX), Z0
@@ -24012,19 +15283,19 @@ units4_tile:
 	PREFETCHT0 (R12)(R8*2)
 	PREFETCHT0 64(R12)(R8*2)
 	PREFETCHT0 124(R12)(R8*2)
-	MOVQ       128(AX), R8
-	MOVQ       136(AX), R9
+	MOVQ       136(AX), R8
+	MOVQ       144(AX), R9
 	TESTQ      R9, R9
-	JLE        units4_fetch_end
+	JLE        rows12_units4_fetch_end
 
-units4_fetch:
+rows12_units4_fetch:
 	PREFETCHT1 (R8)
 	ADDQ       $0x00000040, R8
 	DECQ       R9
-	JNZ        units4_fetch
+	JNZ        rows12_units4_fetch
 
-units4_fetch_end:
-	MOVQ R8, 128(AX)
+rows12_units4_fetch_end:
+	MOVQ R8, 136(AX)
 	MOVQ 80(AX), R8
 	MOVQ 40(AX), R10
 	MOVQ 48(AX), R11
@@ -24036,9 +15307,9 @@ units4_fetch_end:
 	LEAQ (R13)(R10*2), R14
 	ADDQ R10, R14
 	SUBQ $0x02, R11
-	JL   units4_x_rest
+	JL   rows12_units4_x_rest
 
-units4_x:
+rows12_units4_x:
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Z25
 	VBROADCASTSS (R9), Z26
@@ -24121,14 +15392,14 @@ units4_x:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_x
+	JGE          rows12_units4_x
 
-units4_x_rest:
+rows12_units4_x_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_x_one_end
+	JLE   rows12_units4_x_one_end
 
-units4_x_one:
+rows12_units4_x_one:
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Z25
 	VBROADCASTSS (R9), Z26
@@ -24173,9 +15444,9 @@ units4_x_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_x_one
+	JNZ          rows12_units4_x_one
 
-units4_x_one_end:
+rows12_units4_x_one_end:
 	IMUL3Q $0x0c, R10, R10
 	ADDQ   R10, BX
 	MOVQ   64(AX), R10
@@ -24188,9 +15459,9 @@ units4_x_one_end:
 	LEAQ   (R13)(R10*2), R14
 	ADDQ   R10, R14
 	SUBQ   $0x02, R11
-	JL     units4_h_rest
+	JL     rows12_units4_h_rest
 
-units4_h:
+rows12_units4_h:
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Z25
 	VBROADCASTSS (R9), Z26
@@ -24273,14 +15544,14 @@ units4_h:
 	ADDQ         $0x00000008, R14
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
-	JGE          units4_h
+	JGE          rows12_units4_h
 
-units4_h_rest:
+rows12_units4_h_rest:
 	ADDQ  $0x00000002, R11
 	TESTQ R11, R11
-	JLE   units4_h_one_end
+	JLE   rows12_units4_h_one_end
 
-units4_h_one:
+rows12_units4_h_one:
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Z25
 	VBROADCASTSS (R9), Z26
@@ -24325,9 +15596,9 @@ units4_h_one:
 	ADDQ         $0x00000004, R14
 	ADDQ         $0x00000080, R8
 	DECQ         R11
-	JNZ          units4_h_one
+	JNZ          rows12_units4_h_one
 
-units4_h_one_end:
+rows12_units4_h_one_end:
 	IMUL3Q  $0x0c, R10, R10
 	ADDQ    R10, SI
 	MOVQ    8(AX), R8
@@ -24337,7 +15608,7 @@ units4_h_one_end:
 	ADDQ    R8, R10
 	LEAQ    (R10)(R8*2), R11
 	ADDQ    R8, R11
-	MOVQ    112(AX), R12
+	MOVQ    120(AX), R12
 	LEAQ    masks<>+0(SB), R13
 	KMOVW   (R13)(R12*2), K1
 	VMOVUPS Z0, (CX)
@@ -24367,30 +15638,8585 @@ units4_h_one_end:
 	IMUL3Q  $0x0c, R8, R8
 	ADDQ    R8, CX
 	DECQ    DI
-	JNZ     units4_tile
+	JNZ     rows12_units4_tile
 
 end:
 	VZEROUPPER
 	RET
 
-// func gemmT12AVX512(p *[18]int)
+DATA masks<>+0(SB)/2, $0x0000
+DATA masks<>+2(SB)/2, $0x0001
+DATA masks<>+4(SB)/2, $0x0003
+DATA masks<>+6(SB)/2, $0x0007
+DATA masks<>+8(SB)/2, $0x000f
+DATA masks<>+10(SB)/2, $0x001f
+DATA masks<>+12(SB)/2, $0x003f
+DATA masks<>+14(SB)/2, $0x007f
+DATA masks<>+16(SB)/2, $0x00ff
+DATA masks<>+18(SB)/2, $0x01ff
+DATA masks<>+20(SB)/2, $0x03ff
+DATA masks<>+22(SB)/2, $0x07ff
+DATA masks<>+24(SB)/2, $0x0fff
+DATA masks<>+26(SB)/2, $0x1fff
+DATA masks<>+28(SB)/2, $0x3fff
+DATA masks<>+30(SB)/2, $0x7fff
+DATA masks<>+32(SB)/2, $0xffff
+GLOBL masks<>(SB), RODATA|NOPTR, $34
+
+// func gemmTAVX512(p *[19]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·gemmT12AVX512(SB), NOSPLIT, $0-8
+TEXT ·gemmTAVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 32(AX), DX
-	MOVQ 96(AX), BX
-	MOVQ 104(AX), SI
-	CMPQ SI, $0x01
-	JE   units1
+	MOVQ 104(AX), BX
+	MOVQ 96(AX), SI
 	CMPQ SI, $0x02
-	JE   units2
+	JE   rows2
 	CMPQ SI, $0x03
-	JE   units3
+	JE   rows3
 	CMPQ SI, $0x04
-	JE   units4
+	JE   rows4
+	CMPQ SI, $0x05
+	JE   rows5
+	CMPQ SI, $0x06
+	JE   rows6
+	CMPQ SI, $0x07
+	JE   rows7
+	CMPQ SI, $0x08
+	JE   rows8
+	CMPQ SI, $0x09
+	JE   rows9
+	CMPQ SI, $0x0a
+	JE   rows10
+	CMPQ SI, $0x0b
+	JE   rows11
+	CMPQ SI, $0x0c
+	JE   rows12
+	MOVQ 112(AX), SI
+	CMPQ SI, $0x01
+	JE   rows1_units1
+	CMPQ SI, $0x02
+	JE   rows1_units2
+	CMPQ SI, $0x03
+	JE   rows1_units3
+	CMPQ SI, $0x04
+	JE   rows1_units4
 
-units0_tile:
+rows1_units0_tile:
+	MOVQ       8(AX), SI
+	VMOVUPS    (CX), Z0
+	VMOVUPS    64(CX), Z1
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x01, DI, DI
+	ADDQ       CX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 124(DI)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows1_units0_fetch_end
+
+rows1_units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows1_units0_fetch
+
+rows1_units0_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows1_units0_k_rest
+
+rows1_units0_k:
+	VMOVUPS      (R9), Z2
+	VMOVUPS      64(R9), Z3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      128(R9), Z2
+	VMOVUPS      192(R9), Z3
+	VBROADCASTSS (DI)(R8*1), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows1_units0_k
+
+rows1_units0_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows1_units0_k_one_end
+
+rows1_units0_k_one:
+	VMOVUPS      (R9), Z2
+	VMOVUPS      64(R9), Z3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows1_units0_k_one
+
+rows1_units0_k_one_end:
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x01, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows1_units0_tile
+	JMP     end
+
+rows1_units1:
+rows1_units1_tile:
+	MOVQ       8(AX), SI
+	MOVQ       120(AX), DI
+	LEAQ       masks<>+0(SB), R8
+	KMOVW      (R8)(DI*2), K1
+	VMOVUPS.Z  (CX), K1, Y0
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x01, DI, DI
+	ADDQ       CX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 124(DI)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows1_units1_fetch_end
+
+rows1_units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows1_units1_fetch
+
+rows1_units1_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows1_units1_k_rest
+
+rows1_units1_k:
+	VMOVUPS      (R9), Y1
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (DI)(R8*1), Z2
+	VFMADD231PS  Y1, Y2, Y0
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x02, R10
+	JGE          rows1_units1_k
+
+rows1_units1_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows1_units1_k_one_end
+
+rows1_units1_k_one:
+	VMOVUPS      (R9), Y1
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         R8, DI
+	ADDQ         $0x00000020, R9
+	DECQ         R10
+	JNZ          rows1_units1_k_one
+
+rows1_units1_k_one_end:
+	MOVQ    120(AX), DI
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(DI*2), K1
+	VMOVUPS Y0, K1, (CX)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x01, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows1_units1_tile
+	JMP     end
+
+rows1_units2:
+rows1_units2_tile:
+	MOVQ       8(AX), SI
+	MOVQ       120(AX), DI
+	LEAQ       masks<>+0(SB), R8
+	KMOVW      (R8)(DI*2), K1
+	VMOVUPS.Z  (CX), K1, Z0
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x01, DI, DI
+	ADDQ       CX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 124(DI)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows1_units2_fetch_end
+
+rows1_units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows1_units2_fetch
+
+rows1_units2_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows1_units2_k_rest
+
+rows1_units2_k:
+	VMOVUPS      (R9), Z1
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (DI)(R8*1), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000080, R9
+	SUBQ         $0x02, R10
+	JGE          rows1_units2_k
+
+rows1_units2_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows1_units2_k_one_end
+
+rows1_units2_k_one:
+	VMOVUPS      (R9), Z1
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         R8, DI
+	ADDQ         $0x00000040, R9
+	DECQ         R10
+	JNZ          rows1_units2_k_one
+
+rows1_units2_k_one_end:
+	MOVQ    120(AX), DI
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(DI*2), K1
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x01, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows1_units2_tile
+	JMP     end
+
+rows1_units3:
+rows1_units3_tile:
+	MOVQ       8(AX), SI
+	MOVQ       120(AX), DI
+	LEAQ       masks<>+0(SB), R8
+	KMOVW      (R8)(DI*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Y1
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x01, DI, DI
+	ADDQ       CX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 124(DI)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows1_units3_fetch_end
+
+rows1_units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows1_units3_fetch
+
+rows1_units3_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows1_units3_k_rest
+
+rows1_units3_k:
+	VMOVUPS      (R9), Z2
+	VMOVUPS      64(R9), Y3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      96(R9), Z2
+	VMOVUPS      160(R9), Y3
+	VBROADCASTSS (DI)(R8*1), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Y3, Y4, Y1
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x000000c0, R9
+	SUBQ         $0x02, R10
+	JGE          rows1_units3_k
+
+rows1_units3_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows1_units3_k_one_end
+
+rows1_units3_k_one:
+	VMOVUPS      (R9), Z2
+	VMOVUPS      64(R9), Y3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         R8, DI
+	ADDQ         $0x00000060, R9
+	DECQ         R10
+	JNZ          rows1_units3_k_one
+
+rows1_units3_k_one_end:
+	MOVQ    120(AX), DI
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(DI*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x01, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows1_units3_tile
+	JMP     end
+
+rows1_units4:
+rows1_units4_tile:
+	MOVQ       8(AX), SI
+	MOVQ       120(AX), DI
+	LEAQ       masks<>+0(SB), R8
+	KMOVW      (R8)(DI*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Z1
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x01, DI, DI
+	ADDQ       CX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	PREFETCHT0 124(DI)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows1_units4_fetch_end
+
+rows1_units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows1_units4_fetch
+
+rows1_units4_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows1_units4_k_rest
+
+rows1_units4_k:
+	VMOVUPS      (R9), Z2
+	VMOVUPS      64(R9), Z3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      128(R9), Z2
+	VMOVUPS      192(R9), Z3
+	VBROADCASTSS (DI)(R8*1), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows1_units4_k
+
+rows1_units4_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows1_units4_k_one_end
+
+rows1_units4_k_one:
+	VMOVUPS      (R9), Z2
+	VMOVUPS      64(R9), Z3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows1_units4_k_one
+
+rows1_units4_k_one_end:
+	MOVQ    120(AX), DI
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(DI*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x01, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows1_units4_tile
+	JMP     end
+
+rows2:
+	MOVQ 112(AX), SI
+	CMPQ SI, $0x01
+	JE   rows2_units1
+	CMPQ SI, $0x02
+	JE   rows2_units2
+	CMPQ SI, $0x03
+	JE   rows2_units3
+	CMPQ SI, $0x04
+	JE   rows2_units4
+
+rows2_units0_tile:
+	MOVQ       8(AX), SI
+	VMOVUPS    (CX), Z0
+	VMOVUPS    64(CX), Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS    64(CX)(SI*1), Z3
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x02, DI, R8
+	ADDQ       CX, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows2_units0_fetch_end
+
+rows2_units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows2_units0_fetch
+
+rows2_units0_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows2_units0_k_rest
+
+rows2_units0_k:
+	VMOVUPS      (R9), Z4
+	VMOVUPS      64(R9), Z5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	VMOVUPS      128(R9), Z4
+	VMOVUPS      192(R9), Z5
+	VBROADCASTSS (DI)(R8*1), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows2_units0_k
+
+rows2_units0_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows2_units0_k_one_end
+
+rows2_units0_k_one:
+	VMOVUPS      (R9), Z4
+	VMOVUPS      64(R9), Z5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows2_units0_k_one
+
+rows2_units0_k_one_end:
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, 64(CX)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x02, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows2_units0_tile
+	JMP     end
+
+rows2_units1:
+rows2_units1_tile:
+	MOVQ       8(AX), SI
+	MOVQ       120(AX), DI
+	LEAQ       masks<>+0(SB), R8
+	KMOVW      (R8)(DI*2), K1
+	VMOVUPS.Z  (CX), K1, Y0
+	VMOVUPS.Z  (CX)(SI*1), K1, Y1
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x02, DI, R8
+	ADDQ       CX, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows2_units1_fetch_end
+
+rows2_units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows2_units1_fetch
+
+rows2_units1_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows2_units1_k_rest
+
+rows2_units1_k:
+	VMOVUPS      (R9), Y2
+	VBROADCASTSS (DI), Z3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(DI), Z3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      32(R9), Y2
+	VBROADCASTSS (DI)(R8*1), Z3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(DI)(R8*1), Z3
+	VFMADD231PS  Y2, Y3, Y1
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x02, R10
+	JGE          rows2_units1_k
+
+rows2_units1_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows2_units1_k_one_end
+
+rows2_units1_k_one:
+	VMOVUPS      (R9), Y2
+	VBROADCASTSS (DI), Z3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(DI), Z3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         R8, DI
+	ADDQ         $0x00000020, R9
+	DECQ         R10
+	JNZ          rows2_units1_k_one
+
+rows2_units1_k_one_end:
+	MOVQ    120(AX), DI
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(DI*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x02, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows2_units1_tile
+	JMP     end
+
+rows2_units2:
+rows2_units2_tile:
+	MOVQ       8(AX), SI
+	MOVQ       120(AX), DI
+	LEAQ       masks<>+0(SB), R8
+	KMOVW      (R8)(DI*2), K1
+	VMOVUPS.Z  (CX), K1, Z0
+	VMOVUPS.Z  (CX)(SI*1), K1, Z1
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x02, DI, R8
+	ADDQ       CX, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows2_units2_fetch_end
+
+rows2_units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows2_units2_fetch
+
+rows2_units2_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows2_units2_k_rest
+
+rows2_units2_k:
+	VMOVUPS      (R9), Z2
+	VBROADCASTSS (DI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 4(DI), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	VMOVUPS      64(R9), Z2
+	VBROADCASTSS (DI)(R8*1), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000080, R9
+	SUBQ         $0x02, R10
+	JGE          rows2_units2_k
+
+rows2_units2_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows2_units2_k_one_end
+
+rows2_units2_k_one:
+	VMOVUPS      (R9), Z2
+	VBROADCASTSS (DI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 4(DI), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         R8, DI
+	ADDQ         $0x00000040, R9
+	DECQ         R10
+	JNZ          rows2_units2_k_one
+
+rows2_units2_k_one_end:
+	MOVQ    120(AX), DI
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(DI*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x02, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows2_units2_tile
+	JMP     end
+
+rows2_units3:
+rows2_units3_tile:
+	MOVQ       8(AX), SI
+	MOVQ       120(AX), DI
+	LEAQ       masks<>+0(SB), R8
+	KMOVW      (R8)(DI*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Y1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x02, DI, R8
+	ADDQ       CX, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows2_units3_fetch_end
+
+rows2_units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows2_units3_fetch
+
+rows2_units3_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows2_units3_k_rest
+
+rows2_units3_k:
+	VMOVUPS      (R9), Z4
+	VMOVUPS      64(R9), Y5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      96(R9), Z4
+	VMOVUPS      160(R9), Y5
+	VBROADCASTSS (DI)(R8*1), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x000000c0, R9
+	SUBQ         $0x02, R10
+	JGE          rows2_units3_k
+
+rows2_units3_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows2_units3_k_one_end
+
+rows2_units3_k_one:
+	VMOVUPS      (R9), Z4
+	VMOVUPS      64(R9), Y5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         R8, DI
+	ADDQ         $0x00000060, R9
+	DECQ         R10
+	JNZ          rows2_units3_k_one
+
+rows2_units3_k_one_end:
+	MOVQ    120(AX), DI
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(DI*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Y3, K1, 64(CX)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x02, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows2_units3_tile
+	JMP     end
+
+rows2_units4:
+rows2_units4_tile:
+	MOVQ       8(AX), SI
+	MOVQ       120(AX), DI
+	LEAQ       masks<>+0(SB), R8
+	KMOVW      (R8)(DI*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x02, DI, R8
+	ADDQ       CX, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows2_units4_fetch_end
+
+rows2_units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows2_units4_fetch
+
+rows2_units4_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows2_units4_k_rest
+
+rows2_units4_k:
+	VMOVUPS      (R9), Z4
+	VMOVUPS      64(R9), Z5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	VMOVUPS      128(R9), Z4
+	VMOVUPS      192(R9), Z5
+	VBROADCASTSS (DI)(R8*1), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows2_units4_k
+
+rows2_units4_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows2_units4_k_one_end
+
+rows2_units4_k_one:
+	VMOVUPS      (R9), Z4
+	VMOVUPS      64(R9), Z5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows2_units4_k_one
+
+rows2_units4_k_one_end:
+	MOVQ    120(AX), DI
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(DI*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, K1, 64(CX)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x02, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows2_units4_tile
+	JMP     end
+
+rows3:
+	MOVQ 112(AX), SI
+	CMPQ SI, $0x01
+	JE   rows3_units1
+	CMPQ SI, $0x02
+	JE   rows3_units2
+	CMPQ SI, $0x03
+	JE   rows3_units3
+	CMPQ SI, $0x04
+	JE   rows3_units4
+
+rows3_units0_tile:
+	MOVQ       8(AX), SI
+	VMOVUPS    (CX), Z0
+	VMOVUPS    64(CX), Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS    64(CX)(SI*1), Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS    64(CX)(SI*2), Z5
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x03, DI, R8
+	ADDQ       CX, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows3_units0_fetch_end
+
+rows3_units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows3_units0_fetch
+
+rows3_units0_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows3_units0_k_rest
+
+rows3_units0_k:
+	VMOVUPS      (R9), Z6
+	VMOVUPS      64(R9), Z7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      128(R9), Z6
+	VMOVUPS      192(R9), Z7
+	VBROADCASTSS (DI)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows3_units0_k
+
+rows3_units0_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows3_units0_k_one_end
+
+rows3_units0_k_one:
+	VMOVUPS      (R9), Z6
+	VMOVUPS      64(R9), Z7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows3_units0_k_one
+
+rows3_units0_k_one_end:
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, 64(CX)(SI*2)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x03, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows3_units0_tile
+	JMP     end
+
+rows3_units1:
+rows3_units1_tile:
+	MOVQ       8(AX), SI
+	MOVQ       120(AX), DI
+	LEAQ       masks<>+0(SB), R8
+	KMOVW      (R8)(DI*2), K1
+	VMOVUPS.Z  (CX), K1, Y0
+	VMOVUPS.Z  (CX)(SI*1), K1, Y1
+	VMOVUPS.Z  (CX)(SI*2), K1, Y2
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x03, DI, R8
+	ADDQ       CX, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows3_units1_fetch_end
+
+rows3_units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows3_units1_fetch
+
+rows3_units1_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows3_units1_k_rest
+
+rows3_units1_k:
+	VMOVUPS      (R9), Y3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI), Z4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(DI), Z4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      32(R9), Y3
+	VBROADCASTSS (DI)(R8*1), Z4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI)(R8*1), Z4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(DI)(R8*1), Z4
+	VFMADD231PS  Y3, Y4, Y2
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x02, R10
+	JGE          rows3_units1_k
+
+rows3_units1_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows3_units1_k_one_end
+
+rows3_units1_k_one:
+	VMOVUPS      (R9), Y3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI), Z4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(DI), Z4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         R8, DI
+	ADDQ         $0x00000020, R9
+	DECQ         R10
+	JNZ          rows3_units1_k_one
+
+rows3_units1_k_one_end:
+	MOVQ    120(AX), DI
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(DI*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(SI*1)
+	VMOVUPS Y2, K1, (CX)(SI*2)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x03, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows3_units1_tile
+	JMP     end
+
+rows3_units2:
+rows3_units2_tile:
+	MOVQ       8(AX), SI
+	MOVQ       120(AX), DI
+	LEAQ       masks<>+0(SB), R8
+	KMOVW      (R8)(DI*2), K1
+	VMOVUPS.Z  (CX), K1, Z0
+	VMOVUPS.Z  (CX)(SI*1), K1, Z1
+	VMOVUPS.Z  (CX)(SI*2), K1, Z2
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x03, DI, R8
+	ADDQ       CX, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows3_units2_fetch_end
+
+rows3_units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows3_units2_fetch
+
+rows3_units2_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows3_units2_k_rest
+
+rows3_units2_k:
+	VMOVUPS      (R9), Z3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 4(DI), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 8(DI), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      64(R9), Z3
+	VBROADCASTSS (DI)(R8*1), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000080, R9
+	SUBQ         $0x02, R10
+	JGE          rows3_units2_k
+
+rows3_units2_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows3_units2_k_one_end
+
+rows3_units2_k_one:
+	VMOVUPS      (R9), Z3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 4(DI), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 8(DI), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         R8, DI
+	ADDQ         $0x00000040, R9
+	DECQ         R10
+	JNZ          rows3_units2_k_one
+
+rows3_units2_k_one_end:
+	MOVQ    120(AX), DI
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(DI*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(SI*1)
+	VMOVUPS Z2, K1, (CX)(SI*2)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x03, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows3_units2_tile
+	JMP     end
+
+rows3_units3:
+rows3_units3_tile:
+	MOVQ       8(AX), SI
+	MOVQ       120(AX), DI
+	LEAQ       masks<>+0(SB), R8
+	KMOVW      (R8)(DI*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Y1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x03, DI, R8
+	ADDQ       CX, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows3_units3_fetch_end
+
+rows3_units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows3_units3_fetch
+
+rows3_units3_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows3_units3_k_rest
+
+rows3_units3_k:
+	VMOVUPS      (R9), Z6
+	VMOVUPS      64(R9), Y7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      96(R9), Z6
+	VMOVUPS      160(R9), Y7
+	VBROADCASTSS (DI)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x000000c0, R9
+	SUBQ         $0x02, R10
+	JGE          rows3_units3_k
+
+rows3_units3_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows3_units3_k_one_end
+
+rows3_units3_k_one:
+	VMOVUPS      (R9), Z6
+	VMOVUPS      64(R9), Y7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         R8, DI
+	ADDQ         $0x00000060, R9
+	DECQ         R10
+	JNZ          rows3_units3_k_one
+
+rows3_units3_k_one_end:
+	MOVQ    120(AX), DI
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(DI*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Y3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Y5, K1, 64(CX)(SI*2)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x03, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows3_units3_tile
+	JMP     end
+
+rows3_units4:
+rows3_units4_tile:
+	MOVQ       8(AX), SI
+	MOVQ       120(AX), DI
+	LEAQ       masks<>+0(SB), R8
+	KMOVW      (R8)(DI*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x03, DI, R8
+	ADDQ       CX, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows3_units4_fetch_end
+
+rows3_units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows3_units4_fetch
+
+rows3_units4_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows3_units4_k_rest
+
+rows3_units4_k:
+	VMOVUPS      (R9), Z6
+	VMOVUPS      64(R9), Z7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      128(R9), Z6
+	VMOVUPS      192(R9), Z7
+	VBROADCASTSS (DI)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows3_units4_k
+
+rows3_units4_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows3_units4_k_one_end
+
+rows3_units4_k_one:
+	VMOVUPS      (R9), Z6
+	VMOVUPS      64(R9), Z7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows3_units4_k_one
+
+rows3_units4_k_one_end:
+	MOVQ    120(AX), DI
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(DI*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, K1, 64(CX)(SI*2)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x03, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows3_units4_tile
+	JMP     end
+
+rows4:
+	MOVQ 112(AX), SI
+	CMPQ SI, $0x01
+	JE   rows4_units1
+	CMPQ SI, $0x02
+	JE   rows4_units2
+	CMPQ SI, $0x03
+	JE   rows4_units3
+	CMPQ SI, $0x04
+	JE   rows4_units4
+
+rows4_units0_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	VMOVUPS    (CX), Z0
+	VMOVUPS    64(CX), Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS    64(CX)(SI*1), Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS    64(CX)(SI*2), Z5
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x04, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows4_units0_fetch_end
+
+rows4_units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows4_units0_fetch
+
+rows4_units0_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows4_units0_k_rest
+
+rows4_units0_k:
+	VMOVUPS      (R9), Z8
+	VMOVUPS      64(R9), Z9
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 8(DI), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      128(R9), Z8
+	VMOVUPS      192(R9), Z9
+	VBROADCASTSS (DI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(DI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows4_units0_k
+
+rows4_units0_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows4_units0_k_one_end
+
+rows4_units0_k_one:
+	VMOVUPS      (R9), Z8
+	VMOVUPS      64(R9), Z9
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 8(DI), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows4_units0_k_one
+
+rows4_units0_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, 64(DI)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x04, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows4_units0_tile
+	JMP     end
+
+rows4_units1:
+rows4_units1_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	MOVQ       120(AX), R8
+	LEAQ       masks<>+0(SB), R9
+	KMOVW      (R9)(R8*2), K1
+	VMOVUPS.Z  (CX), K1, Y0
+	VMOVUPS.Z  (CX)(SI*1), K1, Y1
+	VMOVUPS.Z  (CX)(SI*2), K1, Y2
+	VMOVUPS.Z  (DI), K1, Y3
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x04, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows4_units1_fetch_end
+
+rows4_units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows4_units1_fetch
+
+rows4_units1_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows4_units1_k_rest
+
+rows4_units1_k:
+	VMOVUPS      (R9), Y4
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI), Z5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(DI), Z5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      32(R9), Y4
+	VBROADCASTSS (DI)(R8*1), Z5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI)(R8*1), Z5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI)(R8*1), Z5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(DI)(R8*1), Z5
+	VFMADD231PS  Y4, Y5, Y3
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x02, R10
+	JGE          rows4_units1_k
+
+rows4_units1_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows4_units1_k_one_end
+
+rows4_units1_k_one:
+	VMOVUPS      (R9), Y4
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI), Z5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(DI), Z5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         R8, DI
+	ADDQ         $0x00000020, R9
+	DECQ         R10
+	JNZ          rows4_units1_k_one
+
+rows4_units1_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	MOVQ    120(AX), R8
+	LEAQ    masks<>+0(SB), R9
+	KMOVW   (R9)(R8*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(SI*1)
+	VMOVUPS Y2, K1, (CX)(SI*2)
+	VMOVUPS Y3, K1, (DI)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x04, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows4_units1_tile
+	JMP     end
+
+rows4_units2:
+rows4_units2_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	MOVQ       120(AX), R8
+	LEAQ       masks<>+0(SB), R9
+	KMOVW      (R9)(R8*2), K1
+	VMOVUPS.Z  (CX), K1, Z0
+	VMOVUPS.Z  (CX)(SI*1), K1, Z1
+	VMOVUPS.Z  (CX)(SI*2), K1, Z2
+	VMOVUPS.Z  (DI), K1, Z3
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x04, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows4_units2_fetch_end
+
+rows4_units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows4_units2_fetch
+
+rows4_units2_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows4_units2_k_rest
+
+rows4_units2_k:
+	VMOVUPS      (R9), Z4
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 8(DI), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 12(DI), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	VMOVUPS      64(R9), Z4
+	VBROADCASTSS (DI)(R8*1), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000080, R9
+	SUBQ         $0x02, R10
+	JGE          rows4_units2_k
+
+rows4_units2_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows4_units2_k_one_end
+
+rows4_units2_k_one:
+	VMOVUPS      (R9), Z4
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 8(DI), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 12(DI), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         R8, DI
+	ADDQ         $0x00000040, R9
+	DECQ         R10
+	JNZ          rows4_units2_k_one
+
+rows4_units2_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	MOVQ    120(AX), R8
+	LEAQ    masks<>+0(SB), R9
+	KMOVW   (R9)(R8*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(SI*1)
+	VMOVUPS Z2, K1, (CX)(SI*2)
+	VMOVUPS Z3, K1, (DI)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x04, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows4_units2_tile
+	JMP     end
+
+rows4_units3:
+rows4_units3_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	MOVQ       120(AX), R8
+	LEAQ       masks<>+0(SB), R9
+	KMOVW      (R9)(R8*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Y1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
+	VMOVUPS    (DI), Z6
+	VMOVUPS.Z  64(DI), K1, Y7
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x04, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows4_units3_fetch_end
+
+rows4_units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows4_units3_fetch
+
+rows4_units3_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows4_units3_k_rest
+
+rows4_units3_k:
+	VMOVUPS      (R9), Z8
+	VMOVUPS      64(R9), Y9
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(DI), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      96(R9), Z8
+	VMOVUPS      160(R9), Y9
+	VBROADCASTSS (DI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x000000c0, R9
+	SUBQ         $0x02, R10
+	JGE          rows4_units3_k
+
+rows4_units3_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows4_units3_k_one_end
+
+rows4_units3_k_one:
+	VMOVUPS      (R9), Z8
+	VMOVUPS      64(R9), Y9
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(DI), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         R8, DI
+	ADDQ         $0x00000060, R9
+	DECQ         R10
+	JNZ          rows4_units3_k_one
+
+rows4_units3_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	MOVQ    120(AX), R8
+	LEAQ    masks<>+0(SB), R9
+	KMOVW   (R9)(R8*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Y3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Y5, K1, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Y7, K1, 64(DI)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x04, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows4_units3_tile
+	JMP     end
+
+rows4_units4:
+rows4_units4_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	MOVQ       120(AX), R8
+	LEAQ       masks<>+0(SB), R9
+	KMOVW      (R9)(R8*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
+	VMOVUPS    (DI), Z6
+	VMOVUPS.Z  64(DI), K1, Z7
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x04, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows4_units4_fetch_end
+
+rows4_units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows4_units4_fetch
+
+rows4_units4_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows4_units4_k_rest
+
+rows4_units4_k:
+	VMOVUPS      (R9), Z8
+	VMOVUPS      64(R9), Z9
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 8(DI), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      128(R9), Z8
+	VMOVUPS      192(R9), Z9
+	VBROADCASTSS (DI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(DI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows4_units4_k
+
+rows4_units4_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows4_units4_k_one_end
+
+rows4_units4_k_one:
+	VMOVUPS      (R9), Z8
+	VMOVUPS      64(R9), Z9
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 8(DI), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows4_units4_k_one
+
+rows4_units4_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	MOVQ    120(AX), R8
+	LEAQ    masks<>+0(SB), R9
+	KMOVW   (R9)(R8*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, K1, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, K1, 64(DI)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x04, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows4_units4_tile
+	JMP     end
+
+rows5:
+	MOVQ 112(AX), SI
+	CMPQ SI, $0x01
+	JE   rows5_units1
+	CMPQ SI, $0x02
+	JE   rows5_units2
+	CMPQ SI, $0x03
+	JE   rows5_units3
+	CMPQ SI, $0x04
+	JE   rows5_units4
+
+rows5_units0_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	VMOVUPS    (CX), Z0
+	VMOVUPS    64(CX), Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS    64(CX)(SI*1), Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS    64(CX)(SI*2), Z5
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS    64(DI)(SI*1), Z9
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x05, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows5_units0_fetch_end
+
+rows5_units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows5_units0_fetch
+
+rows5_units0_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows5_units0_k_rest
+
+rows5_units0_k:
+	VMOVUPS      (R9), Z10
+	VMOVUPS      64(R9), Z11
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(DI), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 16(DI), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      128(R9), Z10
+	VMOVUPS      192(R9), Z11
+	VBROADCASTSS (DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 16(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows5_units0_k
+
+rows5_units0_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows5_units0_k_one_end
+
+rows5_units0_k_one:
+	VMOVUPS      (R9), Z10
+	VMOVUPS      64(R9), Z11
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(DI), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 16(DI), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows5_units0_k_one
+
+rows5_units0_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Z9, 64(DI)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x05, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows5_units0_tile
+	JMP     end
+
+rows5_units1:
+rows5_units1_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	MOVQ       120(AX), R8
+	LEAQ       masks<>+0(SB), R9
+	KMOVW      (R9)(R8*2), K1
+	VMOVUPS.Z  (CX), K1, Y0
+	VMOVUPS.Z  (CX)(SI*1), K1, Y1
+	VMOVUPS.Z  (CX)(SI*2), K1, Y2
+	VMOVUPS.Z  (DI), K1, Y3
+	VMOVUPS.Z  (DI)(SI*1), K1, Y4
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x05, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows5_units1_fetch_end
+
+rows5_units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows5_units1_fetch
+
+rows5_units1_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows5_units1_k_rest
+
+rows5_units1_k:
+	VMOVUPS      (R9), Y5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DI), Z6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 16(DI), Z6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      32(R9), Y5
+	VBROADCASTSS (DI)(R8*1), Z6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI)(R8*1), Z6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI)(R8*1), Z6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DI)(R8*1), Z6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 16(DI)(R8*1), Z6
+	VFMADD231PS  Y5, Y6, Y4
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x02, R10
+	JGE          rows5_units1_k
+
+rows5_units1_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows5_units1_k_one_end
+
+rows5_units1_k_one:
+	VMOVUPS      (R9), Y5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DI), Z6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 16(DI), Z6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         R8, DI
+	ADDQ         $0x00000020, R9
+	DECQ         R10
+	JNZ          rows5_units1_k_one
+
+rows5_units1_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	MOVQ    120(AX), R8
+	LEAQ    masks<>+0(SB), R9
+	KMOVW   (R9)(R8*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(SI*1)
+	VMOVUPS Y2, K1, (CX)(SI*2)
+	VMOVUPS Y3, K1, (DI)
+	VMOVUPS Y4, K1, (DI)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x05, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows5_units1_tile
+	JMP     end
+
+rows5_units2:
+rows5_units2_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	MOVQ       120(AX), R8
+	LEAQ       masks<>+0(SB), R9
+	KMOVW      (R9)(R8*2), K1
+	VMOVUPS.Z  (CX), K1, Z0
+	VMOVUPS.Z  (CX)(SI*1), K1, Z1
+	VMOVUPS.Z  (CX)(SI*2), K1, Z2
+	VMOVUPS.Z  (DI), K1, Z3
+	VMOVUPS.Z  (DI)(SI*1), K1, Z4
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x05, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows5_units2_fetch_end
+
+rows5_units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows5_units2_fetch
+
+rows5_units2_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows5_units2_k_rest
+
+rows5_units2_k:
+	VMOVUPS      (R9), Z5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 12(DI), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 16(DI), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      64(R9), Z5
+	VBROADCASTSS (DI)(R8*1), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 16(DI)(R8*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000080, R9
+	SUBQ         $0x02, R10
+	JGE          rows5_units2_k
+
+rows5_units2_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows5_units2_k_one_end
+
+rows5_units2_k_one:
+	VMOVUPS      (R9), Z5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 12(DI), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 16(DI), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         R8, DI
+	ADDQ         $0x00000040, R9
+	DECQ         R10
+	JNZ          rows5_units2_k_one
+
+rows5_units2_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	MOVQ    120(AX), R8
+	LEAQ    masks<>+0(SB), R9
+	KMOVW   (R9)(R8*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(SI*1)
+	VMOVUPS Z2, K1, (CX)(SI*2)
+	VMOVUPS Z3, K1, (DI)
+	VMOVUPS Z4, K1, (DI)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x05, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows5_units2_tile
+	JMP     end
+
+rows5_units3:
+rows5_units3_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	MOVQ       120(AX), R8
+	LEAQ       masks<>+0(SB), R9
+	KMOVW      (R9)(R8*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Y1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
+	VMOVUPS    (DI), Z6
+	VMOVUPS.Z  64(DI), K1, Y7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS.Z  64(DI)(SI*1), K1, Y9
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x05, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows5_units3_fetch_end
+
+rows5_units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows5_units3_fetch
+
+rows5_units3_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows5_units3_k_rest
+
+rows5_units3_k:
+	VMOVUPS      (R9), Z10
+	VMOVUPS      64(R9), Y11
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(DI), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(DI), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      96(R9), Z10
+	VMOVUPS      160(R9), Y11
+	VBROADCASTSS (DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x000000c0, R9
+	SUBQ         $0x02, R10
+	JGE          rows5_units3_k
+
+rows5_units3_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows5_units3_k_one_end
+
+rows5_units3_k_one:
+	VMOVUPS      (R9), Z10
+	VMOVUPS      64(R9), Y11
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(DI), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(DI), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         R8, DI
+	ADDQ         $0x00000060, R9
+	DECQ         R10
+	JNZ          rows5_units3_k_one
+
+rows5_units3_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	MOVQ    120(AX), R8
+	LEAQ    masks<>+0(SB), R9
+	KMOVW   (R9)(R8*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Y3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Y5, K1, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Y7, K1, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Y9, K1, 64(DI)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x05, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows5_units3_tile
+	JMP     end
+
+rows5_units4:
+rows5_units4_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	MOVQ       120(AX), R8
+	LEAQ       masks<>+0(SB), R9
+	KMOVW      (R9)(R8*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
+	VMOVUPS    (DI), Z6
+	VMOVUPS.Z  64(DI), K1, Z7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS.Z  64(DI)(SI*1), K1, Z9
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x05, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows5_units4_fetch_end
+
+rows5_units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows5_units4_fetch
+
+rows5_units4_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows5_units4_k_rest
+
+rows5_units4_k:
+	VMOVUPS      (R9), Z10
+	VMOVUPS      64(R9), Z11
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(DI), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 16(DI), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      128(R9), Z10
+	VMOVUPS      192(R9), Z11
+	VBROADCASTSS (DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 16(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows5_units4_k
+
+rows5_units4_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows5_units4_k_one_end
+
+rows5_units4_k_one:
+	VMOVUPS      (R9), Z10
+	VMOVUPS      64(R9), Z11
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(DI), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 16(DI), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows5_units4_k_one
+
+rows5_units4_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	MOVQ    120(AX), R8
+	LEAQ    masks<>+0(SB), R9
+	KMOVW   (R9)(R8*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, K1, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, K1, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Z9, K1, 64(DI)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x05, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows5_units4_tile
+	JMP     end
+
+rows6:
+	MOVQ 112(AX), SI
+	CMPQ SI, $0x01
+	JE   rows6_units1
+	CMPQ SI, $0x02
+	JE   rows6_units2
+	CMPQ SI, $0x03
+	JE   rows6_units3
+	CMPQ SI, $0x04
+	JE   rows6_units4
+
+rows6_units0_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	VMOVUPS    (CX), Z0
+	VMOVUPS    64(CX), Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS    64(CX)(SI*1), Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS    64(CX)(SI*2), Z5
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS    64(DI)(SI*1), Z9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS    64(DI)(SI*2), Z11
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x06, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows6_units0_fetch_end
+
+rows6_units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows6_units0_fetch
+
+rows6_units0_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows6_units0_k_rest
+
+rows6_units0_k:
+	VMOVUPS      (R9), Z12
+	VMOVUPS      64(R9), Z13
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(DI), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(DI), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 16(DI), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(DI), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      128(R9), Z12
+	VMOVUPS      192(R9), Z13
+	VBROADCASTSS (DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 16(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows6_units0_k
+
+rows6_units0_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows6_units0_k_one_end
+
+rows6_units0_k_one:
+	VMOVUPS      (R9), Z12
+	VMOVUPS      64(R9), Z13
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(DI), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(DI), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 16(DI), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(DI), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows6_units0_k_one
+
+rows6_units0_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Z9, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Z11, 64(DI)(SI*2)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x06, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows6_units0_tile
+	JMP     end
+
+rows6_units1:
+rows6_units1_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	MOVQ       120(AX), R8
+	LEAQ       masks<>+0(SB), R9
+	KMOVW      (R9)(R8*2), K1
+	VMOVUPS.Z  (CX), K1, Y0
+	VMOVUPS.Z  (CX)(SI*1), K1, Y1
+	VMOVUPS.Z  (CX)(SI*2), K1, Y2
+	VMOVUPS.Z  (DI), K1, Y3
+	VMOVUPS.Z  (DI)(SI*1), K1, Y4
+	VMOVUPS.Z  (DI)(SI*2), K1, Y5
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x06, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows6_units1_fetch_end
+
+rows6_units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows6_units1_fetch
+
+rows6_units1_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows6_units1_k_rest
+
+rows6_units1_k:
+	VMOVUPS      (R9), Y6
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 16(DI), Z7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 20(DI), Z7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      32(R9), Y6
+	VBROADCASTSS (DI)(R8*1), Z7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI)(R8*1), Z7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI)(R8*1), Z7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI)(R8*1), Z7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 16(DI)(R8*1), Z7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 20(DI)(R8*1), Z7
+	VFMADD231PS  Y6, Y7, Y5
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x02, R10
+	JGE          rows6_units1_k
+
+rows6_units1_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows6_units1_k_one_end
+
+rows6_units1_k_one:
+	VMOVUPS      (R9), Y6
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 16(DI), Z7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 20(DI), Z7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         R8, DI
+	ADDQ         $0x00000020, R9
+	DECQ         R10
+	JNZ          rows6_units1_k_one
+
+rows6_units1_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	MOVQ    120(AX), R8
+	LEAQ    masks<>+0(SB), R9
+	KMOVW   (R9)(R8*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(SI*1)
+	VMOVUPS Y2, K1, (CX)(SI*2)
+	VMOVUPS Y3, K1, (DI)
+	VMOVUPS Y4, K1, (DI)(SI*1)
+	VMOVUPS Y5, K1, (DI)(SI*2)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x06, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows6_units1_tile
+	JMP     end
+
+rows6_units2:
+rows6_units2_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	MOVQ       120(AX), R8
+	LEAQ       masks<>+0(SB), R9
+	KMOVW      (R9)(R8*2), K1
+	VMOVUPS.Z  (CX), K1, Z0
+	VMOVUPS.Z  (CX)(SI*1), K1, Z1
+	VMOVUPS.Z  (CX)(SI*2), K1, Z2
+	VMOVUPS.Z  (DI), K1, Z3
+	VMOVUPS.Z  (DI)(SI*1), K1, Z4
+	VMOVUPS.Z  (DI)(SI*2), K1, Z5
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x06, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows6_units2_fetch_end
+
+rows6_units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows6_units2_fetch
+
+rows6_units2_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows6_units2_k_rest
+
+rows6_units2_k:
+	VMOVUPS      (R9), Z6
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 16(DI), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 20(DI), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	VMOVUPS      64(R9), Z6
+	VBROADCASTSS (DI)(R8*1), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 16(DI)(R8*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 20(DI)(R8*1), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000080, R9
+	SUBQ         $0x02, R10
+	JGE          rows6_units2_k
+
+rows6_units2_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows6_units2_k_one_end
+
+rows6_units2_k_one:
+	VMOVUPS      (R9), Z6
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 16(DI), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 20(DI), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	ADDQ         R8, DI
+	ADDQ         $0x00000040, R9
+	DECQ         R10
+	JNZ          rows6_units2_k_one
+
+rows6_units2_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	MOVQ    120(AX), R8
+	LEAQ    masks<>+0(SB), R9
+	KMOVW   (R9)(R8*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(SI*1)
+	VMOVUPS Z2, K1, (CX)(SI*2)
+	VMOVUPS Z3, K1, (DI)
+	VMOVUPS Z4, K1, (DI)(SI*1)
+	VMOVUPS Z5, K1, (DI)(SI*2)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x06, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows6_units2_tile
+	JMP     end
+
+rows6_units3:
+rows6_units3_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	MOVQ       120(AX), R8
+	LEAQ       masks<>+0(SB), R9
+	KMOVW      (R9)(R8*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Y1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
+	VMOVUPS    (DI), Z6
+	VMOVUPS.Z  64(DI), K1, Y7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS.Z  64(DI)(SI*1), K1, Y9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS.Z  64(DI)(SI*2), K1, Y11
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x06, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows6_units3_fetch_end
+
+rows6_units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows6_units3_fetch
+
+rows6_units3_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows6_units3_k_rest
+
+rows6_units3_k:
+	VMOVUPS      (R9), Z12
+	VMOVUPS      64(R9), Y13
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(DI), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(DI), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(DI), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(DI), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      96(R9), Z12
+	VMOVUPS      160(R9), Y13
+	VBROADCASTSS (DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x000000c0, R9
+	SUBQ         $0x02, R10
+	JGE          rows6_units3_k
+
+rows6_units3_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows6_units3_k_one_end
+
+rows6_units3_k_one:
+	VMOVUPS      (R9), Z12
+	VMOVUPS      64(R9), Y13
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(DI), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(DI), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(DI), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(DI), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         R8, DI
+	ADDQ         $0x00000060, R9
+	DECQ         R10
+	JNZ          rows6_units3_k_one
+
+rows6_units3_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	MOVQ    120(AX), R8
+	LEAQ    masks<>+0(SB), R9
+	KMOVW   (R9)(R8*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Y3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Y5, K1, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Y7, K1, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Y9, K1, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Y11, K1, 64(DI)(SI*2)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x06, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows6_units3_tile
+	JMP     end
+
+rows6_units4:
+rows6_units4_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	MOVQ       120(AX), R8
+	LEAQ       masks<>+0(SB), R9
+	KMOVW      (R9)(R8*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
+	VMOVUPS    (DI), Z6
+	VMOVUPS.Z  64(DI), K1, Z7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS.Z  64(DI)(SI*1), K1, Z9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS.Z  64(DI)(SI*2), K1, Z11
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x06, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows6_units4_fetch_end
+
+rows6_units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows6_units4_fetch
+
+rows6_units4_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows6_units4_k_rest
+
+rows6_units4_k:
+	VMOVUPS      (R9), Z12
+	VMOVUPS      64(R9), Z13
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(DI), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(DI), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 16(DI), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(DI), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      128(R9), Z12
+	VMOVUPS      192(R9), Z13
+	VBROADCASTSS (DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 16(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows6_units4_k
+
+rows6_units4_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows6_units4_k_one_end
+
+rows6_units4_k_one:
+	VMOVUPS      (R9), Z12
+	VMOVUPS      64(R9), Z13
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(DI), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(DI), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 16(DI), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(DI), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows6_units4_k_one
+
+rows6_units4_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	MOVQ    120(AX), R8
+	LEAQ    masks<>+0(SB), R9
+	KMOVW   (R9)(R8*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, K1, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, K1, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Z9, K1, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Z11, K1, 64(DI)(SI*2)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x06, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows6_units4_tile
+	JMP     end
+
+rows7:
+	MOVQ 112(AX), SI
+	CMPQ SI, $0x01
+	JE   rows7_units1
+	CMPQ SI, $0x02
+	JE   rows7_units2
+	CMPQ SI, $0x03
+	JE   rows7_units3
+	CMPQ SI, $0x04
+	JE   rows7_units4
+
+rows7_units0_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	VMOVUPS    (CX), Z0
+	VMOVUPS    64(CX), Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS    64(CX)(SI*1), Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS    64(CX)(SI*2), Z5
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS    64(DI)(SI*1), Z9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS    64(DI)(SI*2), Z11
+	VMOVUPS    (R8), Z12
+	VMOVUPS    64(R8), Z13
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x07, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows7_units0_fetch_end
+
+rows7_units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows7_units0_fetch
+
+rows7_units0_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows7_units0_k_rest
+
+rows7_units0_k:
+	VMOVUPS      (R9), Z14
+	VMOVUPS      64(R9), Z15
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 16(DI), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(DI), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 24(DI), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      128(R9), Z14
+	VMOVUPS      192(R9), Z15
+	VBROADCASTSS (DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 16(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 24(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows7_units0_k
+
+rows7_units0_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows7_units0_k_one_end
+
+rows7_units0_k_one:
+	VMOVUPS      (R9), Z14
+	VMOVUPS      64(R9), Z15
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 16(DI), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(DI), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 24(DI), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows7_units0_k_one
+
+rows7_units0_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Z9, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Z11, 64(DI)(SI*2)
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x07, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows7_units0_tile
+	JMP     end
+
+rows7_units1:
+rows7_units1_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	KMOVW      (R10)(R9*2), K1
+	VMOVUPS.Z  (CX), K1, Y0
+	VMOVUPS.Z  (CX)(SI*1), K1, Y1
+	VMOVUPS.Z  (CX)(SI*2), K1, Y2
+	VMOVUPS.Z  (DI), K1, Y3
+	VMOVUPS.Z  (DI)(SI*1), K1, Y4
+	VMOVUPS.Z  (DI)(SI*2), K1, Y5
+	VMOVUPS.Z  (R8), K1, Y6
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x07, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows7_units1_fetch_end
+
+rows7_units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows7_units1_fetch
+
+rows7_units1_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows7_units1_k_rest
+
+rows7_units1_k:
+	VMOVUPS      (R9), Y7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 12(DI), Z8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 16(DI), Z8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 20(DI), Z8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 24(DI), Z8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      32(R9), Y7
+	VBROADCASTSS (DI)(R8*1), Z8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(DI)(R8*1), Z8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(DI)(R8*1), Z8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 12(DI)(R8*1), Z8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 16(DI)(R8*1), Z8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 20(DI)(R8*1), Z8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 24(DI)(R8*1), Z8
+	VFMADD231PS  Y7, Y8, Y6
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x02, R10
+	JGE          rows7_units1_k
+
+rows7_units1_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows7_units1_k_one_end
+
+rows7_units1_k_one:
+	VMOVUPS      (R9), Y7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 12(DI), Z8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 16(DI), Z8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 20(DI), Z8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 24(DI), Z8
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         R8, DI
+	ADDQ         $0x00000020, R9
+	DECQ         R10
+	JNZ          rows7_units1_k_one
+
+rows7_units1_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	MOVQ    120(AX), R9
+	LEAQ    masks<>+0(SB), R10
+	KMOVW   (R10)(R9*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(SI*1)
+	VMOVUPS Y2, K1, (CX)(SI*2)
+	VMOVUPS Y3, K1, (DI)
+	VMOVUPS Y4, K1, (DI)(SI*1)
+	VMOVUPS Y5, K1, (DI)(SI*2)
+	VMOVUPS Y6, K1, (R8)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x07, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows7_units1_tile
+	JMP     end
+
+rows7_units2:
+rows7_units2_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	KMOVW      (R10)(R9*2), K1
+	VMOVUPS.Z  (CX), K1, Z0
+	VMOVUPS.Z  (CX)(SI*1), K1, Z1
+	VMOVUPS.Z  (CX)(SI*2), K1, Z2
+	VMOVUPS.Z  (DI), K1, Z3
+	VMOVUPS.Z  (DI)(SI*1), K1, Z4
+	VMOVUPS.Z  (DI)(SI*2), K1, Z5
+	VMOVUPS.Z  (R8), K1, Z6
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x07, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows7_units2_fetch_end
+
+rows7_units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows7_units2_fetch
+
+rows7_units2_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows7_units2_k_rest
+
+rows7_units2_k:
+	VMOVUPS      (R9), Z7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 12(DI), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 16(DI), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 20(DI), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 24(DI), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      64(R9), Z7
+	VBROADCASTSS (DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 16(DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 20(DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 24(DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000080, R9
+	SUBQ         $0x02, R10
+	JGE          rows7_units2_k
+
+rows7_units2_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows7_units2_k_one_end
+
+rows7_units2_k_one:
+	VMOVUPS      (R9), Z7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 12(DI), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 16(DI), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 20(DI), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 24(DI), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         R8, DI
+	ADDQ         $0x00000040, R9
+	DECQ         R10
+	JNZ          rows7_units2_k_one
+
+rows7_units2_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	MOVQ    120(AX), R9
+	LEAQ    masks<>+0(SB), R10
+	KMOVW   (R10)(R9*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(SI*1)
+	VMOVUPS Z2, K1, (CX)(SI*2)
+	VMOVUPS Z3, K1, (DI)
+	VMOVUPS Z4, K1, (DI)(SI*1)
+	VMOVUPS Z5, K1, (DI)(SI*2)
+	VMOVUPS Z6, K1, (R8)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x07, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows7_units2_tile
+	JMP     end
+
+rows7_units3:
+rows7_units3_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	KMOVW      (R10)(R9*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Y1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
+	VMOVUPS    (DI), Z6
+	VMOVUPS.Z  64(DI), K1, Y7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS.Z  64(DI)(SI*1), K1, Y9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS.Z  64(DI)(SI*2), K1, Y11
+	VMOVUPS    (R8), Z12
+	VMOVUPS.Z  64(R8), K1, Y13
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x07, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows7_units3_fetch_end
+
+rows7_units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows7_units3_fetch
+
+rows7_units3_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows7_units3_k_rest
+
+rows7_units3_k:
+	VMOVUPS      (R9), Z14
+	VMOVUPS      64(R9), Y15
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 12(DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 16(DI), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 20(DI), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS 24(DI), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	VMOVUPS      96(R9), Z14
+	VMOVUPS      160(R9), Y15
+	VBROADCASTSS (DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 16(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 20(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS 24(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x000000c0, R9
+	SUBQ         $0x02, R10
+	JGE          rows7_units3_k
+
+rows7_units3_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows7_units3_k_one_end
+
+rows7_units3_k_one:
+	VMOVUPS      (R9), Z14
+	VMOVUPS      64(R9), Y15
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 12(DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 16(DI), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 20(DI), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS 24(DI), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	ADDQ         R8, DI
+	ADDQ         $0x00000060, R9
+	DECQ         R10
+	JNZ          rows7_units3_k_one
+
+rows7_units3_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	MOVQ    120(AX), R9
+	LEAQ    masks<>+0(SB), R10
+	KMOVW   (R10)(R9*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Y3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Y5, K1, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Y7, K1, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Y9, K1, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Y11, K1, 64(DI)(SI*2)
+	VMOVUPS Z12, (R8)
+	VMOVUPS Y13, K1, 64(R8)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x07, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows7_units3_tile
+	JMP     end
+
+rows7_units4:
+rows7_units4_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	KMOVW      (R10)(R9*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
+	VMOVUPS    (DI), Z6
+	VMOVUPS.Z  64(DI), K1, Z7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS.Z  64(DI)(SI*1), K1, Z9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS.Z  64(DI)(SI*2), K1, Z11
+	VMOVUPS    (R8), Z12
+	VMOVUPS.Z  64(R8), K1, Z13
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x07, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows7_units4_fetch_end
+
+rows7_units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows7_units4_fetch
+
+rows7_units4_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows7_units4_k_rest
+
+rows7_units4_k:
+	VMOVUPS      (R9), Z14
+	VMOVUPS      64(R9), Z15
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 16(DI), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(DI), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 24(DI), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      128(R9), Z14
+	VMOVUPS      192(R9), Z15
+	VBROADCASTSS (DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 16(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 24(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows7_units4_k
+
+rows7_units4_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows7_units4_k_one_end
+
+rows7_units4_k_one:
+	VMOVUPS      (R9), Z14
+	VMOVUPS      64(R9), Z15
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 16(DI), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(DI), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 24(DI), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows7_units4_k_one
+
+rows7_units4_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	MOVQ    120(AX), R9
+	LEAQ    masks<>+0(SB), R10
+	KMOVW   (R10)(R9*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, K1, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, K1, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Z9, K1, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Z11, K1, 64(DI)(SI*2)
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, K1, 64(R8)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x07, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows7_units4_tile
+	JMP     end
+
+rows8:
+	MOVQ 112(AX), SI
+	CMPQ SI, $0x01
+	JE   rows8_units1
+	CMPQ SI, $0x02
+	JE   rows8_units2
+	CMPQ SI, $0x03
+	JE   rows8_units3
+	CMPQ SI, $0x04
+	JE   rows8_units4
+
+rows8_units0_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	VMOVUPS    (CX), Z0
+	VMOVUPS    64(CX), Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS    64(CX)(SI*1), Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS    64(CX)(SI*2), Z5
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS    64(DI)(SI*1), Z9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS    64(DI)(SI*2), Z11
+	VMOVUPS    (R8), Z12
+	VMOVUPS    64(R8), Z13
+	VMOVUPS    (R8)(SI*1), Z14
+	VMOVUPS    64(R8)(SI*1), Z15
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x08, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows8_units0_fetch_end
+
+rows8_units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows8_units0_fetch
+
+rows8_units0_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows8_units0_k_rest
+
+rows8_units0_k:
+	VMOVUPS      (R9), Z16
+	VMOVUPS      64(R9), Z17
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(DI), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(DI), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(DI), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(DI), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(DI), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(DI), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      128(R9), Z16
+	VMOVUPS      192(R9), Z17
+	VBROADCASTSS (DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows8_units0_k
+
+rows8_units0_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows8_units0_k_one_end
+
+rows8_units0_k_one:
+	VMOVUPS      (R9), Z16
+	VMOVUPS      64(R9), Z17
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(DI), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(DI), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(DI), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(DI), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(DI), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(DI), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows8_units0_k_one
+
+rows8_units0_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Z9, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Z11, 64(DI)(SI*2)
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	VMOVUPS Z14, (R8)(SI*1)
+	VMOVUPS Z15, 64(R8)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x08, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows8_units0_tile
+	JMP     end
+
+rows8_units1:
+rows8_units1_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	KMOVW      (R10)(R9*2), K1
+	VMOVUPS.Z  (CX), K1, Y0
+	VMOVUPS.Z  (CX)(SI*1), K1, Y1
+	VMOVUPS.Z  (CX)(SI*2), K1, Y2
+	VMOVUPS.Z  (DI), K1, Y3
+	VMOVUPS.Z  (DI)(SI*1), K1, Y4
+	VMOVUPS.Z  (DI)(SI*2), K1, Y5
+	VMOVUPS.Z  (R8), K1, Y6
+	VMOVUPS.Z  (R8)(SI*1), K1, Y7
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x08, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows8_units1_fetch_end
+
+rows8_units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows8_units1_fetch
+
+rows8_units1_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows8_units1_k_rest
+
+rows8_units1_k:
+	VMOVUPS      (R9), Y8
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 8(DI), Z9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(DI), Z9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 16(DI), Z9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 20(DI), Z9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 24(DI), Z9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 28(DI), Z9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      32(R9), Y8
+	VBROADCASTSS (DI)(R8*1), Z9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(DI)(R8*1), Z9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 8(DI)(R8*1), Z9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(DI)(R8*1), Z9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 16(DI)(R8*1), Z9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 20(DI)(R8*1), Z9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 24(DI)(R8*1), Z9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 28(DI)(R8*1), Z9
+	VFMADD231PS  Y8, Y9, Y7
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x02, R10
+	JGE          rows8_units1_k
+
+rows8_units1_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows8_units1_k_one_end
+
+rows8_units1_k_one:
+	VMOVUPS      (R9), Y8
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 8(DI), Z9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(DI), Z9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 16(DI), Z9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 20(DI), Z9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 24(DI), Z9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 28(DI), Z9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         R8, DI
+	ADDQ         $0x00000020, R9
+	DECQ         R10
+	JNZ          rows8_units1_k_one
+
+rows8_units1_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	MOVQ    120(AX), R9
+	LEAQ    masks<>+0(SB), R10
+	KMOVW   (R10)(R9*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(SI*1)
+	VMOVUPS Y2, K1, (CX)(SI*2)
+	VMOVUPS Y3, K1, (DI)
+	VMOVUPS Y4, K1, (DI)(SI*1)
+	VMOVUPS Y5, K1, (DI)(SI*2)
+	VMOVUPS Y6, K1, (R8)
+	VMOVUPS Y7, K1, (R8)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x08, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows8_units1_tile
+	JMP     end
+
+rows8_units2:
+rows8_units2_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	KMOVW      (R10)(R9*2), K1
+	VMOVUPS.Z  (CX), K1, Z0
+	VMOVUPS.Z  (CX)(SI*1), K1, Z1
+	VMOVUPS.Z  (CX)(SI*2), K1, Z2
+	VMOVUPS.Z  (DI), K1, Z3
+	VMOVUPS.Z  (DI)(SI*1), K1, Z4
+	VMOVUPS.Z  (DI)(SI*2), K1, Z5
+	VMOVUPS.Z  (R8), K1, Z6
+	VMOVUPS.Z  (R8)(SI*1), K1, Z7
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x08, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows8_units2_fetch_end
+
+rows8_units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows8_units2_fetch
+
+rows8_units2_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows8_units2_k_rest
+
+rows8_units2_k:
+	VMOVUPS      (R9), Z8
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 8(DI), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(DI), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 16(DI), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 20(DI), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 24(DI), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 28(DI), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      64(R9), Z8
+	VBROADCASTSS (DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 16(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 20(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 24(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 28(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000080, R9
+	SUBQ         $0x02, R10
+	JGE          rows8_units2_k
+
+rows8_units2_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows8_units2_k_one_end
+
+rows8_units2_k_one:
+	VMOVUPS      (R9), Z8
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 8(DI), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(DI), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 16(DI), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 20(DI), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 24(DI), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 28(DI), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         R8, DI
+	ADDQ         $0x00000040, R9
+	DECQ         R10
+	JNZ          rows8_units2_k_one
+
+rows8_units2_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	MOVQ    120(AX), R9
+	LEAQ    masks<>+0(SB), R10
+	KMOVW   (R10)(R9*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(SI*1)
+	VMOVUPS Z2, K1, (CX)(SI*2)
+	VMOVUPS Z3, K1, (DI)
+	VMOVUPS Z4, K1, (DI)(SI*1)
+	VMOVUPS Z5, K1, (DI)(SI*2)
+	VMOVUPS Z6, K1, (R8)
+	VMOVUPS Z7, K1, (R8)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x08, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows8_units2_tile
+	JMP     end
+
+rows8_units3:
+rows8_units3_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	KMOVW      (R10)(R9*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Y1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
+	VMOVUPS    (DI), Z6
+	VMOVUPS.Z  64(DI), K1, Y7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS.Z  64(DI)(SI*1), K1, Y9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS.Z  64(DI)(SI*2), K1, Y11
+	VMOVUPS    (R8), Z12
+	VMOVUPS.Z  64(R8), K1, Y13
+	VMOVUPS    (R8)(SI*1), Z14
+	VMOVUPS.Z  64(R8)(SI*1), K1, Y15
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x08, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows8_units3_fetch_end
+
+rows8_units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows8_units3_fetch
+
+rows8_units3_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows8_units3_k_rest
+
+rows8_units3_k:
+	VMOVUPS      (R9), Z16
+	VMOVUPS      64(R9), Y17
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(DI), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 8(DI), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 12(DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 16(DI), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 20(DI), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 24(DI), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 28(DI), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	VMOVUPS      96(R9), Z16
+	VMOVUPS      160(R9), Y17
+	VBROADCASTSS (DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 16(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 20(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 24(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 28(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x000000c0, R9
+	SUBQ         $0x02, R10
+	JGE          rows8_units3_k
+
+rows8_units3_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows8_units3_k_one_end
+
+rows8_units3_k_one:
+	VMOVUPS      (R9), Z16
+	VMOVUPS      64(R9), Y17
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(DI), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 8(DI), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 12(DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 16(DI), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 20(DI), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 24(DI), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 28(DI), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	ADDQ         R8, DI
+	ADDQ         $0x00000060, R9
+	DECQ         R10
+	JNZ          rows8_units3_k_one
+
+rows8_units3_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	MOVQ    120(AX), R9
+	LEAQ    masks<>+0(SB), R10
+	KMOVW   (R10)(R9*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Y3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Y5, K1, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Y7, K1, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Y9, K1, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Y11, K1, 64(DI)(SI*2)
+	VMOVUPS Z12, (R8)
+	VMOVUPS Y13, K1, 64(R8)
+	VMOVUPS Z14, (R8)(SI*1)
+	VMOVUPS Y15, K1, 64(R8)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x08, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows8_units3_tile
+	JMP     end
+
+rows8_units4:
+rows8_units4_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	KMOVW      (R10)(R9*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
+	VMOVUPS    (DI), Z6
+	VMOVUPS.Z  64(DI), K1, Z7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS.Z  64(DI)(SI*1), K1, Z9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS.Z  64(DI)(SI*2), K1, Z11
+	VMOVUPS    (R8), Z12
+	VMOVUPS.Z  64(R8), K1, Z13
+	VMOVUPS    (R8)(SI*1), Z14
+	VMOVUPS.Z  64(R8)(SI*1), K1, Z15
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x08, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows8_units4_fetch_end
+
+rows8_units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows8_units4_fetch
+
+rows8_units4_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows8_units4_k_rest
+
+rows8_units4_k:
+	VMOVUPS      (R9), Z16
+	VMOVUPS      64(R9), Z17
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(DI), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(DI), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(DI), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(DI), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(DI), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(DI), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      128(R9), Z16
+	VMOVUPS      192(R9), Z17
+	VBROADCASTSS (DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows8_units4_k
+
+rows8_units4_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows8_units4_k_one_end
+
+rows8_units4_k_one:
+	VMOVUPS      (R9), Z16
+	VMOVUPS      64(R9), Z17
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(DI), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(DI), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(DI), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(DI), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(DI), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(DI), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows8_units4_k_one
+
+rows8_units4_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	MOVQ    120(AX), R9
+	LEAQ    masks<>+0(SB), R10
+	KMOVW   (R10)(R9*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, K1, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, K1, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Z9, K1, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Z11, K1, 64(DI)(SI*2)
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, K1, 64(R8)
+	VMOVUPS Z14, (R8)(SI*1)
+	VMOVUPS Z15, K1, 64(R8)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x08, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows8_units4_tile
+	JMP     end
+
+rows9:
+	MOVQ 112(AX), SI
+	CMPQ SI, $0x01
+	JE   rows9_units1
+	CMPQ SI, $0x02
+	JE   rows9_units2
+	CMPQ SI, $0x03
+	JE   rows9_units3
+	CMPQ SI, $0x04
+	JE   rows9_units4
+
+rows9_units0_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	VMOVUPS    (CX), Z0
+	VMOVUPS    64(CX), Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS    64(CX)(SI*1), Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS    64(CX)(SI*2), Z5
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS    64(DI)(SI*1), Z9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS    64(DI)(SI*2), Z11
+	VMOVUPS    (R8), Z12
+	VMOVUPS    64(R8), Z13
+	VMOVUPS    (R8)(SI*1), Z14
+	VMOVUPS    64(R8)(SI*1), Z15
+	VMOVUPS    (R8)(SI*2), Z16
+	VMOVUPS    64(R8)(SI*2), Z17
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x09, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	PREFETCHT0 (R10)(DI*2)
+	PREFETCHT0 64(R10)(DI*2)
+	PREFETCHT0 124(R10)(DI*2)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows9_units0_fetch_end
+
+rows9_units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows9_units0_fetch
+
+rows9_units0_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows9_units0_k_rest
+
+rows9_units0_k:
+	VMOVUPS      (R9), Z18
+	VMOVUPS      64(R9), Z19
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(DI), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 8(DI), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(DI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 16(DI), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 20(DI), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 24(DI), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 28(DI), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 32(DI), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      128(R9), Z18
+	VMOVUPS      192(R9), Z19
+	VBROADCASTSS (DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 16(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 20(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 24(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 28(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 32(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows9_units0_k
+
+rows9_units0_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows9_units0_k_one_end
+
+rows9_units0_k_one:
+	VMOVUPS      (R9), Z18
+	VMOVUPS      64(R9), Z19
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(DI), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 8(DI), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(DI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 16(DI), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 20(DI), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 24(DI), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 28(DI), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 32(DI), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows9_units0_k_one
+
+rows9_units0_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Z9, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Z11, 64(DI)(SI*2)
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	VMOVUPS Z14, (R8)(SI*1)
+	VMOVUPS Z15, 64(R8)(SI*1)
+	VMOVUPS Z16, (R8)(SI*2)
+	VMOVUPS Z17, 64(R8)(SI*2)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x09, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows9_units0_tile
+	JMP     end
+
+rows9_units1:
+rows9_units1_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	KMOVW      (R10)(R9*2), K1
+	VMOVUPS.Z  (CX), K1, Y0
+	VMOVUPS.Z  (CX)(SI*1), K1, Y1
+	VMOVUPS.Z  (CX)(SI*2), K1, Y2
+	VMOVUPS.Z  (DI), K1, Y3
+	VMOVUPS.Z  (DI)(SI*1), K1, Y4
+	VMOVUPS.Z  (DI)(SI*2), K1, Y5
+	VMOVUPS.Z  (R8), K1, Y6
+	VMOVUPS.Z  (R8)(SI*1), K1, Y7
+	VMOVUPS.Z  (R8)(SI*2), K1, Y8
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x09, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	PREFETCHT0 (R10)(DI*2)
+	PREFETCHT0 64(R10)(DI*2)
+	PREFETCHT0 124(R10)(DI*2)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows9_units1_fetch_end
+
+rows9_units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows9_units1_fetch
+
+rows9_units1_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows9_units1_k_rest
+
+rows9_units1_k:
+	VMOVUPS      (R9), Y9
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(DI), Z10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS 12(DI), Z10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 16(DI), Z10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS 20(DI), Z10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 24(DI), Z10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS 28(DI), Z10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS 32(DI), Z10
+	VFMADD231PS  Y9, Y10, Y8
+	VMOVUPS      32(R9), Y9
+	VBROADCASTSS (DI)(R8*1), Z10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS 4(DI)(R8*1), Z10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(DI)(R8*1), Z10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS 12(DI)(R8*1), Z10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 16(DI)(R8*1), Z10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS 20(DI)(R8*1), Z10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 24(DI)(R8*1), Z10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS 28(DI)(R8*1), Z10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS 32(DI)(R8*1), Z10
+	VFMADD231PS  Y9, Y10, Y8
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x02, R10
+	JGE          rows9_units1_k
+
+rows9_units1_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows9_units1_k_one_end
+
+rows9_units1_k_one:
+	VMOVUPS      (R9), Y9
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(DI), Z10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS 12(DI), Z10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 16(DI), Z10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS 20(DI), Z10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 24(DI), Z10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS 28(DI), Z10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS 32(DI), Z10
+	VFMADD231PS  Y9, Y10, Y8
+	ADDQ         R8, DI
+	ADDQ         $0x00000020, R9
+	DECQ         R10
+	JNZ          rows9_units1_k_one
+
+rows9_units1_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	MOVQ    120(AX), R9
+	LEAQ    masks<>+0(SB), R10
+	KMOVW   (R10)(R9*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(SI*1)
+	VMOVUPS Y2, K1, (CX)(SI*2)
+	VMOVUPS Y3, K1, (DI)
+	VMOVUPS Y4, K1, (DI)(SI*1)
+	VMOVUPS Y5, K1, (DI)(SI*2)
+	VMOVUPS Y6, K1, (R8)
+	VMOVUPS Y7, K1, (R8)(SI*1)
+	VMOVUPS Y8, K1, (R8)(SI*2)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x09, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows9_units1_tile
+	JMP     end
+
+rows9_units2:
+rows9_units2_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	KMOVW      (R10)(R9*2), K1
+	VMOVUPS.Z  (CX), K1, Z0
+	VMOVUPS.Z  (CX)(SI*1), K1, Z1
+	VMOVUPS.Z  (CX)(SI*2), K1, Z2
+	VMOVUPS.Z  (DI), K1, Z3
+	VMOVUPS.Z  (DI)(SI*1), K1, Z4
+	VMOVUPS.Z  (DI)(SI*2), K1, Z5
+	VMOVUPS.Z  (R8), K1, Z6
+	VMOVUPS.Z  (R8)(SI*1), K1, Z7
+	VMOVUPS.Z  (R8)(SI*2), K1, Z8
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x09, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	PREFETCHT0 (R10)(DI*2)
+	PREFETCHT0 64(R10)(DI*2)
+	PREFETCHT0 124(R10)(DI*2)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows9_units2_fetch_end
+
+rows9_units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows9_units2_fetch
+
+rows9_units2_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows9_units2_k_rest
+
+rows9_units2_k:
+	VMOVUPS      (R9), Z9
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 8(DI), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 12(DI), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 16(DI), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 20(DI), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 24(DI), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS 28(DI), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS 32(DI), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	VMOVUPS      64(R9), Z9
+	VBROADCASTSS (DI)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 16(DI)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 20(DI)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 24(DI)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS 28(DI)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS 32(DI)(R8*1), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000080, R9
+	SUBQ         $0x02, R10
+	JGE          rows9_units2_k
+
+rows9_units2_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows9_units2_k_one_end
+
+rows9_units2_k_one:
+	VMOVUPS      (R9), Z9
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 8(DI), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 12(DI), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 16(DI), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 20(DI), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 24(DI), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS 28(DI), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS 32(DI), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	ADDQ         R8, DI
+	ADDQ         $0x00000040, R9
+	DECQ         R10
+	JNZ          rows9_units2_k_one
+
+rows9_units2_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	MOVQ    120(AX), R9
+	LEAQ    masks<>+0(SB), R10
+	KMOVW   (R10)(R9*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(SI*1)
+	VMOVUPS Z2, K1, (CX)(SI*2)
+	VMOVUPS Z3, K1, (DI)
+	VMOVUPS Z4, K1, (DI)(SI*1)
+	VMOVUPS Z5, K1, (DI)(SI*2)
+	VMOVUPS Z6, K1, (R8)
+	VMOVUPS Z7, K1, (R8)(SI*1)
+	VMOVUPS Z8, K1, (R8)(SI*2)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x09, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows9_units2_tile
+	JMP     end
+
+rows9_units3:
+rows9_units3_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	KMOVW      (R10)(R9*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Y1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
+	VMOVUPS    (DI), Z6
+	VMOVUPS.Z  64(DI), K1, Y7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS.Z  64(DI)(SI*1), K1, Y9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS.Z  64(DI)(SI*2), K1, Y11
+	VMOVUPS    (R8), Z12
+	VMOVUPS.Z  64(R8), K1, Y13
+	VMOVUPS    (R8)(SI*1), Z14
+	VMOVUPS.Z  64(R8)(SI*1), K1, Y15
+	VMOVUPS    (R8)(SI*2), Z16
+	VMOVUPS.Z  64(R8)(SI*2), K1, Y17
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x09, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	PREFETCHT0 (R10)(DI*2)
+	PREFETCHT0 64(R10)(DI*2)
+	PREFETCHT0 124(R10)(DI*2)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows9_units3_fetch_end
+
+rows9_units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows9_units3_fetch
+
+rows9_units3_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows9_units3_k_rest
+
+rows9_units3_k:
+	VMOVUPS      (R9), Z18
+	VMOVUPS      64(R9), Y19
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Y19, Y20, Y1
+	VBROADCASTSS 4(DI), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Y19, Y20, Y3
+	VBROADCASTSS 8(DI), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Y19, Y20, Y5
+	VBROADCASTSS 12(DI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Y19, Y20, Y7
+	VBROADCASTSS 16(DI), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Y19, Y20, Y9
+	VBROADCASTSS 20(DI), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Y19, Y20, Y11
+	VBROADCASTSS 24(DI), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Y19, Y20, Y13
+	VBROADCASTSS 28(DI), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Y19, Y20, Y15
+	VBROADCASTSS 32(DI), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Y19, Y20, Y17
+	VMOVUPS      96(R9), Z18
+	VMOVUPS      160(R9), Y19
+	VBROADCASTSS (DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Y19, Y20, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Y19, Y20, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Y19, Y20, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Y19, Y20, Y7
+	VBROADCASTSS 16(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Y19, Y20, Y9
+	VBROADCASTSS 20(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Y19, Y20, Y11
+	VBROADCASTSS 24(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Y19, Y20, Y13
+	VBROADCASTSS 28(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Y19, Y20, Y15
+	VBROADCASTSS 32(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Y19, Y20, Y17
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x000000c0, R9
+	SUBQ         $0x02, R10
+	JGE          rows9_units3_k
+
+rows9_units3_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows9_units3_k_one_end
+
+rows9_units3_k_one:
+	VMOVUPS      (R9), Z18
+	VMOVUPS      64(R9), Y19
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Y19, Y20, Y1
+	VBROADCASTSS 4(DI), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Y19, Y20, Y3
+	VBROADCASTSS 8(DI), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Y19, Y20, Y5
+	VBROADCASTSS 12(DI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Y19, Y20, Y7
+	VBROADCASTSS 16(DI), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Y19, Y20, Y9
+	VBROADCASTSS 20(DI), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Y19, Y20, Y11
+	VBROADCASTSS 24(DI), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Y19, Y20, Y13
+	VBROADCASTSS 28(DI), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Y19, Y20, Y15
+	VBROADCASTSS 32(DI), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Y19, Y20, Y17
+	ADDQ         R8, DI
+	ADDQ         $0x00000060, R9
+	DECQ         R10
+	JNZ          rows9_units3_k_one
+
+rows9_units3_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	MOVQ    120(AX), R9
+	LEAQ    masks<>+0(SB), R10
+	KMOVW   (R10)(R9*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Y3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Y5, K1, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Y7, K1, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Y9, K1, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Y11, K1, 64(DI)(SI*2)
+	VMOVUPS Z12, (R8)
+	VMOVUPS Y13, K1, 64(R8)
+	VMOVUPS Z14, (R8)(SI*1)
+	VMOVUPS Y15, K1, 64(R8)(SI*1)
+	VMOVUPS Z16, (R8)(SI*2)
+	VMOVUPS Y17, K1, 64(R8)(SI*2)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x09, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows9_units3_tile
+	JMP     end
+
+rows9_units4:
+rows9_units4_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	MOVQ       120(AX), R9
+	LEAQ       masks<>+0(SB), R10
+	KMOVW      (R10)(R9*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
+	VMOVUPS    (DI), Z6
+	VMOVUPS.Z  64(DI), K1, Z7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS.Z  64(DI)(SI*1), K1, Z9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS.Z  64(DI)(SI*2), K1, Z11
+	VMOVUPS    (R8), Z12
+	VMOVUPS.Z  64(R8), K1, Z13
+	VMOVUPS    (R8)(SI*1), Z14
+	VMOVUPS.Z  64(R8)(SI*1), K1, Z15
+	VMOVUPS    (R8)(SI*2), Z16
+	VMOVUPS.Z  64(R8)(SI*2), K1, Z17
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x09, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	PREFETCHT0 (R10)(DI*2)
+	PREFETCHT0 64(R10)(DI*2)
+	PREFETCHT0 124(R10)(DI*2)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows9_units4_fetch_end
+
+rows9_units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows9_units4_fetch
+
+rows9_units4_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows9_units4_k_rest
+
+rows9_units4_k:
+	VMOVUPS      (R9), Z18
+	VMOVUPS      64(R9), Z19
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(DI), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 8(DI), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(DI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 16(DI), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 20(DI), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 24(DI), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 28(DI), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 32(DI), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      128(R9), Z18
+	VMOVUPS      192(R9), Z19
+	VBROADCASTSS (DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 16(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 20(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 24(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 28(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 32(DI)(R8*1), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows9_units4_k
+
+rows9_units4_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows9_units4_k_one_end
+
+rows9_units4_k_one:
+	VMOVUPS      (R9), Z18
+	VMOVUPS      64(R9), Z19
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(DI), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 8(DI), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(DI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 16(DI), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 20(DI), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 24(DI), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 28(DI), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 32(DI), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows9_units4_k_one
+
+rows9_units4_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	MOVQ    120(AX), R9
+	LEAQ    masks<>+0(SB), R10
+	KMOVW   (R10)(R9*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, K1, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, K1, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Z9, K1, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Z11, K1, 64(DI)(SI*2)
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, K1, 64(R8)
+	VMOVUPS Z14, (R8)(SI*1)
+	VMOVUPS Z15, K1, 64(R8)(SI*1)
+	VMOVUPS Z16, (R8)(SI*2)
+	VMOVUPS Z17, K1, 64(R8)(SI*2)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x09, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows9_units4_tile
+	JMP     end
+
+rows10:
+	MOVQ 112(AX), SI
+	CMPQ SI, $0x01
+	JE   rows10_units1
+	CMPQ SI, $0x02
+	JE   rows10_units2
+	CMPQ SI, $0x03
+	JE   rows10_units3
+	CMPQ SI, $0x04
+	JE   rows10_units4
+
+rows10_units0_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	LEAQ       (R8)(SI*2), R9
+	ADDQ       SI, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    64(CX), Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS    64(CX)(SI*1), Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS    64(CX)(SI*2), Z5
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS    64(DI)(SI*1), Z9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS    64(DI)(SI*2), Z11
+	VMOVUPS    (R8), Z12
+	VMOVUPS    64(R8), Z13
+	VMOVUPS    (R8)(SI*1), Z14
+	VMOVUPS    64(R8)(SI*1), Z15
+	VMOVUPS    (R8)(SI*2), Z16
+	VMOVUPS    64(R8)(SI*2), Z17
+	VMOVUPS    (R9), Z18
+	VMOVUPS    64(R9), Z19
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x0a, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	LEAQ       (R10)(DI*2), R11
+	ADDQ       DI, R11
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	PREFETCHT0 (R10)(DI*2)
+	PREFETCHT0 64(R10)(DI*2)
+	PREFETCHT0 124(R10)(DI*2)
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 124(R11)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows10_units0_fetch_end
+
+rows10_units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows10_units0_fetch
+
+rows10_units0_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows10_units0_k_rest
+
+rows10_units0_k:
+	VMOVUPS      (R9), Z20
+	VMOVUPS      64(R9), Z21
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(DI), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 8(DI), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(DI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 16(DI), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 20(DI), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 24(DI), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 28(DI), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 32(DI), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 36(DI), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	VMOVUPS      128(R9), Z20
+	VMOVUPS      192(R9), Z21
+	VBROADCASTSS (DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 16(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 20(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 24(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 28(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 32(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 36(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows10_units0_k
+
+rows10_units0_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows10_units0_k_one_end
+
+rows10_units0_k_one:
+	VMOVUPS      (R9), Z20
+	VMOVUPS      64(R9), Z21
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(DI), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 8(DI), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(DI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 16(DI), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 20(DI), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 24(DI), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 28(DI), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 32(DI), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 36(DI), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows10_units0_k_one
+
+rows10_units0_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	LEAQ    (R8)(SI*2), R9
+	ADDQ    SI, R9
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Z9, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Z11, 64(DI)(SI*2)
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	VMOVUPS Z14, (R8)(SI*1)
+	VMOVUPS Z15, 64(R8)(SI*1)
+	VMOVUPS Z16, (R8)(SI*2)
+	VMOVUPS Z17, 64(R8)(SI*2)
+	VMOVUPS Z18, (R9)
+	VMOVUPS Z19, 64(R9)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x0a, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows10_units0_tile
+	JMP     end
+
+rows10_units1:
+rows10_units1_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	LEAQ       (R8)(SI*2), R9
+	ADDQ       SI, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	KMOVW      (R11)(R10*2), K1
+	VMOVUPS.Z  (CX), K1, Y0
+	VMOVUPS.Z  (CX)(SI*1), K1, Y1
+	VMOVUPS.Z  (CX)(SI*2), K1, Y2
+	VMOVUPS.Z  (DI), K1, Y3
+	VMOVUPS.Z  (DI)(SI*1), K1, Y4
+	VMOVUPS.Z  (DI)(SI*2), K1, Y5
+	VMOVUPS.Z  (R8), K1, Y6
+	VMOVUPS.Z  (R8)(SI*1), K1, Y7
+	VMOVUPS.Z  (R8)(SI*2), K1, Y8
+	VMOVUPS.Z  (R9), K1, Y9
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x0a, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	LEAQ       (R10)(DI*2), R11
+	ADDQ       DI, R11
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	PREFETCHT0 (R10)(DI*2)
+	PREFETCHT0 64(R10)(DI*2)
+	PREFETCHT0 124(R10)(DI*2)
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 124(R11)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows10_units1_fetch_end
+
+rows10_units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows10_units1_fetch
+
+rows10_units1_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows10_units1_k_rest
+
+rows10_units1_k:
+	VMOVUPS      (R9), Y10
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS 12(DI), Z11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS 16(DI), Z11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS 20(DI), Z11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS 24(DI), Z11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS 28(DI), Z11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS 32(DI), Z11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS 36(DI), Z11
+	VFMADD231PS  Y10, Y11, Y9
+	VMOVUPS      32(R9), Y10
+	VBROADCASTSS (DI)(R8*1), Z11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS 4(DI)(R8*1), Z11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS 8(DI)(R8*1), Z11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS 12(DI)(R8*1), Z11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS 16(DI)(R8*1), Z11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS 20(DI)(R8*1), Z11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS 24(DI)(R8*1), Z11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS 28(DI)(R8*1), Z11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS 32(DI)(R8*1), Z11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS 36(DI)(R8*1), Z11
+	VFMADD231PS  Y10, Y11, Y9
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x02, R10
+	JGE          rows10_units1_k
+
+rows10_units1_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows10_units1_k_one_end
+
+rows10_units1_k_one:
+	VMOVUPS      (R9), Y10
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS 12(DI), Z11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS 16(DI), Z11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS 20(DI), Z11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS 24(DI), Z11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS 28(DI), Z11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS 32(DI), Z11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS 36(DI), Z11
+	VFMADD231PS  Y10, Y11, Y9
+	ADDQ         R8, DI
+	ADDQ         $0x00000020, R9
+	DECQ         R10
+	JNZ          rows10_units1_k_one
+
+rows10_units1_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	LEAQ    (R8)(SI*2), R9
+	ADDQ    SI, R9
+	MOVQ    120(AX), R10
+	LEAQ    masks<>+0(SB), R11
+	KMOVW   (R11)(R10*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(SI*1)
+	VMOVUPS Y2, K1, (CX)(SI*2)
+	VMOVUPS Y3, K1, (DI)
+	VMOVUPS Y4, K1, (DI)(SI*1)
+	VMOVUPS Y5, K1, (DI)(SI*2)
+	VMOVUPS Y6, K1, (R8)
+	VMOVUPS Y7, K1, (R8)(SI*1)
+	VMOVUPS Y8, K1, (R8)(SI*2)
+	VMOVUPS Y9, K1, (R9)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x0a, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows10_units1_tile
+	JMP     end
+
+rows10_units2:
+rows10_units2_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	LEAQ       (R8)(SI*2), R9
+	ADDQ       SI, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	KMOVW      (R11)(R10*2), K1
+	VMOVUPS.Z  (CX), K1, Z0
+	VMOVUPS.Z  (CX)(SI*1), K1, Z1
+	VMOVUPS.Z  (CX)(SI*2), K1, Z2
+	VMOVUPS.Z  (DI), K1, Z3
+	VMOVUPS.Z  (DI)(SI*1), K1, Z4
+	VMOVUPS.Z  (DI)(SI*2), K1, Z5
+	VMOVUPS.Z  (R8), K1, Z6
+	VMOVUPS.Z  (R8)(SI*1), K1, Z7
+	VMOVUPS.Z  (R8)(SI*2), K1, Z8
+	VMOVUPS.Z  (R9), K1, Z9
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x0a, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	LEAQ       (R10)(DI*2), R11
+	ADDQ       DI, R11
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	PREFETCHT0 (R10)(DI*2)
+	PREFETCHT0 64(R10)(DI*2)
+	PREFETCHT0 124(R10)(DI*2)
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 124(R11)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows10_units2_fetch_end
+
+rows10_units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows10_units2_fetch
+
+rows10_units2_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows10_units2_k_rest
+
+rows10_units2_k:
+	VMOVUPS      (R9), Z10
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS 12(DI), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS 16(DI), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS 20(DI), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS 24(DI), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS 28(DI), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VBROADCASTSS 32(DI), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS 36(DI), Z11
+	VFMADD231PS  Z10, Z11, Z9
+	VMOVUPS      64(R9), Z10
+	VBROADCASTSS (DI)(R8*1), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS 16(DI)(R8*1), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS 20(DI)(R8*1), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS 24(DI)(R8*1), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS 28(DI)(R8*1), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VBROADCASTSS 32(DI)(R8*1), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS 36(DI)(R8*1), Z11
+	VFMADD231PS  Z10, Z11, Z9
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000080, R9
+	SUBQ         $0x02, R10
+	JGE          rows10_units2_k
+
+rows10_units2_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows10_units2_k_one_end
+
+rows10_units2_k_one:
+	VMOVUPS      (R9), Z10
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS 12(DI), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS 16(DI), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS 20(DI), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS 24(DI), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS 28(DI), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VBROADCASTSS 32(DI), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS 36(DI), Z11
+	VFMADD231PS  Z10, Z11, Z9
+	ADDQ         R8, DI
+	ADDQ         $0x00000040, R9
+	DECQ         R10
+	JNZ          rows10_units2_k_one
+
+rows10_units2_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	LEAQ    (R8)(SI*2), R9
+	ADDQ    SI, R9
+	MOVQ    120(AX), R10
+	LEAQ    masks<>+0(SB), R11
+	KMOVW   (R11)(R10*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(SI*1)
+	VMOVUPS Z2, K1, (CX)(SI*2)
+	VMOVUPS Z3, K1, (DI)
+	VMOVUPS Z4, K1, (DI)(SI*1)
+	VMOVUPS Z5, K1, (DI)(SI*2)
+	VMOVUPS Z6, K1, (R8)
+	VMOVUPS Z7, K1, (R8)(SI*1)
+	VMOVUPS Z8, K1, (R8)(SI*2)
+	VMOVUPS Z9, K1, (R9)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x0a, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows10_units2_tile
+	JMP     end
+
+rows10_units3:
+rows10_units3_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	LEAQ       (R8)(SI*2), R9
+	ADDQ       SI, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	KMOVW      (R11)(R10*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Y1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
+	VMOVUPS    (DI), Z6
+	VMOVUPS.Z  64(DI), K1, Y7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS.Z  64(DI)(SI*1), K1, Y9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS.Z  64(DI)(SI*2), K1, Y11
+	VMOVUPS    (R8), Z12
+	VMOVUPS.Z  64(R8), K1, Y13
+	VMOVUPS    (R8)(SI*1), Z14
+	VMOVUPS.Z  64(R8)(SI*1), K1, Y15
+	VMOVUPS    (R8)(SI*2), Z16
+	VMOVUPS.Z  64(R8)(SI*2), K1, Y17
+	VMOVUPS    (R9), Z18
+	VMOVUPS.Z  64(R9), K1, Y19
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x0a, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	LEAQ       (R10)(DI*2), R11
+	ADDQ       DI, R11
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	PREFETCHT0 (R10)(DI*2)
+	PREFETCHT0 64(R10)(DI*2)
+	PREFETCHT0 124(R10)(DI*2)
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 124(R11)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows10_units3_fetch_end
+
+rows10_units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows10_units3_fetch
+
+rows10_units3_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows10_units3_k_rest
+
+rows10_units3_k:
+	VMOVUPS      (R9), Z20
+	VMOVUPS      64(R9), Y21
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Y21, Y22, Y1
+	VBROADCASTSS 4(DI), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Y21, Y22, Y3
+	VBROADCASTSS 8(DI), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Y21, Y22, Y5
+	VBROADCASTSS 12(DI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Y21, Y22, Y7
+	VBROADCASTSS 16(DI), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Y21, Y22, Y9
+	VBROADCASTSS 20(DI), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Y21, Y22, Y11
+	VBROADCASTSS 24(DI), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Y21, Y22, Y13
+	VBROADCASTSS 28(DI), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Y21, Y22, Y15
+	VBROADCASTSS 32(DI), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Y21, Y22, Y17
+	VBROADCASTSS 36(DI), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Y21, Y22, Y19
+	VMOVUPS      96(R9), Z20
+	VMOVUPS      160(R9), Y21
+	VBROADCASTSS (DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Y21, Y22, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Y21, Y22, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Y21, Y22, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Y21, Y22, Y7
+	VBROADCASTSS 16(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Y21, Y22, Y9
+	VBROADCASTSS 20(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Y21, Y22, Y11
+	VBROADCASTSS 24(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Y21, Y22, Y13
+	VBROADCASTSS 28(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Y21, Y22, Y15
+	VBROADCASTSS 32(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Y21, Y22, Y17
+	VBROADCASTSS 36(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Y21, Y22, Y19
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x000000c0, R9
+	SUBQ         $0x02, R10
+	JGE          rows10_units3_k
+
+rows10_units3_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows10_units3_k_one_end
+
+rows10_units3_k_one:
+	VMOVUPS      (R9), Z20
+	VMOVUPS      64(R9), Y21
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Y21, Y22, Y1
+	VBROADCASTSS 4(DI), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Y21, Y22, Y3
+	VBROADCASTSS 8(DI), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Y21, Y22, Y5
+	VBROADCASTSS 12(DI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Y21, Y22, Y7
+	VBROADCASTSS 16(DI), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Y21, Y22, Y9
+	VBROADCASTSS 20(DI), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Y21, Y22, Y11
+	VBROADCASTSS 24(DI), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Y21, Y22, Y13
+	VBROADCASTSS 28(DI), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Y21, Y22, Y15
+	VBROADCASTSS 32(DI), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Y21, Y22, Y17
+	VBROADCASTSS 36(DI), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Y21, Y22, Y19
+	ADDQ         R8, DI
+	ADDQ         $0x00000060, R9
+	DECQ         R10
+	JNZ          rows10_units3_k_one
+
+rows10_units3_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	LEAQ    (R8)(SI*2), R9
+	ADDQ    SI, R9
+	MOVQ    120(AX), R10
+	LEAQ    masks<>+0(SB), R11
+	KMOVW   (R11)(R10*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Y3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Y5, K1, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Y7, K1, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Y9, K1, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Y11, K1, 64(DI)(SI*2)
+	VMOVUPS Z12, (R8)
+	VMOVUPS Y13, K1, 64(R8)
+	VMOVUPS Z14, (R8)(SI*1)
+	VMOVUPS Y15, K1, 64(R8)(SI*1)
+	VMOVUPS Z16, (R8)(SI*2)
+	VMOVUPS Y17, K1, 64(R8)(SI*2)
+	VMOVUPS Z18, (R9)
+	VMOVUPS Y19, K1, 64(R9)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x0a, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows10_units3_tile
+	JMP     end
+
+rows10_units4:
+rows10_units4_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	LEAQ       (R8)(SI*2), R9
+	ADDQ       SI, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	KMOVW      (R11)(R10*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
+	VMOVUPS    (DI), Z6
+	VMOVUPS.Z  64(DI), K1, Z7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS.Z  64(DI)(SI*1), K1, Z9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS.Z  64(DI)(SI*2), K1, Z11
+	VMOVUPS    (R8), Z12
+	VMOVUPS.Z  64(R8), K1, Z13
+	VMOVUPS    (R8)(SI*1), Z14
+	VMOVUPS.Z  64(R8)(SI*1), K1, Z15
+	VMOVUPS    (R8)(SI*2), Z16
+	VMOVUPS.Z  64(R8)(SI*2), K1, Z17
+	VMOVUPS    (R9), Z18
+	VMOVUPS.Z  64(R9), K1, Z19
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x0a, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	LEAQ       (R10)(DI*2), R11
+	ADDQ       DI, R11
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	PREFETCHT0 (R10)(DI*2)
+	PREFETCHT0 64(R10)(DI*2)
+	PREFETCHT0 124(R10)(DI*2)
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 124(R11)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows10_units4_fetch_end
+
+rows10_units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows10_units4_fetch
+
+rows10_units4_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows10_units4_k_rest
+
+rows10_units4_k:
+	VMOVUPS      (R9), Z20
+	VMOVUPS      64(R9), Z21
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(DI), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 8(DI), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(DI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 16(DI), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 20(DI), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 24(DI), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 28(DI), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 32(DI), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 36(DI), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	VMOVUPS      128(R9), Z20
+	VMOVUPS      192(R9), Z21
+	VBROADCASTSS (DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 16(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 20(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 24(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 28(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 32(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 36(DI)(R8*1), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows10_units4_k
+
+rows10_units4_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows10_units4_k_one_end
+
+rows10_units4_k_one:
+	VMOVUPS      (R9), Z20
+	VMOVUPS      64(R9), Z21
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(DI), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 8(DI), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(DI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 16(DI), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 20(DI), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 24(DI), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 28(DI), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 32(DI), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 36(DI), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows10_units4_k_one
+
+rows10_units4_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	LEAQ    (R8)(SI*2), R9
+	ADDQ    SI, R9
+	MOVQ    120(AX), R10
+	LEAQ    masks<>+0(SB), R11
+	KMOVW   (R11)(R10*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, K1, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, K1, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Z9, K1, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Z11, K1, 64(DI)(SI*2)
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, K1, 64(R8)
+	VMOVUPS Z14, (R8)(SI*1)
+	VMOVUPS Z15, K1, 64(R8)(SI*1)
+	VMOVUPS Z16, (R8)(SI*2)
+	VMOVUPS Z17, K1, 64(R8)(SI*2)
+	VMOVUPS Z18, (R9)
+	VMOVUPS Z19, K1, 64(R9)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x0a, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows10_units4_tile
+	JMP     end
+
+rows11:
+	MOVQ 112(AX), SI
+	CMPQ SI, $0x01
+	JE   rows11_units1
+	CMPQ SI, $0x02
+	JE   rows11_units2
+	CMPQ SI, $0x03
+	JE   rows11_units3
+	CMPQ SI, $0x04
+	JE   rows11_units4
+
+rows11_units0_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	LEAQ       (R8)(SI*2), R9
+	ADDQ       SI, R9
+	VMOVUPS    (CX), Z0
+	VMOVUPS    64(CX), Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS    64(CX)(SI*1), Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS    64(CX)(SI*2), Z5
+	VMOVUPS    (DI), Z6
+	VMOVUPS    64(DI), Z7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS    64(DI)(SI*1), Z9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS    64(DI)(SI*2), Z11
+	VMOVUPS    (R8), Z12
+	VMOVUPS    64(R8), Z13
+	VMOVUPS    (R8)(SI*1), Z14
+	VMOVUPS    64(R8)(SI*1), Z15
+	VMOVUPS    (R8)(SI*2), Z16
+	VMOVUPS    64(R8)(SI*2), Z17
+	VMOVUPS    (R9), Z18
+	VMOVUPS    64(R9), Z19
+	VMOVUPS    (R9)(SI*1), Z20
+	VMOVUPS    64(R9)(SI*1), Z21
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x0b, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	LEAQ       (R10)(DI*2), R11
+	ADDQ       DI, R11
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	PREFETCHT0 (R10)(DI*2)
+	PREFETCHT0 64(R10)(DI*2)
+	PREFETCHT0 124(R10)(DI*2)
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 124(R11)
+	PREFETCHT0 (R11)(DI*1)
+	PREFETCHT0 64(R11)(DI*1)
+	PREFETCHT0 124(R11)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows11_units0_fetch_end
+
+rows11_units0_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows11_units0_fetch
+
+rows11_units0_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows11_units0_k_rest
+
+rows11_units0_k:
+	VMOVUPS      (R9), Z22
+	VMOVUPS      64(R9), Z23
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(DI), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 8(DI), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(DI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 16(DI), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(DI), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 24(DI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(DI), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 32(DI), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 36(DI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 40(DI), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      128(R9), Z22
+	VMOVUPS      192(R9), Z23
+	VBROADCASTSS (DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 16(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 24(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 32(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 36(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 40(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows11_units0_k
+
+rows11_units0_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows11_units0_k_one_end
+
+rows11_units0_k_one:
+	VMOVUPS      (R9), Z22
+	VMOVUPS      64(R9), Z23
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(DI), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 8(DI), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(DI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 16(DI), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(DI), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 24(DI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(DI), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 32(DI), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 36(DI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 40(DI), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows11_units0_k_one
+
+rows11_units0_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	LEAQ    (R8)(SI*2), R9
+	ADDQ    SI, R9
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Z9, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Z11, 64(DI)(SI*2)
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	VMOVUPS Z14, (R8)(SI*1)
+	VMOVUPS Z15, 64(R8)(SI*1)
+	VMOVUPS Z16, (R8)(SI*2)
+	VMOVUPS Z17, 64(R8)(SI*2)
+	VMOVUPS Z18, (R9)
+	VMOVUPS Z19, 64(R9)
+	VMOVUPS Z20, (R9)(SI*1)
+	VMOVUPS Z21, 64(R9)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x0b, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows11_units0_tile
+	JMP     end
+
+rows11_units1:
+rows11_units1_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	LEAQ       (R8)(SI*2), R9
+	ADDQ       SI, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	KMOVW      (R11)(R10*2), K1
+	VMOVUPS.Z  (CX), K1, Y0
+	VMOVUPS.Z  (CX)(SI*1), K1, Y1
+	VMOVUPS.Z  (CX)(SI*2), K1, Y2
+	VMOVUPS.Z  (DI), K1, Y3
+	VMOVUPS.Z  (DI)(SI*1), K1, Y4
+	VMOVUPS.Z  (DI)(SI*2), K1, Y5
+	VMOVUPS.Z  (R8), K1, Y6
+	VMOVUPS.Z  (R8)(SI*1), K1, Y7
+	VMOVUPS.Z  (R8)(SI*2), K1, Y8
+	VMOVUPS.Z  (R9), K1, Y9
+	VMOVUPS.Z  (R9)(SI*1), K1, Y10
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x0b, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	LEAQ       (R10)(DI*2), R11
+	ADDQ       DI, R11
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	PREFETCHT0 (R10)(DI*2)
+	PREFETCHT0 64(R10)(DI*2)
+	PREFETCHT0 124(R10)(DI*2)
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 124(R11)
+	PREFETCHT0 (R11)(DI*1)
+	PREFETCHT0 64(R11)(DI*1)
+	PREFETCHT0 124(R11)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows11_units1_fetch_end
+
+rows11_units1_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows11_units1_fetch
+
+rows11_units1_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows11_units1_k_rest
+
+rows11_units1_k:
+	VMOVUPS      (R9), Y11
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(DI), Z12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS 12(DI), Z12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 16(DI), Z12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS 20(DI), Z12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 24(DI), Z12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS 28(DI), Z12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 32(DI), Z12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS 36(DI), Z12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS 40(DI), Z12
+	VFMADD231PS  Y11, Y12, Y10
+	VMOVUPS      32(R9), Y11
+	VBROADCASTSS (DI)(R8*1), Z12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS 4(DI)(R8*1), Z12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(DI)(R8*1), Z12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS 12(DI)(R8*1), Z12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 16(DI)(R8*1), Z12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS 20(DI)(R8*1), Z12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 24(DI)(R8*1), Z12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS 28(DI)(R8*1), Z12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 32(DI)(R8*1), Z12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS 36(DI)(R8*1), Z12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS 40(DI)(R8*1), Z12
+	VFMADD231PS  Y11, Y12, Y10
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x02, R10
+	JGE          rows11_units1_k
+
+rows11_units1_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows11_units1_k_one_end
+
+rows11_units1_k_one:
+	VMOVUPS      (R9), Y11
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(DI), Z12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS 12(DI), Z12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 16(DI), Z12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS 20(DI), Z12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 24(DI), Z12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS 28(DI), Z12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 32(DI), Z12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS 36(DI), Z12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS 40(DI), Z12
+	VFMADD231PS  Y11, Y12, Y10
+	ADDQ         R8, DI
+	ADDQ         $0x00000020, R9
+	DECQ         R10
+	JNZ          rows11_units1_k_one
+
+rows11_units1_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	LEAQ    (R8)(SI*2), R9
+	ADDQ    SI, R9
+	MOVQ    120(AX), R10
+	LEAQ    masks<>+0(SB), R11
+	KMOVW   (R11)(R10*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(SI*1)
+	VMOVUPS Y2, K1, (CX)(SI*2)
+	VMOVUPS Y3, K1, (DI)
+	VMOVUPS Y4, K1, (DI)(SI*1)
+	VMOVUPS Y5, K1, (DI)(SI*2)
+	VMOVUPS Y6, K1, (R8)
+	VMOVUPS Y7, K1, (R8)(SI*1)
+	VMOVUPS Y8, K1, (R8)(SI*2)
+	VMOVUPS Y9, K1, (R9)
+	VMOVUPS Y10, K1, (R9)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x0b, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows11_units1_tile
+	JMP     end
+
+rows11_units2:
+rows11_units2_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	LEAQ       (R8)(SI*2), R9
+	ADDQ       SI, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	KMOVW      (R11)(R10*2), K1
+	VMOVUPS.Z  (CX), K1, Z0
+	VMOVUPS.Z  (CX)(SI*1), K1, Z1
+	VMOVUPS.Z  (CX)(SI*2), K1, Z2
+	VMOVUPS.Z  (DI), K1, Z3
+	VMOVUPS.Z  (DI)(SI*1), K1, Z4
+	VMOVUPS.Z  (DI)(SI*2), K1, Z5
+	VMOVUPS.Z  (R8), K1, Z6
+	VMOVUPS.Z  (R8)(SI*1), K1, Z7
+	VMOVUPS.Z  (R8)(SI*2), K1, Z8
+	VMOVUPS.Z  (R9), K1, Z9
+	VMOVUPS.Z  (R9)(SI*1), K1, Z10
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x0b, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	LEAQ       (R10)(DI*2), R11
+	ADDQ       DI, R11
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	PREFETCHT0 (R10)(DI*2)
+	PREFETCHT0 64(R10)(DI*2)
+	PREFETCHT0 124(R10)(DI*2)
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 124(R11)
+	PREFETCHT0 (R11)(DI*1)
+	PREFETCHT0 64(R11)(DI*1)
+	PREFETCHT0 124(R11)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows11_units2_fetch_end
+
+rows11_units2_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows11_units2_fetch
+
+rows11_units2_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows11_units2_k_rest
+
+rows11_units2_k:
+	VMOVUPS      (R9), Z11
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 8(DI), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 12(DI), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 16(DI), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS 20(DI), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 24(DI), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS 28(DI), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 32(DI), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS 36(DI), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS 40(DI), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	VMOVUPS      64(R9), Z11
+	VBROADCASTSS (DI)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 16(DI)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS 20(DI)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 24(DI)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS 28(DI)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 32(DI)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS 36(DI)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS 40(DI)(R8*1), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000080, R9
+	SUBQ         $0x02, R10
+	JGE          rows11_units2_k
+
+rows11_units2_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows11_units2_k_one_end
+
+rows11_units2_k_one:
+	VMOVUPS      (R9), Z11
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 8(DI), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 12(DI), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 16(DI), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS 20(DI), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 24(DI), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS 28(DI), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 32(DI), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS 36(DI), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS 40(DI), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	ADDQ         R8, DI
+	ADDQ         $0x00000040, R9
+	DECQ         R10
+	JNZ          rows11_units2_k_one
+
+rows11_units2_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	LEAQ    (R8)(SI*2), R9
+	ADDQ    SI, R9
+	MOVQ    120(AX), R10
+	LEAQ    masks<>+0(SB), R11
+	KMOVW   (R11)(R10*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(SI*1)
+	VMOVUPS Z2, K1, (CX)(SI*2)
+	VMOVUPS Z3, K1, (DI)
+	VMOVUPS Z4, K1, (DI)(SI*1)
+	VMOVUPS Z5, K1, (DI)(SI*2)
+	VMOVUPS Z6, K1, (R8)
+	VMOVUPS Z7, K1, (R8)(SI*1)
+	VMOVUPS Z8, K1, (R8)(SI*2)
+	VMOVUPS Z9, K1, (R9)
+	VMOVUPS Z10, K1, (R9)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x0b, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows11_units2_tile
+	JMP     end
+
+rows11_units3:
+rows11_units3_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	LEAQ       (R8)(SI*2), R9
+	ADDQ       SI, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	KMOVW      (R11)(R10*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Y1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Y3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Y5
+	VMOVUPS    (DI), Z6
+	VMOVUPS.Z  64(DI), K1, Y7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS.Z  64(DI)(SI*1), K1, Y9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS.Z  64(DI)(SI*2), K1, Y11
+	VMOVUPS    (R8), Z12
+	VMOVUPS.Z  64(R8), K1, Y13
+	VMOVUPS    (R8)(SI*1), Z14
+	VMOVUPS.Z  64(R8)(SI*1), K1, Y15
+	VMOVUPS    (R8)(SI*2), Z16
+	VMOVUPS.Z  64(R8)(SI*2), K1, Y17
+	VMOVUPS    (R9), Z18
+	VMOVUPS.Z  64(R9), K1, Y19
+	VMOVUPS    (R9)(SI*1), Z20
+	VMOVUPS.Z  64(R9)(SI*1), K1, Y21
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x0b, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	LEAQ       (R10)(DI*2), R11
+	ADDQ       DI, R11
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	PREFETCHT0 (R10)(DI*2)
+	PREFETCHT0 64(R10)(DI*2)
+	PREFETCHT0 124(R10)(DI*2)
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 124(R11)
+	PREFETCHT0 (R11)(DI*1)
+	PREFETCHT0 64(R11)(DI*1)
+	PREFETCHT0 124(R11)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows11_units3_fetch_end
+
+rows11_units3_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows11_units3_fetch
+
+rows11_units3_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows11_units3_k_rest
+
+rows11_units3_k:
+	VMOVUPS      (R9), Z22
+	VMOVUPS      64(R9), Y23
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Y23, Y24, Y1
+	VBROADCASTSS 4(DI), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Y23, Y24, Y3
+	VBROADCASTSS 8(DI), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Y23, Y24, Y5
+	VBROADCASTSS 12(DI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Y23, Y24, Y7
+	VBROADCASTSS 16(DI), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Y23, Y24, Y9
+	VBROADCASTSS 20(DI), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Y23, Y24, Y11
+	VBROADCASTSS 24(DI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Y23, Y24, Y13
+	VBROADCASTSS 28(DI), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Y23, Y24, Y15
+	VBROADCASTSS 32(DI), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Y23, Y24, Y17
+	VBROADCASTSS 36(DI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Y23, Y24, Y19
+	VBROADCASTSS 40(DI), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Y23, Y24, Y21
+	VMOVUPS      96(R9), Z22
+	VMOVUPS      160(R9), Y23
+	VBROADCASTSS (DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Y23, Y24, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Y23, Y24, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Y23, Y24, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Y23, Y24, Y7
+	VBROADCASTSS 16(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Y23, Y24, Y9
+	VBROADCASTSS 20(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Y23, Y24, Y11
+	VBROADCASTSS 24(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Y23, Y24, Y13
+	VBROADCASTSS 28(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Y23, Y24, Y15
+	VBROADCASTSS 32(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Y23, Y24, Y17
+	VBROADCASTSS 36(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Y23, Y24, Y19
+	VBROADCASTSS 40(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Y23, Y24, Y21
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x000000c0, R9
+	SUBQ         $0x02, R10
+	JGE          rows11_units3_k
+
+rows11_units3_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows11_units3_k_one_end
+
+rows11_units3_k_one:
+	VMOVUPS      (R9), Z22
+	VMOVUPS      64(R9), Y23
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Y23, Y24, Y1
+	VBROADCASTSS 4(DI), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Y23, Y24, Y3
+	VBROADCASTSS 8(DI), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Y23, Y24, Y5
+	VBROADCASTSS 12(DI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Y23, Y24, Y7
+	VBROADCASTSS 16(DI), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Y23, Y24, Y9
+	VBROADCASTSS 20(DI), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Y23, Y24, Y11
+	VBROADCASTSS 24(DI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Y23, Y24, Y13
+	VBROADCASTSS 28(DI), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Y23, Y24, Y15
+	VBROADCASTSS 32(DI), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Y23, Y24, Y17
+	VBROADCASTSS 36(DI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Y23, Y24, Y19
+	VBROADCASTSS 40(DI), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Y23, Y24, Y21
+	ADDQ         R8, DI
+	ADDQ         $0x00000060, R9
+	DECQ         R10
+	JNZ          rows11_units3_k_one
+
+rows11_units3_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	LEAQ    (R8)(SI*2), R9
+	ADDQ    SI, R9
+	MOVQ    120(AX), R10
+	LEAQ    masks<>+0(SB), R11
+	KMOVW   (R11)(R10*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Y3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Y5, K1, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Y7, K1, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Y9, K1, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Y11, K1, 64(DI)(SI*2)
+	VMOVUPS Z12, (R8)
+	VMOVUPS Y13, K1, 64(R8)
+	VMOVUPS Z14, (R8)(SI*1)
+	VMOVUPS Y15, K1, 64(R8)(SI*1)
+	VMOVUPS Z16, (R8)(SI*2)
+	VMOVUPS Y17, K1, 64(R8)(SI*2)
+	VMOVUPS Z18, (R9)
+	VMOVUPS Y19, K1, 64(R9)
+	VMOVUPS Z20, (R9)(SI*1)
+	VMOVUPS Y21, K1, 64(R9)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x0b, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows11_units3_tile
+	JMP     end
+
+rows11_units4:
+rows11_units4_tile:
+	MOVQ       8(AX), SI
+	LEAQ       (CX)(SI*2), DI
+	ADDQ       SI, DI
+	LEAQ       (DI)(SI*2), R8
+	ADDQ       SI, R8
+	LEAQ       (R8)(SI*2), R9
+	ADDQ       SI, R9
+	MOVQ       120(AX), R10
+	LEAQ       masks<>+0(SB), R11
+	KMOVW      (R11)(R10*2), K1
+	VMOVUPS    (CX), Z0
+	VMOVUPS.Z  64(CX), K1, Z1
+	VMOVUPS    (CX)(SI*1), Z2
+	VMOVUPS.Z  64(CX)(SI*1), K1, Z3
+	VMOVUPS    (CX)(SI*2), Z4
+	VMOVUPS.Z  64(CX)(SI*2), K1, Z5
+	VMOVUPS    (DI), Z6
+	VMOVUPS.Z  64(DI), K1, Z7
+	VMOVUPS    (DI)(SI*1), Z8
+	VMOVUPS.Z  64(DI)(SI*1), K1, Z9
+	VMOVUPS    (DI)(SI*2), Z10
+	VMOVUPS.Z  64(DI)(SI*2), K1, Z11
+	VMOVUPS    (R8), Z12
+	VMOVUPS.Z  64(R8), K1, Z13
+	VMOVUPS    (R8)(SI*1), Z14
+	VMOVUPS.Z  64(R8)(SI*1), K1, Z15
+	VMOVUPS    (R8)(SI*2), Z16
+	VMOVUPS.Z  64(R8)(SI*2), K1, Z17
+	VMOVUPS    (R9), Z18
+	VMOVUPS.Z  64(R9), K1, Z19
+	VMOVUPS    (R9)(SI*1), Z20
+	VMOVUPS.Z  64(R9)(SI*1), K1, Z21
+	MOVQ       8(AX), DI
+	IMUL3Q     $0x0b, DI, R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(DI*2), R9
+	ADDQ       DI, R9
+	LEAQ       (R9)(DI*2), R10
+	ADDQ       DI, R10
+	LEAQ       (R10)(DI*2), R11
+	ADDQ       DI, R11
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 124(R8)
+	PREFETCHT0 (R8)(DI*1)
+	PREFETCHT0 64(R8)(DI*1)
+	PREFETCHT0 124(R8)(DI*1)
+	PREFETCHT0 (R8)(DI*2)
+	PREFETCHT0 64(R8)(DI*2)
+	PREFETCHT0 124(R8)(DI*2)
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 124(R9)
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	PREFETCHT0 124(R9)(DI*1)
+	PREFETCHT0 (R9)(DI*2)
+	PREFETCHT0 64(R9)(DI*2)
+	PREFETCHT0 124(R9)(DI*2)
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	PREFETCHT0 124(R10)
+	PREFETCHT0 (R10)(DI*1)
+	PREFETCHT0 64(R10)(DI*1)
+	PREFETCHT0 124(R10)(DI*1)
+	PREFETCHT0 (R10)(DI*2)
+	PREFETCHT0 64(R10)(DI*2)
+	PREFETCHT0 124(R10)(DI*2)
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	PREFETCHT0 124(R11)
+	PREFETCHT0 (R11)(DI*1)
+	PREFETCHT0 64(R11)(DI*1)
+	PREFETCHT0 124(R11)(DI*1)
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
+	TESTQ      R8, R8
+	JLE        rows11_units4_fetch_end
+
+rows11_units4_fetch:
+	PREFETCHT1 (DI)
+	ADDQ       $0x00000040, DI
+	DECQ       R8
+	JNZ        rows11_units4_fetch
+
+rows11_units4_fetch_end:
+	MOVQ DI, 136(AX)
+	MOVQ 40(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 48(AX), R10
+	MOVQ DX, DI
+	SUBQ $0x02, R10
+	JL   rows11_units4_k_rest
+
+rows11_units4_k:
+	VMOVUPS      (R9), Z22
+	VMOVUPS      64(R9), Z23
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(DI), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 8(DI), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(DI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 16(DI), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(DI), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 24(DI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(DI), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 32(DI), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 36(DI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 40(DI), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      128(R9), Z22
+	VMOVUPS      192(R9), Z23
+	VBROADCASTSS (DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 8(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 16(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 24(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 32(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 36(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 40(DI)(R8*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	LEAQ         (DI)(R8*2), DI
+	ADDQ         $0x00000100, R9
+	SUBQ         $0x02, R10
+	JGE          rows11_units4_k
+
+rows11_units4_k_rest:
+	ADDQ  $0x00000002, R10
+	TESTQ R10, R10
+	JLE   rows11_units4_k_one_end
+
+rows11_units4_k_one:
+	VMOVUPS      (R9), Z22
+	VMOVUPS      64(R9), Z23
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(DI), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 8(DI), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(DI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 16(DI), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(DI), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 24(DI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(DI), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 32(DI), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 36(DI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 40(DI), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         R8, DI
+	ADDQ         $0x00000080, R9
+	DECQ         R10
+	JNZ          rows11_units4_k_one
+
+rows11_units4_k_one_end:
+	LEAQ    (CX)(SI*2), DI
+	ADDQ    SI, DI
+	LEAQ    (DI)(SI*2), R8
+	ADDQ    SI, R8
+	LEAQ    (R8)(SI*2), R9
+	ADDQ    SI, R9
+	MOVQ    120(AX), R10
+	LEAQ    masks<>+0(SB), R11
+	KMOVW   (R11)(R10*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(SI*1)
+	VMOVUPS Z3, K1, 64(CX)(SI*1)
+	VMOVUPS Z4, (CX)(SI*2)
+	VMOVUPS Z5, K1, 64(CX)(SI*2)
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, K1, 64(DI)
+	VMOVUPS Z8, (DI)(SI*1)
+	VMOVUPS Z9, K1, 64(DI)(SI*1)
+	VMOVUPS Z10, (DI)(SI*2)
+	VMOVUPS Z11, K1, 64(DI)(SI*2)
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, K1, 64(R8)
+	VMOVUPS Z14, (R8)(SI*1)
+	VMOVUPS Z15, K1, 64(R8)(SI*1)
+	VMOVUPS Z16, (R8)(SI*2)
+	VMOVUPS Z17, K1, 64(R8)(SI*2)
+	VMOVUPS Z18, (R9)
+	VMOVUPS Z19, K1, 64(R9)
+	VMOVUPS Z20, (R9)(SI*1)
+	VMOVUPS Z21, K1, 64(R9)(SI*1)
+	ADDQ    128(AX), DX
+	IMUL3Q  $0x0b, SI, SI
+	ADDQ    SI, CX
+	DECQ    BX
+	JNZ     rows11_units4_tile
+	JMP     end
+
+rows12:
+	MOVQ 112(AX), SI
+	CMPQ SI, $0x01
+	JE   rows12_units1
+	CMPQ SI, $0x02
+	JE   rows12_units2
+	CMPQ SI, $0x03
+	JE   rows12_units3
+	CMPQ SI, $0x04
+	JE   rows12_units4
+
+rows12_units0_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
@@ -24467,27 +24293,27 @@ units0_tile:
 	PREFETCHT0 (R11)(DI*2)
 	PREFETCHT0 64(R11)(DI*2)
 	PREFETCHT0 124(R11)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units0_fetch_end
+	JLE        rows12_units0_fetch_end
 
-units0_fetch:
+rows12_units0_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units0_fetch
+	JNZ        rows12_units0_fetch
 
-units0_fetch_end:
-	MOVQ DI, 128(AX)
+rows12_units0_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
 	MOVQ DX, DI
 	SUBQ $0x02, R10
-	JL   units0_k_rest
+	JL   rows12_units0_k_rest
 
-units0_k:
+rows12_units0_k:
 	VMOVUPS      (R9), Z24
 	VMOVUPS      64(R9), Z25
 	VBROADCASTSS (DI), Z26
@@ -24567,14 +24393,14 @@ units0_k:
 	LEAQ         (DI)(R8*2), DI
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x02, R10
-	JGE          units0_k
+	JGE          rows12_units0_k
 
-units0_k_rest:
+rows12_units0_k_rest:
 	ADDQ  $0x00000002, R10
 	TESTQ R10, R10
-	JLE   units0_k_one_end
+	JLE   rows12_units0_k_one_end
 
-units0_k_one:
+rows12_units0_k_one:
 	VMOVUPS      (R9), Z24
 	VMOVUPS      64(R9), Z25
 	VBROADCASTSS (DI), Z26
@@ -24616,9 +24442,9 @@ units0_k_one:
 	ADDQ         R8, DI
 	ADDQ         $0x00000080, R9
 	DECQ         R10
-	JNZ          units0_k_one
+	JNZ          rows12_units0_k_one
 
-units0_k_one_end:
+rows12_units0_k_one_end:
 	LEAQ    (CX)(SI*2), DI
 	ADDQ    SI, DI
 	LEAQ    (DI)(SI*2), R8
@@ -24649,15 +24475,15 @@ units0_k_one_end:
 	VMOVUPS Z21, 64(R9)(SI*1)
 	VMOVUPS Z22, (R9)(SI*2)
 	VMOVUPS Z23, 64(R9)(SI*2)
-	ADDQ    120(AX), DX
+	ADDQ    128(AX), DX
 	IMUL3Q  $0x0c, SI, SI
 	ADDQ    SI, CX
 	DECQ    BX
-	JNZ     units0_tile
+	JNZ     rows12_units0_tile
 	JMP     end
 
-units1:
-units1_tile:
+rows12_units1:
+rows12_units1_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
@@ -24665,7 +24491,7 @@ units1_tile:
 	ADDQ       SI, R8
 	LEAQ       (R8)(SI*2), R9
 	ADDQ       SI, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	KMOVW      (R11)(R10*2), K1
 	VMOVUPS.Z  (CX), K1, Y0
@@ -24725,27 +24551,27 @@ units1_tile:
 	PREFETCHT0 (R11)(DI*2)
 	PREFETCHT0 64(R11)(DI*2)
 	PREFETCHT0 124(R11)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units1_fetch_end
+	JLE        rows12_units1_fetch_end
 
-units1_fetch:
+rows12_units1_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units1_fetch
+	JNZ        rows12_units1_fetch
 
-units1_fetch_end:
-	MOVQ DI, 128(AX)
+rows12_units1_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
 	MOVQ DX, DI
 	SUBQ $0x02, R10
-	JL   units1_k_rest
+	JL   rows12_units1_k_rest
 
-units1_k:
+rows12_units1_k:
 	VMOVUPS      (R9), Y12
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Y12, Y13, Y0
@@ -24799,14 +24625,14 @@ units1_k:
 	LEAQ         (DI)(R8*2), DI
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x02, R10
-	JGE          units1_k
+	JGE          rows12_units1_k
 
-units1_k_rest:
+rows12_units1_k_rest:
 	ADDQ  $0x00000002, R10
 	TESTQ R10, R10
-	JLE   units1_k_one_end
+	JLE   rows12_units1_k_one_end
 
-units1_k_one:
+rows12_units1_k_one:
 	VMOVUPS      (R9), Y12
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Y12, Y13, Y0
@@ -24835,16 +24661,16 @@ units1_k_one:
 	ADDQ         R8, DI
 	ADDQ         $0x00000020, R9
 	DECQ         R10
-	JNZ          units1_k_one
+	JNZ          rows12_units1_k_one
 
-units1_k_one_end:
+rows12_units1_k_one_end:
 	LEAQ    (CX)(SI*2), DI
 	ADDQ    SI, DI
 	LEAQ    (DI)(SI*2), R8
 	ADDQ    SI, R8
 	LEAQ    (R8)(SI*2), R9
 	ADDQ    SI, R9
-	MOVQ    112(AX), R10
+	MOVQ    120(AX), R10
 	LEAQ    masks<>+0(SB), R11
 	KMOVW   (R11)(R10*2), K1
 	VMOVUPS Y0, K1, (CX)
@@ -24859,15 +24685,15 @@ units1_k_one_end:
 	VMOVUPS Y9, K1, (R9)
 	VMOVUPS Y10, K1, (R9)(SI*1)
 	VMOVUPS Y11, K1, (R9)(SI*2)
-	ADDQ    120(AX), DX
+	ADDQ    128(AX), DX
 	IMUL3Q  $0x0c, SI, SI
 	ADDQ    SI, CX
 	DECQ    BX
-	JNZ     units1_tile
+	JNZ     rows12_units1_tile
 	JMP     end
 
-units2:
-units2_tile:
+rows12_units2:
+rows12_units2_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
@@ -24875,7 +24701,7 @@ units2_tile:
 	ADDQ       SI, R8
 	LEAQ       (R8)(SI*2), R9
 	ADDQ       SI, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	KMOVW      (R11)(R10*2), K1
 	VMOVUPS.Z  (CX), K1, Z0
@@ -24935,27 +24761,27 @@ units2_tile:
 	PREFETCHT0 (R11)(DI*2)
 	PREFETCHT0 64(R11)(DI*2)
 	PREFETCHT0 124(R11)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units2_fetch_end
+	JLE        rows12_units2_fetch_end
 
-units2_fetch:
+rows12_units2_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units2_fetch
+	JNZ        rows12_units2_fetch
 
-units2_fetch_end:
-	MOVQ DI, 128(AX)
+rows12_units2_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
 	MOVQ DX, DI
 	SUBQ $0x02, R10
-	JL   units2_k_rest
+	JL   rows12_units2_k_rest
 
-units2_k:
+rows12_units2_k:
 	VMOVUPS      (R9), Z12
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -25009,14 +24835,14 @@ units2_k:
 	LEAQ         (DI)(R8*2), DI
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x02, R10
-	JGE          units2_k
+	JGE          rows12_units2_k
 
-units2_k_rest:
+rows12_units2_k_rest:
 	ADDQ  $0x00000002, R10
 	TESTQ R10, R10
-	JLE   units2_k_one_end
+	JLE   rows12_units2_k_one_end
 
-units2_k_one:
+rows12_units2_k_one:
 	VMOVUPS      (R9), Z12
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -25045,16 +24871,16 @@ units2_k_one:
 	ADDQ         R8, DI
 	ADDQ         $0x00000040, R9
 	DECQ         R10
-	JNZ          units2_k_one
+	JNZ          rows12_units2_k_one
 
-units2_k_one_end:
+rows12_units2_k_one_end:
 	LEAQ    (CX)(SI*2), DI
 	ADDQ    SI, DI
 	LEAQ    (DI)(SI*2), R8
 	ADDQ    SI, R8
 	LEAQ    (R8)(SI*2), R9
 	ADDQ    SI, R9
-	MOVQ    112(AX), R10
+	MOVQ    120(AX), R10
 	LEAQ    masks<>+0(SB), R11
 	KMOVW   (R11)(R10*2), K1
 	VMOVUPS Z0, K1, (CX)
@@ -25069,15 +24895,15 @@ units2_k_one_end:
 	VMOVUPS Z9, K1, (R9)
 	VMOVUPS Z10, K1, (R9)(SI*1)
 	VMOVUPS Z11, K1, (R9)(SI*2)
-	ADDQ    120(AX), DX
+	ADDQ    128(AX), DX
 	IMUL3Q  $0x0c, SI, SI
 	ADDQ    SI, CX
 	DECQ    BX
-	JNZ     units2_tile
+	JNZ     rows12_units2_tile
 	JMP     end
 
-units3:
-units3_tile:
+rows12_units3:
+rows12_units3_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
@@ -25085,7 +24911,7 @@ units3_tile:
 	ADDQ       SI, R8
 	LEAQ       (R8)(SI*2), R9
 	ADDQ       SI, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	KMOVW      (R11)(R10*2), K1
 	VMOVUPS    (CX), Z0
@@ -25157,27 +24983,27 @@ units3_tile:
 	PREFETCHT0 (R11)(DI*2)
 	PREFETCHT0 64(R11)(DI*2)
 	PREFETCHT0 124(R11)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units3_fetch_end
+	JLE        rows12_units3_fetch_end
 
-units3_fetch:
+rows12_units3_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units3_fetch
+	JNZ        rows12_units3_fetch
 
-units3_fetch_end:
-	MOVQ DI, 128(AX)
+rows12_units3_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
 	MOVQ DX, DI
 	SUBQ $0x02, R10
-	JL   units3_k_rest
+	JL   rows12_units3_k_rest
 
-units3_k:
+rows12_units3_k:
 	VMOVUPS      (R9), Z24
 	VMOVUPS      64(R9), Y25
 	VBROADCASTSS (DI), Z26
@@ -25257,14 +25083,14 @@ units3_k:
 	LEAQ         (DI)(R8*2), DI
 	ADDQ         $0x000000c0, R9
 	SUBQ         $0x02, R10
-	JGE          units3_k
+	JGE          rows12_units3_k
 
-units3_k_rest:
+rows12_units3_k_rest:
 	ADDQ  $0x00000002, R10
 	TESTQ R10, R10
-	JLE   units3_k_one_end
+	JLE   rows12_units3_k_one_end
 
-units3_k_one:
+rows12_units3_k_one:
 	VMOVUPS      (R9), Z24
 	VMOVUPS      64(R9), Y25
 	VBROADCASTSS (DI), Z26
@@ -25306,16 +25132,16 @@ units3_k_one:
 	ADDQ         R8, DI
 	ADDQ         $0x00000060, R9
 	DECQ         R10
-	JNZ          units3_k_one
+	JNZ          rows12_units3_k_one
 
-units3_k_one_end:
+rows12_units3_k_one_end:
 	LEAQ    (CX)(SI*2), DI
 	ADDQ    SI, DI
 	LEAQ    (DI)(SI*2), R8
 	ADDQ    SI, R8
 	LEAQ    (R8)(SI*2), R9
 	ADDQ    SI, R9
-	MOVQ    112(AX), R10
+	MOVQ    120(AX), R10
 	LEAQ    masks<>+0(SB), R11
 	KMOVW   (R11)(R10*2), K1
 	VMOVUPS Z0, (CX)
@@ -25342,15 +25168,15 @@ units3_k_one_end:
 	VMOVUPS Y21, K1, 64(R9)(SI*1)
 	VMOVUPS Z22, (R9)(SI*2)
 	VMOVUPS Y23, K1, 64(R9)(SI*2)
-	ADDQ    120(AX), DX
+	ADDQ    128(AX), DX
 	IMUL3Q  $0x0c, SI, SI
 	ADDQ    SI, CX
 	DECQ    BX
-	JNZ     units3_tile
+	JNZ     rows12_units3_tile
 	JMP     end
 
-units4:
-units4_tile:
+rows12_units4:
+rows12_units4_tile:
 	MOVQ       8(AX), SI
 	LEAQ       (CX)(SI*2), DI
 	ADDQ       SI, DI
@@ -25358,7 +25184,7 @@ units4_tile:
 	ADDQ       SI, R8
 	LEAQ       (R8)(SI*2), R9
 	ADDQ       SI, R9
-	MOVQ       112(AX), R10
+	MOVQ       120(AX), R10
 	LEAQ       masks<>+0(SB), R11
 	KMOVW      (R11)(R10*2), K1
 	VMOVUPS    (CX), Z0
@@ -25430,27 +25256,27 @@ units4_tile:
 	PREFETCHT0 (R11)(DI*2)
 	PREFETCHT0 64(R11)(DI*2)
 	PREFETCHT0 124(R11)(DI*2)
-	MOVQ       128(AX), DI
-	MOVQ       136(AX), R8
+	MOVQ       136(AX), DI
+	MOVQ       144(AX), R8
 	TESTQ      R8, R8
-	JLE        units4_fetch_end
+	JLE        rows12_units4_fetch_end
 
-units4_fetch:
+rows12_units4_fetch:
 	PREFETCHT1 (DI)
 	ADDQ       $0x00000040, DI
 	DECQ       R8
-	JNZ        units4_fetch
+	JNZ        rows12_units4_fetch
 
-units4_fetch_end:
-	MOVQ DI, 128(AX)
+rows12_units4_fetch_end:
+	MOVQ DI, 136(AX)
 	MOVQ 40(AX), R8
 	MOVQ 80(AX), R9
 	MOVQ 48(AX), R10
 	MOVQ DX, DI
 	SUBQ $0x02, R10
-	JL   units4_k_rest
+	JL   rows12_units4_k_rest
 
-units4_k:
+rows12_units4_k:
 	VMOVUPS      (R9), Z24
 	VMOVUPS      64(R9), Z25
 	VBROADCASTSS (DI), Z26
@@ -25530,14 +25356,14 @@ units4_k:
 	LEAQ         (DI)(R8*2), DI
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x02, R10
-	JGE          units4_k
+	JGE          rows12_units4_k
 
-units4_k_rest:
+rows12_units4_k_rest:
 	ADDQ  $0x00000002, R10
 	TESTQ R10, R10
-	JLE   units4_k_one_end
+	JLE   rows12_units4_k_one_end
 
-units4_k_one:
+rows12_units4_k_one:
 	VMOVUPS      (R9), Z24
 	VMOVUPS      64(R9), Z25
 	VBROADCASTSS (DI), Z26
@@ -25579,16 +25405,16 @@ units4_k_one:
 	ADDQ         R8, DI
 	ADDQ         $0x00000080, R9
 	DECQ         R10
-	JNZ          units4_k_one
+	JNZ          rows12_units4_k_one
 
-units4_k_one_end:
+rows12_units4_k_one_end:
 	LEAQ    (CX)(SI*2), DI
 	ADDQ    SI, DI
 	LEAQ    (DI)(SI*2), R8
 	ADDQ    SI, R8
 	LEAQ    (R8)(SI*2), R9
 	ADDQ    SI, R9
-	MOVQ    112(AX), R10
+	MOVQ    120(AX), R10
 	LEAQ    masks<>+0(SB), R11
 	KMOVW   (R11)(R10*2), K1
 	VMOVUPS Z0, (CX)
@@ -25615,21 +25441,21 @@ units4_k_one_end:
 	VMOVUPS Z21, K1, 64(R9)(SI*1)
 	VMOVUPS Z22, (R9)(SI*2)
 	VMOVUPS Z23, K1, 64(R9)(SI*2)
-	ADDQ    120(AX), DX
+	ADDQ    128(AX), DX
 	IMUL3Q  $0x0c, SI, SI
 	ADDQ    SI, CX
 	DECQ    BX
-	JNZ     units4_tile
+	JNZ     rows12_units4_tile
 
 end:
 	VZEROUPPER
 	RET
 
-// func gemvAVX512(p *[18]int)
+// func gemvAVX512(p *[19]int)
 // Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·gemvAVX512(SB), NOSPLIT, $0-8
 	MOVQ      p+0(FP), AX
-	MOVQ      104(AX), CX
+	MOVQ      112(AX), CX
 	CMPQ      CX, $0x01
 	JE        units1
 	CMPQ      CX, $0x02
@@ -25668,7 +25494,7 @@ TEXT ·gemvAVX512(SB), NOSPLIT, $0-8
 	JE        units18
 	CMPQ      CX, $0x13
 	JE        units19
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -25750,7 +25576,7 @@ units20_h_end:
 	JMP     end
 
 units19:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -25835,7 +25661,7 @@ units19_h_end:
 	JMP     end
 
 units18:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -25916,7 +25742,7 @@ units18_h_end:
 	JMP     end
 
 units17:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -25997,7 +25823,7 @@ units17_h_end:
 	JMP     end
 
 units16:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -26068,7 +25894,7 @@ units16_h_end:
 	JMP     end
 
 units15:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -26142,7 +25968,7 @@ units15_h_end:
 	JMP     end
 
 units14:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -26212,7 +26038,7 @@ units14_h_end:
 	JMP     end
 
 units13:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -26282,7 +26108,7 @@ units13_h_end:
 	JMP     end
 
 units12:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -26345,7 +26171,7 @@ units12_h_end:
 	JMP     end
 
 units11:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -26411,7 +26237,7 @@ units11_h_end:
 	JMP     end
 
 units10:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -26473,7 +26299,7 @@ units10_h_end:
 	JMP     end
 
 units9:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -26535,7 +26361,7 @@ units9_h_end:
 	JMP     end
 
 units8:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -26587,7 +26413,7 @@ units8_h_end:
 	JMP     end
 
 units7:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -26642,7 +26468,7 @@ units7_h_end:
 	JMP     end
 
 units6:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -26693,7 +26519,7 @@ units6_h_end:
 	JMP     end
 
 units5:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -26744,7 +26570,7 @@ units5_h_end:
 	JMP     end
 
 units4:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -26788,7 +26614,7 @@ units4_h_end:
 	JMP     end
 
 units3:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -26835,7 +26661,7 @@ units3_h_end:
 	JMP     end
 
 units2:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -26878,7 +26704,7 @@ units2_h_end:
 	JMP     end
 
 units1:
-	MOVQ      112(AX), CX
+	MOVQ      120(AX), CX
 	LEAQ      masks<>+0(SB), DX
 	KMOVW     (DX)(CX*2), K1
 	MOVQ      16(AX), CX
@@ -26923,7 +26749,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func packAVX512(p *[18]int)
+// func packAVX512(p *[19]int)
 // Requires: AVX, AVX512F, AVX512VL
 TEXT ·packAVX512(SB), NOSPLIT, $0-8
 	MOVQ  p+0(FP), AX
@@ -26931,7 +26757,7 @@ TEXT ·packAVX512(SB), NOSPLIT, $0-8
 	MOVQ  32(AX), DX
 	MOVQ  40(AX), BX
 	MOVQ  48(AX), SI
-	MOVQ  104(AX), DI
+	MOVQ  112(AX), DI
 	CMPQ  DI, $0x01
 	JE    units1
 	CMPQ  DI, $0x02
@@ -26957,7 +26783,7 @@ units0_row_end:
 	JMP end
 
 units1:
-	MOVQ  112(AX), AX
+	MOVQ  120(AX), AX
 	LEAQ  masks<>+0(SB), DI
 	KMOVW (DI)(AX*2), K1
 	TESTQ SI, SI
@@ -26975,7 +26801,7 @@ units1_row_end:
 	JMP end
 
 units2:
-	MOVQ  112(AX), AX
+	MOVQ  120(AX), AX
 	LEAQ  masks<>+0(SB), DI
 	KMOVW (DI)(AX*2), K1
 	TESTQ SI, SI
@@ -26993,7 +26819,7 @@ units2_row_end:
 	JMP end
 
 units3:
-	MOVQ  112(AX), AX
+	MOVQ  120(AX), AX
 	LEAQ  masks<>+0(SB), DI
 	KMOVW (DI)(AX*2), K1
 	TESTQ SI, SI
@@ -27013,7 +26839,7 @@ units3_row_end:
 	JMP end
 
 units4:
-	MOVQ  112(AX), AX
+	MOVQ  120(AX), AX
 	LEAQ  masks<>+0(SB), DI
 	KMOVW (DI)(AX*2), K1
 	TESTQ SI, SI

@@ -4,135 +4,25 @@
 
 package kernel
 
-// gemm1AVX512 computes tiles of 1 rows: C = init + [X | H]*B.
+// gemmAVX512 computes tiles: C = init + [X | H]*B.
 //
 //go:noescape
-func gemm1AVX512(p *[18]int)
+func gemmAVX512(p *[19]int)
 
-// gemmT1AVX512 computes tiles of 1 rows: C += transposed X * B.
+// gemmTAVX512 computes tiles: C += transposed X * B.
 //
 //go:noescape
-func gemmT1AVX512(p *[18]int)
-
-// gemm2AVX512 computes tiles of 2 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm2AVX512(p *[18]int)
-
-// gemmT2AVX512 computes tiles of 2 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT2AVX512(p *[18]int)
-
-// gemm3AVX512 computes tiles of 3 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm3AVX512(p *[18]int)
-
-// gemmT3AVX512 computes tiles of 3 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT3AVX512(p *[18]int)
-
-// gemm4AVX512 computes tiles of 4 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm4AVX512(p *[18]int)
-
-// gemmT4AVX512 computes tiles of 4 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT4AVX512(p *[18]int)
-
-// gemm5AVX512 computes tiles of 5 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm5AVX512(p *[18]int)
-
-// gemmT5AVX512 computes tiles of 5 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT5AVX512(p *[18]int)
-
-// gemm6AVX512 computes tiles of 6 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm6AVX512(p *[18]int)
-
-// gemmT6AVX512 computes tiles of 6 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT6AVX512(p *[18]int)
-
-// gemm7AVX512 computes tiles of 7 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm7AVX512(p *[18]int)
-
-// gemmT7AVX512 computes tiles of 7 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT7AVX512(p *[18]int)
-
-// gemm8AVX512 computes tiles of 8 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm8AVX512(p *[18]int)
-
-// gemmT8AVX512 computes tiles of 8 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT8AVX512(p *[18]int)
-
-// gemm9AVX512 computes tiles of 9 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm9AVX512(p *[18]int)
-
-// gemmT9AVX512 computes tiles of 9 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT9AVX512(p *[18]int)
-
-// gemm10AVX512 computes tiles of 10 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm10AVX512(p *[18]int)
-
-// gemmT10AVX512 computes tiles of 10 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT10AVX512(p *[18]int)
-
-// gemm11AVX512 computes tiles of 11 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm11AVX512(p *[18]int)
-
-// gemmT11AVX512 computes tiles of 11 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT11AVX512(p *[18]int)
-
-// gemm12AVX512 computes tiles of 12 rows: C = init + [X | H]*B.
-//
-//go:noescape
-func gemm12AVX512(p *[18]int)
-
-// gemmT12AVX512 computes tiles of 12 rows: C += transposed X * B.
-//
-//go:noescape
-func gemmT12AVX512(p *[18]int)
+func gemmTAVX512(p *[19]int)
 
 // gemvAVX512 computes one row of up to five panels: C = init + [x | h]*B.
 //
 //go:noescape
-func gemvAVX512(p *[18]int)
+func gemvAVX512(p *[19]int)
 
 // packAVX512 copies kx rows of X to C, as a panel.
 //
 //go:noescape
-func packAVX512(p *[18]int)
+func packAVX512(p *[19]int)
 
 // expAVX512 computes dst = e^src.
 //

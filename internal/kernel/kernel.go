@@ -13,9 +13,9 @@
 // rules sets out (cpu.avx512f=off, cpu.avx2=off), and -tags noasm builds without any.
 //
 // But for Alloc, Matrix.Reset and the memory into which large products are packed, which is kept, nothing in here
-// allocates, and nothing starts a goroutine or checks shapes: the callers have. The matrix products check that their last element is there, because the assembly would
-// not notice. Matrices are row-major; a leading dimension (lda, ldb, ldc) is the distance between the starts
-// of two rows, in elements.
+// allocates, and nothing starts a goroutine or checks shapes: the callers have. The matrix products check that their
+// last element is there, because the assembly would not notice. Matrices are row-major; a leading dimension (lda,
+// ldb, ldc) is the distance between the starts of two rows, in elements.
 package kernel
 
 import "unsafe"
@@ -35,11 +35,9 @@ func Alloc(n int) []float32 {
 	return raw[skip : skip+n : skip+n]
 }
 
-// assembly is the functions of one instruction set, and asm those that run; without any, the portable version does. Where
+// assembly is the functions of an instruction set; nil is one that the portable version stands for. Where
 // a function takes pointers, n is the number of elements.
 type assembly struct {
-	lanes int // float32 in a register
-
 	affine  func(c []float32, ldc, m int, bias []float32, add bool, x, h Block, b *Matrix)
 	gemmT   func(c []float32, ldc, m, n, k int, a []float32, lda int, b []float32, ldb int)
 	setRows func(m *Matrix, row, rows int, src []float32, stride int)
@@ -58,5 +56,3 @@ type assembly struct {
 	softmax                  func(dst, src *float32, n int) (top, sum float32)
 	adam                     func(w, g, m, v *float32, beta1, rest1, beta2, rest2, step, root, eps float32, n int)
 }
-
-var asm assembly

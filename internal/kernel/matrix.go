@@ -20,8 +20,8 @@ type Block struct {
 // be set afterwards.
 func (m *Matrix) Reset(k, n int) {
 	m.K, m.N, m.panel = k, n, n
-	if asm.lanes > 0 {
-		m.panel = 2 * asm.lanes
+	if lanes > 0 {
+		m.panel = 2 * lanes
 	}
 	last := (n - 1) / m.panel * m.panel
 	size := k * (last + m.width(last))

@@ -95,7 +95,7 @@ func Pixels(dst []float32, stride int, src []uint8, cols int) {
 	}
 	rows := len(src) / cols
 	dst = dst[:(rows-1)*stride+cols]
-	if asm.pixels != nil && cols >= asm.lanes {
+	if asm.pixels != nil && cols >= lanes {
 		asm.pixels(unsafe.SliceData(dst), 4*stride, unsafe.SliceData(src), rows, cols)
 		return
 	}

@@ -8,7 +8,7 @@ import "math"
 // mulAdd returns a*b + c: in the portable version the product is rounded before it is added, and c too if it is one;
 // the assembly rounds once.
 func mulAdd(a, b, c float32) float32 {
-	if asm.lanes == 0 {
+	if lanes == 0 {
 		return float32(a*b) + float32(c)
 	}
 	// The product is exact in float64. The sum is not, and rounding it twice could go wrong, so it is first

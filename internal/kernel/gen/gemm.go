@@ -9,7 +9,7 @@ import (
 )
 
 // fields of the Go type product, in its order, eight bytes each.
-var fields = []string{"c", "ldc", "init", "ldi", "x", "ldx", "kx", "h", "ldh", "kh", "b", "panel", "tiles", "units", "rest", "step", "next", "lines"}
+var fields = []string{"c", "ldc", "init", "ldi", "x", "ldx", "kx", "h", "ldh", "kh", "b", "panel", "rows", "tiles", "units", "rest", "step", "next", "lines"}
 
 // product is the one parameter of the functions in this file, in a register.
 type product struct{ Register }
@@ -29,7 +29,7 @@ func (p product) load(name string) GPVirtual {
 	return r
 }
 
-// function begins name(p *[16]int), where p is a product.
+// function begins name(p), where p is a product as the Go compiler may see it.
 func function(name, doc string) product {
 	TEXT(name, NOSPLIT, fmt.Sprintf("func(p *[%d]int)", len(fields)))
 	Pragma("noescape")
@@ -39,14 +39,18 @@ func function(name, doc string) product {
 
 // tile is rows of accumulators. Where there is a mask, it is for the last register of each row.
 type tile struct {
-	acc  [][]VecVirtual
-	mask func() Op
+	acc   [][]VecVirtual
+	width int // of a row, in bytes
+	mask  func() Op
 }
 
 func newTile(rows int, lanes []int, mask func() Op) *tile {
 	t := &tile{mask: mask}
 	for range rows {
 		t.acc = append(t.acc, registers(lanes))
+	}
+	for _, n := range lanes {
+		t.width += 4 * n
 	}
 	return t
 }
@@ -116,30 +120,47 @@ func (t *tile) madd(b Mem, a func(r int) Mem) {
 	}
 }
 
+// choose jumps to the label of that stem and number where value is one of first to last.
+func choose(stem string, value Register, first, last int) {
+	for n := first; n <= last; n++ {
+		CMPQ(value, Imm(uint64(n)))
+		JE(LabelRef(fmt.Sprint(stem, n)))
+	}
+}
+
+// heights emits body for tiles of each number of rows, p.rows, and for what widths says. Tiles taller than others are
+// no wider than a register.
+func heights(p product, body func(rows int, id string, lanes []int, mask func() Op)) {
+	choose("rows", p.load("rows"), 2, set.narrow)
+	for rows := 1; rows <= set.narrow; rows++ {
+		id := fmt.Sprint("rows", rows)
+		Label(id)
+		widths(p, id+"_", rows > set.rows, func(id string, lanes []int, mask func() Op) { body(rows, id, lanes, mask) })
+	}
+}
+
 // widths emits body for a whole panel, and for what the last panel may be: some times eight columns, the last register
 // under a mask. p.units says which, 0 the whole panel. narrow leaves out what is wider than a register.
-func widths(p product, narrow bool, body func(id string, lanes []int, mask func() Op)) {
-	most, last := set.lanes/4, set.lanes/4
+func widths(p product, stem string, narrow bool, body func(id string, lanes []int, mask func() Op)) {
+	stem += "units"
+	first, last := 0, set.lanes/4
 	if narrow {
-		last = set.lanes / 8
+		first, last = 1, set.lanes/8
 	}
-	kind := p.load("units")
-	for u := 1; u <= last; u++ {
-		CMPQ(kind, Imm(uint64(u)))
-		JE(LabelRef(fmt.Sprint("units", u)))
-	}
-	for u := 0; u <= last; u++ {
-		if u == 0 && narrow {
-			continue
-		}
-		id, lanes, m := fmt.Sprint("units", u), units(u), func() Op { return mask(p.load("rest")) }
+	choose(stem, p.load("units"), first+1, last)
+	for u := first; u <= last; u++ {
+		id, lanes, m := fmt.Sprint(stem, u), units(u), func() Op { return mask(p.load("rest")) }
 		if u == 0 {
-			lanes, m = units(most), nil
+			lanes, m = units(set.lanes/4), nil
 		}
 		Label(id)
 		body(id, lanes, m)
 		JMP(LabelRef("end"))
 	}
+}
+
+// end is where bodies of choose go on.
+func end() {
 	Label("end")
 	VZEROUPPER()
 	RET()
@@ -170,14 +191,11 @@ func fetchPanel(id string, p product) {
 }
 
 // gemm: tiles one below the other, C = init + [X | H]*B.
-func gemm(rows int) {
-	p := function(named(fmt.Sprint("gemm", rows)), fmt.Sprintf("computes tiles of %d rows: C = init + [X | H]*B.", rows))
+func gemm() {
+	p := function(named("gemm"), "computes tiles: C = init + [X | H]*B.")
 	c, init, x, h, tiles := p.load("c"), p.load("init"), p.load("x"), p.load("h"), p.load("tiles")
-	widths(p, rows > set.rows, func(id string, lanes []int, mask func() Op) {
-		t, width := newTile(rows, lanes, mask), 0
-		for _, n := range lanes {
-			width += 4 * n
-		}
+	heights(p, func(rows int, id string, lanes []int, mask func() Op) {
+		t := newTile(rows, lanes, mask)
 		Label(id + "_tile")
 		stride := p.load("ldi")
 		t.all(newLines(rows, init, stride), func(m Mem, mask, acc Op) { load(m, mask, acc) })
@@ -195,11 +213,11 @@ func gemm(rows int) {
 			from := newLines(rows, a, stride)
 			unrolled(id+"_"+part.name, k, set.unroll,
 				func(i int) {
-					t.madd(Mem{Base: b, Disp: width * i}, func(r int) Mem { return from.row(r, 4*i) })
+					t.madd(Mem{Base: b, Disp: t.width * i}, func(r int) Mem { return from.row(r, 4*i) })
 				},
 				func(n int) {
 					from.move(4 * n)
-					ADDQ(U32(width*n), b)
+					ADDQ(U32(t.width*n), b)
 				})
 			IMUL3Q(Imm(uint64(rows)), stride, stride)
 			ADDQ(stride, part.at)
@@ -211,17 +229,15 @@ func gemm(rows int) {
 		DECQ(tiles)
 		JNZ(LabelRef(id + "_tile"))
 	})
+	end()
 }
 
 // gemmT: tiles one below the other, C += Xᵀ*B. The columns of X that belong to the next tile are step bytes on.
-func gemmT(rows int) {
-	p := function(named(fmt.Sprint("gemmT", rows)), fmt.Sprintf("computes tiles of %d rows: C += transposed X * B.", rows))
+func gemmT() {
+	p := function(named("gemmT"), "computes tiles: C += transposed X * B.")
 	c, x, tiles := p.load("c"), p.load("x"), p.load("tiles")
-	widths(p, rows > set.rows, func(id string, lanes []int, mask func() Op) {
-		t, width := newTile(rows, lanes, mask), 0
-		for _, n := range lanes {
-			width += 4 * n
-		}
+	heights(p, func(rows int, id string, lanes []int, mask func() Op) {
+		t := newTile(rows, lanes, mask)
 		Label(id + "_tile")
 		ldc := p.load("ldc")
 		t.all(newLines(rows, c, ldc), func(m Mem, mask, acc Op) { load(m, mask, acc) })
@@ -238,11 +254,11 @@ func gemmT(rows int) {
 					LEAQ(Mem{Base: r, Index: lda, Scale: uint8(n)}, r)
 				}
 			}
-			ADDQ(U32(width*n), b)
+			ADDQ(U32(t.width*n), b)
 		}
 		unrolled(id+"_k", k, set.unroll,
 			func(i int) {
-				t.madd(Mem{Base: b, Disp: width * i}, func(r int) Mem { return from.row(i, 4*r) })
+				t.madd(Mem{Base: b, Disp: t.width * i}, func(r int) Mem { return from.row(i, 4*r) })
 			}, next)
 		t.all(newLines(rows, c, ldc), func(m Mem, mask, acc Op) { store(acc, mask, m) })
 		ADDQ(p.field("step"), x)
@@ -251,6 +267,7 @@ func gemmT(rows int) {
 		DECQ(tiles)
 		JNZ(LabelRef(id + "_tile"))
 	})
+	end()
 }
 
 // gemvPanels is the number of panels that gemv goes through side by side: enough chains of additions to wait for none.
@@ -259,11 +276,8 @@ const gemvPanels = 5
 // gemv: one row of C, up to five panels side by side, C = init + [x | h]*B. p.units says how many times eight columns.
 func gemv() {
 	p := function(named("gemv"), "computes one row of up to five panels: C = init + [x | h]*B.")
-	most, kind := gemvPanels*set.lanes/4, p.load("units")
-	for u := 1; u < most; u++ {
-		CMPQ(kind, Imm(uint64(u)))
-		JE(LabelRef(fmt.Sprint("units", u)))
-	}
+	most := gemvPanels * set.lanes / 4
+	choose("units", p.load("units"), 1, most-1)
 	for u := most; u > 0; u-- {
 		id := fmt.Sprint("units", u)
 		Label(id)
@@ -326,9 +340,7 @@ func gemv() {
 		each(Mem{Base: p.load("c")}, func(m Mem, mask, acc Op) { store(acc, mask, m) })
 		JMP(LabelRef("end"))
 	}
-	Label("end")
-	VZEROUPPER()
-	RET()
+	end()
 }
 
 // pack: rows of one panel. src's are stride bytes apart, dst's follow each other. units and rest say how wide they
@@ -336,7 +348,7 @@ func gemv() {
 func pack() {
 	p := function(named("pack"), "copies kx rows of X to C, as a panel.")
 	dst, src, stride, k := p.load("c"), p.load("x"), p.load("ldx"), p.load("kx")
-	widths(p, false, func(id string, lanes []int, mask func() Op) {
+	widths(p, "", false, func(id string, lanes []int, mask func() Op) {
 		var m Op
 		if mask != nil {
 			m = mask()
@@ -357,4 +369,5 @@ func pack() {
 			ADDQ(U32(at), dst)
 		})
 	})
+	end()
 }

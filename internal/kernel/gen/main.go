@@ -38,10 +38,8 @@ func main() {
 		panic("unknown -isa " + *name)
 	}
 	ConstraintExpr("!noasm")
-	for rows := 1; rows <= set.narrow; rows++ {
-		gemm(rows)
-		gemmT(rows)
-	}
+	gemm()
+	gemmT()
 	gemv()
 	pack()
 	elementwise()
