@@ -195,6 +195,16 @@ func (t *Tape) New(shape ...int) *Node {
 	return n
 }
 
+// View returns a node whose values are data, memory that lasts for the run: another node's, or part of it.
+func (t *Tape) View(data []float32, shape ...int) *Node {
+	if size := tensor.Size(shape); size != len(data) {
+		panic(&ShapeError{Where: "autograd.Tape.View", Got: fmt.Sprintf("%d values", len(data)), Want: fmt.Sprintf("the %d of shape %v", size, slices.Clone(shape))})
+	}
+	n := t.node(shape)
+	n.data = data
+	return n
+}
+
 // Scratch returns memory for n values that lasts for the run, for what an operation keeps for
 // its Backward; taken in a Backward, it lasts until that returns. It is not cleared.
 func (t *Tape) Scratch(n int) []float32 {

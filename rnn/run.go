@@ -38,12 +38,12 @@ func (s *stack) run(x *autograd.Node, steps, batch int, o Options, all bool) (*a
 	if o.Truncate < 0 {
 		panic(&autograd.UsageError{Where: s.name, What: fmt.Sprintf("Truncate is %d, want 0 or more", o.Truncate)})
 	}
-	layers, state := len(s.weights), batch*s.hidden
-	r := run{s: s, x: x, start: o.Start, steps: steps, batch: batch, all: all}
 	record := t.Training() && (s.learns() || x.RequiresGrad() || wanted(o.Start.H) || wanted(o.Start.C))
 	if steps == 1 && !record && !all {
 		return s.once(t, x, batch, o.Start)
 	}
+	layers, state := len(s.weights), batch*s.hidden
+	r := run{s: s, x: x, start: o.Start, steps: steps, batch: batch, all: all}
 	switch {
 	case !record:
 		r.window = min(steps, inferenceWindow)
@@ -127,9 +127,7 @@ func (s *stack) once(t *autograd.Tape, x *autograd.Node, batch int, start Carry)
 		s.cell.forward(m)
 		in, width = m.h, s.hidden
 	}
-	y := t.New(batch, s.hidden)
-	copy(y.Data(), in)
-	return y, end
+	return t.View(in, batch, s.hidden), end
 }
 
 func wanted(n *autograd.Node) bool { return n != nil && n.RequiresGrad() }
