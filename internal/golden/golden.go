@@ -16,6 +16,8 @@
 //	adam              before [7], gradients [12,7], after [12,7]: the weights after each step
 //	                  Config: lr, beta1, beta2, eps
 //	clip_grad_norm    a, b, c: gradients; norm: of all as one vector; clipped.a, ...; Config: max_norm
+//	optim_*           after [4,7]: the weights after 1, 10, 100 and 1000 steps of the gradients in pytorch.py; Config: settings
+//	lr_*              after [steps]: the rate of each step
 //	cross_entropy*    logits, labels, loss, grad.logits
 //
 // Sequences are [T,B,I] and [T,B,H], states [layers,B,H].

@@ -197,6 +197,94 @@ def cross_entropy():
               given, {"loss": loss, "grad.logits": logits.grad})
 
 
+class Lion(torch.optim.Optimizer):
+    """Algorithm 2 of Chen et al. 2023, arXiv:2302.06675; torch has none."""
+
+    def __init__(self, params, lr, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(params, dict(lr=lr, betas=betas, weight_decay=weight_decay))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for w in group["params"]:
+                m = self.state[w].setdefault("exp_avg", torch.zeros_like(w))
+                beta1, beta2 = group["betas"]
+                c = beta1 * m + (1 - beta1) * w.grad
+                assert ((c == 0) | (c.abs() > 1e-5)).all(), "a sign that rounding could turn"
+                w -= group["lr"] * (c.sign() + group["weight_decay"] * w)
+                m.copy_(beta2 * m + (1 - beta2) * w.grad)
+
+
+def optim():
+    """Optimizers over 1,000 steps of gradients by a formula, and schedules of the learning rate.
+
+    Element j of 7 starts at (j-3)/4. Its gradient at step s, from 0, is ((s*(2*j+3) + 5*j) % 17 - 7) * 2**(j-5), but
+    for element 6 in steps that are no multiples of 10, where it is 0. Schedules: the rate of each step, from 0.
+    """
+    j = torch.arange(7)
+    for name, make, options in (
+            ("sgd_plain", torch.optim.SGD, dict(lr=0.01)),
+            ("sgd_all", torch.optim.SGD, dict(lr=0.01, momentum=0.9, dampening=0.25, weight_decay=0.05)),
+            ("sgd_nesterov", torch.optim.SGD, dict(lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.05)),
+            ("adam_l2", torch.optim.Adam, dict(lr=0.01, weight_decay=0.05)),
+            ("adamw_plain", torch.optim.AdamW, dict(lr=0.01)),
+            ("adamw_all", torch.optim.AdamW, dict(lr=0.01, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.1)),
+            ("rmsprop_plain", torch.optim.RMSprop, dict(lr=0.01)),
+            ("rmsprop_all", torch.optim.RMSprop, dict(lr=0.001, alpha=0.9, eps=0.01, momentum=0.8, centered=True,
+                                                      weight_decay=0.05)),
+            ("adagrad_plain", torch.optim.Adagrad, dict(lr=0.1)),
+            ("adagrad_all", torch.optim.Adagrad, dict(lr=0.1, lr_decay=0.01, initial_accumulator_value=0.5, eps=1e-3,
+                                                      weight_decay=0.05)),
+            ("lion_plain", Lion, dict(lr=2**-10)),  # equal steps that float32 rounds would all be wrong alike
+            ("lion_all", Lion, dict(lr=0.001, betas=(0.95, 0.98), weight_decay=1.0))):
+        w = ((j - 3).double() / 4).requires_grad_()
+        optimizer = make([w], **options)
+        after = []
+        for s in range(1000):
+            g = ((s * (2 * j + 3) + 5 * j) % 17 - 7).double() * 2.0 ** (j - 5)
+            w.grad = g * ((j < 6) | (s % 10 == 0))
+            optimizer.step()
+            if s + 1 in (1, 10, 100, 1000):
+                after.append(w.detach().clone())
+        if "betas" in options:
+            options["beta1"], options["beta2"] = options.pop("betas")
+        write("optim_" + name, "%s: weights after 1, 10, 100 and 1000 steps" % make.__name__, {},
+              {"after": torch.stack(after)}, **{key: float(v) for key, v in options.items()})
+
+    schedulers = torch.optim.lr_scheduler
+
+    def warmup(o, warm, steps):
+        first = schedulers.LinearLR(o, start_factor=1 / (warm + 1), total_iters=warm)
+        return schedulers.SequentialLR(o, [first, schedulers.CosineAnnealingLR(o, steps)], [warm])
+
+    for name, make, steps, options in (
+            ("step", schedulers.StepLR, 60, dict(step_size=7, gamma=0.6)),
+            ("cosine", schedulers.CosineAnnealingLR, 51, dict(T_max=50, eta_min=0.01)),  # it would rise after 50
+            ("warmup", warmup, 41, dict(warm=10, steps=30)),
+            ("onecycle", schedulers.OneCycleLR, 100, dict(max_lr=0.1, total_steps=100)),
+            ("onecycle_all", schedulers.OneCycleLR, 37, dict(max_lr=0.1, total_steps=37, pct_start=0.4, div_factor=10,
+                                                             final_div_factor=50)),
+            ("onecycle_short", schedulers.OneCycleLR, 3, dict(max_lr=0.1, total_steps=3)),
+            ("plateau", schedulers.ReduceLROnPlateau, 90, dict(patience=5)),
+            ("plateau_all", schedulers.ReduceLROnPlateau, 90, dict(mode="max", factor=0.5, patience=2, threshold=0.25,
+                                                                    threshold_mode="abs", cooldown=4, min_lr=0.004))):
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        scheduler = make(optimizer, **options)
+        rates = []
+        for s in range(steps):
+            if "plateau" in name:
+                # The metric falls to 1, or rises to 3, and swings; the rate is the one after it.
+                falling = max(4 - s / 8, 1) + s * 5 % 7 / 64
+                scheduler.step(falling if name == "plateau" else 4 - falling)
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            if "plateau" not in name and s + 1 < steps:
+                scheduler.step()
+        config = {key: v for key, v in options.items() if not isinstance(v, str)}
+        write("lr_" + name, "%s on a rate of 0.1: the rate of each step" % make.__name__, {},
+              {"after": torch.tensor(rates, dtype=torch.float64)}, **config)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for kind in MODULES:
@@ -209,3 +297,4 @@ if __name__ == "__main__":
     adam()
     clip()
     cross_entropy()
+    optim()

@@ -1,0 +1,61 @@
+package kernel
+
+import "math"
+
+// The functions here are the parts of optimizers that Adam, Scale, Add and AddScaled leave. They have no assembly.
+
+// ScaleByRMS divides g by the root of a running average v of its squares: RMSProp (Tieleman & Hinton 2012, lecture 6.5
+// of "Neural Networks for Machine Learning") where rest is 1-decay, and Adagrad (Duchi et al. 2011, "Adaptive
+// Subgradient Methods", JMLR 12) where both are 1. u may be g.
+//
+//	v[i] = decay*v[i] + rest*g[i]^2
+//	u[i] = g[i] / (sqrt(v[i]) + eps)
+func ScaleByRMS(u, g, v []float32, decay, rest, eps float32) {
+	g, v = g[:len(u)], v[:len(u)]
+	for i, d := range g {
+		v[i] = float32(decay*v[i]) + float32(rest*float32(d*d))
+		u[i] = d / (float32(math.Sqrt(float64(v[i]))) + eps)
+	}
+}
+
+// ScaleByDeviation divides g by its running standard deviation, from the averages v of its squares and m of itself:
+// the centered RMSProp of Graves (2013, arXiv:1308.0850, equations 38 to 41, but for eps, which stands outside the
+// root as in PyTorch). u may be g. A variance that rounding made negative counts as 0.
+//
+//	v[i] = decay*v[i] + rest*g[i]^2
+//	m[i] = decay*m[i] + rest*g[i]
+//	u[i] = g[i] / (sqrt(max(v[i] - m[i]^2, 0)) + eps)
+func ScaleByDeviation(u, g, v, m []float32, decay, rest, eps float32) {
+	g, v, m = g[:len(u)], v[:len(u)], m[:len(u)]
+	for i, d := range g {
+		v[i] = float32(decay*v[i]) + float32(rest*float32(d*d))
+		m[i] = float32(decay*m[i]) + float32(rest*d)
+		variance := max(v[i]-float32(m[i]*m[i]), 0) // of NaN, max is NaN
+		u[i] = d / (float32(math.Sqrt(float64(variance))) + eps)
+	}
+}
+
+// Lion computes one step of Lion (Chen et al. 2023, arXiv:2302.06675, algorithm 2) without its weight decay. rest1
+// and rest2 are 1-beta1 and 1-beta2, rounded once. The sign of 0 is 0, that of NaN is NaN.
+//
+//	w[i] -= rate * sign(beta1*m[i] + rest1*g[i])
+//	m[i] = beta2*m[i] + rest2*g[i]
+func Lion(w, g, m []float32, beta1, rest1, beta2, rest2, rate float32) {
+	g, m = g[:len(w)], m[:len(w)]
+	for i, d := range g {
+		c := float32(beta1*m[i]) + float32(rest1*d)
+		if math.Abs(float64(c)) > 0 {
+			w[i] -= float32(math.Copysign(float64(rate), float64(c)))
+		} else {
+			w[i] += c // 0 or NaN
+		}
+		m[i] = float32(beta2*m[i]) + float32(rest2*d)
+	}
+}
+
+// Clamp computes x[i] = min(max(x[i], -limit), limit). NaN stays NaN.
+func Clamp(x []float32, limit float32) {
+	for i, v := range x {
+		x[i] = min(max(v, -limit), limit)
+	}
+}
