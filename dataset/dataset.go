@@ -1,5 +1,5 @@
 // Package dataset brings examples to a model: where they are kept ([Source]),
-// which of them make a batch ([Batches], [Shuffled]) and the batch itself
+// which of them make a batch ([Batches], [Shuffled], [Buckets]) and the batch itself
 // ([Batch]).
 //
 // A Source keeps its examples in whatever form is smallest (MNIST stays bytes) and
@@ -7,12 +7,28 @@
 // named before they are gathered: [Rows] is a list of indices into a Source, and
 // each shard of a training step gathers its own rows. Sequences are time-major,
 // always: [Batch].X is [T,B,F].
+//
+// # Which source
+//
+//   - [Images]: grey pictures with a class each, kept as bytes. dataset/mnist and
+//     dataset/digits make them.
+//   - [Tensors]: examples of one length that are in memory as float32, with a class or
+//     numbers to predict, for each example or each step.
+//   - [CSV] reads a table of numbers and labels; the [Table] it returns is a Tensors.
+//   - [Windows]: windows over one or several series, to predict what comes next.
+//   - [Sequences]: examples of different lengths, of numbers or of tokens, padded in each
+//     batch to its longest. Take their batches with [Buckets], and little is padded.
+//   - [Text]: windows over the tokens of a text, to predict the next token; [NewStreams] for
+//     a model that keeps its state from batch to batch. A [Vocabulary] makes tokens of text.
+//
+// [Split] divides any of them. A kind of one's own needs Len and Gather, no more.
 package dataset
 
 import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/unroll-go/unroll/tensor"
 )
@@ -23,7 +39,7 @@ import (
 type Batch struct {
 	X       *tensor.Tensor // inputs, [T,B,F]
 	IDs     []int32        // tokens, time-major: token of row b at step t is IDs[t*B+b]
-	Labels  []int32        // a class a row, [B]
+	Labels  []int32        // a class a row, [B]; or a class a step, [T*B], time-major as IDs
 	Target  *tensor.Tensor // numbers to predict, shape as the Source says
 	Lengths []int          // valid steps of each row; nil: all
 	First   int            // index of this shard's first row within the whole batch
@@ -53,11 +69,11 @@ func (r Rows) Len() int { return len(r.Index) }
 
 // Gather implements [Source]: rows count from 0 to Len()-1.
 func (r Rows) Gather(rows []int, into *Batch) error {
+	if err := checkRows(rows, len(r.Index), "rows"); err != nil {
+		return err
+	}
 	picked := into.picked[:0]
 	for _, i := range rows {
-		if i < 0 || i >= len(r.Index) {
-			return fmt.Errorf("dataset: row %d of a set of %d rows", i, len(r.Index))
-		}
 		picked = append(picked, r.Index[i])
 	}
 	into.picked = picked
@@ -135,10 +151,50 @@ func checkSize(size int) {
 	}
 }
 
-// resizeX gives b.X a shape, making the tensor the first time.
-func (b *Batch) resizeX(shape ...int) {
-	if b.X == nil {
-		b.X = &tensor.Tensor{}
+// checkRows tells of the first row that is not within a set of n things.
+func checkRows(rows []int, n int, things string) error {
+	for _, r := range rows {
+		if r < 0 || r >= n {
+			return fmt.Errorf("dataset: row %d of a set of %d %s", r, n, things)
+		}
 	}
-	b.X.Resize(shape...)
+	return nil
+}
+
+// ignore is loss.Ignore: the label of a step that does not count.
+const ignore = -100
+
+// shaped gives t a shape, making it if it is nil.
+func shaped(t *tensor.Tensor, shape ...int) *tensor.Tensor {
+	if t == nil {
+		t = &tensor.Tensor{}
+	}
+	t.Resize(shape...)
+	return t
+}
+
+// sized returns s with n elements of any value, in its own memory where that is large enough.
+func sized(s []int32, n int) []int32 {
+	return slices.Grow(s[:0], n)[:n]
+}
+
+// timeMajor fills dst, [steps,len(rows),width], with the rows of src, [N,steps,width].
+func timeMajor[E any](dst, src []E, rows []int, steps, width int) {
+	for t := range steps {
+		for _, r := range rows {
+			copy(dst[:width], src[(r*steps+t)*width:])
+			dst = dst[width:]
+		}
+	}
+}
+
+// column writes seq into a column of dst, which has so many columns, from the top, and pad below it.
+func column(dst []int32, columns, at int, seq []int32, pad int32) {
+	for i := at; i < len(dst); i += columns {
+		if len(seq) == 0 {
+			dst[i] = pad
+			continue
+		}
+		dst[i], seq = seq[0], seq[1:]
+	}
 }

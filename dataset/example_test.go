@@ -2,8 +2,11 @@ package dataset_test
 
 import (
 	"fmt"
+	"log"
+	"strings"
 
 	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/tensor"
 )
 
 // stripes returns six pictures of 2x2 pixels: picture i has label i.
@@ -67,4 +70,148 @@ func ExampleCut() {
 	// 0 3
 	// 3 6
 	// 6 8
+}
+
+// Two sequences of three steps with one feature become time-major.
+func ExampleTensors() {
+	s := &dataset.Tensors{
+		X:      tensor.Of([]float32{1, 2, 3, 10, 20, 30}, 2, 3, 1),
+		Labels: []int32{0, 1},
+	}
+	var b dataset.Batch
+	if err := s.Gather([]int{0, 1}, &b); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(b.X, b.X.Data(), b.Labels)
+	// Output: tensor[3 2 1] [1 10 2 20 3 30] [0 1]
+}
+
+func ExampleCSV() {
+	text := `length,width,kind
+5.1,3.5,setosa
+7.0,3.2,versicolor
+4.9,,setosa
+`
+	table, err := dataset.CSV{Header: true, Label: "kind", TextLabels: true, EmptyIsNaN: true}.Read(strings.NewReader(text))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(table.X, table.X.Data(), table.FeatureNames)
+	fmt.Println(table.Labels, table.Classes)
+
+	_, err = dataset.CSV{Header: true, Label: "kind", TextLabels: true}.Read(strings.NewReader(text))
+	fmt.Println(err)
+	// Output:
+	// tensor[3 2] [5.1 3.5 7 3.2 4.9 NaN] [length width]
+	// [0 1 0] [setosa versicolor]
+	// dataset: line 4, column 2 (width): found an empty field, want a number
+}
+
+// A series with one column: from three steps the next one is to be predicted. What is later is kept for validation, by
+// cutting the series, so that no step is on both sides.
+func ExampleWindows() {
+	series := tensor.Of([]float32{0, 1, 2, 3, 4, 5, 6, 7, 8}, 9, 1)
+	config := dataset.WindowConfig{Steps: 3, Ahead: 1, Horizon: 1}
+	train := dataset.NewWindows(config, tensor.Of(series.Data()[:5], 5, 1))
+	valid := dataset.NewWindows(config, tensor.Of(series.Data()[5:], 4, 1))
+	fmt.Println(train.Len(), valid.Len())
+
+	var b dataset.Batch
+	if err := train.Gather([]int{0, 1}, &b); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(b.X, b.X.Data())
+	fmt.Println(b.Target, b.Target.Data())
+	// Output:
+	// 2 1
+	// tensor[3 2 1] [0 1 1 2 2 3]
+	// tensor[2 1] [3 4]
+}
+
+// With no Horizon each step has a target: the step after it.
+func ExampleWindows_sequenceToSequence() {
+	series := tensor.Of([]float32{0, 1, 2, 3, 4}, 5, 1)
+	w := dataset.NewWindows(dataset.WindowConfig{Steps: 3, Ahead: 1}, series)
+	var b dataset.Batch
+	if err := w.Gather([]int{1}, &b); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(b.X, b.X.Data())
+	fmt.Println(b.Target, b.Target.Data())
+	// Output:
+	// tensor[3 1 1] [1 2 3]
+	// tensor[3 1 1] [2 3 4]
+}
+
+// The characters of a text, and windows in which each is to be predicted from those before it.
+func ExampleText() {
+	text := "hello world"
+	v, err := dataset.BuildVocabulary(strings.SplitSeq(text, ""))
+	if err != nil {
+		log.Fatal(err)
+	}
+	ids, err := v.Encode(text)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var b dataset.Batch
+	for rows := range dataset.Batches(dataset.NewText(ids, 5, 0), 1) {
+		if err := rows.Source.Gather(rows.Index, &b); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%q %q\n", v.Decode(b.IDs), v.Decode(b.Labels))
+	}
+	_, err = v.Encode("hello\nyou")
+	fmt.Println(err)
+	// Output:
+	// "hello" "ello "
+	// " worl" "world"
+	// dataset: line 1, column 6: character "\n" (U+000A), want one of the vocabulary's 8 tokens
+}
+
+// Two rows go through two halves of a text. Each batch goes on where the one before ended.
+func ExampleNewStreams() {
+	ids := []int32{0, 1, 2, 3, 4, 5, 6, 7, 8}
+	s := dataset.NewStreams(ids, 2, 3)
+	var b dataset.Batch
+	for rows := range dataset.Batches(s, 2) {
+		if err := rows.Source.Gather(rows.Index, &b); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(b.IDs, b.Labels)
+	}
+	// Output:
+	// [0 4 1 5 2 6] [1 5 2 6 3 7]
+	// [3 7] [4 8]
+}
+
+func ExampleVocabulary() {
+	v, err := dataset.BuildVocabulary(strings.FieldsSeq("to be or not to be"), dataset.Unknown)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ids, err := v.EncodeTokens(strings.FieldsSeq("to be or to vanish"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(ids, v.Token(ids[0]))
+	// Output: [4 1 3 4 0] to
+}
+
+// Sentences of different lengths. Those of one batch are about as long as each other.
+func ExampleBuckets() {
+	s := &dataset.Sequences{
+		IDs:    [][]int32{{1}, {2, 2, 2, 2}, {3, 3}, {4, 4, 4, 4, 4}},
+		Labels: []int32{1, 2, 3, 4},
+	}
+	var b dataset.Batch
+	for rows := range dataset.Buckets(s, 2, 42, 0) {
+		if err := rows.Source.Gather(rows.Index, &b); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(b.IDs, b.Lengths, b.Labels)
+	}
+	// Output:
+	// [2 4 2 4 2 4 2 4 0 4] [4 5] [2 4]
+	// [1 3 0 3] [1 2] [1 3]
 }

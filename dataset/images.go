@@ -1,10 +1,6 @@
 package dataset
 
-import (
-	"fmt"
-
-	"github.com/unroll-go/unroll/internal/kernel"
-)
+import "github.com/unroll-go/unroll/internal/kernel"
 
 // Images is a Source of grey pictures with a class each, kept as bytes. Each
 // picture is read as a sequence from top to bottom: a step is one row of pixels.
@@ -35,12 +31,10 @@ func (m *Images) Slice(lo, hi int) *Images {
 
 // Gather implements [Source].
 func (m *Images) Gather(rows []int, into *Batch) error {
-	for _, r := range rows {
-		if r < 0 || r >= m.Len() {
-			return fmt.Errorf("dataset: row %d of a set of %d pictures", r, m.Len())
-		}
+	if err := checkRows(rows, m.Len(), "pictures"); err != nil {
+		return err
 	}
-	into.resizeX(m.Height, len(rows), m.Width)
+	into.X = shaped(into.X, m.Height, len(rows), m.Width)
 	into.IDs, into.Target, into.Lengths = nil, nil, nil // another kind of source may have filled them
 	into.Labels = into.Labels[:0]
 	x := into.X.Data()

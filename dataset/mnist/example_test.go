@@ -40,6 +40,27 @@ func Example() {
 	}
 }
 
+// Fashion-MNIST is fetched and read as MNIST is. Its classes have names.
+func ExampleSet() {
+	dir, err := mnist.FashionMNIST.CacheDir()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := mnist.FashionMNIST.Fetch(context.Background(), dir, nil); err != nil {
+		log.Fatal(err)
+	}
+	clothes, err := mnist.Load(dir)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(mnist.FashionMNIST.Classes()[clothes.Test.Labels[0]]) // Ankle boot
+}
+
+func ExampleSet_Classes() {
+	fmt.Println(mnist.FashionMNIST.Classes()[:4], mnist.KMNIST.Classes()[:4])
+	// Output: [T-shirt/top Trouser Pullover Dress] [o ki su tsu]
+}
+
 // A folder without the files is told from a damaged one.
 func ExampleLoad() {
 	_, err := mnist.Load(filepath.Join(os.TempDir(), "no such folder"))

@@ -3,6 +3,7 @@ package mnist
 import (
 	"bufio"
 	"context"
+	"crypto/md5"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ const (
 	stallTime  = 15 * time.Second // for the next byte of a file to arrive
 )
 
-// Fetch makes dir hold MNIST's four files. It downloads, as NAME.gz, each one that is not there intact: that
+// Fetch makes dir hold the four files of [MNIST]. It downloads, as NAME.gz, each one that is not there intact: that
 // is, whose unpacked content has not the SHA-256 of the genuine file. Files that are intact, packed or not,
 // stay untouched; if all are, nothing is asked of the network. The folder is made if need be.
 //
@@ -35,16 +36,7 @@ const (
 // If progress is not nil, it is called as a file arrives, by the caller's goroutine, with the bytes so far and
 // in all, or -1 where the mirror does not tell. A second mirror begins at 0 again.
 func Fetch(ctx context.Context, dir string, progress func(file string, done, total int64)) error {
-	f := fetcher{
-		files: files[:],
-		mirrors: []string{
-			"https://storage.googleapis.com/cvdf-datasets/mnist/",
-			"https://ossci-datasets.s3.amazonaws.com/mnist/",
-		},
-		client:   &http.Client{},
-		progress: progress,
-	}
-	return f.fetch(ctx, dir)
+	return MNIST.Fetch(ctx, dir, progress)
 }
 
 type fetcher struct {
@@ -123,11 +115,9 @@ func (f *fetcher) download(ctx context.Context, from string, want file, w io.Wri
 		most: want.size() + 1024, progress: f.progress}
 	t.stalled = giveUp(stallTime, "no byte")
 	defer t.stalled.Stop()
-	content, err := gunzip(bufio.NewReader(io.TeeReader(t, w)))
-	if err == nil {
-		err = want.verify(content)
-	}
-	return because(ctx, err)
+	return because(ctx, want.verify(io.TeeReader(t, w), func(r io.Reader) (io.Reader, error) {
+		return gunzip(bufio.NewReader(r))
+	}))
 }
 
 // because returns why ctx ended where that is what err comes from.
@@ -175,21 +165,26 @@ func (f file) intact(dir string) bool {
 		return false
 	}
 	defer r.Close()
-	content, err := unpack(r)
-	return err == nil && f.verify(content) == nil
+	return f.verify(r, unpack) == nil
 }
 
-// verify reads content, unpacked, no further than one byte past f's size.
-func (f file) verify(content io.Reader) error {
-	sum := sha256.New()
+// verify reads a file, unpacked by open, no further than one byte past f's size.
+func (f file) verify(r io.Reader, open func(io.Reader) (io.Reader, error)) error {
+	sum, packed := sha256.New(), md5.New()
+	content, err := open(io.TeeReader(r, packed))
+	if err != nil {
+		return err
+	}
 	n, err := io.Copy(sum, io.LimitReader(content, f.size()+1))
-	switch got := fmt.Sprintf("%x", sum.Sum(nil)); {
+	switch got, gotPacked := fmt.Sprintf("%x", sum.Sum(nil)), fmt.Sprintf("%x", packed.Sum(nil)); {
 	case err != nil:
 		return err
 	case n > f.size():
 		return fmt.Errorf("unpacked, it has more than %d bytes", f.size())
-	case got != f.sum:
+	case f.sum != "" && got != f.sum:
 		return fmt.Errorf("unpacked, its SHA-256 is %s (%d bytes), want %s (%d bytes)", got, n, f.sum, f.size())
+	case f.packed != "" && gotPacked != f.packed:
+		return fmt.Errorf("its MD5 is %s, want %s", gotPacked, f.packed)
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func smallFetcher(mirrors ...string) *fetcher {
 		if err != nil {
 			panic(err)
 		}
-		f.files = append(f.files, file{name, x.Shape, fmt.Sprintf("%x", sha256.Sum256(content))})
+		f.files = append(f.files, file{name, x.Shape, fmt.Sprintf("%x", sha256.Sum256(content)), ""})
 	}
 	return f
 }

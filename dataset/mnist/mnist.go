@@ -12,8 +12,8 @@
 // Pictures stay bytes; [dataset.Images] makes float32 of a batch when it is gathered. As a sequence
 // a picture has 28 steps, its rows from top to bottom, of 28 features.
 //
-// Sets that come in files of the same names, format and sizes, such as Fashion-MNIST and KMNIST, are
-// read by Load as well. For other sets in IDX files there are [ReadIDX] and [NewImages].
+// [FashionMNIST] and [KMNIST] come in files of the same names, format and sizes, are read by Load as well, and have a
+// Fetch and a CacheDir of their own. For other sets in IDX files there are [ReadIDX] and [NewImages].
 package mnist
 
 import (
@@ -38,19 +38,20 @@ const (
 	validation = 5000
 )
 
-// file is one of the set's files. The name is without .gz.
+// file is one of a set's files. The name is without .gz.
 type file struct {
-	name  string
-	shape []int
-	sum   string // SHA-256 of the unpacked file
+	name   string
+	shape  []int
+	sum    string // SHA-256 of the unpacked file; "": only the packed file's sum is known
+	packed string // MD5 of the packed file; "": it may be packed in any way
 }
 
-// files is never changed. The sums are of the files that yann.lecun.com published.
+// files are MNIST's, never changed. The sums are of what yann.lecun.com published.
 var files = [...]file{
-	{"train-images-idx3-ubyte", []int{60000, 28, 28}, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"},
-	{"train-labels-idx1-ubyte", []int{60000}, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"},
-	{"t10k-images-idx3-ubyte", []int{10000, 28, 28}, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"},
-	{"t10k-labels-idx1-ubyte", []int{10000}, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"},
+	{"train-images-idx3-ubyte", []int{60000, 28, 28}, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", ""},
+	{"train-labels-idx1-ubyte", []int{60000}, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", ""},
+	{"t10k-images-idx3-ubyte", []int{10000, 28, 28}, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", ""},
+	{"t10k-labels-idx1-ubyte", []int{10000}, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", ""},
 }
 
 // Load reads the set from the files in dir: train-images-idx3-ubyte, train-labels-idx1-ubyte,
@@ -117,12 +118,5 @@ func load(paths []string, want []file) (*dataset.Images, error) {
 	return m, nil
 }
 
-// CacheDir returns the folder for the set within [os.UserCacheDir], such as ~/.cache/unroll/mnist. It
-// need not exist: Fetch makes it.
-func CacheDir() (string, error) {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("mnist: %w", err)
-	}
-	return filepath.Join(dir, "unroll", "mnist"), nil
-}
+// CacheDir is that of [MNIST], such as ~/.cache/unroll/mnist.
+func CacheDir() (string, error) { return MNIST.CacheDir() }

@@ -1,0 +1,62 @@
+package dataset
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
+)
+
+// Measured is a Source that knows how long its examples are.
+type Measured interface {
+	Source
+	// Length returns the number of steps of example i.
+	Length(i int) int
+}
+
+// Buckets returns the rows of s in batches of examples that are about as long as each other, so that little
+// is padded: every example once, in batches of size rows as [Shuffled] cuts them. The batches and what is in
+// them follow from (seed, epoch) alone. An Index may be kept.
+//
+// The examples are sorted by their length, changed at random by up to a tenth, so that an example has other
+// company in each epoch; then they are cut, and the batches are shuffled (AllenNLP's BucketBatchSampler with its
+// padding_noise of 0.1).
+//
+// s must be [Measured], or a part of such a source: [Rows], as [Split] returns them. Buckets panics if it is not,
+// or if size is not positive.
+func Buckets(s Source, size int, seed, epoch uint64) iter.Seq[Rows] {
+	checkSize(size)
+	length := lengthOf(s)
+	return func(yield func(Rows) bool) {
+		n := s.Len()
+		if n == 0 {
+			return
+		}
+		r := rand.New(rand.NewPCG(seed, epoch))
+		order, keys := r.Perm(n), make([]int64, n)
+		for i := range keys {
+			keys[i] = int64(length(i)) * (900 + r.Int64N(201))
+		}
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(keys[a], keys[b]) })
+		batches := max(1, n/size)
+		for _, i := range r.Perm(batches) {
+			lo, hi := Cut(n, batches, i)
+			if !yield(Rows{s, order[lo:hi:hi]}) {
+				return
+			}
+		}
+	}
+}
+
+// lengthOf returns how long the examples of s are.
+func lengthOf(s Source) func(i int) int {
+	switch s := s.(type) {
+	case Measured:
+		return s.Length
+	case Rows:
+		length := lengthOf(s.Source)
+		return func(i int) int { return length(s.Index[i]) }
+	}
+	panic(fmt.Errorf("dataset.Buckets: a source of type %T, want one with a method Length(i int) int", s))
+}

@@ -1,0 +1,355 @@
+package dataset
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/unroll-go/unroll/tensor"
+)
+
+// CSV says how a table of numbers and labels is read from text: comma-separated values (RFC 4180), a record an
+// example. The zero value reads a table of numbers without a header.
+//
+// A column is named by what the header calls it, or by its number, counted from 1 as in error messages: "3". A name
+// goes before a number.
+type CSV struct {
+	Header   bool     // the first record holds the columns' names
+	Comma    rune     // between fields. 0: a comma
+	Features []string // columns of numbers for X, in this order. Empty: all that are not named below
+	Targets  []string // columns of numbers to predict
+	Label    string   // column of labels. Empty: none
+
+	// TextLabels tells that labels are text: class 0 is the first that occurs, and so on. Labels are integers otherwise,
+	// and stay as they are.
+	TextLabels bool
+	// Classes, if not empty, are the labels that may occur, as text: class c is Classes[c].
+	Classes []string
+
+	EmptyIsNaN bool // an empty field among numbers is a NaN, not an error
+	NonFinite  bool // "NaN" and "Inf" (any case, with a sign or without) are numbers, not errors
+}
+
+// Table is what a [CSV] reads: a Source with X of shape [N,F], steps of one, that a batch holds as [1,B,F]. For
+// sequences along a record, give X another shape over the same memory, as in tensor.Of(t.X.Data(), n, steps, 1); for a
+// series down the table, use [Windows].
+type Table struct {
+	Tensors
+	FeatureNames []string // of the columns of X: from the header, or their numbers
+	TargetNames  []string // of the columns of Target
+	Classes      []string // text of each class; nil if labels are integers
+}
+
+// Load reads a file. Errors are those of [CSV.Read], with the file's name.
+func (c CSV) Load(path string) (*Table, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %w", err)
+	}
+	defer f.Close()
+	return c.read(f, "dataset: "+path+": ")
+}
+
+// Read reads a table to its end. A byte order mark, line ends of Windows and spaces around a field (but not after
+// quotes) do not matter. Empty lines are skipped, but are an error within a table of one column, where they may be
+// what is missing.
+//
+// What is not as c says is an error that tells the line and the column, what was found and what was expected: records
+// of different lengths, fields that are no decimal numbers or outside of float32's range, and so on. A table without a
+// record is an error; one of a header alone has no examples. Memory is in proportion to what has been read. Read panics
+// if Comma cannot separate fields, or if a class is given twice.
+func (c CSV) Read(r io.Reader) (*Table, error) { return c.read(r, "dataset: ") }
+
+// csvReader is a table on its way.
+type csvReader struct {
+	CSV
+	where   string // what errors begin with
+	records *csv.Reader
+	line    int // of the record
+	breaks  int // line breaks in its first field
+	fields  []string
+	names   []string // of the columns; nil without a header
+	width   int
+
+	features, targets []int // columns
+	label             int   // column; -1: none
+	classes           map[string]int32
+	table             *Table
+	x, y              []float32
+	n                 int // examples
+}
+
+func (c CSV) read(from io.Reader, where string) (*Table, error) {
+	if c.Comma == 0 {
+		c.Comma = ','
+	}
+	if strings.ContainsRune("\"\r\n\ufffd", c.Comma) || !utf8.ValidRune(c.Comma) {
+		panic(fmt.Errorf("dataset.CSV: Comma is %q, which cannot separate fields", c.Comma))
+	}
+	table := &Table{Classes: slices.Clone(c.Classes)}
+	classes := make(map[string]int32, len(c.Classes))
+	for i, class := range c.Classes {
+		classes[class] = int32(i)
+	}
+	if len(classes) != len(c.Classes) {
+		panic(fmt.Errorf("dataset.CSV: Classes are %q, want each once", c.Classes))
+	}
+	text := bufio.NewReader(from)
+	if mark, _ := text.Peek(3); bytes.Equal(mark, []byte("\ufeff")) {
+		text.Discard(3)
+	}
+	r := &csvReader{CSV: c, where: where, records: csv.NewReader(text), label: -1, classes: classes, table: table}
+	r.records.Comma = c.Comma
+	r.records.FieldsPerRecord = -1 // next tells more
+	r.records.ReuseRecord = true
+	r.records.TrimLeadingSpace = c.Comma != ' ' && c.Comma != '\t'
+	if err := r.all(); err != nil {
+		return nil, err
+	}
+	return r.finish(), nil
+}
+
+// errorf tells of the record at r.line.
+func (r *csvReader) errorf(format string, args ...any) error {
+	return fmt.Errorf("%sline %d: "+format, append([]any{r.where, r.line}, args...)...)
+}
+
+// next reads a record. The error is io.EOF at the end.
+func (r *csvReader) next() error {
+	fields, err := r.records.Read()
+	if err == io.EOF {
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("%s%w", r.where, err) // has the line, if it is about one
+	}
+	after := r.line + 1 + r.breaks
+	r.line, _ = r.records.FieldPos(0)
+	if r.width == 1 && r.line > after {
+		return fmt.Errorf("%sline %d: an empty line in a table of one column, want a field", r.where, after)
+	}
+	if r.width == 0 {
+		r.width = len(fields)
+	}
+	r.breaks = strings.Count(fields[0], "\n")
+	for i, f := range fields {
+		fields[i] = strings.TrimSpace(f)
+	}
+	r.fields = fields
+	if len(fields) != r.width {
+		return r.errorf("%d fields, want %d as in the first record", len(fields), r.width)
+	}
+	return nil
+}
+
+// all reads the whole table.
+func (r *csvReader) all() error {
+	err := r.next()
+	if err == io.EOF {
+		return fmt.Errorf("%sno record, want at least one", r.where)
+	}
+	if err != nil {
+		return err
+	}
+	if r.Header {
+		r.names = make([]string, r.width)
+		for i, name := range r.fields {
+			r.names[i] = strings.Clone(name)
+		}
+	}
+	if err := r.choose(); err != nil {
+		return err
+	}
+	if r.Header {
+		err = r.next()
+	}
+	for ; err == nil; err = r.next() {
+		if err := r.record(); err != nil {
+			return err
+		}
+	}
+	if err != io.EOF {
+		return err
+	}
+	return nil
+}
+
+// choose finds the columns.
+func (r *csvReader) choose() error {
+	var err error
+	named := map[int]bool{}
+	find := func(columns []string) (found []int) {
+		for _, name := range columns {
+			i, e := r.find(name)
+			if e != nil && err == nil {
+				err = e
+			}
+			named[i] = true
+			found = append(found, i)
+		}
+		return found
+	}
+	r.targets = find(r.Targets)
+	if r.Label != "" {
+		r.label = find([]string{r.Label})[0]
+		r.table.Labels = []int32{}
+	}
+	if len(r.Features) > 0 {
+		r.features = find(r.Features)
+	} else {
+		for i := range r.width {
+			if !named[i] {
+				r.features = append(r.features, i)
+			}
+		}
+	}
+	return err
+}
+
+// find returns the column of a name or number.
+func (r *csvReader) find(name string) (int, error) {
+	found := -1
+	for i, n := range r.names {
+		if n != name {
+			continue
+		}
+		if found >= 0 {
+			return 0, r.errorf("columns %d and %d are both called %q, want one (a number tells them apart)",
+				found+1, i+1, name)
+		}
+		found = i
+	}
+	if found >= 0 {
+		return found, nil
+	}
+	if n, err := strconv.Atoi(name); err == nil && n >= 1 && n <= r.width {
+		return n - 1, nil
+	}
+	if r.names != nil && r.width <= 20 {
+		return 0, r.errorf("no column %q, want one of %q or a number from 1 to %d", name, r.names, r.width)
+	}
+	return 0, r.errorf("no column %q, want a number from 1 to %d", name, r.width)
+}
+
+// name is what the header calls a column, or its number.
+func (r *csvReader) name(column int) string {
+	if r.names != nil {
+		return r.names[column]
+	}
+	return strconv.Itoa(column + 1)
+}
+
+// record adds an example.
+func (r *csvReader) record() (err error) {
+	if r.x, err = r.numbers(r.x, r.features); err != nil {
+		return err
+	}
+	if r.y, err = r.numbers(r.y, r.targets); err != nil {
+		return err
+	}
+	r.n++
+	if r.label < 0 {
+		return nil
+	}
+	label, want := r.class(r.fields[r.label])
+	if want != "" {
+		return r.unlike(r.label, want)
+	}
+	r.table.Labels = append(r.table.Labels, label)
+	return nil
+}
+
+// unlike returns the error that a field is not as wanted.
+func (r *csvReader) unlike(column int, want string) error {
+	line, _ := r.records.FieldPos(column)
+	name := ""
+	if r.names != nil && r.names[column] != "" {
+		name = fmt.Sprintf(" (%s)", r.names[column])
+	}
+	found := "an empty field"
+	if f := r.fields[column]; f != "" {
+		found = fmt.Sprintf("%.40q", f)
+	}
+	return fmt.Errorf("%sline %d, column %d%s: found %s, want %s", r.where, line, column+1, name, found, want)
+}
+
+// numbers appends the fields of some columns to a slice.
+func (r *csvReader) numbers(to []float32, columns []int) ([]float32, error) {
+	for _, column := range columns {
+		v, want := r.number(r.fields[column])
+		if want != "" {
+			return nil, r.unlike(column, want)
+		}
+		to = append(to, v)
+	}
+	return to, nil
+}
+
+// number returns the value of a field, or what would have one.
+func (r *csvReader) number(field string) (v float32, want string) {
+	if field == "" && r.EmptyIsNaN {
+		return float32(math.NaN()), ""
+	}
+	v64, err := strconv.ParseFloat(field, 32)
+	switch {
+	case err != nil && math.IsInf(v64, 0):
+		return 0, "a number within the range of float32"
+	case err != nil || strings.ContainsAny(field, "xX_"): // hexadecimal numbers are for programs
+		return 0, "a number"
+	case !r.NonFinite && (math.IsInf(v64, 0) || math.IsNaN(v64)):
+		return 0, "a finite number"
+	}
+	return float32(v64), ""
+}
+
+// class returns the label of a field, or what would be one.
+func (r *csvReader) class(field string) (label int32, want string) {
+	given := r.CSV.Classes
+	if len(given) == 0 && !r.TextLabels {
+		n, err := strconv.ParseInt(field, 10, 32)
+		if err != nil {
+			return 0, "an integer label of 32 bits"
+		}
+		return int32(n), ""
+	}
+	label, ok := r.classes[field]
+	switch {
+	case ok:
+		return label, ""
+	case field == "":
+		return 0, "a label"
+	case len(given) > 10:
+		return 0, fmt.Sprintf("one of %d classes", len(given))
+	case len(given) > 0:
+		return 0, fmt.Sprintf("one of the classes %q", given)
+	}
+	label = int32(len(r.classes))
+	field = strings.Clone(field)
+	r.classes[field] = label
+	r.table.Classes = append(r.table.Classes, field)
+	return label, ""
+}
+
+// finish gives the table its shapes and names.
+func (r *csvReader) finish() *Table {
+	t := r.table
+	for _, column := range r.features {
+		t.FeatureNames = append(t.FeatureNames, r.name(column))
+	}
+	for _, column := range r.targets {
+		t.TargetNames = append(t.TargetNames, r.name(column))
+	}
+	t.X = tensor.Of(r.x, r.n, len(r.features))
+	if len(r.targets) > 0 {
+		t.Target = tensor.Of(r.y, r.n, len(r.targets))
+	}
+	return t
+}

@@ -1,0 +1,197 @@
+package dataset
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/unroll-go/unroll/internal/atomicfile"
+)
+
+// Unknown is the token that stands for those which a vocabulary does not know, if the vocabulary has it. If it has
+// not, a token that it does not know is an error.
+const Unknown = "<unk>"
+
+// Vocabulary numbers tokens from 0: characters, words, or any other pieces of text. It does not change, and may
+// be used by many goroutines. Its JSON is the array of its tokens, in order.
+type Vocabulary struct {
+	tokens []string
+	ids    map[string]int32
+}
+
+// NewVocabulary returns the vocabulary of these tokens, in this order. No tokens at all, an empty one, one that is there
+// twice or is not UTF-8 is an error.
+func NewVocabulary(tokens ...string) (*Vocabulary, error) {
+	v, err := number(tokens)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %w", err)
+	}
+	return v, nil
+}
+
+// number is NewVocabulary, with errors that others put in front of what they tell.
+func number(tokens []string) (*Vocabulary, error) {
+	if len(tokens) == 0 {
+		return nil, fmt.Errorf("vocabulary without tokens, want at least one")
+	}
+	v := &Vocabulary{slices.Clone(tokens), make(map[string]int32, len(tokens))}
+	for i, token := range tokens {
+		if token == "" || !utf8.ValidString(token) {
+			return nil, fmt.Errorf("token %d of the vocabulary is %.40q, want text in UTF-8", i, token)
+		}
+		if first, ok := v.ids[token]; ok {
+			return nil, fmt.Errorf("token %d of the vocabulary is %.40q, as token %d, want each once", i, token, first)
+		}
+		v.ids[token] = int32(i)
+	}
+	return v, nil
+}
+
+// BuildVocabulary returns the vocabulary of the tokens of a text: first the special ones, such as [Unknown], in the
+// order given, then each other one that occurs, in the order of bytes, which is that of Unicode's code points. So it
+// does not depend on the order of the text. Errors are those of [NewVocabulary].
+//
+//	dataset.BuildVocabulary(strings.SplitSeq(text, ""))                 // characters
+//	dataset.BuildVocabulary(strings.FieldsSeq(text), dataset.Unknown)   // words, and one for all others
+func BuildVocabulary(tokens iter.Seq[string], special ...string) (*Vocabulary, error) {
+	seen := map[string]bool{}
+	for _, token := range special {
+		seen[token] = true
+	}
+	var found []string
+	for token := range tokens {
+		if !seen[token] {
+			token = strings.Clone(token) // does not keep the whole text in memory
+			seen[token] = true
+			found = append(found, token)
+		}
+	}
+	slices.Sort(found)
+	return NewVocabulary(slices.Concat(special, found)...)
+}
+
+// Len returns the number of tokens.
+func (v *Vocabulary) Len() int { return len(v.tokens) }
+
+// ID returns the number of a token, and whether it is in the vocabulary; [Unknown] is not considered.
+func (v *Vocabulary) ID(token string) (id int32, ok bool) {
+	id, ok = v.ids[token]
+	return id, ok
+}
+
+// Token returns the token of a number. It panics if that is not within 0 and Len()-1.
+func (v *Vocabulary) Token(id int32) string { return v.tokens[id] }
+
+// lookUp is ID, or else the number of Unknown.
+func (v *Vocabulary) lookUp(token string) (id int32, ok bool) {
+	if id, ok = v.ids[token]; !ok {
+		id, ok = v.ids[Unknown]
+	}
+	return id, ok
+}
+
+// Encode returns the numbers of the characters of a text. The error for one that is not in the vocabulary, and for
+// what is not UTF-8, names it, its line and its column, both counted from 1, columns in characters.
+func (v *Vocabulary) Encode(text string) ([]int32, error) {
+	ids := make([]int32, 0, utf8.RuneCountInString(text))
+	line, column := 1, 0
+	for len(text) > 0 {
+		r, n := utf8.DecodeRuneInString(text)
+		column++
+		if r == utf8.RuneError && n == 1 {
+			return nil, fmt.Errorf("dataset: line %d, column %d: byte %#02x, want UTF-8", line, column, text[0])
+		}
+		id, ok := v.lookUp(text[:n])
+		if !ok {
+			return nil, fmt.Errorf("dataset: line %d, column %d: character %q (%U), want one of the vocabulary's %d tokens",
+				line, column, text[:n], r, v.Len())
+		}
+		ids = append(ids, id)
+		if r == '\n' {
+			line, column = line+1, 0
+		}
+		text = text[n:]
+	}
+	return ids, nil
+}
+
+// EncodeTokens returns the numbers of tokens, such as strings.FieldsSeq(text). The error for one that is not in the
+// vocabulary tells which it is, counted from 0.
+func (v *Vocabulary) EncodeTokens(tokens iter.Seq[string]) ([]int32, error) {
+	var ids []int32
+	for token := range tokens {
+		id, ok := v.lookUp(token)
+		if !ok {
+			return nil, fmt.Errorf("dataset: token %d is %.40q, want one of the vocabulary's %d", len(ids), token, v.Len())
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// Decode returns the text of tokens, one after the other. It panics as [Vocabulary.Token] does.
+func (v *Vocabulary) Decode(ids []int32) string {
+	var text strings.Builder
+	for _, id := range ids {
+		text.WriteString(v.tokens[id])
+	}
+	return text.String()
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (v *Vocabulary) MarshalJSON() ([]byte, error) { return json.Marshal(v.tokens) }
+
+// UnmarshalJSON implements [json.Unmarshaler]. Errors are those of [NewVocabulary] and of package json, and that the JSON
+// is not UTF-8; v stays as it was then.
+func (v *Vocabulary) UnmarshalJSON(data []byte) error {
+	read, err := parse(data)
+	if err != nil {
+		return fmt.Errorf("dataset: %w", err)
+	}
+	*v = *read
+	return nil
+}
+
+// parse is UnmarshalJSON, with errors as those of number.
+func parse(data []byte) (*Vocabulary, error) {
+	if !utf8.Valid(data) {
+		return nil, fmt.Errorf("vocabulary is not UTF-8") // package json would replace what is not
+	}
+	var tokens []string
+	if err := json.Unmarshal(data, &tokens); err != nil {
+		return nil, fmt.Errorf("vocabulary, want an array of strings: %w", err)
+	}
+	return number(tokens)
+}
+
+// Save writes the vocabulary to a file, as JSON with a token a line: whole, or not at all.
+func (v *Vocabulary) Save(path string) error {
+	err := atomicfile.Write(path, func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", " ")
+		return e.Encode(v.tokens)
+	})
+	if err != nil {
+		return fmt.Errorf("dataset: %w", err)
+	}
+	return nil
+}
+
+// LoadVocabulary reads a file that [Vocabulary.Save] wrote, or any JSON array of strings.
+func LoadVocabulary(path string) (*Vocabulary, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %w", err)
+	}
+	v, err := parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %s: %w", path, err)
+	}
+	return v, nil
+}
