@@ -79,6 +79,6 @@ func ExampleTry() {
 		}
 	}
 	// Output:
-	// autograd.Mul: shape [3], want [2] as the first operand
+	// autograd.Mul: shape [3], want [2] as the first operand, its last dimensions or one value
 	// 9
 }

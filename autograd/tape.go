@@ -31,7 +31,9 @@ type Tape struct {
 	scratch  [][]float32
 	taken    int // scratch of this run
 	ops      []Op
-	recorded int // ops of this run
+	recorded int           // ops of this run
+	lists    []*Node       // operands of the run's operations on any number of them
+	packed   kernel.Matrix // the right-hand side of a product, while that is computed
 
 	seed   uint64
 	stream uint64 // of random numbers: the run
@@ -110,7 +112,7 @@ func (t *Tape) Start(seed uint64, g *Grads) {
 func (t *Tape) begin() {
 	t.run++
 	t.version = t.set.version.Load()
-	t.count, t.taken, t.recorded, t.draws = 0, 0, 0, 0
+	t.count, t.taken, t.recorded, t.draws, t.lists = 0, 0, 0, 0, t.lists[:0]
 	t.done, t.err = false, nil
 }
 

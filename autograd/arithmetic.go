@@ -1,0 +1,217 @@
+package autograd
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/unroll-go/unroll/internal/kernel"
+	"github.com/unroll-go/unroll/tensor"
+)
+
+// Add returns a + b, element by element. b has the shape of a, or that of a's last dimensions (a bias: [..., N] +
+// [N]), or is one value; a smaller b is added again and again. The sum of a loss and something without a weight
+// ([Node.Weight]), or of two losses of the same weight, has that weight. It panics with a [*ShapeError] for other shapes.
+func Add(a, b *Node) *Node {
+	y := binary("autograd.Add", a, b,
+		func(y, a, b []float32) { copy(y, a); kernel.Add(y, b) },
+		func(o binaryOp, part, b, dy, da, db []float32) {
+			if da != nil {
+				kernel.Add(da, dy)
+			}
+			if db != nil {
+				kernel.Add(db, dy)
+			}
+		})
+	switch {
+	case a.weight != a.weight || a.weight == b.weight:
+		y.weight = b.weight
+	case b.weight != b.weight:
+		y.weight = a.weight
+	}
+	return y
+}
+
+// Sub returns a - b, element by element, for shapes as [Add] wants them.
+func Sub(a, b *Node) *Node {
+	return binary("autograd.Sub", a, b,
+		func(y, a, b []float32) { copy(y, a); kernel.AddScaled(y, -1, b) },
+		func(o binaryOp, part, b, dy, da, db []float32) {
+			if da != nil {
+				kernel.Add(da, dy)
+			}
+			if db != nil {
+				kernel.AddScaled(db, -1, dy)
+			}
+		})
+}
+
+// Mul returns a * b, element by element, for shapes as [Add] wants them.
+func Mul(a, b *Node) *Node {
+	return binary("autograd.Mul", a, b, kernel.Mul,
+		func(o binaryOp, part, b, dy, da, db []float32) {
+			if da != nil {
+				kernel.AddMul(da, dy, b)
+			}
+			if db != nil {
+				kernel.AddMul(db, dy, part)
+			}
+		})
+}
+
+// Div returns a / b, element by element, for shapes as [Add] wants them. What is divided by zero is infinite or NaN, and
+// so is then the loss: an error of Backward.
+func Div(a, b *Node) *Node {
+	return binary("autograd.Div", a, b, kernel.Div,
+		func(o binaryOp, part, b, dy, da, db []float32) {
+			d := o.t.Scratch(len(b))
+			kernel.Div(d, dy, b)
+			if da != nil {
+				kernel.Add(da, d)
+			}
+			if db != nil { // -dy/b * a/b
+				kernel.Mul(d, d, part)
+				kernel.Div(d, d, b)
+				kernel.AddScaled(db, -1, d)
+			}
+		})
+}
+
+// binary is an operation, element by element, of a and a b that is repeated over a's leading dimensions. forward computes y
+// and grad adds to da and db, nil where they are not wanted, each for a stretch of a as long as b.
+func binary(where string, a, b *Node, forward func(y, a, b []float32), grad func(o binaryOp, a, b, dy, da, db []float32)) *Node {
+	t := TapeOf(where, a, b)
+	one := len(b.data) == 1 && len(b.shape) <= 1
+	if lead := len(a.shape) - len(b.shape); !one && (lead < 0 || !slices.Equal(a.shape[lead:], b.shape)) {
+		panic(&ShapeError{Where: where, Got: fmt.Sprintf("shape %v", slices.Clone(b.shape)),
+			Want: fmt.Sprintf("%v as the first operand, its last dimensions or one value", slices.Clone(a.shape))})
+	}
+	y := t.New(a.shape...)
+	o := binaryOp{t, where, a, b, y, grad}
+	o.each(func(lo, hi int) { forward(y.data[lo:hi], a.data[lo:hi], b.data) })
+	if a.requires || b.requires {
+		Record(t, o, y)
+	}
+	return y
+}
+
+type binaryOp struct {
+	t       *Tape
+	where   string
+	a, b, y *Node
+	grad    func(o binaryOp, a, b, dy, da, db []float32)
+}
+
+func (o binaryOp) String() string { return o.where }
+
+func (o binaryOp) each(f func(lo, hi int)) {
+	n := len(o.b.data)
+	for lo := 0; lo < len(o.a.data); lo += n {
+		f(lo, lo+n)
+	}
+}
+
+func (o binaryOp) Backward() {
+	if o.y.grad == nil {
+		return
+	}
+	var da, db []float32
+	if o.b.requires {
+		db = o.b.AccumulateGrad()
+	}
+	if o.a.requires {
+		da = o.a.AccumulateGrad()
+	}
+	o.each(func(lo, hi int) {
+		taken := o.t.taken
+		part := da
+		if da != nil {
+			part = da[lo:hi]
+		}
+		o.grad(o, o.a.data[lo:hi], o.b.data, o.y.grad[lo:hi], part, db)
+		o.t.taken = taken
+	})
+}
+
+// Scale returns s*x.
+func Scale(x *Node, s float32) *Node {
+	t := TapeOf("autograd.Scale", x)
+	y := t.New(x.shape...)
+	copy(y.data, x.data)
+	kernel.Scale(y.data, s)
+	if x.requires {
+		Record(t, scaleOp{x, y, s}, y)
+	}
+	return y
+}
+
+type scaleOp struct {
+	x, y *Node
+	s    float32
+}
+
+func (o scaleOp) String() string { return "autograd.Scale" }
+
+func (o scaleOp) Backward() {
+	if o.y.grad != nil {
+		kernel.AddScaled(o.x.AccumulateGrad(), o.s, o.y.grad)
+	}
+}
+
+// MatMul returns the matrix product a·b: [..., K] times [K,N] is [..., N]. If b has more than two dimensions, the ones
+// before its last two are those of a, and each matrix of a is multiplied with b's at the same place: [B,M,K] times
+// [B,K,N] is [B,M,N]. It panics with a [*ShapeError] for other shapes.
+func MatMul(a, b *Node) *Node {
+	const where = "autograd.MatMul"
+	t := TapeOf(where, a, b)
+	batch := len(b.shape) - 2 // dimensions
+	if batch < 0 || len(a.shape) < max(1, batch) || batch > 0 && (len(a.shape) != len(b.shape) || !slices.Equal(a.shape[:batch], b.shape[:batch])) ||
+		a.shape[len(a.shape)-1] != b.shape[batch] {
+		panic(&ShapeError{Where: where, Got: fmt.Sprintf("shapes %v and %v", slices.Clone(a.shape), slices.Clone(b.shape)),
+			Want: "[..., K] and [K,N], or [..., M,K] and [..., K,N] with the same dimensions before"})
+	}
+	o := matMulOp{t: t, a: a, b: b, k: b.shape[batch], n: b.shape[batch+1], rows: 1, batches: tensor.Size(b.shape[:batch])}
+	for _, d := range a.shape[batch : len(a.shape)-1] {
+		o.rows *= d
+	}
+	var room [8]int
+	o.y = t.New(append(append(room[:0], a.shape[:len(a.shape)-1]...), o.n)...)
+	if len(a.data) == 0 || len(b.data) == 0 {
+		clear(o.y.data)
+		return o.y
+	}
+	for i := range o.batches {
+		t.packed.Reset(o.k, o.n)
+		t.packed.SetRows(0, o.k, b.data[i*o.k*o.n:], o.n)
+		kernel.Affine(o.y.data[i*o.rows*o.n:], o.n, o.rows, nil, kernel.Block{Data: a.data[i*o.rows*o.k:], Stride: o.k, Cols: o.k}, kernel.Block{}, &t.packed)
+	}
+	if a.requires || b.requires {
+		Record(t, o, o.y)
+	}
+	return o.y
+}
+
+type matMulOp struct {
+	t                   *Tape
+	a, b, y             *Node
+	batches, rows, k, n int
+}
+
+func (o matMulOp) String() string { return "autograd.MatMul" }
+
+// Backward adds dy·bᵀ to a's gradient and aᵀ·dy to b's.
+func (o matMulOp) Backward() {
+	if o.y.grad == nil {
+		return
+	}
+	for i := range o.batches {
+		dy := o.y.grad[i*o.rows*o.n:]
+		if o.a.requires {
+			o.t.packed.Reset(o.n, o.k)
+			o.t.packed.SetRowsT(0, o.n, o.b.data[i*o.k*o.n:], o.n)
+			kernel.Gemm(o.a.AccumulateGrad()[i*o.rows*o.k:], o.k, o.rows, kernel.Block{Data: dy, Stride: o.n, Cols: o.n}, &o.t.packed)
+		}
+		if o.b.requires {
+			kernel.GemmT(o.b.AccumulateGrad()[i*o.k*o.n:], o.n, o.k, o.n, o.rows, o.a.data[i*o.rows*o.k:], o.k, dy, o.n)
+		}
+	}
+}

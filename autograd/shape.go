@@ -1,0 +1,245 @@
+package autograd
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/unroll-go/unroll/internal/kernel"
+	"github.com/unroll-go/unroll/tensor"
+)
+
+// Reshape returns x under another shape of as many elements, over the same memory. It panics with a [*ShapeError] if
+// their numbers differ.
+func Reshape(x *Node, shape ...int) *Node {
+	t := TapeOf("autograd.Reshape", x)
+	if n := tensor.Size(shape); n != len(x.data) {
+		panic(&ShapeError{Where: "autograd.Reshape", Got: fmt.Sprintf("shape %v", slices.Clone(shape)),
+			Want: fmt.Sprintf("%d elements as in shape %v", len(x.data), slices.Clone(x.shape))})
+	}
+	return part("autograd.Reshape", x, t.View(x.data, shape...), extent{1, len(x.data), 1}, 0, len(x.data))
+}
+
+// Slice returns what x has from from on and before to along dimension dim: PyTorch's narrow. Along the first
+// dimension it is a view of x's memory, else a copy. It panics with a [*ShapeError] if x has no such dimension or part.
+func Slice(x *Node, dim, from, to int) *Node {
+	const where = "autograd.Slice"
+	t := TapeOf(where, x)
+	e := along(where, x, dim)
+	if from < 0 || from > to || to > e.n {
+		panic(&ShapeError{Where: where, Got: fmt.Sprintf("%d to %d along dimension %d of shape %v", from, to, dim, slices.Clone(x.shape)),
+			Want: fmt.Sprintf("a part of 0 to %d", e.n)})
+	}
+	var room [8]int
+	shape := append(room[:0], x.shape...)
+	shape[dim] = to - from
+	if e.outer == 1 {
+		return part(where, x, t.View(x.data[from*e.inner:to*e.inner], shape...), e, from, to)
+	}
+	y := t.New(shape...)
+	for o := range e.outer {
+		copy(e.of(y.data, o, 0, to-from, to-from), e.of(x.data, o, from, to, e.n))
+	}
+	return part(where, x, y, e, from, to)
+}
+
+// of returns from to to of place o of a slab whose dimension has n elements.
+func (e extent) of(slab []float32, o, from, to, n int) []float32 {
+	return slab[(o*n+from)*e.inner : (o*n+to)*e.inner]
+}
+
+// part records that y is the part of x from from to to along e.
+func part(where string, x, y *Node, e extent, from, to int) *Node {
+	if x.requires {
+		Record(y.tape, partOp{where, x, y, e, from, to}, y)
+	}
+	return y
+}
+
+type partOp struct {
+	where    string
+	x, y     *Node
+	e        extent
+	from, to int
+}
+
+func (o partOp) String() string { return o.where }
+
+func (o partOp) Backward() {
+	if o.y.grad == nil {
+		return
+	}
+	dx, n := o.x.AccumulateGrad(), o.to-o.from
+	for i := range o.e.outer {
+		kernel.Add(o.e.of(dx, i, o.from, o.to, o.e.n), o.e.of(o.y.grad, i, 0, n, n))
+	}
+}
+
+// Concat returns the xs one after the other along dimension dim. Their other dimensions are the same, or it panics with a
+// [*ShapeError]; and with a [*UsageError] if there are none.
+func Concat(dim int, xs ...*Node) *Node {
+	const where = "autograd.Concat"
+	if len(xs) == 0 {
+		panic(&UsageError{where, "nothing to join"})
+	}
+	t := TapeOf(where, xs[0])
+	TapeOf(where, xs...)
+	lo := len(t.lists)
+	t.lists = append(t.lists, xs...)
+	first, total := along(where, xs[0], dim), 0
+	requires := false
+	for i, x := range xs {
+		if x == nil || len(x.shape) != len(xs[0].shape) || !slices.Equal(x.shape[:dim], xs[0].shape[:dim]) || !slices.Equal(x.shape[dim+1:], xs[0].shape[dim+1:]) {
+			panic(&ShapeError{Where: where, Got: fmt.Sprintf("operand %d of %s", i, shapeOf(x)),
+				Want: fmt.Sprintf("%v as the first but for dimension %d", slices.Clone(xs[0].shape), dim)})
+		}
+		total += x.shape[dim]
+		requires = requires || x.requires
+	}
+	var room [8]int
+	shape := append(room[:0], xs[0].shape...)
+	shape[dim] = total
+	o := concatOp{t.lists[lo:len(t.lists):len(t.lists)], t.New(shape...), dim, extent{first.outer, total, first.inner}}
+	o.each(func(x *Node, n, at int) {
+		for i := range o.e.outer {
+			copy(o.e.of(o.y.data, i, at, at+n, total), o.e.of(x.data, i, 0, n, n))
+		}
+	})
+	if requires {
+		Record(t, o, o.y)
+	}
+	return o.y
+}
+
+func shapeOf(x *Node) string {
+	if x == nil {
+		return "nil"
+	}
+	return fmt.Sprintf("shape %v", slices.Clone(x.shape))
+}
+
+type concatOp struct {
+	xs  []*Node
+	y   *Node
+	dim int
+	e   extent
+}
+
+func (o concatOp) String() string { return "autograd.Concat" }
+
+// each calls f for each operand, its size along the dimension and where it begins in y.
+func (o concatOp) each(f func(x *Node, n, at int)) {
+	at := 0
+	for _, x := range o.xs {
+		f(x, x.shape[o.dim], at)
+		at += x.shape[o.dim]
+	}
+}
+
+func (o concatOp) Backward() {
+	if o.y.grad == nil {
+		return
+	}
+	o.each(func(x *Node, n, at int) {
+		if !x.requires {
+			return
+		}
+		dx := x.AccumulateGrad()
+		for i := range o.e.outer {
+			kernel.Add(o.e.of(dx, i, 0, n, n), o.e.of(o.y.grad, i, at, at+n, o.e.n))
+		}
+	})
+}
+
+// Gather returns the rows of x, its parts along the first dimension, at each of rows: PyTorch's index_select, and
+// what an embedding is. rows is borrowed until Backward has run. A row that x has not fails the run ([Tape.Fail]) and
+// gives zeros. It panics with a [*ShapeError] if x has no dimension.
+func Gather(x *Node, rows []int32) *Node {
+	const where = "autograd.Gather"
+	t := TapeOf(where, x)
+	e := along(where, x, 0)
+	var room [8]int
+	y := t.New(append(append(room[:0], len(rows)), x.shape[1:]...)...)
+	for i, r := range rows {
+		to := y.data[i*e.inner:][:e.inner]
+		if r < 0 || int(r) >= e.n {
+			t.Fail(fmt.Errorf("%s: row %d at place %d, want 0 to %d", where, r, i, e.n-1))
+			clear(to)
+			continue
+		}
+		copy(to, x.data[int(r)*e.inner:])
+	}
+	if x.requires {
+		Record(t, gatherOp{x, y, rows, e.inner}, y)
+	}
+	return y
+}
+
+type gatherOp struct {
+	x, y *Node
+	rows []int32
+	n    int
+}
+
+func (o gatherOp) String() string { return "autograd.Gather" }
+
+func (o gatherOp) Backward() {
+	if o.y.grad == nil {
+		return
+	}
+	dx := o.x.AccumulateGrad()
+	for i, r := range o.rows {
+		kernel.Add(dx[int(r)*o.n:][:o.n], o.y.grad[i*o.n:][:o.n])
+	}
+}
+
+// Transpose returns a copy of x with dimensions i and j exchanged: [M,N] becomes [N,M]. It panics with a [*ShapeError]
+// if there is no such dimension.
+func Transpose(x *Node, i, j int) *Node {
+	const where = "autograd.Transpose"
+	t := TapeOf(where, x)
+	i, j = min(i, j), max(i, j)
+	first, second := along(where, x, i), along(where, x, j)
+	if i == j {
+		return x
+	}
+	var room [8]int
+	shape := append(room[:0], x.shape...)
+	shape[i], shape[j] = shape[j], shape[i]
+	o := transposeOp{x, t.New(shape...), [5]int{first.outer, first.n, tensor.Size(x.shape[i+1 : j]), second.n, second.inner}}
+	o.each(func(from, to, n int) { copy(o.y.data[to:to+n], x.data[from:from+n]) })
+	if x.requires {
+		Record(t, o, o.y)
+	}
+	return o.y
+}
+
+type transposeOp struct {
+	x, y *Node
+	dims [5]int // of x; the second and the fourth are exchanged
+}
+
+func (o transposeOp) String() string { return "autograd.Transpose" }
+
+// each calls f with the places in x and in y of stretches of n elements.
+func (o transposeOp) each(f func(from, to, n int)) {
+	n, from := o.dims[4], 0
+	for a := range o.dims[0] {
+		for b := range o.dims[1] {
+			for c := range o.dims[2] {
+				for d := range o.dims[3] {
+					to := (((a*o.dims[3]+d)*o.dims[2]+c)*o.dims[1] + b) * n
+					f(from, to, n)
+					from += n
+				}
+			}
+		}
+	}
+}
+
+func (o transposeOp) Backward() {
+	if o.y.grad == nil {
+		return
+	}
+	dx := o.x.AccumulateGrad()
+	o.each(func(from, to, n int) { kernel.Add(dx[from:from+n], o.y.grad[to:to+n]) })
+}
