@@ -197,6 +197,32 @@ def cross_entropy():
               given, {"loss": loss, "grad.logits": logits.grad})
 
 
+def losses():
+    """The other losses, each with its options off and on."""
+    F = torch.nn.functional
+    draw = Draw("losses")
+    x = draw.uniform(6, 5, limit=4.0).requires_grad_()
+    labels = torch.tensor([3, -100, 0, 4, -100, 3])
+    weights = torch.tensor([0.5, 2, 0, 1.25, 3]).double()
+    target = draw.uniform(6, 5, limit=4.0)
+    share = draw.uniform(6, 5).abs()
+    share[0, 0], share[0, 1] = 0, 1
+    for name, given, config, loss in (
+            ("ce_weights", {"labels": labels, "weights": weights}, {}, F.cross_entropy(x, labels, weight=weights)),
+            ("ce_smoothing", {"labels": labels}, {"smoothing": 0.125}, F.cross_entropy(x, labels, label_smoothing=0.125)),
+            ("ce_both", {"labels": labels, "weights": weights}, {"smoothing": 0.25},
+             F.cross_entropy(x, labels, weight=weights, label_smoothing=0.25)),
+            ("mse", {"target": target}, {}, F.mse_loss(x, target)),
+            ("huber", {"target": target}, {}, F.huber_loss(x, target)),
+            ("huber_delta", {"target": target}, {"delta": 2.5}, F.huber_loss(x, target, delta=2.5)),
+            ("bce", {"target": share}, {}, F.binary_cross_entropy_with_logits(x, share)),
+            ("bce_weights", {"target": share, "weights": weights}, {},
+             F.binary_cross_entropy_with_logits(x, share, pos_weight=weights))):
+        grad, = torch.autograd.grad(loss, x)
+        write("loss_" + name, "torch.nn.functional's loss of that name, its mean", {"x": x, **given},
+              {"loss": loss, "grad.x": grad}, **config)
+
+
 class Lion(torch.optim.Optimizer):
     """Algorithm 2 of Chen et al. 2023, arXiv:2302.06675; torch has none."""
 
@@ -297,4 +323,5 @@ if __name__ == "__main__":
     adam()
     clip()
     cross_entropy()
+    losses()
     optim()

@@ -1,0 +1,128 @@
+package loss
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/unroll-go/unroll/autograd"
+	"github.com/unroll-go/unroll/internal/kernel"
+)
+
+// SparseSoftmaxCrossEntropy returns the mean over the rows of logits, shape [..., C], of
+//
+//	-log(softmax(logits)[label])
+//
+// (TensorFlow's sparse_softmax_cross_entropy_with_logits, averaged; PyTorch's cross_entropy). labels has one
+// class a row; rows labelled [Ignore] do not count. The loss is stable
+// for logits of any size: the largest of a row is subtracted first.
+//
+// A label outside 0 to C-1 fails the run ([autograd.Tape.Fail]). It panics with a [*autograd.ShapeError] if there is
+// not one label a row.
+func SparseSoftmaxCrossEntropy(logits *autograd.Node, labels []int32) *autograd.Node {
+	return CrossEntropy{}.of("loss.SparseSoftmaxCrossEntropy", logits, labels)
+}
+
+// CrossEntropy is [SparseSoftmaxCrossEntropy] with options, PyTorch's cross_entropy with weight and label_smoothing. Of a
+// row with label y, of C classes with weights w, it is
+//
+//	-(1-s)*w[y]*log p[y] - s/C * sum over c of w[c]*log p[c]
+//
+// for p = softmax(logits) and s = Smoothing (Szegedy et al. 2016, "Rethinking the Inception architecture for computer
+// vision", section 7). The mean is that sum over the rows divided by the sum of their w[y].
+type CrossEntropy struct {
+	// ClassWeights are the classes' weights, finite and at least 0; nil means 1 each. The mean stays a mean: what counts
+	// is how they compare.
+	ClassWeights []float32
+	// Smoothing is the share, from 0 to 1, of the target that is spread over all classes.
+	Smoothing float32
+}
+
+// Of returns the loss of logits, shape [..., C], for one label a row. Rows labelled [Ignore] do not count. A
+// label outside 0 to C-1 fails the run ([autograd.Tape.Fail]). It panics with a [*autograd.ShapeError] if there is not
+// one label a row or one weight a class, and with a [*autograd.UsageError] if a setting is out of range.
+func (o CrossEntropy) Of(logits *autograd.Node, labels []int32) *autograd.Node {
+	return o.of("loss.CrossEntropy", logits, labels)
+}
+
+func (o CrossEntropy) of(where string, logits *autograd.Node, labels []int32) *autograd.Node {
+	t := autograd.TapeOf(where, logits)
+	shape, x := logits.Shape(), logits.Data()
+	classes := 0
+	if len(shape) > 0 {
+		classes = shape[len(shape)-1]
+	}
+	if classes == 0 || len(x) != classes*len(labels) {
+		panic(&autograd.ShapeError{Where: where,
+			Got: fmt.Sprintf("%d labels for logits of shape %v", len(labels), append([]int(nil), shape...)), Want: "one label a row of at least one class"})
+	}
+	all := o.check(where, classes) // weights together
+	even := float64(o.Smoothing) / float64(classes)
+	slopes := slopesOf(t, logits)
+	p := slopes
+	if p == nil {
+		p = t.Scratch(len(x))
+	}
+	sum, weight := 0.0, 0.0
+	for i, label := range labels {
+		row, from := p[i*classes:][:classes], x[i*classes:][:classes]
+		if label < 0 || int(label) >= classes {
+			if label != Ignore {
+				t.Fail(fmt.Errorf("%s: label %d in row %d, want 0 to %d, or %d to ignore the row", where, label, i, classes-1, Ignore))
+			}
+			clear(row)
+			continue
+		}
+		w := 1.0
+		if o.ClassWeights != nil {
+			w = float64(o.ClassWeights[label])
+		}
+		lost := float64(kernel.SoftmaxCrossEntropy(row, from, int(label))) // -log p of the label
+		own := float64(1-o.Smoothing) * w
+		weight += w
+		if own > 0 { // a class that counts for nothing may be impossible
+			sum += own * lost
+		}
+		if even == 0 {
+			if w != 1 {
+				kernel.Scale(row, float32(w))
+			}
+			row[label] -= float32(w)
+			continue
+		}
+		for c, v := range from {
+			share := even
+			if o.ClassWeights != nil {
+				share *= float64(o.ClassWeights[c])
+			}
+			if share > 0 {
+				sum += share * (lost + (float64(from[label]) - float64(v))) // -log p of c
+			}
+			slope := float64(row[c])*(own+even*all) - share
+			if c == int(label) {
+				slope -= own
+			}
+			row[c] = float32(slope)
+		}
+	}
+	return mean(where, logits, sum, weight, slopes)
+}
+
+// check panics if a setting is out of range, and returns the sum of the weights.
+func (o CrossEntropy) check(where string, classes int) (all float64) {
+	if !(o.Smoothing >= 0 && o.Smoothing <= 1) {
+		panic(&autograd.UsageError{Where: where, What: fmt.Sprintf("Smoothing is %v, want 0 to 1", o.Smoothing)})
+	}
+	if o.ClassWeights == nil {
+		return float64(classes)
+	}
+	if len(o.ClassWeights) != classes {
+		panic(&autograd.ShapeError{Where: where, Got: fmt.Sprintf("%d ClassWeights", len(o.ClassWeights)), Want: fmt.Sprintf("one for each of %d classes", classes)})
+	}
+	for c, w := range o.ClassWeights {
+		if !(w >= 0 && w <= math.MaxFloat32) {
+			panic(&autograd.UsageError{Where: where, What: fmt.Sprintf("ClassWeights[%d] is %v, want it finite and at least 0", c, w)})
+		}
+		all += float64(w)
+	}
+	return all
+}
