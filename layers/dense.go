@@ -1,13 +1,3 @@
-// Package layers holds the layers that keep no state between steps. (Recurrent ones are in package rnn.)
-//
-// A layer is a small immutable struct of weights, made once under a prefix of an
-// [autograd.Params] and used on any tape of that Params, by many goroutines at once. Its Forward takes and
-// returns nodes; whether that trains is the tape's matter.
-//
-//	head := layers.NewDense(params.In("head"), 150, 10) // makes head.weight, head.bias
-//	logits := head.Forward(h)                            // [B,150] -> [B,10]
-//
-// Names and layouts of weights are PyTorch's.
 package layers
 
 import (

@@ -19,6 +19,7 @@
 //	optim_*           after [4,7]: the weights after 1, 10, 100 and 1000 steps of the gradients in pytorch.py; Config: settings
 //	lr_*              after [steps]: the rate of each step
 //	cross_entropy*    logits, labels, loss, grad.logits
+//	layer_*           x, factors, perhaps weight, bias, table; y; grad.* of sum(y*factors)
 //	loss_*            x; target, or labels; perhaps weights; loss, grad.x; Config: options
 //
 // Sequences are [T,B,I] and [T,B,H], states [layers,B,H].

@@ -223,6 +223,26 @@ def losses():
               {"loss": loss, "grad.x": grad}, **config)
 
 
+def layers():
+    """Layers without a state."""
+    draw = Draw("layers")
+    x = draw.uniform(6, 5, limit=3.0).requires_grad_()
+    norm = draw.fill(torch.nn.LayerNorm(5))
+    table = draw.fill(torch.nn.Embedding(4, 5))
+    factors = draw.uniform(6, 5)
+    ids = torch.tensor([3, 0, 3, 1, 1, 2])
+    for name, weights, y in (
+            ("norm", {"weight": norm.weight, "bias": norm.bias}, norm(x)),
+            ("gelu", {}, torch.nn.functional.gelu(x)),
+            ("embedding", {"table": table.weight}, table(ids))):
+        leaves = {} if name == "embedding" else {"x": x}
+        leaves.update(weights)
+        grads = torch.autograd.grad((y * factors).sum(), list(leaves.values()))
+        write("layer_" + name, "torch.nn's layer of that name; gradients of the sum of y * factors",
+              {"x": x, "factors": factors, **weights},
+              {"y": y, **{"grad." + key: g for key, g in zip(leaves, grads)}})
+
+
 class Lion(torch.optim.Optimizer):
     """Algorithm 2 of Chen et al. 2023, arXiv:2302.06675; torch has none."""
 
@@ -324,4 +344,5 @@ if __name__ == "__main__":
     clip()
     cross_entropy()
     losses()
+    layers()
     optim()
