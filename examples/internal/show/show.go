@@ -54,16 +54,16 @@ func WritableFolder(dir string) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// Plot is a picture of curves over epochs.
+// Plot is a picture of curves over epochs, or over what X names.
 type Plot struct {
-	Title  string
-	Curves []Curve
+	Title, X string
+	Curves   []Curve
 }
 
-// Curve is a line of a plot: a value an epoch.
+// Curve is a line of a plot: a value an epoch, or at each of X.
 type Curve struct {
-	Name   string
-	Values []float64
+	Name      string
+	X, Values []float64
 }
 
 // WritePlots draws plots side by side and writes them to path as a PNG.
@@ -72,21 +72,26 @@ func WritePlots(path string, plots ...Plot) error {
 	for i, p := range plots {
 		row[i] = plot.New()
 		row[i].Title.Text = p.Title
-		row[i].X.Label.Text = "epoch"
-		row[i].X.Tick.Marker = wholeNumbers{}
-		row[i].Legend.Top = p.Title == "loss"
+		row[i].X.Label.Text = p.X
+		row[i].Legend.Top, row[i].Legend.Left = true, true
+		if p.X == "" {
+			row[i].X.Label.Text = "epoch"
+			row[i].X.Tick.Marker = wholeNumbers{}
+			row[i].Legend.Top, row[i].Legend.Left = p.Title == "loss", false
+		}
 		row[i].Add(plotter.NewGrid())
 		for j, c := range p.Curves {
-			line, points, err := plotter.NewLinePoints(epochs(c.Values))
+			line, points, err := plotter.NewLinePoints(c.points())
 			if err != nil {
 				return fmt.Errorf("plotting %s: %w", c.Name, err)
 			}
 			line.Color, points.Color, points.Shape = plotutil.Color(j), plotutil.Color(j), plotutil.Shape(j)
+			points.Radius = 2
 			row[i].Add(line, points)
 			row[i].Legend.Add(c.Name, line, points)
 		}
 	}
-	canvas := vgimg.New(vg.Length(len(row))*5*vg.Inch, 4*vg.Inch)
+	canvas := vgimg.New(max(2, vg.Length(len(row)))*5*vg.Inch, 4*vg.Inch)
 	tiles := draw.Tiles{Rows: 1, Cols: len(row), PadX: vg.Centimeter, PadTop: vg.Millimeter * 3, PadBottom: vg.Millimeter * 3,
 		PadLeft: vg.Millimeter * 3, PadRight: vg.Millimeter * 5}
 	for i, c := range plot.Align([][]*plot.Plot{row}, tiles, draw.New(canvas))[0] {
@@ -98,11 +103,13 @@ func WritePlots(path string, plots ...Plot) error {
 	})
 }
 
-// epochs is values over 0, 1, 2, ...
-func epochs(values []float64) plotter.XYs {
-	xys := make(plotter.XYs, len(values))
-	for i, v := range values {
+func (c Curve) points() plotter.XYs {
+	xys := make(plotter.XYs, len(c.Values))
+	for i, v := range c.Values {
 		xys[i] = plotter.XY{X: float64(i), Y: v}
+		if c.X != nil {
+			xys[i].X = c.X[i]
+		}
 	}
 	return xys
 }

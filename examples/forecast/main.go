@@ -1,0 +1,198 @@
+// Command forecast learns to continue a series of numbers, t*sin(t)/3 + 2*sin(5t): a tanh RNN of 100 units reads
+// 20 steps of it and tells, at each step, the next one.
+//
+//	go run ./examples/forecast
+//
+// It learns from the series up to t = 24 and is tried on the rest, which it has not seen, in two ways: told the truth up to
+// each step (teacher forcing), and left alone, with its own predictions as its input. It prints the errors and
+// writes forecast.png.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/unroll-go/unroll/autograd"
+	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/examples/internal/show"
+	"github.com/unroll-go/unroll/layers"
+	"github.com/unroll-go/unroll/loss"
+	"github.com/unroll-go/unroll/optim"
+	"github.com/unroll-go/unroll/rnn"
+	"github.com/unroll-go/unroll/tensor"
+	"github.com/unroll-go/unroll/train"
+)
+
+const (
+	perUnit = 10 // steps of the series in a unit of t
+	known   = 24 * perUnit
+	total   = 30 * perUnit
+	window  = 20
+	hidden  = 100
+)
+
+func main() {
+	out := flag.String("out", ".", "folder for forecast.png")
+	epochs := flag.Int("epochs", 400, "times to go through the known part")
+	seed := flag.Uint64("seed", 42, "seed of weights and of the order of windows")
+	flag.Parse()
+	if err := run(*out, *epochs, *seed); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(out string, epochs int, seed uint64) error {
+	if err := show.WritableFolder(out); err != nil {
+		return err
+	}
+	series, scale := makeSeries()
+	m := newModel(seed)
+	if err := m.learn(tensor.Of(series[:known], known, 1), epochs, seed); err != nil {
+		return err
+	}
+	told, err := m.told(series)
+	if err != nil {
+		return err
+	}
+	alone := m.alone(series[:known], total-known)
+
+	unseen := series[known:]
+	fmt.Printf("mean squared error on the unseen %d steps, as a share of the series' variance:\n", total-known)
+	fmt.Printf("told the truth up to each step : %.4f\n", squares(told, unseen)/variance(series))
+	fmt.Printf("left alone, first %d steps     : %.4f\n", window, squares(alone[:window], unseen[:window])/variance(series))
+	fmt.Printf("left alone, all steps          : %.4f\n", squares(alone, unseen)/variance(series))
+	return draw(filepath.Join(out, "forecast.png"), scale, series, told, alone)
+}
+
+// makeSeries returns the series, divided by scale, the largest value of the known part.
+func makeSeries() (series []float32, scale float64) {
+	series = make([]float32, total)
+	for i := range series {
+		t := float64(i) / perUnit
+		series[i] = float32(t*math.Sin(t)/3 + 2*math.Sin(5*t))
+		if i < known {
+			scale = max(scale, math.Abs(float64(series[i])))
+		}
+	}
+	for i := range series {
+		series[i] /= float32(scale)
+	}
+	return series, scale
+}
+
+// model is a recurrent layer with a dense layer on every step.
+type model struct {
+	params *autograd.Params
+	cell   *rnn.Elman
+	head   *layers.Dense
+}
+
+func newModel(seed uint64) model {
+	params := autograd.NewParams(seed)
+	return model{params, rnn.NewElman(params.In("rnn"), rnn.ElmanConfig{Input: 1, Hidden: hidden}), layers.NewDense(params.In("head"), hidden, 1)}
+}
+
+// learn takes windows of the series, sequence to sequence: the target of each step is the next one.
+func (m model) learn(series *tensor.Tensor, epochs int, seed uint64) error {
+	windows := dataset.NewWindows(dataset.WindowConfig{Steps: window, Ahead: 1}, series)
+	step := train.NewStep(m.params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		h, _ := m.cell.Forward(t.Input(b.X), rnn.Options{})
+		return loss.MSE(m.head.Forward(h), b.Target)
+	})
+	adam := optim.NewAdam(m.params, 0)
+	batches := windows.Len() / 50
+	rate := optim.Cosine(2e-3, 0, epochs*batches)
+	bar := show.NewBar("learning", epochs)
+	defer bar.Done()
+	for epoch := range epochs {
+		i := epoch * batches
+		for rows := range dataset.Shuffled(windows, 50, seed, uint64(epoch)) {
+			if _, err := step.Run(rows); err != nil {
+				return fmt.Errorf("epoch %d: %w", epoch, err)
+			}
+			optim.ClipNorm(step.Grads(), 1)
+			adam.LR = rate(i)
+			adam.Step(step.Grads())
+			i++
+		}
+		bar.Add(1)
+	}
+	return nil
+}
+
+// told returns the predictions of the unseen steps, each from the window of true values before it.
+func (m model) told(series []float32) (predicted []float32, err error) {
+	const from = known - window
+	windows := dataset.NewWindows(dataset.WindowConfig{Steps: window, Ahead: 1, Horizon: 1}, tensor.Of(series[from:], total-from, 1))
+	err = train.Evaluate(m.params, windows, 50, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		h, _ := m.cell.Last(t.Input(b.X), rnn.Options{})
+		return m.head.Forward(h)
+	}, func(y *autograd.Node, _ *dataset.Batch) {
+		predicted = append(predicted, y.Data()...)
+	})
+	return predicted, err
+}
+
+// alone returns n predictions after the end of series: it reads the last window, step by step, and then what it has
+// predicted itself.
+func (m model) alone(series []float32, n int) (predicted []float32) {
+	tape, state := autograd.NewInference(m.params), m.cell.NewState(1)
+	x := tensor.New(1, 1)
+	next := func(v float32) float32 {
+		tape.Reset()
+		x.Data()[0] = v
+		h, carry := m.cell.Step(tape.Input(x), state.Carry(tape, 0, 1))
+		state.Set(carry, 0)
+		return m.head.Forward(h).Data()[0]
+	}
+	var y float32
+	for _, v := range series[len(series)-window:] {
+		y = next(v)
+	}
+	for range n {
+		predicted = append(predicted, y)
+		y = next(y)
+	}
+	return predicted
+}
+
+// squares returns the mean squared difference.
+func squares(a, b []float32) float64 {
+	sum := 0.0
+	for i, v := range a {
+		d := float64(v - b[i])
+		sum += d * d
+	}
+	return sum / float64(len(a))
+}
+
+// variance returns that of the values.
+func variance(v []float32) float64 {
+	mean := 0.0
+	for _, x := range v {
+		mean += float64(x) / float64(len(v))
+	}
+	sum := 0.0
+	for _, x := range v {
+		sum += (float64(x) - mean) * (float64(x) - mean)
+	}
+	return sum / float64(len(v))
+}
+
+// draw writes the picture.
+func draw(path string, scale float64, series, told, alone []float32) error {
+	line := func(name string, first int, values []float32) show.Curve {
+		c := show.Curve{Name: name}
+		for i, v := range values {
+			c.X = append(c.X, float64(first+i)/perUnit)
+			c.Values = append(c.Values, float64(v)*scale)
+		}
+		return c
+	}
+	return show.WritePlots(path, show.Plot{Title: "t sin(t)/3 + 2 sin(5t), unseen from t = 24 on", X: "t", Curves: []show.Curve{
+		line("truth", known-4*window, series[known-4*window:]), line("told the truth", known, told), line("left alone", known, alone)}})
+}
