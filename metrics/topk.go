@@ -1,5 +1,6 @@
-// Package metrics measures how well a model does: accuracy ([TopK]) and weighted means ([Mean])
-// over any number of batches.
+// Package metrics measures how well a model does, over any number of batches: accuracy ([TopK]), which classes it takes for
+// which ([ConfusionMatrix]), how far off its numbers are ([Regression]), how well it foresees tokens ([Perplexity]), and
+// weighted means of anything else ([Mean]).
 //
 // A metric is a small struct whose zero value is ready. Add takes in one batch, as plain slices, and allocates
 // nothing; Value tells the result over all that was added, NaN if that is nothing; Reset starts anew.
