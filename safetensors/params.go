@@ -18,7 +18,7 @@ import (
 func Save(path string, p *autograd.Params, metadata map[string]string) error {
 	f := &File{Metadata: metadata}
 	for name, w := range p.Named() {
-		f.Tensors = append(f.Tensors, FromFloat32(name[len(p.Prefix()):], w.Value.Data(), w.Value.Shape()...))
+		f.Tensors = append(f.Tensors, From(name[len(p.Prefix()):], w.Value.Data(), w.Value.Shape()...))
 	}
 	if f.Tensors == nil {
 		return fmt.Errorf("saving %s: there are no weights under the prefix %q", path, p.Prefix())
@@ -27,7 +27,7 @@ func Save(path string, p *autograd.Params, metadata map[string]string) error {
 }
 
 // Load sets the weights under p's prefix to those in a file and returns its metadata. Names and shapes must
-// be the same on both sides; if not, or if the names of a tied weight have different values, one error tells
+// be the same on both sides, and numbers F32, F16, BF16 or F64, which are converted ([Tensor.Float32]); if not, or if the names of a tied weight have different values, one error tells
 // every mismatch. On any error no weight is changed. Values may be NaN or infinite, as whoever saved them had
 // them.
 func Load(path string, p *autograd.Params) (metadata map[string]string, err error) {

@@ -10,6 +10,10 @@
 // Names are those under the view's prefix, without it: Save(path, params.In("rnn"), nil) writes weight_ih_l0 and not
 // rnn.weight_ih_l0, as PyTorch's state_dict of an nn.RNN has it. Layouts are PyTorch's anyway.
 //
+// A [Tensor] holds numbers of any type of the format: floats of 16, 32 and 64 bits, whole numbers and truth values are read by
+// [Tensor.Float32], [Tensor.Float64] and [Tensor.Int64], and written by [From] and [Round]. Weights are written as F32; files of
+// F16, BF16 and F64 are loaded, too, and converted.
+//
 // # The format
 //
 // A file is eight bytes with the length of a header, little-endian; the header, a JSON object that maps names
@@ -49,8 +53,22 @@ const (
 // DType is the type of a tensor's numbers, as a header names it.
 type DType string
 
-// F32 is the type that weights have here.
-const F32 DType = "F32"
+// The types whose values can be read and written here. Tensors of the format's other types are carried as bytes.
+const (
+	F16  DType = "F16"
+	BF16 DType = "BF16"
+	F32  DType = "F32" // that of weights
+	F64  DType = "F64"
+	I8   DType = "I8"
+	I16  DType = "I16"
+	I32  DType = "I32"
+	I64  DType = "I64"
+	U8   DType = "U8"
+	U16  DType = "U16"
+	U32  DType = "U32"
+	U64  DType = "U64"
+	Bool DType = "BOOL"
+)
 
 // dtypes are all types of the format with their sizes in bits, in the order by which the reference
 // implementation (0.8.0) sorts tensors: the last first.
@@ -58,10 +76,10 @@ var dtypes = [...]struct {
 	name DType
 	bits int
 }{
-	{"BOOL", 8}, {"F4", 4}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8}, {"I8", 8},
+	{Bool, 8}, {"F4", 4}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {U8, 8}, {I8, 8},
 	{"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8},
-	{"I16", 16}, {"U16", 16}, {"F16", 16}, {"BF16", 16},
-	{"I32", 32}, {"U32", 32}, {F32, 32}, {"C64", 64}, {"F64", 64}, {"I64", 64}, {"U64", 64},
+	{I16, 16}, {U16, 16}, {F16, 16}, {BF16, 16},
+	{I32, 32}, {U32, 32}, {F32, 32}, {"C64", 64}, {F64, 64}, {I64, 64}, {U64, 64},
 }
 
 // order returns the place of d in dtypes, or -1 if the type is unknown.
@@ -100,29 +118,6 @@ type Tensor struct {
 	Data  []byte // little-endian, row-major
 
 	begin, end int // where Data lies behind a header that was read
-}
-
-// Float32 returns the values of an F32 tensor. The error for other types names the tensor.
-func (t *Tensor) Float32() ([]float32, error) {
-	if t.DType != F32 {
-		return nil, fmt.Errorf("%s: its numbers are %s, want F32", t.Name, t.DType)
-	}
-	values := make([]float32, len(t.Data)/4)
-	for i := range values {
-		values[i] = math.Float32frombits(binary.LittleEndian.Uint32(t.Data[4*i:]))
-	}
-	return values, nil
-}
-
-// FromFloat32 returns an F32 tensor. It panics with a [*tensor.ShapeError] if values does not have as many
-// elements as shape.
-func FromFloat32(name string, values []float32, shape ...int) Tensor {
-	tensor.Of(values, shape...)
-	t := Tensor{Name: name, DType: F32, Shape: slices.Clone(shape), Data: make([]byte, 0, 4*len(values))}
-	for _, v := range values {
-		t.Data = binary.LittleEndian.AppendUint32(t.Data, math.Float32bits(v))
-	}
-	return t
 }
 
 // File is the content of a file.

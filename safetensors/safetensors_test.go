@@ -236,14 +236,14 @@ func TestReaderAndWriterErrors(t *testing.T) {
 }
 
 func TestWriteRefuses(t *testing.T) {
-	good := FromFloat32("a", []float32{1}, 1)
+	good := From("a", []float32{1}, 1)
 	for _, c := range []struct {
 		f    File
 		text string
 	}{
 		{File{Tensors: []Tensor{good, good}}, `safetensors: tensor "a": the name is taken, not UTF-8 or over 262144 bytes`},
-		{File{Tensors: []Tensor{FromFloat32("__metadata__", []float32{1}, 1)}}, `safetensors: tensor "__metadata__": the name is taken, not UTF-8 or over 262144 bytes`},
-		{File{Tensors: []Tensor{FromFloat32("\xff", []float32{1}, 1)}}, `safetensors: tensor "\xff": the name is taken, not UTF-8 or over 262144 bytes`},
+		{File{Tensors: []Tensor{From("__metadata__", []float32{1}, 1)}}, `safetensors: tensor "__metadata__": the name is taken, not UTF-8 or over 262144 bytes`},
+		{File{Tensors: []Tensor{From("\xff", []float32{1}, 1)}}, `safetensors: tensor "\xff": the name is taken, not UTF-8 or over 262144 bytes`},
 		{File{Tensors: []Tensor{{Name: "a", DType: "F31", Shape: []int{1}, Data: make([]byte, 4)}}}, `safetensors: tensor "a": 4 bytes for F31 of shape [1]`},
 		{File{Tensors: []Tensor{{Name: "a", DType: "F32", Shape: []int{2}, Data: make([]byte, 4)}}}, `safetensors: tensor "a": 4 bytes for F32 of shape [2]`},
 		{File{Tensors: []Tensor{{Name: "a", DType: "F32", Shape: []int{-1}}}}, `safetensors: tensor "a": 0 bytes for F32 of shape [-1]`},
@@ -255,7 +255,7 @@ func TestWriteRefuses(t *testing.T) {
 		assert.EqualError(t, Write(&b, &c.f), c.text)
 		assert.Zero(t, b.Len())
 	}
-	assert.Panics(t, func() { FromFloat32("a", []float32{1}, 2) })
+	assert.Panics(t, func() { From("a", []float32{1}, 2) })
 }
 
 // model is two weights, one of them under two names, and one outside the prefix.
@@ -326,14 +326,14 @@ func TestLoadTellsAllMismatches(t *testing.T) {
 		tensors []Tensor
 		text    string
 	}{
-		{[]Tensor{FromFloat32("weight", six, 3, 2), FromFloat32("tied", six, 6), FromFloat32("extra", six, 6), FromFloat32("more", nil, 0)},
+		{[]Tensor{From("weight", six, 3, 2), From("tied", six, 6), From("extra", six, 6), From[float32]("more", nil, 0)},
 			"bias: missing in the file; extra: in the file alone; more: in the file alone; tied: shape [6] in the file, want [2 3]; weight: shape [3 2] in the file, want [2 3]"},
-		{[]Tensor{{Name: "weight", DType: "I32", Shape: []int{2, 3}, Data: make([]byte, 24)}, FromFloat32("tied", six, 2, 3), FromFloat32("bias", six[:3], 3)},
-			"weight: its numbers are I32, want F32"},
-		{[]Tensor{FromFloat32("weight", six, 2, 3), {Name: "tied", DType: "I32", Shape: []int{2, 3}, Data: make([]byte, 24)}, FromFloat32("bias", six[:3], 3)},
-			"tied: its numbers are I32, want F32"},
-		{[]Tensor{FromFloat32("weight", six, 2, 3), FromFloat32("tied", []float32{0, 0, 0, 0, 0, 1}, 2, 3), {Name: "bias", DType: "F16", Shape: []int{3}, Data: make([]byte, 6)}},
-			"bias: its numbers are F16, want F32; tied: tied to weight, but their values in the file differ"},
+		{[]Tensor{{Name: "weight", DType: "I32", Shape: []int{2, 3}, Data: make([]byte, 24)}, From("tied", six, 2, 3), From("bias", six[:3], 3)},
+			"weight: its numbers are I32, want F32, F16, BF16 or F64"},
+		{[]Tensor{From("weight", six, 2, 3), {Name: "tied", DType: "I32", Shape: []int{2, 3}, Data: make([]byte, 24)}, From("bias", six[:3], 3)},
+			"tied: its numbers are I32, want F32, F16, BF16 or F64"},
+		{[]Tensor{From("weight", six, 2, 3), From("tied", []float32{0, 0, 0, 0, 0, 1}, 2, 3), {Name: "bias", DType: "I16", Shape: []int{3}, Data: make([]byte, 6)}},
+			"bias: its numbers are I16, want F32, F16, BF16 or F64; tied: tied to weight, but their values in the file differ"},
 	} {
 		write(c.tensors...)
 		version := view.Version()
@@ -409,7 +409,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(file(`{"\ud83d\ude00\n":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}} `, 1))
 	f.Add(file(`{"a":{"dtype":"F32","shape":[2,9223372036854775807],"data_offsets":[0,4]}}`, 4))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
-	for _, name := range []string{"testdata/golden.safetensors", "testdata/plain.safetensors"} {
+	for _, name := range []string{"testdata/golden.safetensors", "testdata/plain.safetensors", "testdata/values.safetensors"} {
 		b, err := os.ReadFile(name)
 		require.NoError(f, err)
 		f.Add(b)
