@@ -4,7 +4,7 @@
 //	go run ./examples/mnist
 //
 // It takes MNIST from a folder, its cache or the network, and where none of them has it, drawn digits. It
-// writes history.csv, model.safetensors and curves.png.
+// writes history.csv, model.safetensors and curves.png, and of the test pictures confusion.png and mistakes.png.
 package main
 
 import (
@@ -66,20 +66,20 @@ func run(ctx context.Context, args []string) error {
 	fmt.Println("train_x.shape :", digits.Train.Shape())
 	fmt.Println("valid_x.shape :", digits.Valid.Shape())
 	fmt.Println("test_x.shape :", digits.Test.Shape())
+	if err := show.WritableFolder(o.out); err != nil { // better now than after training
+		return err
+	}
 	if o.load == "" {
-		if err := show.WritableFolder(o.out); err != nil { // better now than after training
-			return err
-		}
 		if err := m.learn(ctx, o, digits.Train, digits.Valid); err != nil {
 			return err
 		}
 	}
-	accuracy, err := m.accuracy(digits.Test)
+	tested, err := m.test(digits.Test)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("test accuracy : %.4f\n", accuracy)
-	return nil
+	fmt.Printf("test accuracy : %.4f\n", tested.confusion.Accuracy())
+	return tested.draw(o.out, digits.Test)
 }
 
 // model is a classifier of sequences: a recurrent layer's last output goes to 10 logits.

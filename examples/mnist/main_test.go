@@ -6,7 +6,9 @@ import (
 	"encoding/csv"
 	"errors"
 	"flag"
+	"fmt"
 	"image/png"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -149,4 +151,46 @@ func TestInterruptWritesWhatThereIs(t *testing.T) {
 		_, err := os.Stat(filepath.Join(o.out, name))
 		assert.NoError(t, err)
 	}
+}
+
+// TestMistakes: every picture is counted, the wrong ones are listed with the least likely label first, and both pictures
+// are drawn, also of a model that makes no mistake.
+func TestMistakes(t *testing.T) {
+	drawn := digits.New(3, 400, 100, 300)
+	o := options{cell: "elman", epochs: 3, batch: 20, hidden: 20, lr: 0.01, out: t.TempDir()}
+	m := newModel(o)
+	require.NoError(t, m.learn(context.Background(), o, drawn.Train, drawn.Valid))
+	r, err := m.test(drawn.Test)
+	require.NoError(t, err)
+	accuracy, err := m.accuracy(drawn.Test)
+	require.NoError(t, err)
+	assert.Equal(t, 300, r.confusion.Total())
+	assert.InDelta(t, accuracy, r.confusion.Accuracy(), 1e-12)
+	require.Len(t, r.mistakes, 300-int(math.Round(300*accuracy)))
+	require.Greater(t, len(r.mistakes), 10)
+	for i, w := range r.mistakes {
+		assert.Equal(t, int(drawn.Test.Labels[w.picture]), w.label)
+		assert.NotEqual(t, w.label, w.guess)
+		assert.Positive(t, r.confusion.Count(w.label, w.guess))
+		assert.Less(t, w.likely, 0.5)
+		if i > 0 {
+			assert.GreaterOrEqual(t, w.likely, r.mistakes[i-1].likely)
+		}
+	}
+	sizes := map[string]int{}
+	for _, wrong := range []int{min(40, len(r.mistakes)), 3, 0} {
+		r.mistakes = r.mistakes[:wrong]
+		require.NoError(t, r.draw(o.out, drawn.Test))
+		for _, name := range []string{"confusion.png", "mistakes.png"} {
+			f, err := os.Open(filepath.Join(o.out, name))
+			require.NoError(t, err)
+			picture, err := png.Decode(f)
+			require.NoError(t, err)
+			require.NoError(t, f.Close())
+			sizes[fmt.Sprint(name, wrong)] = picture.Bounds().Dy()
+		}
+	}
+	assert.Equal(t, sizes["mistakes.png3"], sizes["mistakes.png0"])
+	assert.Greater(t, sizes["mistakes.png"+fmt.Sprint(min(40, 300-int(math.Round(300*accuracy))))], sizes["mistakes.png3"])
+	assert.Error(t, r.draw(filepath.Join(o.out, "none"), drawn.Test))
 }

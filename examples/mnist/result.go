@@ -1,0 +1,62 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+
+	"github.com/unroll-go/unroll/autograd"
+	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/examples/internal/show"
+	"github.com/unroll-go/unroll/metrics"
+	"github.com/unroll-go/unroll/train"
+)
+
+// result is how a model does on pictures it has not seen.
+type result struct {
+	confusion metrics.ConfusionMatrix
+	mistakes  []mistake // the least likely label first
+}
+
+// mistake is a picture that was taken for another digit.
+type mistake struct {
+	picture      int
+	label, guess int
+	likely       float64 // what the model gave the label
+}
+
+// test classifies all pictures.
+func (m *model) test(pictures dataset.Source) (r result, err error) {
+	r.confusion.Classes = 10
+	first := 0
+	err = train.Evaluate(m.params, pictures, 256, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		return autograd.LogSoftmax(m.classify(t, b))
+	}, func(logs *autograd.Node, b *dataset.Batch) {
+		r.confusion.Add(logs.Data(), b.Labels)
+		for i, label := range b.Labels {
+			row := logs.Data()[10*i:][:10]
+			if guess := slices.Index(row, slices.Max(row)); guess != int(label) {
+				r.mistakes = append(r.mistakes, mistake{first + i, int(label), guess, math.Exp(float64(row[label]))})
+			}
+		}
+		first += len(b.Labels)
+	})
+	slices.SortStableFunc(r.mistakes, func(a, b mistake) int { return cmp.Compare(a.likely, b.likely) })
+	return r, err
+}
+
+// draw writes confusion.png and mistakes.png.
+func (r *result) draw(dir string, pictures *dataset.Images) error {
+	if err := show.WriteConfusion(filepath.Join(dir, "confusion.png"), 10, r.confusion.Count); err != nil {
+		return err
+	}
+	var worst []show.Captioned
+	for _, w := range r.mistakes[:min(40, len(r.mistakes))] {
+		worst = append(worst, show.Captioned{Pixels: pictures.Picture(w.picture), Width: pictures.Width,
+			Caption: fmt.Sprintf("%d as %d", w.label, w.guess)})
+	}
+	title := fmt.Sprintf("the worst of %d mistakes in %d pictures: a digit as what it was taken for", len(r.mistakes), r.confusion.Total())
+	return show.WritePictures(filepath.Join(dir, "mistakes.png"), title, worst)
+}
