@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -12,7 +13,7 @@ import (
 	"github.com/unroll-go/unroll/internal/atomicfile"
 )
 
-// Save writes the weights under p's prefix to a file, which is there whole or not at all. Names are without
+// Save writes the weights under p's prefix to a file, as F32; it is there whole or not at all. Names are without
 // the prefix; a tied weight is there under each of its names, as PyTorch expects. The same values give the
 // same bytes.
 func Save(path string, p *autograd.Params, metadata map[string]string) error {
@@ -27,9 +28,10 @@ func Save(path string, p *autograd.Params, metadata map[string]string) error {
 }
 
 // Load sets the weights under p's prefix to those in a file and returns its metadata. Names and shapes must
-// be the same on both sides, and numbers F32, F16, BF16 or F64, which are converted ([Tensor.Float32]); if not, or if the names of a tied weight have different values, one error tells
-// every mismatch. On any error no weight is changed. Values may be NaN or infinite, as whoever saved them had
-// them.
+// be the same on both sides. Numbers may be F32, F16, BF16 or F64; [Tensor.Float32] converts them, as PyTorch's
+// load_state_dict does, except that a finite F64 too large for a float32 is an error. If anything does not fit, or
+// if the names of a tied weight have different values once converted, one error tells every mismatch. On any error
+// no weight is changed. Values may be NaN or infinite, as whoever saved them had them.
 func Load(path string, p *autograd.Params) (metadata map[string]string, err error) {
 	r, err := os.Open(path)
 	if err != nil {
@@ -76,7 +78,7 @@ func (f *File) match(p *autograd.Params) (map[*autograd.Param][]float32, error) 
 				wrong = append(wrong, err.Error())
 			} else if first[w] == nil {
 				values[w], first[w] = v, t
-			} else if string(first[w].Data) != string(t.Data) {
+			} else if !slices.EqualFunc(values[w], v, sameBits) {
 				wrong = append(wrong, fmt.Sprintf("%s: tied to %s, but their values in the file differ", name, first[w].Name))
 			}
 		}
@@ -90,3 +92,5 @@ func (f *File) match(p *autograd.Params) (map[*autograd.Param][]float32, error) 
 	}
 	return values, nil
 }
+
+func sameBits(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }

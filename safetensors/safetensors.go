@@ -10,9 +10,14 @@
 // Names are those under the view's prefix, without it: Save(path, params.In("rnn"), nil) writes weight_ih_l0 and not
 // rnn.weight_ih_l0, as PyTorch's state_dict of an nn.RNN has it. Layouts are PyTorch's anyway.
 //
-// A [Tensor] holds numbers of any type of the format: floats of 16, 32 and 64 bits, whole numbers and truth values are read by
-// [Tensor.Float32], [Tensor.Float64] and [Tensor.Int64], and written by [From] and [Round]. Weights are written as F32; files of
-// F16, BF16 and F64 are loaded, too, and converted.
+// # Types
+//
+// [Save] writes F32. [Load] takes F32, F16 and BF16, exactly, and F64, rounded to the nearest float32.
+//
+// A [Tensor] has its numbers as bytes, of any type of the format. [Tensor.Float32] and [Tensor.Float64] read F64, F32,
+// F16 and BF16, [Tensor.Int64] reads I8 to I64, U8 to U64 and BOOL. A number too large for an int64, or finite and too
+// large for a float32, is an error. [From] makes tensors of Go's numbers, bit for bit, and [Round] rounds float32 to
+// F16 and BF16, as PyTorch does. Numbers of other types (C64, F8, F6, F4) are left to the caller, as bytes.
 //
 // # The format
 //

@@ -10,12 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/unroll-go/unroll/autograd"
+	"github.com/unroll-go/unroll/tensor"
 )
 
 // file is a file's bytes: the header's length, the header and so many bytes of data.
@@ -409,7 +411,10 @@ func FuzzRead(f *testing.F) {
 	f.Add(file(`{"\ud83d\ude00\n":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}} `, 1))
 	f.Add(file(`{"a":{"dtype":"F32","shape":[2,9223372036854775807],"data_offsets":[0,4]}}`, 4))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
-	for _, name := range []string{"testdata/golden.safetensors", "testdata/plain.safetensors", "testdata/values.safetensors"} {
+	f.Add(file(`{"a":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]}}`, 3))                                     // a byte of 2
+	f.Add(append(file(`{"a":{"dtype":"F64","shape":[],"data_offsets":[0,8]}}`, 0), 0, 0, 0, 0, 0, 0, 0xf0, 0x47)) // 2^128
+	f.Add(append(file(`{"a":{"dtype":"U64","shape":[1],"data_offsets":[0,8]}}`, 0), 0, 0, 0, 0, 0, 0, 0, 0x80))   // 2^63
+	for _, name := range []string{"testdata/golden.safetensors", "testdata/plain.safetensors", "testdata/values.safetensors", "testdata/unsigned.safetensors"} {
 		b, err := os.ReadFile(name)
 		require.NoError(f, err)
 		f.Add(b)
@@ -422,6 +427,20 @@ func FuzzRead(f *testing.F) {
 		}
 		if err != nil {
 			return
+		}
+		for i := range read.Tensors {
+			values := &read.Tensors[i]
+			n, _ := tensor.TrySize(values.Shape)
+			single, errSingle := values.Float32()
+			double, errDouble := values.Float64()
+			whole, errWhole := values.Int64()
+			assert.True(t, errSingle != nil || len(single) == n)
+			assert.True(t, errDouble != nil || len(double) == n)
+			assert.True(t, errWhole != nil || len(whole) == n)
+			assert.False(t, errDouble == nil && errWhole == nil)
+			if dtype := values.DType; errSingle == nil && (dtype == F16 || dtype == BF16) && !slices.ContainsFunc(single, func(v float32) bool { return v != v }) {
+				assert.Equal(t, values.Data, Round("", dtype, single, n).Data)
+			}
 		}
 		var out bytes.Buffer
 		require.NoError(t, Write(&out, read))

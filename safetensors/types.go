@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/tensor"
 )
 
@@ -50,8 +51,9 @@ func From[T Number](name string, values []T, shape ...int) Tensor {
 }
 
 // Round returns a tensor of values rounded to F16 or BF16, to the nearest and of two to the even one, as PyTorch rounds
-// them: what is too large is infinite, NaN stays NaN. It panics with a [*tensor.ShapeError] if values does not
-// have as many elements as shape, and with an error for other types.
+// them: what is too large is infinite, NaN stays NaN. A NaN is made quiet and keeps its sign and what fits of its
+// payload. Round panics with a [*tensor.ShapeError] if values does not have as many elements as shape, and with an
+// [*autograd.UsageError] for other types.
 func Round(name string, to DType, values []float32, shape ...int) Tensor {
 	mustFit(name, len(values), shape)
 	round := bfloat16
@@ -60,7 +62,7 @@ func Round(name string, to DType, values []float32, shape ...int) Tensor {
 		round = float16
 	case BF16:
 	default:
-		panic(fmt.Errorf("safetensors.Round: %s, want F16 or BF16", to))
+		panic(&autograd.UsageError{Where: "safetensors.Round", What: fmt.Sprintf("type is %s, want F16 or BF16", to)})
 	}
 	t := Tensor{Name: name, DType: to, Shape: slices.Clone(shape), Data: make([]byte, 0, 2*len(values))}
 	for _, v := range values {
@@ -71,13 +73,14 @@ func Round(name string, to DType, values []float32, shape ...int) Tensor {
 
 func mustFit(name string, values int, shape []int) {
 	if n := tensor.Size(shape); n != values {
-		panic(&tensor.ShapeError{Where: name, Got: fmt.Sprintf("%d values", values), Want: fmt.Sprintf("%d for shape %v", n, shape)})
+		panic(&tensor.ShapeError{Where: name, Got: fmt.Sprintf("%d values", values),
+			Want: fmt.Sprintf("%d for shape %v", n, shape)})
 	}
 }
 
 // decoded returns a tensor's data as numbers of its own type.
 func decoded[T Number](t *Tensor) []T {
-	values := make([]T, len(t.Data)*8/t.DType.Bits())
+	values := make([]T, len(t.Data)/(t.DType.Bits()/8))
 	binary.Decode(t.Data, binary.LittleEndian, values) // data of another length was refused when it was read
 	return values
 }
@@ -90,8 +93,9 @@ func converted[T, F int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | flo
 	return to
 }
 
-// Float32 returns the values of a tensor of F32, F16 or BF16, all of them exactly, or of F64, rounded to the nearest.
-// The error names the tensor if it has another type or a finite value that is too large for a float32.
+// Float32 returns the values of a tensor of F32, F16 or BF16, exactly and with all bits of a NaN, or of F64, rounded
+// to the nearest and of two to the even one. The error names the tensor if it has another type, and the element by
+// its place in Data if it is finite and too large for a float32, where PyTorch would give an infinity.
 func (t *Tensor) Float32() ([]float32, error) {
 	switch t.DType {
 	case F32:
@@ -111,16 +115,16 @@ func (t *Tensor) Float32() ([]float32, error) {
 		values := converted[float32](wide)
 		for i, v := range values {
 			if math.IsInf(float64(v), 0) && !math.IsInf(wide[i], 0) {
-				return nil, fmt.Errorf("%s: element %d is %v, too large for a float32", t.Name, i, wide[i])
+				return nil, t.fail("element %d is %v, too large for a float32", i, wide[i])
 			}
 		}
 		return values, nil
 	}
-	return nil, fmt.Errorf("%s: its numbers are %s, want F32, F16, BF16 or F64", t.Name, t.DType)
+	return nil, t.fail("its numbers are %s, want F32, F16, BF16 or F64", t.DType)
 }
 
-// Float64 returns the values of a tensor of F64, F32, F16 or BF16, exactly. The error for other types names the
-// tensor.
+// Float64 returns the values of a tensor of F64, F32, F16 or BF16, exactly; NaN stays NaN. The error for other types
+// names the tensor.
 func (t *Tensor) Float64() ([]float64, error) {
 	if t.DType == F64 {
 		return decoded[float64](t), nil
@@ -130,7 +134,8 @@ func (t *Tensor) Float64() ([]float64, error) {
 }
 
 // Int64 returns the values of a tensor of whole numbers, I8 to I64 and U8 to U64, or of BOOL, as 0 and 1. The
-// error names the tensor if it has another type, a U64 that is too large or a byte that is no BOOL.
+// error names the tensor if it has another type, and the element by its place in Data if it is a U64 that is too
+// large or a byte that is no BOOL.
 func (t *Tensor) Int64() ([]int64, error) {
 	switch t.DType {
 	case I8:
@@ -151,19 +156,24 @@ func (t *Tensor) Int64() ([]int64, error) {
 		values := decoded[int64](t)
 		for i, v := range values {
 			if v < 0 {
-				return nil, fmt.Errorf("%s: element %d is %d, too large for an int64", t.Name, i, uint64(v))
+				return nil, t.fail("element %d is %d, too large for an int64", i, uint64(v))
 			}
 		}
 		return values, nil
 	case Bool:
 		for i, v := range t.Data {
 			if v > 1 {
-				return nil, fmt.Errorf("%s: element %d is %d, want 0 or 1 for BOOL", t.Name, i, v)
+				return nil, t.fail("element %d is %d, want 0 or 1 for BOOL", i, v)
 			}
 		}
 		return converted[int64](t.Data), nil
 	}
-	return nil, fmt.Errorf("%s: its numbers are %s, want I8 to I64, U8 to U64 or BOOL", t.Name, t.DType)
+	return nil, t.fail("its numbers are %s, want I8 to I64, U8 to U64 or BOOL", t.DType)
+}
+
+// fail cuts names, which in a file may be very long.
+func (t *Tensor) fail(format string, args ...any) error {
+	return fmt.Errorf("%.100s: %s", t.Name, fmt.Sprintf(format, args...))
 }
 
 // fromFloat16 returns the value of an IEEE 754 binary16: a sign, 5 bits of exponent, 10 of fraction.

@@ -6,11 +6,14 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/unroll-go/unroll/autograd"
 )
 
 // bits lets NaN be compared, of which all are alike here.
@@ -46,18 +49,18 @@ func TestValuesOfPyTorch(t *testing.T) {
 		return v
 	}
 	given := floats("f32")
-	require.Len(t, given, 435)
+	require.Len(t, given, 155)
 	assert.Equal(t, []float32{0, float32(math.Copysign(0, -1)), 1, -1}, given[:4])
 	assert.True(t, math.Signbit(float64(given[1])))
 	third := float32(1) / 3
 	assert.InDelta(t, third, floats("f16")[4], 0x1p-12)
 	assert.InDelta(t, third, floats("bf16")[4], 0x1p-9)
-	assert.Equal(t, bits(given), bits(floats("f64.fits")))
 	wide, err := in["f64"].Float64()
 	require.NoError(t, err)
 	for i, v := range wide {
 		assert.Equal(t, bits([]float64{float64(given[i]) / 3}), bits([]float64{v}))
 	}
+	assert.Equal(t, bits(floats("f64.f32")), bits(floats("f64")), "PyTorch rounds alike")
 	for _, name := range []string{"f16", "bf16", "f32"} {
 		wide, err := in[name].Float64()
 		require.NoError(t, err)
@@ -72,11 +75,33 @@ func TestValuesOfPyTorch(t *testing.T) {
 	assert.Equal(t, []float32{2.5}, floats("scalar"))
 	assert.Empty(t, floats("empty"))
 
+	// All bits of what is at the limits, a NaN's too: negative zero, the least and the largest subnormal number, the
+	// least and the largest normal one, infinity, NaN with a payload.
+	patterns := map[string][]uint32{
+		"f16.bits":  {0x80000000, 0xb3800000, 0x387fc000, 0x38800000, 0xc77fe000, 0x7f800000, 0xffc02000},
+		"bf16.bits": {0x80000000, 0x80010000, 0x007f0000, 0x00800000, 0xff7f0000, 0x7f800000, 0xffc10000},
+		"f32.bits":  {0x80000000, 0x80000001, 0x007fffff, 0x00800000, 0xff7fffff, 0x7f800000, 0xffc00001},
+	}
+	limits := map[string][]float32{}
+	for name, want := range patterns {
+		limits[name] = floats(name)
+		for i, v := range limits[name] {
+			assert.Equal(t, want[i], math.Float32bits(v), "%s, element %d", name, i)
+		}
+	}
+	limits64, err := in["f64.bits"].Float64()
+	require.NoError(t, err)
+	for i, want := range []uint64{1 << 63, 1<<63 | 1, 1<<52 - 1, 1 << 52, 0xffefffffffffffff, 0x7ff << 52, 0xfff8000000000001} {
+		assert.Equal(t, want, math.Float64bits(limits64[i]), "f64.bits, element %d", i)
+	}
+
 	n, numbers := len(given), slices.Clone(given)
 	numbers[7] = 0 // NaN
 	ours := File{Metadata: f.Metadata, Tensors: []Tensor{
 		From("f32", given, n), Round("f16", F16, given, n), Round("bf16", BF16, numbers, n), From("f64", wide, n),
-		From("f64.fits", converted[float64](given), n),
+		From("f64.f32", floats("f64.f32"), n),
+		Round("f16.bits", F16, limits["f16.bits"], 7), Round("bf16.bits", BF16, limits["bf16.bits"], 7),
+		From("f32.bits", limits["f32.bits"], 7), From("f64.bits", limits64, 7),
 		From("i8", []int8{math.MinInt8, -1, 0, 1, math.MaxInt8}, 5), From("u8", []uint8{0, 1, 255}, 3),
 		From("i16", []int16{math.MinInt16, -1, 0, 1, math.MaxInt16}, 5), From("i32", []int32{math.MinInt32, -1, 0, 1, math.MaxInt32}, 5),
 		From("i64", []int64{math.MinInt64, -1, 0, 1, math.MaxInt64}, 5), From("bool", []bool{true, false, true}, 3),
@@ -92,12 +117,66 @@ func TestValuesOfPyTorch(t *testing.T) {
 	assert.True(t, bytes.Equal(want, out.Bytes()))
 }
 
+// TestUnsignedNumbers does the same for what NumPy wrote.
 func TestUnsignedNumbers(t *testing.T) {
-	for _, tensor := range []Tensor{From("u16", []uint16{0, math.MaxUint16}, 2), From("u32", []uint32{0, math.MaxUint32}, 2), From("u64", []uint64{0, math.MaxInt64}, 2)} {
-		v, err := tensor.Int64()
+	u64 := From("u64", []uint64{0, 1, math.MaxInt64, 1 << 63, math.MaxUint64 - 1, math.MaxUint64}, 3, 2)
+	tensors := []Tensor{u64, From("u32", []uint32{0, 1, math.MaxUint32}, 3), From("u16", []uint16{0, 1, math.MaxUint16}, 3)}
+	want, err := os.ReadFile("testdata/unsigned.safetensors")
+	require.NoError(t, err)
+	var out bytes.Buffer
+	require.NoError(t, Write(&out, &File{Tensors: tensors}))
+	assert.Equal(t, want, out.Bytes())
+	f, err := Read(bytes.NewReader(want))
+	require.NoError(t, err)
+	_, err = f.Tensors[0].Int64()
+	assert.EqualError(t, err, "u64: element 3 is 9223372036854775808, too large for an int64")
+	fits := From("u64", []uint64{0, math.MaxInt64}, 2)
+	for _, c := range []struct {
+		tensor *Tensor
+		want   []int64
+	}{{&fits, []int64{0, math.MaxInt64}}, {&f.Tensors[1], []int64{0, 1, math.MaxUint32}}, {&f.Tensors[2], []int64{0, 1, math.MaxUint16}}} {
+		v, err := c.tensor.Int64()
 		require.NoError(t, err)
-		assert.Equal(t, map[string][]int64{"u16": {0, math.MaxUint16}, "u32": {0, math.MaxUint32}, "u64": {0, math.MaxInt64}}[tensor.Name], v)
+		assert.Equal(t, c.want, v)
 	}
+}
+
+func TestLoadConverts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	load := func(view *autograd.Params, tensors ...Tensor) error {
+		var b bytes.Buffer
+		require.NoError(t, Write(&b, &File{Tensors: tensors}))
+		require.NoError(t, os.WriteFile(path, b.Bytes(), 0o600))
+		_, err := Load(path, view)
+		return err
+	}
+	halves := []float32{1, -2.5, 0x1p-24, 65504, float32(math.Inf(1)), float32(math.NaN())}
+	bias := From("bias", []float64{1 + 0x1p-24, 1 + 3*0x1p-24, math.Inf(-1)}, 3)
+	_, view := model(1)
+	// A tied weight's names may have different types, if the values are the same.
+	require.NoError(t, load(view, Round("weight", F16, halves, 2, 3), From("tied", halves, 2, 3), bias))
+	assert.Equal(t, bits(halves), bits(view.Get("weight").Value.Data()))
+	assert.Equal(t, []float32{1, 1 + 0x1p-22, float32(math.Inf(-1))}, view.Get("bias").Value.Data())
+	require.NoError(t, Save(path, view, nil))
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	f, err := Read(bytes.NewReader(b))
+	require.NoError(t, err)
+	for _, saved := range f.Tensors {
+		assert.Equal(t, F32, saved.DType, saved.Name)
+	}
+
+	// The same bytes mean other values in another type.
+	weight := Round("weight", BF16, []float32{1, 2, 3, 4, 5, 6}, 2, 3)
+	tied := Tensor{Name: "tied", DType: F16, Shape: weight.Shape, Data: weight.Data}
+	version := view.Version()
+	err = load(view, weight, tied, From("bias", []float64{0, -1e39, 0}, 3))
+	assert.EqualError(t, err, path+" does not fit the weights: bias: element 1 is -1e+39, too large for a float32; "+
+		"tied: tied to weight, but their values in the file differ")
+	assert.Equal(t, version, view.Version())
+	assert.Equal(t, bits(halves), bits(view.Get("weight").Value.Data()))
+	require.NoError(t, load(view, weight, From("tied", []float64{1, 2, 3, 4, 5, 6}, 2, 3), From("bias", make([]float32, 3), 3)))
+	assert.Equal(t, []float32{1, 2, 3, 4, 5, 6}, view.Get("weight").Value.Data())
 }
 
 // TestEveryPattern: each number of 16 bits becomes a float32 and is itself again.
@@ -185,6 +264,8 @@ func TestTypeErrors(t *testing.T) {
 	float := func(tensor *Tensor) error { _, err := tensor.Float32(); return err }
 	wide := func(tensor *Tensor) error { _, err := tensor.Float64(); return err }
 	whole := func(tensor *Tensor) error { _, err := tensor.Int64(); return err }
+	long := &Tensor{Name: strings.Repeat("a", 1000), DType: I32}
+	assert.EqualError(t, float(long), long.Name[:100]+": its numbers are I32, want F32, F16, BF16 or F64")
 	large, huge := From("a", []float64{1, -1e39}, 2), From("a", []uint64{0, 1 << 63}, 2)
 	for want, err := range map[string]error{
 		"a: its numbers are I32, want F32, F16, BF16 or F64":          float(of(I32)),
@@ -196,7 +277,7 @@ func TestTypeErrors(t *testing.T) {
 	} {
 		assert.EqualError(t, err, want)
 	}
-	assert.PanicsWithError(t, "safetensors.Round: F32, want F16 or BF16", func() { Round("a", F32, nil, 0) })
+	assert.PanicsWithError(t, "safetensors.Round: type is F32, want F16 or BF16", func() { Round("a", F32, nil, 0) })
 	assert.PanicsWithError(t, "a: 1 values, want 2 for shape [2]", func() { Round("a", F16, make([]float32, 1), 2) })
 	assert.PanicsWithError(t, "a: 1 values, want 2 for shape [2]", func() { From("a", []int8{1}, 2) })
 }
