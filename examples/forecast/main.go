@@ -35,7 +35,7 @@ const (
 )
 
 func main() {
-	out := flag.String("out", ".", "folder for forecast.png")
+	out := flag.String("out", "forecast-run", "folder for forecast.png")
 	epochs := flag.Int("epochs", 400, "times to go through the known part")
 	seed := flag.Uint64("seed", 42, "seed of weights and of the order of windows")
 	flag.Parse()

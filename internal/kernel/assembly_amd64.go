@@ -54,6 +54,9 @@ const (
 	// From so many elements on B is fetched into the L2 cache a panel ahead; a smaller one is there.
 	fetchFrom = 1 << 18
 
+	// Long rows are packed so many at a time: as many as a set of the cache has lines, which they may share.
+	stretch = 8
+
 	gemvPanels = 5 // side by side in gemv
 )
 
@@ -369,7 +372,6 @@ func packedGemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float3
 func (w *workspace) packLeft(a []float32, lda, k, rows, more, less int) (left []float32, ldx int) {
 	wide := (tileRows() + 7) &^ 7
 	data := atLeast(&w.a, (more+less)*k*wide)
-	const stretch = 8 // rows at a time: as many as a set of the cache has lines, which they may share
 	for l := 0; l < k; l += stretch {
 		p := product{ldx: 4 * lda, kx: min(stretch, k-l), units: wide / 8, rest: rows}
 		for t, i := 0, 0; t < more+less; t++ {
@@ -390,12 +392,18 @@ func setRows(m *Matrix, row, rows int, src []float32, stride int) {
 		return
 	}
 	_ = src[(rows-1)*stride+m.N-1]
-	p := product{ldx: 4 * stride, kx: rows}
-	for j := 0; j < m.N; j += m.panel {
-		if m.N-j < m.panel {
-			p.columns(m.N - j)
+	together := rows
+	if m.N >= copyColumns {
+		together = stretch
+	}
+	for k := 0; k < rows; k += together {
+		p := product{ldx: 4 * stride, kx: min(together, rows-k)}
+		for j := 0; j < m.N; j += m.panel {
+			if m.N-j < m.panel {
+				p.columns(m.N - j)
+			}
+			p.c, p.x = &m.data[j*m.K+(row+k)*m.width(j)], &src[k*stride+j]
+			p.pack()
 		}
-		p.c, p.x = &m.data[j*m.K+row*m.width(j)], &src[j]
-		p.pack()
 	}
 }
