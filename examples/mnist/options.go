@@ -32,7 +32,7 @@ func parse(args []string) (o options, err error) {
 	f.StringVar(&o.cell, "cell", "elman", "elman or lstm")
 	f.Uint64Var(&o.seed, "seed", 42, "of first weights and the order of pictures")
 	f.IntVar(&o.workers, "workers", 0, "goroutines that train; 0: one a core. The result is the same for any")
-	f.StringVar(&o.out, "out", "mnist-run", "folder for history.csv, model.safetensors and curves.png")
+	f.StringVar(&o.out, "out", "mnist-run", "folder for history.csv, model.safetensors and the pictures")
 	f.StringVar(&o.load, "load", "", "evaluate this model.safetensors and do not train")
 	if err := f.Parse(args); err == flag.ErrHelp {
 		fmt.Println("Usage: mnist [flags]")
