@@ -18,6 +18,14 @@
 //		...
 //	}
 //
+// # Operations
+//
+// Layers and losses are operations of their own, one each. What they leave is composed of [Add], [Sub], [Mul], [Div],
+// [Scale] and [MatMul]; [Tanh], [Sigmoid], [ReLU], [GELU], [Exp], [Log], [Softmax], [LogSoftmax] and [Dropout]; [Sum],
+// [Mean] and [Max], of all elements or along a dimension ([SumDim]); [Concat], [Slice], [Gather], [Reshape] and [Transpose].
+// Where two shapes may differ an operation's comment says so. An operation that is missing, or
+// that should be fast, is written with [Record], and proved by package gradcheck.
+//
 // # Laws
 //
 // A node lives until Reset; what is to live longer is copied out as plain numbers. Backward is called once a run.

@@ -82,3 +82,26 @@ func ExampleTry() {
 	// autograd.Mul: shape [3], want [2] as the first operand, its last dimensions or one value
 	// 9
 }
+
+// A gate, composed: z*h + (1-z)*x.
+func ExampleSigmoid() {
+	tape := autograd.NewTape(autograd.NewParams(42), 1)
+	x, h := tape.Leaf(tensor.Of([]float32{1, 2}, 2)), tape.Leaf(tensor.Of([]float32{3, -2}, 2))
+	z := autograd.Sigmoid(tape.Leaf(tensor.Of([]float32{0, 0}, 2)))
+	y := autograd.Add(x, autograd.Mul(z, autograd.Sub(h, x)))
+	if err := autograd.Sum(y).Backward(); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(y.Data(), x.Grad(), h.Grad())
+	// Output: [2 0] [0.5 0.5] [0.5 0.5]
+}
+
+// Rows of a batch times a matrix, plus a bias that every row gets.
+func ExampleMatMul() {
+	tape := autograd.NewInference(autograd.NewParams(42))
+	x := tape.Input(tensor.Of([]float32{1, 2, 3, 4}, 2, 2))
+	w := tape.Input(tensor.Of([]float32{1, 0, 1, 0, 1, 1}, 2, 3))
+	b := tape.Input(tensor.Of([]float32{10, 20, 30}, 3))
+	fmt.Println(autograd.Add(autograd.MatMul(x, w), b).Data())
+	// Output: [11 22 33 13 24 37]
+}
