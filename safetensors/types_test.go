@@ -282,6 +282,18 @@ func TestTypeErrors(t *testing.T) {
 	assert.PanicsWithError(t, "a: 1 values, want 2 for shape [2]", func() { From("a", []int8{1}, 2) })
 }
 
+func TestTensorsKeepTheirOwnShapeAndData(t *testing.T) {
+	shape, values := []int{1, 2}, []float32{1, 2}
+	whole, half := From("a", values, shape...), Round("b", F16, values, shape...)
+	shape[0], values[0] = 7, 7
+	for _, made := range []Tensor{whole, half} {
+		assert.Equal(t, []int{1, 2}, made.Shape, made.Name)
+		got, err := made.Float32()
+		require.NoError(t, err)
+		assert.Equal(t, []float32{1, 2}, got, made.Name)
+	}
+}
+
 // Token ids beside weights of half the size.
 func ExampleRound() {
 	ids := From("ids", []int64{3, 1, 4}, 3)
