@@ -4,7 +4,8 @@
 //	go run ./examples/mnist
 //
 // It takes MNIST from a folder, its cache or the network, and where none of them has it, drawn digits. It
-// writes history.csv, model.safetensors and curves.png, and of the test pictures confusion.png and mistakes.png.
+// writes history.csv, model.safetensors and curves.png, and of the test pictures confusion.png (which digit was taken
+// for which, how often) and mistakes.png (the 40 wrong ones whose label the model found least likely).
 package main
 
 import (

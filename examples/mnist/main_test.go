@@ -11,14 +11,18 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
 	"github.com/unroll-go/unroll/dataset/digits"
+	"github.com/unroll-go/unroll/metrics"
 	"github.com/unroll-go/unroll/safetensors"
+	"github.com/unroll-go/unroll/train"
 )
 
 // TestCommandLine has each wrong command line, folder and file end in one clear line, before any training.
@@ -168,7 +172,13 @@ func TestMistakes(t *testing.T) {
 	assert.InDelta(t, accuracy, r.confusion.Accuracy(), 1e-12)
 	require.Len(t, r.mistakes, 300-int(math.Round(300*accuracy)))
 	require.Greater(t, len(r.mistakes), 10)
+	var losses []float64 // of each picture by itself
+	require.NoError(t, train.Evaluate(m.params, drawn.Test, 1, m.loss, func(l *autograd.Node, _ *dataset.Batch) {
+		losses = append(losses, float64(l.Data()[0]))
+	}))
+	assert.InDelta(t, slices.Max(losses), losses[r.mistakes[0].picture], 1e-5)
 	for i, w := range r.mistakes {
+		assert.InDelta(t, losses[w.picture], -math.Log(w.likely), 1e-4)
 		assert.Equal(t, int(drawn.Test.Labels[w.picture]), w.label)
 		assert.NotEqual(t, w.label, w.guess)
 		assert.Positive(t, r.confusion.Count(w.label, w.guess))
@@ -193,4 +203,11 @@ func TestMistakes(t *testing.T) {
 	assert.Equal(t, sizes["mistakes.png3"], sizes["mistakes.png0"])
 	assert.Greater(t, sizes["mistakes.png"+fmt.Sprint(min(40, 300-int(math.Round(300*accuracy))))], sizes["mistakes.png3"])
 	assert.Error(t, r.draw(filepath.Join(o.out, "none"), drawn.Test))
+
+	m.params.Update(func() { m.head.Weight.Value.Data()[0] = float32(math.NaN()) })
+	r, err = m.test(drawn.Test)
+	require.NoError(t, err)
+	require.Len(t, r.mistakes, 300, "no guess is a wrong one")
+	assert.Equal(t, metrics.None, r.mistakes[0].guess)
+	assert.NoError(t, r.draw(o.out, drawn.Test))
 }

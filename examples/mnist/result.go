@@ -23,7 +23,7 @@ type result struct {
 // mistake is a picture that was taken for another digit.
 type mistake struct {
 	picture      int
-	label, guess int
+	label, guess int     // a guess of metrics.None: the model gave NaN
 	likely       float64 // what the model gave the label
 }
 
@@ -49,14 +49,15 @@ func (m *model) test(pictures dataset.Source) (r result, err error) {
 
 // draw writes confusion.png and mistakes.png.
 func (r *result) draw(dir string, pictures *dataset.Images) error {
-	if err := show.WriteConfusion(filepath.Join(dir, "confusion.png"), 10, r.confusion.Count); err != nil {
+	if err := show.WriteConfusion(filepath.Join(dir, "confusion.png"), &r.confusion); err != nil {
 		return err
 	}
+	title := fmt.Sprintf("mistakes: %d in %d pictures, the worst first: label as guess, probability of the label",
+		len(r.mistakes), r.confusion.Total())
 	var worst []show.Captioned
 	for _, w := range r.mistakes[:min(40, len(r.mistakes))] {
 		worst = append(worst, show.Captioned{Pixels: pictures.Picture(w.picture), Width: pictures.Width,
-			Caption: fmt.Sprintf("%d as %d", w.label, w.guess)})
+			Caption: fmt.Sprintf("%d as %d, %.2f %%", w.label, w.guess, 100*w.likely)})
 	}
-	title := fmt.Sprintf("the worst of %d mistakes in %d pictures: a digit as what it was taken for", len(r.mistakes), r.confusion.Total())
 	return show.WritePictures(filepath.Join(dir, "mistakes.png"), title, worst)
 }

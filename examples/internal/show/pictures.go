@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/unroll-go/unroll/internal/atomicfile"
+	"github.com/unroll-go/unroll/metrics"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/vg"
@@ -53,18 +54,17 @@ func (s sheet) write(path string) error {
 
 // WriteConfusion draws how often each class, in rows, was taken for which, in columns, and writes it to path as a PNG. Mistakes
 // are shaded by their number, beside the largest of them. Behind each row is its recall, below each column its precision.
-func WriteConfusion(path string, classes int, count func(label, guess int) int) error {
+func WriteConfusion(path string, m *metrics.ConfusionMatrix) error {
 	const cell, edge = 36, 60
+	classes := m.Classes
 	s := newSheet(vg.Length(edge+cell*(classes+1)+10), vg.Length(edge+cell*(classes+1)+10))
 	at := func(i int) vg.Length { return vg.Length(edge + cell*i) }
 	middle := func(i int) vg.Length { return at(i) + cell/2 }
-	most, rows, columns := 1, make([]int, classes), make([]int, classes)
+	most := 1
 	for i := range classes {
 		for j := range classes {
-			n := count(i, j)
-			rows[i], columns[j] = rows[i]+n, columns[j]+n
 			if i != j {
-				most = max(most, n)
+				most = max(most, m.Count(i, j))
 			}
 		}
 	}
@@ -76,7 +76,7 @@ func WriteConfusion(path string, classes int, count func(label, guess int) int) 
 		s.label(middle(i), 40, 12, fmt.Sprint(i))
 		s.label(46, middle(i), 12, fmt.Sprint(i))
 		for j := range classes {
-			n, shade := count(i, j), color.Color(right)
+			n, shade := m.Count(i, j), color.Color(right)
 			if i != j {
 				pale := uint8(255 - math.Round(170*math.Sqrt(float64(n)/float64(most))))
 				shade = color.RGBA{0xff, pale, pale, 0xff}
@@ -86,18 +86,13 @@ func WriteConfusion(path string, classes int, count func(label, guess int) int) 
 				s.label(middle(j), middle(i), 11, fmt.Sprint(n))
 			}
 		}
-		s.label(middle(classes), middle(i), 10, share(count(i, i), rows[i]))
-		s.label(middle(i), middle(classes), 10, share(count(i, i), columns[i]))
+		s.label(middle(classes), middle(i), 10, percent(m.Recall(i)))
+		s.label(middle(i), middle(classes), 10, percent(m.Precision(i)))
 	}
 	return s.write(path)
 }
 
-func share(part, whole int) string {
-	if whole == 0 {
-		return "none"
-	}
-	return fmt.Sprintf("%.1f %%", 100*float64(part)/float64(whole))
-}
+func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
 
 // Captioned is a grey picture, its pixels from 0 (white) to 255 (black), and what is said below it.
 type Captioned struct {
