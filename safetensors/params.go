@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -11,18 +13,28 @@ import (
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/internal/atomicfile"
+	"github.com/unroll-go/unroll/tensor"
 )
 
 // Save writes the weights under p's prefix to a file, as F32; it is there whole or not at all. Names are without
 // the prefix; a tied weight is there under each of its names, as PyTorch expects. The same values give the
 // same bytes.
 func Save(path string, p *autograd.Params, metadata map[string]string) error {
+	return save(path, weights(p), metadata, fmt.Sprintf("there are no weights under the prefix %q", p.Prefix()))
+}
+
+// SaveTensors is [Save] for tensors, such as those of a recurrent layer's state.
+func SaveTensors(path string, tensors map[string]*tensor.Tensor, metadata map[string]string) error {
+	return save(path, maps.All(tensors), metadata, "there are no tensors")
+}
+
+func save(path string, tensors iter.Seq2[string, *tensor.Tensor], metadata map[string]string, none string) error {
 	f := &File{Metadata: metadata}
-	for name, w := range p.Named() {
-		f.Tensors = append(f.Tensors, From(name[len(p.Prefix()):], w.Value.Data(), w.Value.Shape()...))
+	for name, v := range tensors {
+		f.Tensors = append(f.Tensors, From(name, v.Data(), v.Shape()...))
 	}
 	if f.Tensors == nil {
-		return fmt.Errorf("saving %s: there are no weights under the prefix %q", path, p.Prefix())
+		return fmt.Errorf("saving %s: %s", path, none)
 	}
 	return atomicfile.Write(path, func(w io.Writer) error { return Write(w, f) })
 }
@@ -33,6 +45,15 @@ func Save(path string, p *autograd.Params, metadata map[string]string) error {
 // if the names of a tied weight have different values once converted, one error tells every mismatch. On any error
 // no weight is changed. Values may be NaN or infinite, as whoever saved them had them.
 func Load(path string, p *autograd.Params) (metadata map[string]string, err error) {
+	return load(path, weights(p), p.Update)
+}
+
+// LoadTensors is [Load] for tensors that are there already.
+func LoadTensors(path string, tensors map[string]*tensor.Tensor) (metadata map[string]string, err error) {
+	return load(path, maps.All(tensors), func(write func()) { write() })
+}
+
+func load(path string, tensors iter.Seq2[string, *tensor.Tensor], update func(write func())) (map[string]string, error) {
 	r, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -42,44 +63,54 @@ func Load(path string, p *autograd.Params) (metadata map[string]string, err erro
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	values, err := f.match(p)
+	values, err := f.match(tensors)
 	if err != nil {
-		return nil, fmt.Errorf("%s does not fit the weights: %w", path, err)
+		return nil, fmt.Errorf("%s does not fit: %w", path, err)
 	}
-	p.Update(func() {
-		for w, v := range values {
-			copy(w.Value.Data(), v)
+	update(func() {
+		for to, v := range values {
+			copy(to.Data(), v)
 		}
 	})
 	return f.Metadata, nil
 }
 
-// match returns what each weight under p's prefix is to be set to.
-func (f *File) match(p *autograd.Params) (map[*autograd.Param][]float32, error) {
+// weights are those under p's prefix, by their names without it.
+func weights(p *autograd.Params) iter.Seq2[string, *tensor.Tensor] {
+	return func(yield func(string, *tensor.Tensor) bool) {
+		for name, w := range p.Named() {
+			if !yield(name[len(p.Prefix()):], w.Value) {
+				return
+			}
+		}
+	}
+}
+
+// match returns what each tensor is to be set to.
+func (f *File) match(tensors iter.Seq2[string, *tensor.Tensor]) (map[*tensor.Tensor][]float32, error) {
 	var wrong []string
-	values := map[*autograd.Param][]float32{}
-	first := map[*autograd.Param]*Tensor{}
+	values := map[*tensor.Tensor][]float32{}
+	first := map[*tensor.Tensor]*Tensor{}
 	in := map[string]*Tensor{}
 	for i := range f.Tensors {
 		in[f.Tensors[i].Name] = &f.Tensors[i]
 	}
-	for full, w := range p.Named() {
-		name := full[len(p.Prefix()):]
+	for name, to := range tensors {
 		t := in[name]
 		delete(in, name)
 		switch {
 		case t == nil:
 			wrong = append(wrong, name+": missing in the file")
-		case !slices.Equal(t.Shape, w.Value.Shape()):
-			wrong = append(wrong, fmt.Sprintf("%s: shape %v in the file, want %v", name, t.Shape, w.Value.Shape()))
+		case !slices.Equal(t.Shape, to.Shape()):
+			wrong = append(wrong, fmt.Sprintf("%s: shape %v in the file, want %v", name, t.Shape, to.Shape()))
 		default:
 			v, err := t.Float32()
 			if err != nil {
 				wrong = append(wrong, err.Error())
-			} else if first[w] == nil {
-				values[w], first[w] = v, t
-			} else if !slices.EqualFunc(values[w], v, sameBits) {
-				wrong = append(wrong, fmt.Sprintf("%s: tied to %s, but their values in the file differ", name, first[w].Name))
+			} else if first[to] == nil {
+				values[to], first[to] = v, t
+			} else if !slices.EqualFunc(values[to], v, sameBits) {
+				wrong = append(wrong, fmt.Sprintf("%s: tied to %s, but their values in the file differ", name, first[to].Name))
 			}
 		}
 	}

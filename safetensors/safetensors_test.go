@@ -340,7 +340,7 @@ func TestLoadTellsAllMismatches(t *testing.T) {
 		write(c.tensors...)
 		version := view.Version()
 		_, err := Load(path, view)
-		assert.EqualError(t, err, path+" does not fit the weights: "+c.text)
+		assert.EqualError(t, err, path+" does not fit: "+c.text)
 		assert.Equal(t, version, view.Version())
 		var after []float32
 		for w := range view.All() {
@@ -457,4 +457,22 @@ func FuzzRead(f *testing.F) {
 		}
 		assert.ElementsMatch(t, read.Tensors, again.Tensors)
 	})
+}
+
+func TestTensorsComeBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.safetensors")
+	h, c := tensor.Of([]float32{1, -2, float32(math.Inf(1)), 4}, 1, 2, 2), tensor.Of([]float32{5, 6}, 2)
+	require.NoError(t, SaveTensors(path, map[string]*tensor.Tensor{"h": h, "c": c}, map[string]string{"step": "7"}))
+	into := map[string]*tensor.Tensor{"h": tensor.New(1, 2, 2), "c": tensor.New(2)}
+	metadata, err := LoadTensors(path, into)
+	require.NoError(t, err)
+	assert.Equal(t, "7", metadata["step"])
+	assert.Equal(t, h, into["h"])
+	assert.Equal(t, c, into["c"])
+
+	into = map[string]*tensor.Tensor{"h": tensor.New(1, 2, 2), "c": tensor.New(3), "d": tensor.New(1)}
+	_, err = LoadTensors(path, into)
+	assert.EqualError(t, err, path+" does not fit: c: shape [2] in the file, want [3]; d: missing in the file")
+	assert.Zero(t, into["h"].Data()[0], "nothing is changed")
+	assert.ErrorContains(t, SaveTensors(path, nil, nil), "there are no tensors")
 }

@@ -171,7 +171,7 @@ func TestLoadConverts(t *testing.T) {
 	tied := Tensor{Name: "tied", DType: F16, Shape: weight.Shape, Data: weight.Data}
 	version := view.Version()
 	err = load(view, weight, tied, From("bias", []float64{0, -1e39, 0}, 3))
-	assert.EqualError(t, err, path+" does not fit the weights: bias: element 1 is -1e+39, too large for a float32; "+
+	assert.EqualError(t, err, path+" does not fit: bias: element 1 is -1e+39, too large for a float32; "+
 		"tied: tied to weight, but their values in the file differ")
 	assert.Equal(t, version, view.Version())
 	assert.Equal(t, bits(halves), bits(view.Get("weight").Value.Data()))
