@@ -1,16 +1,26 @@
-// Package golden holds numbers computed by PyTorch, for the tests of other packages to
-// compare with: recurrent layers with all their gradients, training runs, Adam, clipping,
-// cross-entropy. pytorch.py beside this file made them and says how.
+// Package golden holds numbers computed by PyTorch and ONNX Runtime, for the tests of other
+// packages to compare with: recurrent layers with all their gradients, training runs, Adam,
+// clipping, cross-entropy. pytorch.py and onnx_runtime.py beside this file made them and say how.
 //
 // A [File] is one case. What went in (weights, inputs, factors of the loss) has values that
-// float32 holds exactly; what came out was computed in float64 and is rounded to 12
-// significant digits. The names of the tensors are PyTorch's own where it has one:
+// float32 holds exactly. What came out of PyTorch was computed in float64 and is rounded to 12
+// significant digits, 9 in family_*; ONNX Runtime computes in float32, and what came out of it
+// is within 1e-6 of the truth. The names of the tensors are PyTorch's own where it has one:
 //
 //	elman_*, lstm_*   x, h0, c0, weight_ih_l0, ...: inputs; h0 and c0 in the cases named _start
 //	                  y, hn, cn: outputs of all steps and final states
 //	                  loss: the sum over y, hn and cn of each times loss.y, loss.hn, loss.cn
 //	                  grad.x, grad.h0, grad.weight_ih_l0, ...: gradients of loss
 //	                  Config: layers, and truncate (windows counted back from the last step; 0: full BPTT)
+//	family_*          elman (tanh), lstm and gru of 1 to 3 layers, of both directions in those named _bi, with a
+//	                  projection in those named _proj, without biases in those named _nobias: all that elman_* and
+//	                  lstm_* have, h0 and c0 too; weight_hr_l0; weight_ih_l0_reverse, ...
+//	                  after.weight_ih_l0, ...: the weights after some steps of Adam on loss, x and starts the same
+//	                  Config: layers, directions, projection (size; 0: none), bias (0, 1), hidden, lr, steps
+//	onnx_*            elman, lstm, lstm_peephole, gru (PyTorch's), gru_before (the reset gate before the product)
+//	                  x, h0, c0, weight_ih_l0, ...; weight_peephole_l0 [3*H] in the order i, f, o; y, hn, cn
+//	                  lengths [B]: of the sequences, in the cases named _lengths; past them y is 0
+//	                  Config: layers, directions, hidden
 //	train_*           x, labels, before.rnn.weight_ih_l0, ..., before.head.weight, before.head.bias
 //	                  losses: before each step; after.rnn.weight_ih_l0, ...; Config: steps, lr
 //	adam              before [7], gradients [12,7], after [12,7]: the weights after each step
@@ -22,7 +32,8 @@
 //	layer_*           x, factors, perhaps weight, bias, table; y; grad.* of sum(y*factors)
 //	loss_*            x; target, or labels; perhaps weights; loss, grad.x; Config: options
 //
-// Sequences are [T,B,I] and [T,B,H], states [layers,B,H].
+// Sequences are [T,B,I] and [T,B,H], states [layers,B,H]. With D directions they are [T,B,D*H] and [layers*D,B,H], and
+// with a projection y, h0 and hn have its size in place of H.
 package golden
 
 import (
