@@ -12018,6 +12018,1520 @@ end:
 	VZEROUPPER
 	RET
 
+// func lstmPeepholeAVX2(z4 *float32, p4 *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·lstmPeepholeAVX2(SB), NOSPLIT, $0-64
+	MOVQ gap+48(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ p4+8(FP), BX
+	LEAQ (BX)(AX*2), SI
+	ADDQ AX, SI
+	MOVQ cPrev+16(FP), DI
+	MOVQ c+24(FP), R8
+	MOVQ tc+32(FP), R9
+	MOVQ h+40(FP), R10
+	MOVQ n+56(FP), R11
+
+loop:
+	CMPQ         R11, $0x08
+	JL           tail
+	VMOVUPS      (DI), Y0
+	VMOVUPS      (BX), Y1
+	VMOVUPS      (CX), Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y0, Y1, Y2
+	VXORPS       c80000000<>+0(SB), Y2, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVAPS      cc2b00000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y2
+	VSUBPS       c4b400000<>+0(SB), Y2, Y3
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      c39506967<>+0(SB), Y4
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y4
+	VMOVAPS      c3c088908<>+0(SB), Y5
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VPSLLD       $0x17, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y4, Y2
+	VPADDD       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VMULPS       Y1, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y3, Y1
+	VMOVUPS      Y1, (CX)
+	VMOVUPS      (CX)(AX*2), Y2
+	VANDPS       c7fffffff<>+0(SB), Y2, Y3
+	VMINPS       c41200000<>+0(SB), Y3, Y4
+	VADDPS       Y4, Y4, Y4
+	VMOVAPS      c4b400000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y5
+	VSUBPS       c4b400000<>+0(SB), Y5, Y6
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y4
+	VMULPS       Y4, Y4, Y6
+	VMOVAPS      c39506967<>+0(SB), Y7
+	VFMADD213PS  c3ab743ce<>+0(SB), Y4, Y7
+	VMOVAPS      c3c088908<>+0(SB), Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y4, Y8
+	VFMADD213PS  Y8, Y6, Y7
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y8
+	VFMADD213PS  Y8, Y6, Y7
+	VFMADD213PS  Y4, Y6, Y7
+	VPSLLD       $0x17, Y5, Y4
+	VADDPS       c3f800000<>+0(SB), Y7, Y5
+	VMOVAPS      c3f800000<>+0(SB), Y6
+	VMOVAPS      c40000000<>+0(SB), Y7
+	VPADDD       Y5, Y4, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y4
+	VDIVPS       Y4, Y7, Y4
+	VSUBPS       Y4, Y6, Y4
+	VMULPS       Y2, Y2, Y5
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y6
+	VFMADD213PS  c3ca9134e<>+0(SB), Y5, Y6
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y5, Y6
+	VFMADD213PS  c3e088393<>+0(SB), Y5, Y6
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y5, Y6
+	VMULPS       Y5, Y6, Y5
+	VFMADD213PS  Y2, Y2, Y5
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y3, Y3
+	VBLENDVPS    Y3, Y4, Y5, Y3
+	VANDPS       c80000000<>+0(SB), Y2, Y2
+	VORPS        Y2, Y3, Y2
+	VMOVUPS      Y2, (CX)(AX*2)
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      (BX)(AX*1), Y2
+	VMOVUPS      (CX)(AX*1), Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y0, Y2, Y3
+	VXORPS       c80000000<>+0(SB), Y3, Y2
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVAPS      cc2b00000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       c4b400000<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      c39506967<>+0(SB), Y5
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VFMADD213PS  Y2, Y4, Y5
+	VPSLLD       $0x17, Y3, Y2
+	VADDPS       c3f800000<>+0(SB), Y5, Y3
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMULPS       Y2, Y3, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y4, Y2
+	VMOVUPS      Y2, (CX)(AX*1)
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  Y0, Y2, Y1
+	VMOVUPS      Y1, (R8)
+	VMOVUPS      (BX)(AX*2), Y0
+	VMOVUPS      (DX), Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y1, Y0, Y2
+	VXORPS       c80000000<>+0(SB), Y2, Y0
+	VMOVAPS      c42b20000<>+0(SB), Y2
+	VMINPS       Y0, Y2, Y0
+	VMOVAPS      cc2b00000<>+0(SB), Y2
+	VMAXPS       Y0, Y2, Y0
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y0, Y2
+	VSUBPS       c4b400000<>+0(SB), Y2, Y3
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y0
+	VMULPS       Y0, Y0, Y3
+	VMOVAPS      c39506967<>+0(SB), Y4
+	VFMADD213PS  c3ab743ce<>+0(SB), Y0, Y4
+	VMOVAPS      c3c088908<>+0(SB), Y5
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y0, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VFMADD213PS  Y0, Y3, Y4
+	VPSLLD       $0x17, Y2, Y0
+	VADDPS       c3f800000<>+0(SB), Y4, Y2
+	VPADDD       c3f800000<>+0(SB), Y0, Y0
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VMULPS       Y0, Y2, Y0
+	VADDPS       c3f800000<>+0(SB), Y0, Y0
+	VDIVPS       Y0, Y3, Y0
+	VMOVUPS      Y0, (DX)
+	VANDPS       c7fffffff<>+0(SB), Y1, Y2
+	VMINPS       c41200000<>+0(SB), Y2, Y3
+	VADDPS       Y3, Y3, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
+	VSUBPS       c4b400000<>+0(SB), Y4, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
+	VMULPS       Y3, Y3, Y5
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y6
+	VMOVAPS      c3c088908<>+0(SB), Y7
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VFMADD213PS  Y3, Y5, Y6
+	VPSLLD       $0x17, Y4, Y3
+	VADDPS       c3f800000<>+0(SB), Y6, Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VMOVAPS      c40000000<>+0(SB), Y6
+	VPADDD       Y4, Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y6, Y3
+	VSUBPS       Y3, Y5, Y3
+	VMULPS       Y1, Y1, Y4
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y5
+	VFMADD213PS  c3ca9134e<>+0(SB), Y4, Y5
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e088393<>+0(SB), Y4, Y5
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y4
+	VFMADD213PS  Y1, Y1, Y4
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y2, Y2
+	VBLENDVPS    Y2, Y3, Y4, Y2
+	VANDPS       c80000000<>+0(SB), Y1, Y1
+	VORPS        Y1, Y2, Y1
+	VMOVUPS      Y1, (R9)
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (R10)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000020, DI
+	ADDQ         $0x00000020, R8
+	ADDQ         $0x00000020, R9
+	ADDQ         $0x00000020, R10
+	SUBQ         $0x08, R11
+	JMP          loop
+
+tail:
+	TESTQ        R11, R11
+	JZ           end
+	LEAQ         masks<>+0(SB), SI
+	NEGQ         R11
+	VMOVDQU      64(SI)(R11*4), Y0
+	VMASKMOVPS   (DI), Y0, Y1
+	VMASKMOVPS   (BX), Y0, Y2
+	VMASKMOVPS   (CX), Y0, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y1, Y2, Y3
+	VXORPS       c80000000<>+0(SB), Y3, Y2
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVAPS      cc2b00000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       c4b400000<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      c39506967<>+0(SB), Y5
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VFMADD213PS  Y2, Y4, Y5
+	VPSLLD       $0x17, Y3, Y2
+	VADDPS       c3f800000<>+0(SB), Y5, Y3
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMULPS       Y2, Y3, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y4, Y2
+	VMASKMOVPS   Y2, Y0, (CX)
+	VMASKMOVPS   (CX)(AX*2), Y0, Y3
+	VANDPS       c7fffffff<>+0(SB), Y3, Y4
+	VMINPS       c41200000<>+0(SB), Y4, Y5
+	VADDPS       Y5, Y5, Y5
+	VMOVAPS      c4b400000<>+0(SB), Y6
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y5, Y6
+	VSUBPS       c4b400000<>+0(SB), Y6, Y7
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y5
+	VMULPS       Y5, Y5, Y7
+	VMOVAPS      c39506967<>+0(SB), Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y5, Y8
+	VMOVAPS      c3c088908<>+0(SB), Y9
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y5, Y9
+	VFMADD213PS  Y9, Y7, Y8
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y9
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y9
+	VFMADD213PS  Y9, Y7, Y8
+	VFMADD213PS  Y5, Y7, Y8
+	VPSLLD       $0x17, Y6, Y5
+	VADDPS       c3f800000<>+0(SB), Y8, Y6
+	VMOVAPS      c3f800000<>+0(SB), Y7
+	VMOVAPS      c40000000<>+0(SB), Y8
+	VPADDD       Y6, Y5, Y5
+	VADDPS       c3f800000<>+0(SB), Y5, Y5
+	VDIVPS       Y5, Y8, Y5
+	VSUBPS       Y5, Y7, Y5
+	VMULPS       Y3, Y3, Y6
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y7
+	VFMADD213PS  c3ca9134e<>+0(SB), Y6, Y7
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e088393<>+0(SB), Y6, Y7
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y6, Y7
+	VMULPS       Y6, Y7, Y6
+	VFMADD213PS  Y3, Y3, Y6
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y5, Y6, Y4
+	VANDPS       c80000000<>+0(SB), Y3, Y3
+	VORPS        Y3, Y4, Y3
+	VMASKMOVPS   Y3, Y0, (CX)(AX*2)
+	VMULPS       Y3, Y2, Y2
+	VMASKMOVPS   (BX)(AX*1), Y0, Y3
+	VMASKMOVPS   (CX)(AX*1), Y0, Y4
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  Y1, Y3, Y4
+	VXORPS       c80000000<>+0(SB), Y4, Y3
+	VMOVAPS      c42b20000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVAPS      cc2b00000<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
+	VSUBPS       c4b400000<>+0(SB), Y4, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
+	VMULPS       Y3, Y3, Y5
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y6
+	VMOVAPS      c3c088908<>+0(SB), Y7
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VFMADD213PS  Y3, Y5, Y6
+	VPSLLD       $0x17, Y4, Y3
+	VADDPS       c3f800000<>+0(SB), Y6, Y4
+	VPADDD       c3f800000<>+0(SB), Y3, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VMULPS       Y3, Y4, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y5, Y3
+	VMASKMOVPS   Y3, Y0, (CX)(AX*1)
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y1, Y3, Y2
+	VMASKMOVPS   Y2, Y0, (R8)
+	VMASKMOVPS   (BX)(AX*2), Y0, Y1
+	VMASKMOVPS   (DX), Y0, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y2, Y1, Y3
+	VXORPS       c80000000<>+0(SB), Y3, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y1, Y3, Y1
+	VMOVAPS      cc2b00000<>+0(SB), Y3
+	VMAXPS       Y1, Y3, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y3
+	VSUBPS       c4b400000<>+0(SB), Y3, Y4
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y1
+	VMULPS       Y1, Y1, Y4
+	VMOVAPS      c39506967<>+0(SB), Y5
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VFMADD213PS  Y1, Y4, Y5
+	VPSLLD       $0x17, Y3, Y1
+	VADDPS       c3f800000<>+0(SB), Y5, Y3
+	VPADDD       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMULPS       Y1, Y3, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y4, Y1
+	VMASKMOVPS   Y1, Y0, (DX)
+	VANDPS       c7fffffff<>+0(SB), Y2, Y3
+	VMINPS       c41200000<>+0(SB), Y3, Y4
+	VADDPS       Y4, Y4, Y4
+	VMOVAPS      c4b400000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y5
+	VSUBPS       c4b400000<>+0(SB), Y5, Y6
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y4
+	VMULPS       Y4, Y4, Y6
+	VMOVAPS      c39506967<>+0(SB), Y7
+	VFMADD213PS  c3ab743ce<>+0(SB), Y4, Y7
+	VMOVAPS      c3c088908<>+0(SB), Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y4, Y8
+	VFMADD213PS  Y8, Y6, Y7
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y8
+	VFMADD213PS  Y8, Y6, Y7
+	VFMADD213PS  Y4, Y6, Y7
+	VPSLLD       $0x17, Y5, Y4
+	VADDPS       c3f800000<>+0(SB), Y7, Y5
+	VMOVAPS      c3f800000<>+0(SB), Y6
+	VMOVAPS      c40000000<>+0(SB), Y7
+	VPADDD       Y5, Y4, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y4
+	VDIVPS       Y4, Y7, Y4
+	VSUBPS       Y4, Y6, Y4
+	VMULPS       Y2, Y2, Y5
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y6
+	VFMADD213PS  c3ca9134e<>+0(SB), Y5, Y6
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y5, Y6
+	VFMADD213PS  c3e088393<>+0(SB), Y5, Y6
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y5, Y6
+	VMULPS       Y5, Y6, Y5
+	VFMADD213PS  Y2, Y2, Y5
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y3, Y3
+	VBLENDVPS    Y3, Y4, Y5, Y3
+	VANDPS       c80000000<>+0(SB), Y2, Y2
+	VORPS        Y2, Y3, Y2
+	VMASKMOVPS   Y2, Y0, (R9)
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (R10)
+
+end:
+	VZEROUPPER
+	RET
+
+// func lstmPeepholeGradAVX2(z4 *float32, d4 *float32, p4 *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
+// Requires: AVX, FMA3
+TEXT ·lstmPeepholeGradAVX2(SB), NOSPLIT, $0-72
+	MOVQ gap+56(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ d4+8(FP), BX
+	LEAQ (BX)(AX*2), SI
+	ADDQ AX, SI
+	MOVQ p4+16(FP), DI
+	LEAQ (DI)(AX*2), R8
+	ADDQ AX, R8
+	MOVQ cPrev+24(FP), R9
+	MOVQ tc+32(FP), R10
+	MOVQ dc+40(FP), R11
+	MOVQ dh+48(FP), R12
+	MOVQ n+64(FP), R13
+
+loop:
+	CMPQ         R13, $0x08
+	JL           tail
+	VMOVUPS      (R12), Y0
+	VMOVUPS      (DX), Y1
+	VMOVUPS      (R10), Y2
+	VMULPS       Y2, Y0, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VSUBPS       Y1, Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (SI)
+	VMULPS       Y1, Y0, Y0
+	VMOVAPS      c3f800000<>+0(SB), Y1
+	VFNMADD231PS Y2, Y2, Y1
+	VMOVUPS      (R11), Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y1, Y0, Y2
+	VMOVUPS      (DI)(AX*2), Y0
+	VMOVAPS      Y2, Y1
+	VFMADD231PS  Y0, Y3, Y1
+	VMOVUPS      (CX), Y0
+	VMOVUPS      (CX)(AX*1), Y2
+	VMOVUPS      (CX)(AX*2), Y3
+	VMULPS       Y3, Y1, Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VSUBPS       Y0, Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      (R9), Y5
+	VMULPS       Y5, Y1, Y5
+	VMOVAPS      c3f800000<>+0(SB), Y6
+	VSUBPS       Y2, Y6, Y6
+	VMULPS       Y2, Y6, Y6
+	VMULPS       Y6, Y5, Y5
+	VMOVUPS      Y5, (BX)(AX*1)
+	VMULPS       Y0, Y1, Y0
+	VMOVAPS      c3f800000<>+0(SB), Y6
+	VFNMADD231PS Y3, Y3, Y6
+	VMULPS       Y6, Y0, Y0
+	VMOVUPS      Y0, (BX)(AX*2)
+	VMOVUPS      (DI)(AX*1), Y0
+	VMOVUPS      (DI), Y3
+	VMULPS       Y2, Y1, Y1
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  Y0, Y5, Y1
+	VMOVUPS      Y1, (R11)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000020, DI
+	ADDQ         $0x00000020, R8
+	ADDQ         $0x00000020, R9
+	ADDQ         $0x00000020, R10
+	ADDQ         $0x00000020, R11
+	ADDQ         $0x00000020, R12
+	SUBQ         $0x08, R13
+	JMP          loop
+
+tail:
+	TESTQ        R13, R13
+	JZ           end
+	LEAQ         masks<>+0(SB), R8
+	NEGQ         R13
+	VMOVDQU      64(R8)(R13*4), Y0
+	VMASKMOVPS   (R12), Y0, Y1
+	VMASKMOVPS   (DX), Y0, Y2
+	VMASKMOVPS   (R10), Y0, Y3
+	VMULPS       Y3, Y1, Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VSUBPS       Y2, Y5, Y5
+	VMULPS       Y2, Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (SI)
+	VMULPS       Y2, Y1, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VFNMADD231PS Y3, Y3, Y2
+	VMASKMOVPS   (R11), Y0, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y2, Y1, Y3
+	VMASKMOVPS   (DI)(AX*2), Y0, Y1
+	VMOVAPS      Y3, Y2
+	VFMADD231PS  Y1, Y4, Y2
+	VMASKMOVPS   (CX), Y0, Y1
+	VMASKMOVPS   (CX)(AX*1), Y0, Y3
+	VMASKMOVPS   (CX)(AX*2), Y0, Y4
+	VMULPS       Y4, Y2, Y5
+	VMOVAPS      c3f800000<>+0(SB), Y6
+	VSUBPS       Y1, Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMULPS       Y6, Y5, Y5
+	VMASKMOVPS   Y5, Y0, (BX)
+	VMASKMOVPS   (R9), Y0, Y6
+	VMULPS       Y6, Y2, Y6
+	VMOVAPS      c3f800000<>+0(SB), Y7
+	VSUBPS       Y3, Y7, Y7
+	VMULPS       Y3, Y7, Y7
+	VMULPS       Y7, Y6, Y6
+	VMASKMOVPS   Y6, Y0, (BX)(AX*1)
+	VMULPS       Y1, Y2, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y7
+	VFNMADD231PS Y4, Y4, Y7
+	VMULPS       Y7, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (BX)(AX*2)
+	VMASKMOVPS   (DI)(AX*1), Y0, Y1
+	VMASKMOVPS   (DI), Y0, Y4
+	VMULPS       Y3, Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y1, Y6, Y2
+	VMASKMOVPS   Y2, Y0, (R11)
+
+end:
+	VZEROUPPER
+	RET
+
+// func gruAVX2(z4 *float32, hPrev *float32, h *float32, gap int, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·gruAVX2(SB), NOSPLIT, $0-40
+	MOVQ gap+24(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ hPrev+8(FP), BX
+	MOVQ h+16(FP), SI
+	MOVQ n+32(FP), DI
+
+loop:
+	CMPQ         DI, $0x08
+	JL           tail
+	VMOVUPS      (CX)(AX*1), Y0
+	VXORPS       c80000000<>+0(SB), Y0, Y0
+	VMOVAPS      c42b20000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VMOVAPS      cc2b00000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VMOVAPS      c4b400000<>+0(SB), Y1
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y0, Y1
+	VSUBPS       c4b400000<>+0(SB), Y1, Y2
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS c3f318000<>+0(SB), Y2, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y2, Y0
+	VMULPS       Y0, Y0, Y2
+	VMOVAPS      c39506967<>+0(SB), Y3
+	VFMADD213PS  c3ab743ce<>+0(SB), Y0, Y3
+	VMOVAPS      c3c088908<>+0(SB), Y4
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y0, Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y4
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VFMADD213PS  Y0, Y2, Y3
+	VPSLLD       $0x17, Y1, Y0
+	VADDPS       c3f800000<>+0(SB), Y3, Y1
+	VPADDD       c3f800000<>+0(SB), Y0, Y0
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VMULPS       Y0, Y1, Y0
+	VADDPS       c3f800000<>+0(SB), Y0, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      Y0, (CX)(AX*1)
+	VMOVUPS      (DX), Y1
+	VMOVUPS      (CX), Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y1, Y0, Y2
+	VANDPS       c7fffffff<>+0(SB), Y2, Y0
+	VMINPS       c41200000<>+0(SB), Y0, Y1
+	VADDPS       Y1, Y1, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y3
+	VSUBPS       c4b400000<>+0(SB), Y3, Y4
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y1
+	VMULPS       Y1, Y1, Y4
+	VMOVAPS      c39506967<>+0(SB), Y5
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VFMADD213PS  Y1, Y4, Y5
+	VPSLLD       $0x17, Y3, Y1
+	VADDPS       c3f800000<>+0(SB), Y5, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      c40000000<>+0(SB), Y5
+	VPADDD       Y3, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y5, Y1
+	VSUBPS       Y1, Y4, Y1
+	VMULPS       Y2, Y2, Y3
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y4
+	VFMADD213PS  c3ca9134e<>+0(SB), Y3, Y4
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e088393<>+0(SB), Y3, Y4
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y3
+	VFMADD213PS  Y2, Y2, Y3
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y0, Y0
+	VBLENDVPS    Y0, Y1, Y3, Y0
+	VANDPS       c80000000<>+0(SB), Y2, Y1
+	VORPS        Y1, Y0, Y0
+	VMOVUPS      (CX)(AX*2), Y1
+	VXORPS       c80000000<>+0(SB), Y1, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVAPS      cc2b00000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y2
+	VSUBPS       c4b400000<>+0(SB), Y2, Y3
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      c39506967<>+0(SB), Y4
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y4
+	VMOVAPS      c3c088908<>+0(SB), Y5
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VPSLLD       $0x17, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y4, Y2
+	VPADDD       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VMULPS       Y1, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y3, Y1
+	VMOVUPS      Y1, (CX)(AX*2)
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      (BX), Y2
+	VSUBPS       Y0, Y2, Y2
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      Y0, (SI)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	ADDQ         $0x00000020, SI
+	SUBQ         $0x08, DI
+	JMP          loop
+
+tail:
+	TESTQ        DI, DI
+	JZ           end
+	LEAQ         masks<>+0(SB), R8
+	NEGQ         DI
+	VMOVDQU      64(R8)(DI*4), Y0
+	VMASKMOVPS   (CX)(AX*1), Y0, Y1
+	VXORPS       c80000000<>+0(SB), Y1, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVAPS      cc2b00000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y2
+	VSUBPS       c4b400000<>+0(SB), Y2, Y3
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      c39506967<>+0(SB), Y4
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y4
+	VMOVAPS      c3c088908<>+0(SB), Y5
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VPSLLD       $0x17, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y4, Y2
+	VPADDD       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VMULPS       Y1, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y3, Y1
+	VMASKMOVPS   Y1, Y0, (CX)(AX*1)
+	VMASKMOVPS   (DX), Y0, Y2
+	VMASKMOVPS   (CX), Y0, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y2, Y1, Y3
+	VANDPS       c7fffffff<>+0(SB), Y3, Y1
+	VMINPS       c41200000<>+0(SB), Y1, Y2
+	VADDPS       Y2, Y2, Y2
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y4
+	VSUBPS       c4b400000<>+0(SB), Y4, Y5
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y2
+	VMULPS       Y2, Y2, Y5
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y6
+	VMOVAPS      c3c088908<>+0(SB), Y7
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VFMADD213PS  Y2, Y5, Y6
+	VPSLLD       $0x17, Y4, Y2
+	VADDPS       c3f800000<>+0(SB), Y6, Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VMOVAPS      c40000000<>+0(SB), Y6
+	VPADDD       Y4, Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y6, Y2
+	VSUBPS       Y2, Y5, Y2
+	VMULPS       Y3, Y3, Y4
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y5
+	VFMADD213PS  c3ca9134e<>+0(SB), Y4, Y5
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e088393<>+0(SB), Y4, Y5
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y4
+	VFMADD213PS  Y3, Y3, Y4
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y1, Y1
+	VBLENDVPS    Y1, Y2, Y4, Y1
+	VANDPS       c80000000<>+0(SB), Y3, Y2
+	VORPS        Y2, Y1, Y1
+	VMASKMOVPS   (CX)(AX*2), Y0, Y2
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVAPS      cc2b00000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       c4b400000<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      c39506967<>+0(SB), Y5
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VFMADD213PS  Y2, Y4, Y5
+	VPSLLD       $0x17, Y3, Y2
+	VADDPS       c3f800000<>+0(SB), Y5, Y3
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMULPS       Y2, Y3, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y4, Y2
+	VMASKMOVPS   Y2, Y0, (CX)(AX*2)
+	VMASKMOVPS   Y1, Y0, (CX)
+	VMASKMOVPS   (BX), Y0, Y3
+	VSUBPS       Y1, Y3, Y3
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  Y2, Y3, Y1
+	VMASKMOVPS   Y1, Y0, (SI)
+
+end:
+	VZEROUPPER
+	RET
+
+// func gruResetAVX2(z4 *float32, hPrev *float32, gap int, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·gruResetAVX2(SB), NOSPLIT, $0-32
+	MOVQ gap+16(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ hPrev+8(FP), BX
+	MOVQ n+24(FP), SI
+
+loop:
+	CMPQ         SI, $0x08
+	JL           tail
+	VMOVUPS      (CX)(AX*1), Y0
+	VXORPS       c80000000<>+0(SB), Y0, Y0
+	VMOVAPS      c42b20000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VMOVAPS      cc2b00000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VMOVAPS      c4b400000<>+0(SB), Y1
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y0, Y1
+	VSUBPS       c4b400000<>+0(SB), Y1, Y2
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS c3f318000<>+0(SB), Y2, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y2, Y0
+	VMULPS       Y0, Y0, Y2
+	VMOVAPS      c39506967<>+0(SB), Y3
+	VFMADD213PS  c3ab743ce<>+0(SB), Y0, Y3
+	VMOVAPS      c3c088908<>+0(SB), Y4
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y0, Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y4
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VFMADD213PS  Y0, Y2, Y3
+	VPSLLD       $0x17, Y1, Y0
+	VADDPS       c3f800000<>+0(SB), Y3, Y1
+	VPADDD       c3f800000<>+0(SB), Y0, Y0
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VMULPS       Y0, Y1, Y0
+	VADDPS       c3f800000<>+0(SB), Y0, Y0
+	VDIVPS       Y0, Y2, Y0
+	VMOVUPS      Y0, (CX)(AX*1)
+	VMOVUPS      (CX)(AX*2), Y1
+	VXORPS       c80000000<>+0(SB), Y1, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVAPS      cc2b00000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y2
+	VSUBPS       c4b400000<>+0(SB), Y2, Y3
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      c39506967<>+0(SB), Y4
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y4
+	VMOVAPS      c3c088908<>+0(SB), Y5
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VPSLLD       $0x17, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y4, Y2
+	VPADDD       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VMULPS       Y1, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y3, Y1
+	VMOVUPS      Y1, (CX)(AX*2)
+	VMOVUPS      (BX), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (DX)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	SUBQ         $0x08, SI
+	JMP          loop
+
+tail:
+	TESTQ        SI, SI
+	JZ           end
+	LEAQ         masks<>+0(SB), DI
+	NEGQ         SI
+	VMOVDQU      64(DI)(SI*4), Y0
+	VMASKMOVPS   (CX)(AX*1), Y0, Y1
+	VXORPS       c80000000<>+0(SB), Y1, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVAPS      cc2b00000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y2
+	VSUBPS       c4b400000<>+0(SB), Y2, Y3
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      c39506967<>+0(SB), Y4
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y4
+	VMOVAPS      c3c088908<>+0(SB), Y5
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VPSLLD       $0x17, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y4, Y2
+	VPADDD       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VMULPS       Y1, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VDIVPS       Y1, Y3, Y1
+	VMASKMOVPS   Y1, Y0, (CX)(AX*1)
+	VMASKMOVPS   (CX)(AX*2), Y0, Y2
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVAPS      cc2b00000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       c4b400000<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      c39506967<>+0(SB), Y5
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VFMADD213PS  Y2, Y4, Y5
+	VPSLLD       $0x17, Y3, Y2
+	VADDPS       c3f800000<>+0(SB), Y5, Y3
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMULPS       Y2, Y3, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y4, Y2
+	VMASKMOVPS   Y2, Y0, (CX)(AX*2)
+	VMASKMOVPS   (BX), Y0, Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (DX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func gruUpdateAVX2(z4 *float32, hPrev *float32, h *float32, gap int, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·gruUpdateAVX2(SB), NOSPLIT, $0-40
+	MOVQ gap+24(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ hPrev+8(FP), BX
+	MOVQ h+16(FP), SI
+	MOVQ n+32(FP), DI
+
+loop:
+	CMPQ         DI, $0x08
+	JL           tail
+	VMOVUPS      (CX), Y0
+	VANDPS       c7fffffff<>+0(SB), Y0, Y1
+	VMINPS       c41200000<>+0(SB), Y1, Y2
+	VADDPS       Y2, Y2, Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       c4b400000<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      c39506967<>+0(SB), Y5
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VFMADD213PS  Y2, Y4, Y5
+	VPSLLD       $0x17, Y3, Y2
+	VADDPS       c3f800000<>+0(SB), Y5, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      c40000000<>+0(SB), Y5
+	VPADDD       Y3, Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y5, Y2
+	VSUBPS       Y2, Y4, Y2
+	VMULPS       Y0, Y0, Y3
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y4
+	VFMADD213PS  c3ca9134e<>+0(SB), Y3, Y4
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e088393<>+0(SB), Y3, Y4
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y3
+	VFMADD213PS  Y0, Y0, Y3
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y1, Y1
+	VBLENDVPS    Y1, Y2, Y3, Y1
+	VANDPS       c80000000<>+0(SB), Y0, Y0
+	VORPS        Y0, Y1, Y0
+	VMOVUPS      (CX)(AX*2), Y1
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      (BX), Y2
+	VSUBPS       Y0, Y2, Y2
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      Y0, (SI)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	ADDQ         $0x00000020, SI
+	SUBQ         $0x08, DI
+	JMP          loop
+
+tail:
+	TESTQ        DI, DI
+	JZ           end
+	LEAQ         masks<>+0(SB), DX
+	NEGQ         DI
+	VMOVDQU      64(DX)(DI*4), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VANDPS       c7fffffff<>+0(SB), Y1, Y2
+	VMINPS       c41200000<>+0(SB), Y2, Y3
+	VADDPS       Y3, Y3, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
+	VSUBPS       c4b400000<>+0(SB), Y4, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
+	VMULPS       Y3, Y3, Y5
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y6
+	VMOVAPS      c3c088908<>+0(SB), Y7
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VFMADD213PS  Y3, Y5, Y6
+	VPSLLD       $0x17, Y4, Y3
+	VADDPS       c3f800000<>+0(SB), Y6, Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VMOVAPS      c40000000<>+0(SB), Y6
+	VPADDD       Y4, Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y6, Y3
+	VSUBPS       Y3, Y5, Y3
+	VMULPS       Y1, Y1, Y4
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y5
+	VFMADD213PS  c3ca9134e<>+0(SB), Y4, Y5
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e088393<>+0(SB), Y4, Y5
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y4
+	VFMADD213PS  Y1, Y1, Y4
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y2, Y2
+	VBLENDVPS    Y2, Y3, Y4, Y2
+	VANDPS       c80000000<>+0(SB), Y1, Y1
+	VORPS        Y1, Y2, Y1
+	VMASKMOVPS   (CX)(AX*2), Y0, Y2
+	VMASKMOVPS   Y1, Y0, (CX)
+	VMASKMOVPS   (BX), Y0, Y3
+	VSUBPS       Y1, Y3, Y3
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  Y2, Y3, Y1
+	VMASKMOVPS   Y1, Y0, (SI)
+
+end:
+	VZEROUPPER
+	RET
+
+// func gruGradAVX2(z4 *float32, d4 *float32, hPrev *float32, dh *float32, gap int, n int)
+// Requires: AVX, FMA3
+TEXT ·gruGradAVX2(SB), NOSPLIT, $0-48
+	MOVQ gap+32(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ d4+8(FP), BX
+	LEAQ (BX)(AX*2), SI
+	ADDQ AX, SI
+	MOVQ hPrev+16(FP), DI
+	MOVQ dh+24(FP), R8
+	MOVQ n+40(FP), R9
+
+loop:
+	CMPQ         R9, $0x08
+	JL           tail
+	VMOVUPS      (R8), Y0
+	VMOVUPS      (CX), Y1
+	VMOVUPS      (CX)(AX*2), Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VSUBPS       Y2, Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VFNMADD231PS Y1, Y1, Y4
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (BX)
+	VMOVUPS      (DI), Y4
+	VSUBPS       Y1, Y4, Y1
+	VMULPS       Y1, Y0, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VSUBPS       Y2, Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VMULPS       Y4, Y1, Y1
+	VMOVUPS      Y1, (BX)(AX*2)
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      (CX)(AX*1), Y0
+	VMOVUPS      (DX), Y1
+	VMULPS       Y1, Y3, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VSUBPS       Y0, Y2, Y2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      Y1, (BX)(AX*1)
+	VMULPS       Y0, Y3, Y0
+	VMOVUPS      Y0, (SI)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000020, DI
+	ADDQ         $0x00000020, R8
+	SUBQ         $0x08, R9
+	JMP          loop
+
+tail:
+	TESTQ        R9, R9
+	JZ           end
+	LEAQ         masks<>+0(SB), R10
+	NEGQ         R9
+	VMOVDQU      64(R10)(R9*4), Y0
+	VMASKMOVPS   (R8), Y0, Y1
+	VMASKMOVPS   (CX), Y0, Y2
+	VMASKMOVPS   (CX)(AX*2), Y0, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VSUBPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VFNMADD231PS Y2, Y2, Y5
+	VMULPS       Y5, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (BX)
+	VMASKMOVPS   (DI), Y0, Y5
+	VSUBPS       Y2, Y5, Y2
+	VMULPS       Y2, Y1, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VSUBPS       Y3, Y5, Y5
+	VMULPS       Y3, Y5, Y5
+	VMULPS       Y5, Y2, Y2
+	VMASKMOVPS   Y2, Y0, (BX)(AX*2)
+	VMULPS       Y3, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (R8)
+	VMASKMOVPS   (CX)(AX*1), Y0, Y1
+	VMASKMOVPS   (DX), Y0, Y2
+	VMULPS       Y2, Y4, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VSUBPS       Y1, Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMULPS       Y3, Y2, Y2
+	VMASKMOVPS   Y2, Y0, (BX)(AX*1)
+	VMULPS       Y1, Y4, Y1
+	VMASKMOVPS   Y1, Y0, (SI)
+
+end:
+	VZEROUPPER
+	RET
+
+// func gruUpdateGradAVX2(z4 *float32, d4 *float32, hPrev *float32, dh *float32, gap int, n int)
+// Requires: AVX, FMA3
+TEXT ·gruUpdateGradAVX2(SB), NOSPLIT, $0-48
+	MOVQ gap+32(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ d4+8(FP), BX
+	LEAQ (BX)(AX*2), SI
+	ADDQ AX, SI
+	MOVQ hPrev+16(FP), DI
+	MOVQ dh+24(FP), R8
+	MOVQ n+40(FP), R9
+
+loop:
+	CMPQ         R9, $0x08
+	JL           tail
+	VMOVUPS      (R8), Y0
+	VMOVUPS      (CX), Y1
+	VMOVUPS      (CX)(AX*2), Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VSUBPS       Y2, Y3, Y3
+	VMULPS       Y3, Y0, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VFNMADD231PS Y1, Y1, Y4
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (BX)
+	VMOVUPS      (DI), Y3
+	VSUBPS       Y1, Y3, Y1
+	VMULPS       Y1, Y0, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VSUBPS       Y2, Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y1, (BX)(AX*2)
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (R8)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000020, DI
+	ADDQ         $0x00000020, R8
+	SUBQ         $0x08, R9
+	JMP          loop
+
+tail:
+	TESTQ        R9, R9
+	JZ           end
+	LEAQ         masks<>+0(SB), DX
+	MOVQ         R9, SI
+	NEGQ         SI
+	VMOVDQU      64(DX)(SI*4), Y0
+	VMASKMOVPS   (R8), Y0, Y1
+	VMASKMOVPS   (CX), Y0, Y2
+	VMASKMOVPS   (CX)(AX*2), Y0, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VSUBPS       Y3, Y4, Y4
+	VMULPS       Y4, Y1, Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VFNMADD231PS Y2, Y2, Y5
+	VMULPS       Y5, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (BX)
+	VMASKMOVPS   (DI), Y0, Y4
+	VSUBPS       Y2, Y4, Y2
+	VMULPS       Y2, Y1, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VSUBPS       Y3, Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y4, Y2, Y2
+	VMASKMOVPS   Y2, Y0, (BX)(AX*2)
+	VMULPS       Y3, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (R8)
+
+end:
+	VZEROUPPER
+	RET
+
+// func gruResetGradAVX2(z4 *float32, d4 *float32, hPrev *float32, gap int, n int)
+// Requires: AVX
+TEXT ·gruResetGradAVX2(SB), NOSPLIT, $0-40
+	MOVQ gap+24(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ d4+8(FP), BX
+	LEAQ (BX)(AX*2), SI
+	ADDQ AX, SI
+	MOVQ hPrev+16(FP), DI
+	MOVQ n+32(FP), R8
+
+loop:
+	CMPQ    R8, $0x08
+	JL      tail
+	VMOVUPS (SI), Y0
+	VMOVUPS (CX)(AX*1), Y1
+	VMOVUPS (DI), Y2
+	VMULPS  Y2, Y0, Y2
+	VMOVAPS c3f800000<>+0(SB), Y3
+	VSUBPS  Y1, Y3, Y3
+	VMULPS  Y1, Y3, Y3
+	VMULPS  Y3, Y2, Y2
+	VMOVUPS Y2, (BX)(AX*1)
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (SI)
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	ADDQ    $0x00000020, SI
+	ADDQ    $0x00000020, DI
+	SUBQ    $0x08, R8
+	JMP     loop
+
+tail:
+	TESTQ      R8, R8
+	JZ         end
+	LEAQ       masks<>+0(SB), DX
+	NEGQ       R8
+	VMOVDQU    64(DX)(R8*4), Y0
+	VMASKMOVPS (SI), Y0, Y1
+	VMASKMOVPS (CX)(AX*1), Y0, Y2
+	VMASKMOVPS (DI), Y0, Y3
+	VMULPS     Y3, Y1, Y3
+	VMOVAPS    c3f800000<>+0(SB), Y4
+	VSUBPS     Y2, Y4, Y4
+	VMULPS     Y2, Y4, Y4
+	VMULPS     Y4, Y3, Y3
+	VMASKMOVPS Y3, Y0, (BX)(AX*1)
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (SI)
+
+end:
+	VZEROUPPER
+	RET
+
+// func bernoulliAVX2(dst *float32, hit float32, miss float32, x uint32, high uint32, limit uint32, n int)
+// Requires: AVX, AVX2, SSE
+TEXT ·bernoulliAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVSS        hit+8(FP), X0
+	VPBROADCASTD X0, Y0
+	MOVSS        miss+12(FP), X1
+	VPBROADCASTD X1, Y1
+	MOVL         high+20(FP), DX
+	VMOVD        DX, X2
+	VPBROADCASTD X2, Y2
+	MOVL         limit+24(FP), DX
+	VMOVD        DX, X3
+	VPBROADCASTD X3, Y3
+	MOVL         x+16(FP), DX
+	VMOVD        DX, X4
+	VPBROADCASTD X4, Y4
+	VPADDD       lanes<>+0(SB), Y4, Y4
+
+loop:
+	CMPQ      CX, $0x08
+	JL        tail
+	VPSRLD    $0x10, Y4, Y5
+	VXORPS    Y5, Y4, Y5
+	VPMULLD   c21f0aaad<>+0(SB), Y5, Y5
+	VPSRLD    $0x0f, Y5, Y6
+	VXORPS    Y6, Y5, Y5
+	VPMULLD   cd35a2d97<>+0(SB), Y5, Y5
+	VPSRLD    $0x0f, Y5, Y6
+	VXORPS    Y6, Y5, Y5
+	VXORPS    Y2, Y5, Y5
+	VPMULLD   c21f0aaad<>+0(SB), Y5, Y5
+	VPSRLD    $0x10, Y5, Y6
+	VXORPS    Y6, Y5, Y5
+	VXORPS    c80000000<>+0(SB), Y5, Y5
+	VPCMPGTD  Y5, Y3, Y5
+	VBLENDVPS Y5, Y0, Y1, Y5
+	VMOVUPS   Y5, (AX)
+	VPADDD    c00000008<>+0(SB), Y4, Y4
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x08, CX
+	JMP       loop
+
+tail:
+	TESTQ      CX, CX
+	JZ         end
+	LEAQ       masks<>+0(SB), DX
+	NEGQ       CX
+	VMOVDQU    64(DX)(CX*4), Y5
+	VPSRLD     $0x10, Y4, Y6
+	VXORPS     Y6, Y4, Y4
+	VPMULLD    c21f0aaad<>+0(SB), Y4, Y4
+	VPSRLD     $0x0f, Y4, Y6
+	VXORPS     Y6, Y4, Y4
+	VPMULLD    cd35a2d97<>+0(SB), Y4, Y4
+	VPSRLD     $0x0f, Y4, Y6
+	VXORPS     Y6, Y4, Y4
+	VXORPS     Y2, Y4, Y2
+	VPMULLD    c21f0aaad<>+0(SB), Y2, Y2
+	VPSRLD     $0x10, Y2, Y4
+	VXORPS     Y4, Y2, Y2
+	VXORPS     c80000000<>+0(SB), Y2, Y2
+	VPCMPGTD   Y2, Y3, Y2
+	VBLENDVPS  Y2, Y0, Y1, Y0
+	VMASKMOVPS Y0, Y5, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+DATA lanes<>+0(SB)/4, $0x00000000
+DATA lanes<>+4(SB)/4, $0x00000001
+DATA lanes<>+8(SB)/4, $0x00000002
+DATA lanes<>+12(SB)/4, $0x00000003
+DATA lanes<>+16(SB)/4, $0x00000004
+DATA lanes<>+20(SB)/4, $0x00000005
+DATA lanes<>+24(SB)/4, $0x00000006
+DATA lanes<>+28(SB)/4, $0x00000007
+GLOBL lanes<>(SB), RODATA|NOPTR, $32
+
+DATA c21f0aaad<>+0(SB)/4, $0x21f0aaad
+DATA c21f0aaad<>+4(SB)/4, $0x21f0aaad
+DATA c21f0aaad<>+8(SB)/4, $0x21f0aaad
+DATA c21f0aaad<>+12(SB)/4, $0x21f0aaad
+DATA c21f0aaad<>+16(SB)/4, $0x21f0aaad
+DATA c21f0aaad<>+20(SB)/4, $0x21f0aaad
+DATA c21f0aaad<>+24(SB)/4, $0x21f0aaad
+DATA c21f0aaad<>+28(SB)/4, $0x21f0aaad
+GLOBL c21f0aaad<>(SB), RODATA|NOPTR, $32
+
+DATA cd35a2d97<>+0(SB)/4, $0xd35a2d97
+DATA cd35a2d97<>+4(SB)/4, $0xd35a2d97
+DATA cd35a2d97<>+8(SB)/4, $0xd35a2d97
+DATA cd35a2d97<>+12(SB)/4, $0xd35a2d97
+DATA cd35a2d97<>+16(SB)/4, $0xd35a2d97
+DATA cd35a2d97<>+20(SB)/4, $0xd35a2d97
+DATA cd35a2d97<>+24(SB)/4, $0xd35a2d97
+DATA cd35a2d97<>+28(SB)/4, $0xd35a2d97
+GLOBL cd35a2d97<>(SB), RODATA|NOPTR, $32
+
+DATA c00000008<>+0(SB)/4, $0x00000008
+DATA c00000008<>+4(SB)/4, $0x00000008
+DATA c00000008<>+8(SB)/4, $0x00000008
+DATA c00000008<>+12(SB)/4, $0x00000008
+DATA c00000008<>+16(SB)/4, $0x00000008
+DATA c00000008<>+20(SB)/4, $0x00000008
+DATA c00000008<>+24(SB)/4, $0x00000008
+DATA c00000008<>+28(SB)/4, $0x00000008
+GLOBL c00000008<>(SB), RODATA|NOPTR, $32
+
+// func mulAVX2(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX
+TEXT ·mulAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+
+loop:
+	CMPQ    BX, $0x08
+	JL      tail
+	VMOVUPS (CX), Y0
+	VMOVUPS (DX), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x08, BX
+	JMP     loop
+
+tail:
+	TESTQ      BX, BX
+	JZ         end
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    64(SI)(BX*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (DX), Y0, Y2
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func blendAVX2(dst *float32, a *float32, b *float32, m *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·blendAVX2(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ a+8(FP), CX
+	MOVQ b+16(FP), DX
+	MOVQ m+24(FP), BX
+	MOVQ n+32(FP), SI
+
+loop:
+	CMPQ        SI, $0x08
+	JL          tail
+	VMOVUPS     (BX), Y0
+	VMOVUPS     (DX), Y1
+	VMOVAPS     c3f800000<>+0(SB), Y2
+	VSUBPS      Y0, Y2, Y2
+	VMOVUPS     (CX), Y3
+	VMULPS      Y3, Y2, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS     Y2, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	ADDQ        $0x00000020, BX
+	SUBQ        $0x08, SI
+	JMP         loop
+
+tail:
+	TESTQ       SI, SI
+	JZ          end
+	LEAQ        masks<>+0(SB), DI
+	NEGQ        SI
+	VMOVDQU     64(DI)(SI*4), Y0
+	VMASKMOVPS  (BX), Y0, Y1
+	VMASKMOVPS  (DX), Y0, Y2
+	VMOVAPS     c3f800000<>+0(SB), Y3
+	VSUBPS      Y1, Y3, Y3
+	VMASKMOVPS  (CX), Y0, Y4
+	VMULPS      Y4, Y3, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y2, Y1, Y3
+	VMASKMOVPS  Y3, Y0, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
 // func addAVX2(dst *float32, x *float32, n int)
 // Requires: AVX
 TEXT ·addAVX2(SB), NOSPLIT, $0-24

@@ -27826,6 +27826,1495 @@ end:
 	VZEROUPPER
 	RET
 
+// func lstmPeepholeAVX512(z4 *float32, p4 *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·lstmPeepholeAVX512(SB), NOSPLIT, $0-64
+	MOVQ gap+48(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ p4+8(FP), BX
+	LEAQ (BX)(AX*2), SI
+	ADDQ AX, SI
+	MOVQ cPrev+16(FP), DI
+	MOVQ c+24(FP), R8
+	MOVQ tc+32(FP), R9
+	MOVQ h+40(FP), R10
+	MOVQ n+56(FP), R11
+
+loop:
+	CMPQ              R11, $0x10
+	JL                tail
+	VMOVUPS           (DI), Z0
+	VMOVUPS           (BX), Z1
+	VMOVUPS           (CX), Z2
+	VMOVAPS           Z2, Z2
+	VFMADD231PS       Z0, Z1, Z2
+	VXORPS.BCST       c80000000<>+0(SB), Z2, Z1
+	VBROADCASTSS      c42b20000<>+0(SB), Z2
+	VMINPS            Z1, Z2, Z1
+	VBROADCASTSS      cc2b00000<>+0(SB), Z2
+	VMAXPS            Z1, Z2, Z1
+	VBROADCASTSS      c4b400000<>+0(SB), Z2
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z1, Z2
+	VSUBPS.BCST       c4b400000<>+0(SB), Z2, Z7
+	VMOVAPS           Z1, Z1
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z7, Z1
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z7, Z1
+	VMULPS            Z1, Z1, Z7
+	VBROADCASTSS      c39506967<>+0(SB), Z8
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z1, Z8
+	VBROADCASTSS      c3c088908<>+0(SB), Z9
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z1, Z9
+	VFMADD213PS       Z9, Z7, Z8
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z9
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z9
+	VFMADD213PS       Z9, Z7, Z8
+	VFMADD213PS       Z1, Z7, Z8
+	VPSLLD            $0x17, Z2, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z8, Z2
+	VPADDD.BCST       c3f800000<>+0(SB), Z1, Z1
+	VBROADCASTSS      c3f800000<>+0(SB), Z7
+	VMULPS            Z1, Z2, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z1
+	VDIVPS            Z1, Z7, Z1
+	VMOVUPS           Z1, (CX)
+	VMOVUPS           (CX)(AX*2), Z2
+	VANDPS.BCST       c7fffffff<>+0(SB), Z2, Z7
+	VMINPS.BCST       c41200000<>+0(SB), Z7, Z8
+	VADDPS            Z8, Z8, Z8
+	VBROADCASTSS      c4b400000<>+0(SB), Z9
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z8, Z9
+	VSUBPS.BCST       c4b400000<>+0(SB), Z9, Z10
+	VMOVAPS           Z8, Z8
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z10, Z8
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z10, Z8
+	VMULPS            Z8, Z8, Z10
+	VBROADCASTSS      c39506967<>+0(SB), Z11
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z8, Z11
+	VBROADCASTSS      c3c088908<>+0(SB), Z12
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z8, Z12
+	VFMADD213PS       Z12, Z10, Z11
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z12
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z8, Z12
+	VFMADD213PS       Z12, Z10, Z11
+	VFMADD213PS       Z8, Z10, Z11
+	VPSLLD            $0x17, Z9, Z8
+	VADDPS.BCST       c3f800000<>+0(SB), Z11, Z9
+	VBROADCASTSS      c3f800000<>+0(SB), Z10
+	VBROADCASTSS      c40000000<>+0(SB), Z11
+	VPADDD            Z9, Z8, Z8
+	VADDPS.BCST       c3f800000<>+0(SB), Z8, Z8
+	VDIVPS            Z8, Z11, Z8
+	VSUBPS            Z8, Z10, Z8
+	VMULPS            Z2, Z2, Z9
+	VBROADCASTSS      cbbbaf0ea<>+0(SB), Z10
+	VFMADD213PS.BCST  c3ca9134e<>+0(SB), Z9, Z10
+	VFMADD213PS.BCST  cbd5c1e2d<>+0(SB), Z9, Z10
+	VFMADD213PS.BCST  c3e088393<>+0(SB), Z9, Z10
+	VFMADD213PS.BCST  cbeaaaa99<>+0(SB), Z9, Z10
+	VMULPS            Z9, Z10, Z9
+	VFMADD213PS       Z2, Z2, Z9
+	VCMPPS.BCST       $0x0d, c3f200000<>+0(SB), Z7, K2
+	VBLENDMPS         Z8, Z9, K2, Z3
+	VANDPS.BCST       c80000000<>+0(SB), Z2, Z2
+	VORPS             Z2, Z3, Z2
+	VMOVUPS           Z2, (CX)(AX*2)
+	VMULPS            Z2, Z1, Z1
+	VMOVUPS           (BX)(AX*1), Z2
+	VMOVUPS           (CX)(AX*1), Z7
+	VMOVAPS           Z7, Z7
+	VFMADD231PS       Z0, Z2, Z7
+	VXORPS.BCST       c80000000<>+0(SB), Z7, Z2
+	VBROADCASTSS      c42b20000<>+0(SB), Z7
+	VMINPS            Z2, Z7, Z2
+	VBROADCASTSS      cc2b00000<>+0(SB), Z7
+	VMAXPS            Z2, Z7, Z2
+	VBROADCASTSS      c4b400000<>+0(SB), Z7
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z2, Z7
+	VSUBPS.BCST       c4b400000<>+0(SB), Z7, Z8
+	VMOVAPS           Z2, Z2
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z8, Z2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z8, Z2
+	VMULPS            Z2, Z2, Z8
+	VBROADCASTSS      c39506967<>+0(SB), Z9
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z2, Z9
+	VBROADCASTSS      c3c088908<>+0(SB), Z10
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z2, Z10
+	VFMADD213PS       Z10, Z8, Z9
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z10
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z10
+	VFMADD213PS       Z10, Z8, Z9
+	VFMADD213PS       Z2, Z8, Z9
+	VPSLLD            $0x17, Z7, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z9, Z7
+	VPADDD.BCST       c3f800000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z8
+	VMULPS            Z2, Z7, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
+	VDIVPS            Z2, Z8, Z2
+	VMOVUPS           Z2, (CX)(AX*1)
+	VMOVAPS           Z1, Z1
+	VFMADD231PS       Z0, Z2, Z1
+	VMOVUPS           Z1, (R8)
+	VMOVUPS           (BX)(AX*2), Z0
+	VMOVUPS           (DX), Z2
+	VMOVAPS           Z2, Z2
+	VFMADD231PS       Z1, Z0, Z2
+	VXORPS.BCST       c80000000<>+0(SB), Z2, Z0
+	VBROADCASTSS      c42b20000<>+0(SB), Z2
+	VMINPS            Z0, Z2, Z0
+	VBROADCASTSS      cc2b00000<>+0(SB), Z2
+	VMAXPS            Z0, Z2, Z0
+	VBROADCASTSS      c4b400000<>+0(SB), Z2
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z0, Z2
+	VSUBPS.BCST       c4b400000<>+0(SB), Z2, Z7
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z7, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z7, Z0
+	VMULPS            Z0, Z0, Z7
+	VBROADCASTSS      c39506967<>+0(SB), Z8
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z0, Z8
+	VBROADCASTSS      c3c088908<>+0(SB), Z9
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z0, Z9
+	VFMADD213PS       Z9, Z7, Z8
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z9
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z9
+	VFMADD213PS       Z9, Z7, Z8
+	VFMADD213PS       Z0, Z7, Z8
+	VPSLLD            $0x17, Z2, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z8, Z2
+	VPADDD.BCST       c3f800000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c3f800000<>+0(SB), Z7
+	VMULPS            Z0, Z2, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z0
+	VDIVPS            Z0, Z7, Z0
+	VMOVUPS           Z0, (DX)
+	VANDPS.BCST       c7fffffff<>+0(SB), Z1, Z2
+	VMINPS.BCST       c41200000<>+0(SB), Z2, Z7
+	VADDPS            Z7, Z7, Z7
+	VBROADCASTSS      c4b400000<>+0(SB), Z8
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z7, Z8
+	VSUBPS.BCST       c4b400000<>+0(SB), Z8, Z9
+	VMOVAPS           Z7, Z7
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z9, Z7
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z9, Z7
+	VMULPS            Z7, Z7, Z9
+	VBROADCASTSS      c39506967<>+0(SB), Z10
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z7, Z10
+	VBROADCASTSS      c3c088908<>+0(SB), Z11
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z7, Z11
+	VFMADD213PS       Z11, Z9, Z10
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z11
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z7, Z11
+	VFMADD213PS       Z11, Z9, Z10
+	VFMADD213PS       Z7, Z9, Z10
+	VPSLLD            $0x17, Z8, Z7
+	VADDPS.BCST       c3f800000<>+0(SB), Z10, Z8
+	VBROADCASTSS      c3f800000<>+0(SB), Z9
+	VBROADCASTSS      c40000000<>+0(SB), Z10
+	VPADDD            Z8, Z7, Z7
+	VADDPS.BCST       c3f800000<>+0(SB), Z7, Z7
+	VDIVPS            Z7, Z10, Z7
+	VSUBPS            Z7, Z9, Z7
+	VMULPS            Z1, Z1, Z8
+	VBROADCASTSS      cbbbaf0ea<>+0(SB), Z9
+	VFMADD213PS.BCST  c3ca9134e<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  cbd5c1e2d<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  c3e088393<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  cbeaaaa99<>+0(SB), Z8, Z9
+	VMULPS            Z8, Z9, Z8
+	VFMADD213PS       Z1, Z1, Z8
+	VCMPPS.BCST       $0x0d, c3f200000<>+0(SB), Z2, K2
+	VBLENDMPS         Z7, Z8, K2, Z4
+	VANDPS.BCST       c80000000<>+0(SB), Z1, Z1
+	VORPS             Z1, Z4, Z1
+	VMOVUPS           Z1, (R9)
+	VMULPS            Z1, Z0, Z0
+	VMOVUPS           Z0, (R10)
+	ADDQ              $0x00000040, CX
+	ADDQ              $0x00000040, DX
+	ADDQ              $0x00000040, BX
+	ADDQ              $0x00000040, SI
+	ADDQ              $0x00000040, DI
+	ADDQ              $0x00000040, R8
+	ADDQ              $0x00000040, R9
+	ADDQ              $0x00000040, R10
+	SUBQ              $0x10, R11
+	JMP               loop
+
+tail:
+	TESTQ             R11, R11
+	JZ                end
+	LEAQ              masks<>+0(SB), SI
+	KMOVW             (SI)(R11*2), K1
+	VMOVUPS.Z         (DI), K1, Z0
+	VMOVUPS.Z         (BX), K1, Z1
+	VMOVUPS.Z         (CX), K1, Z2
+	VMOVAPS           Z2, Z2
+	VFMADD231PS       Z0, Z1, Z2
+	VXORPS.BCST       c80000000<>+0(SB), Z2, Z1
+	VBROADCASTSS      c42b20000<>+0(SB), Z2
+	VMINPS            Z1, Z2, Z1
+	VBROADCASTSS      cc2b00000<>+0(SB), Z2
+	VMAXPS            Z1, Z2, Z1
+	VBROADCASTSS      c4b400000<>+0(SB), Z2
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z1, Z2
+	VSUBPS.BCST       c4b400000<>+0(SB), Z2, Z3
+	VMOVAPS           Z1, Z1
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z1
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z1
+	VMULPS            Z1, Z1, Z3
+	VBROADCASTSS      c39506967<>+0(SB), Z4
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z1, Z4
+	VBROADCASTSS      c3c088908<>+0(SB), Z7
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z1, Z7
+	VFMADD213PS       Z7, Z3, Z4
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z7
+	VFMADD213PS       Z7, Z3, Z4
+	VFMADD213PS       Z1, Z3, Z4
+	VPSLLD            $0x17, Z2, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z4, Z2
+	VPADDD.BCST       c3f800000<>+0(SB), Z1, Z1
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VMULPS            Z1, Z2, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z1
+	VDIVPS            Z1, Z3, Z1
+	VMOVUPS           Z1, K1, (CX)
+	VMOVUPS.Z         (CX)(AX*2), K1, Z2
+	VANDPS.BCST       c7fffffff<>+0(SB), Z2, Z3
+	VMINPS.BCST       c41200000<>+0(SB), Z3, Z4
+	VADDPS            Z4, Z4, Z4
+	VBROADCASTSS      c4b400000<>+0(SB), Z7
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z4, Z7
+	VSUBPS.BCST       c4b400000<>+0(SB), Z7, Z8
+	VMOVAPS           Z4, Z4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z8, Z4
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z8, Z4
+	VMULPS            Z4, Z4, Z8
+	VBROADCASTSS      c39506967<>+0(SB), Z9
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z4, Z9
+	VBROADCASTSS      c3c088908<>+0(SB), Z10
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z4, Z10
+	VFMADD213PS       Z10, Z8, Z9
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z10
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z4, Z10
+	VFMADD213PS       Z10, Z8, Z9
+	VFMADD213PS       Z4, Z8, Z9
+	VPSLLD            $0x17, Z7, Z4
+	VADDPS.BCST       c3f800000<>+0(SB), Z9, Z7
+	VBROADCASTSS      c3f800000<>+0(SB), Z8
+	VBROADCASTSS      c40000000<>+0(SB), Z9
+	VPADDD            Z7, Z4, Z4
+	VADDPS.BCST       c3f800000<>+0(SB), Z4, Z4
+	VDIVPS            Z4, Z9, Z4
+	VSUBPS            Z4, Z8, Z4
+	VMULPS            Z2, Z2, Z7
+	VBROADCASTSS      cbbbaf0ea<>+0(SB), Z8
+	VFMADD213PS.BCST  c3ca9134e<>+0(SB), Z7, Z8
+	VFMADD213PS.BCST  cbd5c1e2d<>+0(SB), Z7, Z8
+	VFMADD213PS.BCST  c3e088393<>+0(SB), Z7, Z8
+	VFMADD213PS.BCST  cbeaaaa99<>+0(SB), Z7, Z8
+	VMULPS            Z7, Z8, Z7
+	VFMADD213PS       Z2, Z2, Z7
+	VCMPPS.BCST       $0x0d, c3f200000<>+0(SB), Z3, K2
+	VBLENDMPS         Z4, Z7, K2, Z5
+	VANDPS.BCST       c80000000<>+0(SB), Z2, Z2
+	VORPS             Z2, Z5, Z2
+	VMOVUPS           Z2, K1, (CX)(AX*2)
+	VMULPS            Z2, Z1, Z1
+	VMOVUPS.Z         (BX)(AX*1), K1, Z2
+	VMOVUPS.Z         (CX)(AX*1), K1, Z3
+	VMOVAPS           Z3, Z3
+	VFMADD231PS       Z0, Z2, Z3
+	VXORPS.BCST       c80000000<>+0(SB), Z3, Z2
+	VBROADCASTSS      c42b20000<>+0(SB), Z3
+	VMINPS            Z2, Z3, Z2
+	VBROADCASTSS      cc2b00000<>+0(SB), Z3
+	VMAXPS            Z2, Z3, Z2
+	VBROADCASTSS      c4b400000<>+0(SB), Z3
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z2, Z3
+	VSUBPS.BCST       c4b400000<>+0(SB), Z3, Z4
+	VMOVAPS           Z2, Z2
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z2
+	VMULPS            Z2, Z2, Z4
+	VBROADCASTSS      c39506967<>+0(SB), Z5
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z2, Z5
+	VBROADCASTSS      c3c088908<>+0(SB), Z7
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z2, Z7
+	VFMADD213PS       Z7, Z4, Z5
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z7
+	VFMADD213PS       Z7, Z4, Z5
+	VFMADD213PS       Z2, Z4, Z5
+	VPSLLD            $0x17, Z3, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z5, Z3
+	VPADDD.BCST       c3f800000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z4
+	VMULPS            Z2, Z3, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
+	VDIVPS            Z2, Z4, Z2
+	VMOVUPS           Z2, K1, (CX)(AX*1)
+	VMOVAPS           Z1, Z1
+	VFMADD231PS       Z0, Z2, Z1
+	VMOVUPS           Z1, K1, (R8)
+	VMOVUPS.Z         (BX)(AX*2), K1, Z0
+	VMOVUPS.Z         (DX), K1, Z2
+	VMOVAPS           Z2, Z2
+	VFMADD231PS       Z1, Z0, Z2
+	VXORPS.BCST       c80000000<>+0(SB), Z2, Z0
+	VBROADCASTSS      c42b20000<>+0(SB), Z2
+	VMINPS            Z0, Z2, Z0
+	VBROADCASTSS      cc2b00000<>+0(SB), Z2
+	VMAXPS            Z0, Z2, Z0
+	VBROADCASTSS      c4b400000<>+0(SB), Z2
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z0, Z2
+	VSUBPS.BCST       c4b400000<>+0(SB), Z2, Z3
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z0
+	VMULPS            Z0, Z0, Z3
+	VBROADCASTSS      c39506967<>+0(SB), Z4
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z0, Z4
+	VBROADCASTSS      c3c088908<>+0(SB), Z5
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z0, Z5
+	VFMADD213PS       Z5, Z3, Z4
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z5
+	VFMADD213PS       Z5, Z3, Z4
+	VFMADD213PS       Z0, Z3, Z4
+	VPSLLD            $0x17, Z2, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z4, Z2
+	VPADDD.BCST       c3f800000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VMULPS            Z0, Z2, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z0
+	VDIVPS            Z0, Z3, Z0
+	VMOVUPS           Z0, K1, (DX)
+	VANDPS.BCST       c7fffffff<>+0(SB), Z1, Z2
+	VMINPS.BCST       c41200000<>+0(SB), Z2, Z3
+	VADDPS            Z3, Z3, Z3
+	VBROADCASTSS      c4b400000<>+0(SB), Z4
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z3, Z4
+	VSUBPS.BCST       c4b400000<>+0(SB), Z4, Z5
+	VMOVAPS           Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z3
+	VMULPS            Z3, Z3, Z5
+	VBROADCASTSS      c39506967<>+0(SB), Z7
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z3, Z7
+	VBROADCASTSS      c3c088908<>+0(SB), Z8
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z3, Z8
+	VFMADD213PS       Z8, Z5, Z7
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z8
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z8
+	VFMADD213PS       Z8, Z5, Z7
+	VFMADD213PS       Z3, Z5, Z7
+	VPSLLD            $0x17, Z4, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z7, Z4
+	VBROADCASTSS      c3f800000<>+0(SB), Z5
+	VBROADCASTSS      c40000000<>+0(SB), Z7
+	VPADDD            Z4, Z3, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z3
+	VDIVPS            Z3, Z7, Z3
+	VSUBPS            Z3, Z5, Z3
+	VMULPS            Z1, Z1, Z4
+	VBROADCASTSS      cbbbaf0ea<>+0(SB), Z5
+	VFMADD213PS.BCST  c3ca9134e<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  cbd5c1e2d<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3e088393<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  cbeaaaa99<>+0(SB), Z4, Z5
+	VMULPS            Z4, Z5, Z4
+	VFMADD213PS       Z1, Z1, Z4
+	VCMPPS.BCST       $0x0d, c3f200000<>+0(SB), Z2, K2
+	VBLENDMPS         Z3, Z4, K2, Z6
+	VANDPS.BCST       c80000000<>+0(SB), Z1, Z1
+	VORPS             Z1, Z6, Z1
+	VMOVUPS           Z1, K1, (R9)
+	VMULPS            Z1, Z0, Z0
+	VMOVUPS           Z0, K1, (R10)
+
+end:
+	VZEROUPPER
+	RET
+
+// func lstmPeepholeGradAVX512(z4 *float32, d4 *float32, p4 *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
+// Requires: AVX, AVX512F
+TEXT ·lstmPeepholeGradAVX512(SB), NOSPLIT, $0-72
+	MOVQ gap+56(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ d4+8(FP), BX
+	LEAQ (BX)(AX*2), SI
+	ADDQ AX, SI
+	MOVQ p4+16(FP), DI
+	LEAQ (DI)(AX*2), R8
+	ADDQ AX, R8
+	MOVQ cPrev+24(FP), R9
+	MOVQ tc+32(FP), R10
+	MOVQ dc+40(FP), R11
+	MOVQ dh+48(FP), R12
+	MOVQ n+64(FP), R13
+
+loop:
+	CMPQ         R13, $0x10
+	JL           tail
+	VMOVUPS      (R12), Z0
+	VMOVUPS      (DX), Z1
+	VMOVUPS      (R10), Z2
+	VMULPS       Z2, Z0, Z3
+	VBROADCASTSS c3f800000<>+0(SB), Z4
+	VSUBPS       Z1, Z4, Z4
+	VMULPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, (SI)
+	VMULPS       Z1, Z0, Z0
+	VBROADCASTSS c3f800000<>+0(SB), Z1
+	VFNMADD231PS Z2, Z2, Z1
+	VMOVUPS      (R11), Z2
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  Z1, Z0, Z2
+	VMOVUPS      (DI)(AX*2), Z0
+	VMOVAPS      Z2, Z1
+	VFMADD231PS  Z0, Z3, Z1
+	VMOVUPS      (CX), Z0
+	VMOVUPS      (CX)(AX*1), Z2
+	VMOVUPS      (CX)(AX*2), Z3
+	VMULPS       Z3, Z1, Z4
+	VBROADCASTSS c3f800000<>+0(SB), Z5
+	VSUBPS       Z0, Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, (BX)
+	VMOVUPS      (R9), Z5
+	VMULPS       Z5, Z1, Z5
+	VBROADCASTSS c3f800000<>+0(SB), Z6
+	VSUBPS       Z2, Z6, Z6
+	VMULPS       Z2, Z6, Z6
+	VMULPS       Z6, Z5, Z5
+	VMOVUPS      Z5, (BX)(AX*1)
+	VMULPS       Z0, Z1, Z0
+	VBROADCASTSS c3f800000<>+0(SB), Z6
+	VFNMADD231PS Z3, Z3, Z6
+	VMULPS       Z6, Z0, Z0
+	VMOVUPS      Z0, (BX)(AX*2)
+	VMOVUPS      (DI)(AX*1), Z0
+	VMOVUPS      (DI), Z3
+	VMULPS       Z2, Z1, Z1
+	VMOVAPS      Z1, Z1
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVAPS      Z1, Z1
+	VFMADD231PS  Z0, Z5, Z1
+	VMOVUPS      Z1, (R11)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	ADDQ         $0x00000040, SI
+	ADDQ         $0x00000040, DI
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R9
+	ADDQ         $0x00000040, R10
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x00000040, R12
+	SUBQ         $0x10, R13
+	JMP          loop
+
+tail:
+	TESTQ        R13, R13
+	JZ           end
+	LEAQ         masks<>+0(SB), R8
+	KMOVW        (R8)(R13*2), K1
+	VMOVUPS.Z    (R12), K1, Z0
+	VMOVUPS.Z    (DX), K1, Z1
+	VMOVUPS.Z    (R10), K1, Z2
+	VMULPS       Z2, Z0, Z3
+	VBROADCASTSS c3f800000<>+0(SB), Z4
+	VSUBPS       Z1, Z4, Z4
+	VMULPS       Z1, Z4, Z4
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, K1, (SI)
+	VMULPS       Z1, Z0, Z0
+	VBROADCASTSS c3f800000<>+0(SB), Z1
+	VFNMADD231PS Z2, Z2, Z1
+	VMOVUPS.Z    (R11), K1, Z2
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  Z1, Z0, Z2
+	VMOVUPS.Z    (DI)(AX*2), K1, Z0
+	VMOVAPS      Z2, Z1
+	VFMADD231PS  Z0, Z3, Z1
+	VMOVUPS.Z    (CX), K1, Z0
+	VMOVUPS.Z    (CX)(AX*1), K1, Z2
+	VMOVUPS.Z    (CX)(AX*2), K1, Z3
+	VMULPS       Z3, Z1, Z4
+	VBROADCASTSS c3f800000<>+0(SB), Z5
+	VSUBPS       Z0, Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      Z4, K1, (BX)
+	VMOVUPS.Z    (R9), K1, Z5
+	VMULPS       Z5, Z1, Z5
+	VBROADCASTSS c3f800000<>+0(SB), Z6
+	VSUBPS       Z2, Z6, Z6
+	VMULPS       Z2, Z6, Z6
+	VMULPS       Z6, Z5, Z5
+	VMOVUPS      Z5, K1, (BX)(AX*1)
+	VMULPS       Z0, Z1, Z0
+	VBROADCASTSS c3f800000<>+0(SB), Z6
+	VFNMADD231PS Z3, Z3, Z6
+	VMULPS       Z6, Z0, Z0
+	VMOVUPS      Z0, K1, (BX)(AX*2)
+	VMOVUPS.Z    (DI)(AX*1), K1, Z0
+	VMOVUPS.Z    (DI), K1, Z3
+	VMULPS       Z2, Z1, Z1
+	VMOVAPS      Z1, Z1
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVAPS      Z1, Z1
+	VFMADD231PS  Z0, Z5, Z1
+	VMOVUPS      Z1, K1, (R11)
+
+end:
+	VZEROUPPER
+	RET
+
+// func gruAVX512(z4 *float32, hPrev *float32, h *float32, gap int, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·gruAVX512(SB), NOSPLIT, $0-40
+	MOVQ gap+24(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ hPrev+8(FP), BX
+	MOVQ h+16(FP), SI
+	MOVQ n+32(FP), DI
+
+loop:
+	CMPQ              DI, $0x10
+	JL                tail
+	VMOVUPS           (CX)(AX*1), Z0
+	VXORPS.BCST       c80000000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c42b20000<>+0(SB), Z3
+	VMINPS            Z0, Z3, Z0
+	VBROADCASTSS      cc2b00000<>+0(SB), Z3
+	VMAXPS            Z0, Z3, Z0
+	VBROADCASTSS      c4b400000<>+0(SB), Z3
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z0, Z3
+	VSUBPS.BCST       c4b400000<>+0(SB), Z3, Z4
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z0
+	VMULPS            Z0, Z0, Z4
+	VBROADCASTSS      c39506967<>+0(SB), Z5
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z0, Z5
+	VBROADCASTSS      c3c088908<>+0(SB), Z6
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z0, Z6
+	VFMADD213PS       Z6, Z4, Z5
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z6
+	VFMADD213PS       Z6, Z4, Z5
+	VFMADD213PS       Z0, Z4, Z5
+	VPSLLD            $0x17, Z3, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z5, Z3
+	VPADDD.BCST       c3f800000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c3f800000<>+0(SB), Z4
+	VMULPS            Z0, Z3, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z0
+	VDIVPS            Z0, Z4, Z0
+	VMOVUPS           Z0, (CX)(AX*1)
+	VMOVUPS           (DX), Z3
+	VMOVUPS           (CX), Z4
+	VMOVAPS           Z4, Z4
+	VFMADD231PS       Z3, Z0, Z4
+	VANDPS.BCST       c7fffffff<>+0(SB), Z4, Z0
+	VMINPS.BCST       c41200000<>+0(SB), Z0, Z3
+	VADDPS            Z3, Z3, Z3
+	VBROADCASTSS      c4b400000<>+0(SB), Z5
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z3, Z5
+	VSUBPS.BCST       c4b400000<>+0(SB), Z5, Z6
+	VMOVAPS           Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z3
+	VMULPS            Z3, Z3, Z6
+	VBROADCASTSS      c39506967<>+0(SB), Z7
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z3, Z7
+	VBROADCASTSS      c3c088908<>+0(SB), Z8
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z3, Z8
+	VFMADD213PS       Z8, Z6, Z7
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z8
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z8
+	VFMADD213PS       Z8, Z6, Z7
+	VFMADD213PS       Z3, Z6, Z7
+	VPSLLD            $0x17, Z5, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z7, Z5
+	VBROADCASTSS      c3f800000<>+0(SB), Z6
+	VBROADCASTSS      c40000000<>+0(SB), Z7
+	VPADDD            Z5, Z3, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z3
+	VDIVPS            Z3, Z7, Z3
+	VSUBPS            Z3, Z6, Z3
+	VMULPS            Z4, Z4, Z5
+	VBROADCASTSS      cbbbaf0ea<>+0(SB), Z6
+	VFMADD213PS.BCST  c3ca9134e<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  cbd5c1e2d<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3e088393<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  cbeaaaa99<>+0(SB), Z5, Z6
+	VMULPS            Z5, Z6, Z5
+	VFMADD213PS       Z4, Z4, Z5
+	VCMPPS.BCST       $0x0d, c3f200000<>+0(SB), Z0, K2
+	VBLENDMPS         Z3, Z5, K2, Z1
+	VANDPS.BCST       c80000000<>+0(SB), Z4, Z0
+	VORPS             Z0, Z1, Z0
+	VMOVUPS           (CX)(AX*2), Z3
+	VXORPS.BCST       c80000000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c42b20000<>+0(SB), Z4
+	VMINPS            Z3, Z4, Z3
+	VBROADCASTSS      cc2b00000<>+0(SB), Z4
+	VMAXPS            Z3, Z4, Z3
+	VBROADCASTSS      c4b400000<>+0(SB), Z4
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z3, Z4
+	VSUBPS.BCST       c4b400000<>+0(SB), Z4, Z5
+	VMOVAPS           Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z3
+	VMULPS            Z3, Z3, Z5
+	VBROADCASTSS      c39506967<>+0(SB), Z6
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z3, Z6
+	VBROADCASTSS      c3c088908<>+0(SB), Z7
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z3, Z7
+	VFMADD213PS       Z7, Z5, Z6
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z7
+	VFMADD213PS       Z7, Z5, Z6
+	VFMADD213PS       Z3, Z5, Z6
+	VPSLLD            $0x17, Z4, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z4
+	VPADDD.BCST       c3f800000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c3f800000<>+0(SB), Z5
+	VMULPS            Z3, Z4, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z3
+	VDIVPS            Z3, Z5, Z3
+	VMOVUPS           Z3, (CX)(AX*2)
+	VMOVUPS           Z0, (CX)
+	VMOVUPS           (BX), Z4
+	VSUBPS            Z0, Z4, Z4
+	VMOVAPS           Z0, Z0
+	VFMADD231PS       Z3, Z4, Z0
+	VMOVUPS           Z0, (SI)
+	ADDQ              $0x00000040, CX
+	ADDQ              $0x00000040, DX
+	ADDQ              $0x00000040, BX
+	ADDQ              $0x00000040, SI
+	SUBQ              $0x10, DI
+	JMP               loop
+
+tail:
+	TESTQ             DI, DI
+	JZ                end
+	LEAQ              masks<>+0(SB), R8
+	KMOVW             (R8)(DI*2), K1
+	VMOVUPS.Z         (CX)(AX*1), K1, Z0
+	VXORPS.BCST       c80000000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c42b20000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VBROADCASTSS      cc2b00000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VBROADCASTSS      c4b400000<>+0(SB), Z1
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z0, Z1
+	VSUBPS.BCST       c4b400000<>+0(SB), Z1, Z3
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z0
+	VMULPS            Z0, Z0, Z3
+	VBROADCASTSS      c39506967<>+0(SB), Z4
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z0, Z4
+	VBROADCASTSS      c3c088908<>+0(SB), Z5
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z0, Z5
+	VFMADD213PS       Z5, Z3, Z4
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z5
+	VFMADD213PS       Z5, Z3, Z4
+	VFMADD213PS       Z0, Z3, Z4
+	VPSLLD            $0x17, Z1, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z4, Z1
+	VPADDD.BCST       c3f800000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VMULPS            Z0, Z1, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z0
+	VDIVPS            Z0, Z3, Z0
+	VMOVUPS           Z0, K1, (CX)(AX*1)
+	VMOVUPS.Z         (DX), K1, Z1
+	VMOVUPS.Z         (CX), K1, Z3
+	VMOVAPS           Z3, Z3
+	VFMADD231PS       Z1, Z0, Z3
+	VANDPS.BCST       c7fffffff<>+0(SB), Z3, Z0
+	VMINPS.BCST       c41200000<>+0(SB), Z0, Z1
+	VADDPS            Z1, Z1, Z1
+	VBROADCASTSS      c4b400000<>+0(SB), Z4
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z1, Z4
+	VSUBPS.BCST       c4b400000<>+0(SB), Z4, Z5
+	VMOVAPS           Z1, Z1
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z1
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z1
+	VMULPS            Z1, Z1, Z5
+	VBROADCASTSS      c39506967<>+0(SB), Z6
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z1, Z6
+	VBROADCASTSS      c3c088908<>+0(SB), Z7
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z1, Z7
+	VFMADD213PS       Z7, Z5, Z6
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z7
+	VFMADD213PS       Z7, Z5, Z6
+	VFMADD213PS       Z1, Z5, Z6
+	VPSLLD            $0x17, Z4, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z4
+	VBROADCASTSS      c3f800000<>+0(SB), Z5
+	VBROADCASTSS      c40000000<>+0(SB), Z6
+	VPADDD            Z4, Z1, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z1
+	VDIVPS            Z1, Z6, Z1
+	VSUBPS            Z1, Z5, Z1
+	VMULPS            Z3, Z3, Z4
+	VBROADCASTSS      cbbbaf0ea<>+0(SB), Z5
+	VFMADD213PS.BCST  c3ca9134e<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  cbd5c1e2d<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3e088393<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  cbeaaaa99<>+0(SB), Z4, Z5
+	VMULPS            Z4, Z5, Z4
+	VFMADD213PS       Z3, Z3, Z4
+	VCMPPS.BCST       $0x0d, c3f200000<>+0(SB), Z0, K2
+	VBLENDMPS         Z1, Z4, K2, Z2
+	VANDPS.BCST       c80000000<>+0(SB), Z3, Z0
+	VORPS             Z0, Z2, Z0
+	VMOVUPS.Z         (CX)(AX*2), K1, Z1
+	VXORPS.BCST       c80000000<>+0(SB), Z1, Z1
+	VBROADCASTSS      c42b20000<>+0(SB), Z2
+	VMINPS            Z1, Z2, Z1
+	VBROADCASTSS      cc2b00000<>+0(SB), Z2
+	VMAXPS            Z1, Z2, Z1
+	VBROADCASTSS      c4b400000<>+0(SB), Z2
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z1, Z2
+	VSUBPS.BCST       c4b400000<>+0(SB), Z2, Z3
+	VMOVAPS           Z1, Z1
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z1
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z1
+	VMULPS            Z1, Z1, Z3
+	VBROADCASTSS      c39506967<>+0(SB), Z4
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z1, Z4
+	VBROADCASTSS      c3c088908<>+0(SB), Z5
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z1, Z5
+	VFMADD213PS       Z5, Z3, Z4
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z5
+	VFMADD213PS       Z5, Z3, Z4
+	VFMADD213PS       Z1, Z3, Z4
+	VPSLLD            $0x17, Z2, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z4, Z2
+	VPADDD.BCST       c3f800000<>+0(SB), Z1, Z1
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VMULPS            Z1, Z2, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z1
+	VDIVPS            Z1, Z3, Z1
+	VMOVUPS           Z1, K1, (CX)(AX*2)
+	VMOVUPS           Z0, K1, (CX)
+	VMOVUPS.Z         (BX), K1, Z2
+	VSUBPS            Z0, Z2, Z2
+	VMOVAPS           Z0, Z0
+	VFMADD231PS       Z1, Z2, Z0
+	VMOVUPS           Z0, K1, (SI)
+
+end:
+	VZEROUPPER
+	RET
+
+// func gruResetAVX512(z4 *float32, hPrev *float32, gap int, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·gruResetAVX512(SB), NOSPLIT, $0-32
+	MOVQ gap+16(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ hPrev+8(FP), BX
+	MOVQ n+24(FP), SI
+
+loop:
+	CMPQ              SI, $0x10
+	JL                tail
+	VMOVUPS           (CX)(AX*1), Z0
+	VXORPS.BCST       c80000000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c42b20000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VBROADCASTSS      cc2b00000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VBROADCASTSS      c4b400000<>+0(SB), Z1
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z0, Z1
+	VSUBPS.BCST       c4b400000<>+0(SB), Z1, Z2
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z2, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z2, Z0
+	VMULPS            Z0, Z0, Z2
+	VBROADCASTSS      c39506967<>+0(SB), Z3
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z0, Z3
+	VBROADCASTSS      c3c088908<>+0(SB), Z4
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z0, Z4
+	VFMADD213PS       Z4, Z2, Z3
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z4
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z4
+	VFMADD213PS       Z4, Z2, Z3
+	VFMADD213PS       Z0, Z2, Z3
+	VPSLLD            $0x17, Z1, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z1
+	VPADDD.BCST       c3f800000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c3f800000<>+0(SB), Z2
+	VMULPS            Z0, Z1, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z0
+	VDIVPS            Z0, Z2, Z0
+	VMOVUPS           Z0, (CX)(AX*1)
+	VMOVUPS           (CX)(AX*2), Z1
+	VXORPS.BCST       c80000000<>+0(SB), Z1, Z1
+	VBROADCASTSS      c42b20000<>+0(SB), Z2
+	VMINPS            Z1, Z2, Z1
+	VBROADCASTSS      cc2b00000<>+0(SB), Z2
+	VMAXPS            Z1, Z2, Z1
+	VBROADCASTSS      c4b400000<>+0(SB), Z2
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z1, Z2
+	VSUBPS.BCST       c4b400000<>+0(SB), Z2, Z3
+	VMOVAPS           Z1, Z1
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z1
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z1
+	VMULPS            Z1, Z1, Z3
+	VBROADCASTSS      c39506967<>+0(SB), Z4
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z1, Z4
+	VBROADCASTSS      c3c088908<>+0(SB), Z5
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z1, Z5
+	VFMADD213PS       Z5, Z3, Z4
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z5
+	VFMADD213PS       Z5, Z3, Z4
+	VFMADD213PS       Z1, Z3, Z4
+	VPSLLD            $0x17, Z2, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z4, Z2
+	VPADDD.BCST       c3f800000<>+0(SB), Z1, Z1
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VMULPS            Z1, Z2, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z1
+	VDIVPS            Z1, Z3, Z1
+	VMOVUPS           Z1, (CX)(AX*2)
+	VMOVUPS           (BX), Z1
+	VMULPS            Z1, Z0, Z0
+	VMOVUPS           Z0, (DX)
+	ADDQ              $0x00000040, CX
+	ADDQ              $0x00000040, DX
+	ADDQ              $0x00000040, BX
+	SUBQ              $0x10, SI
+	JMP               loop
+
+tail:
+	TESTQ             SI, SI
+	JZ                end
+	LEAQ              masks<>+0(SB), DI
+	KMOVW             (DI)(SI*2), K1
+	VMOVUPS.Z         (CX)(AX*1), K1, Z0
+	VXORPS.BCST       c80000000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c42b20000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VBROADCASTSS      cc2b00000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VBROADCASTSS      c4b400000<>+0(SB), Z1
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z0, Z1
+	VSUBPS.BCST       c4b400000<>+0(SB), Z1, Z2
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z2, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z2, Z0
+	VMULPS            Z0, Z0, Z2
+	VBROADCASTSS      c39506967<>+0(SB), Z3
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z0, Z3
+	VBROADCASTSS      c3c088908<>+0(SB), Z4
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z0, Z4
+	VFMADD213PS       Z4, Z2, Z3
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z4
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z4
+	VFMADD213PS       Z4, Z2, Z3
+	VFMADD213PS       Z0, Z2, Z3
+	VPSLLD            $0x17, Z1, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z1
+	VPADDD.BCST       c3f800000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c3f800000<>+0(SB), Z2
+	VMULPS            Z0, Z1, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z0
+	VDIVPS            Z0, Z2, Z0
+	VMOVUPS           Z0, K1, (CX)(AX*1)
+	VMOVUPS.Z         (CX)(AX*2), K1, Z1
+	VXORPS.BCST       c80000000<>+0(SB), Z1, Z1
+	VBROADCASTSS      c42b20000<>+0(SB), Z2
+	VMINPS            Z1, Z2, Z1
+	VBROADCASTSS      cc2b00000<>+0(SB), Z2
+	VMAXPS            Z1, Z2, Z1
+	VBROADCASTSS      c4b400000<>+0(SB), Z2
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z1, Z2
+	VSUBPS.BCST       c4b400000<>+0(SB), Z2, Z3
+	VMOVAPS           Z1, Z1
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z1
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z1
+	VMULPS            Z1, Z1, Z3
+	VBROADCASTSS      c39506967<>+0(SB), Z4
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z1, Z4
+	VBROADCASTSS      c3c088908<>+0(SB), Z5
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z1, Z5
+	VFMADD213PS       Z5, Z3, Z4
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z5
+	VFMADD213PS       Z5, Z3, Z4
+	VFMADD213PS       Z1, Z3, Z4
+	VPSLLD            $0x17, Z2, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z4, Z2
+	VPADDD.BCST       c3f800000<>+0(SB), Z1, Z1
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VMULPS            Z1, Z2, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z1
+	VDIVPS            Z1, Z3, Z1
+	VMOVUPS           Z1, K1, (CX)(AX*2)
+	VMOVUPS.Z         (BX), K1, Z1
+	VMULPS            Z1, Z0, Z0
+	VMOVUPS           Z0, K1, (DX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func gruUpdateAVX512(z4 *float32, hPrev *float32, h *float32, gap int, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·gruUpdateAVX512(SB), NOSPLIT, $0-40
+	MOVQ gap+24(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ hPrev+8(FP), BX
+	MOVQ h+16(FP), SI
+	MOVQ n+32(FP), DI
+
+loop:
+	CMPQ              DI, $0x10
+	JL                tail
+	VMOVUPS           (CX), Z0
+	VANDPS.BCST       c7fffffff<>+0(SB), Z0, Z1
+	VMINPS.BCST       c41200000<>+0(SB), Z1, Z2
+	VADDPS            Z2, Z2, Z2
+	VBROADCASTSS      c4b400000<>+0(SB), Z5
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z2, Z5
+	VSUBPS.BCST       c4b400000<>+0(SB), Z5, Z6
+	VMOVAPS           Z2, Z2
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z2
+	VMULPS            Z2, Z2, Z6
+	VBROADCASTSS      c39506967<>+0(SB), Z7
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z2, Z7
+	VBROADCASTSS      c3c088908<>+0(SB), Z8
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z2, Z8
+	VFMADD213PS       Z8, Z6, Z7
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z8
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z8
+	VFMADD213PS       Z8, Z6, Z7
+	VFMADD213PS       Z2, Z6, Z7
+	VPSLLD            $0x17, Z5, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z7, Z5
+	VBROADCASTSS      c3f800000<>+0(SB), Z6
+	VBROADCASTSS      c40000000<>+0(SB), Z7
+	VPADDD            Z5, Z2, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
+	VDIVPS            Z2, Z7, Z2
+	VSUBPS            Z2, Z6, Z2
+	VMULPS            Z0, Z0, Z5
+	VBROADCASTSS      cbbbaf0ea<>+0(SB), Z6
+	VFMADD213PS.BCST  c3ca9134e<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  cbd5c1e2d<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3e088393<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  cbeaaaa99<>+0(SB), Z5, Z6
+	VMULPS            Z5, Z6, Z5
+	VFMADD213PS       Z0, Z0, Z5
+	VCMPPS.BCST       $0x0d, c3f200000<>+0(SB), Z1, K2
+	VBLENDMPS         Z2, Z5, K2, Z3
+	VANDPS.BCST       c80000000<>+0(SB), Z0, Z0
+	VORPS             Z0, Z3, Z0
+	VMOVUPS           (CX)(AX*2), Z1
+	VMOVUPS           Z0, (CX)
+	VMOVUPS           (BX), Z2
+	VSUBPS            Z0, Z2, Z2
+	VMOVAPS           Z0, Z0
+	VFMADD231PS       Z1, Z2, Z0
+	VMOVUPS           Z0, (SI)
+	ADDQ              $0x00000040, CX
+	ADDQ              $0x00000040, DX
+	ADDQ              $0x00000040, BX
+	ADDQ              $0x00000040, SI
+	SUBQ              $0x10, DI
+	JMP               loop
+
+tail:
+	TESTQ             DI, DI
+	JZ                end
+	LEAQ              masks<>+0(SB), DX
+	KMOVW             (DX)(DI*2), K1
+	VMOVUPS.Z         (CX), K1, Z0
+	VANDPS.BCST       c7fffffff<>+0(SB), Z0, Z1
+	VMINPS.BCST       c41200000<>+0(SB), Z1, Z2
+	VADDPS            Z2, Z2, Z2
+	VBROADCASTSS      c4b400000<>+0(SB), Z3
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z2, Z3
+	VSUBPS.BCST       c4b400000<>+0(SB), Z3, Z5
+	VMOVAPS           Z2, Z2
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z2
+	VMULPS            Z2, Z2, Z5
+	VBROADCASTSS      c39506967<>+0(SB), Z6
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z2, Z6
+	VBROADCASTSS      c3c088908<>+0(SB), Z7
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z2, Z7
+	VFMADD213PS       Z7, Z5, Z6
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z7
+	VFMADD213PS       Z7, Z5, Z6
+	VFMADD213PS       Z2, Z5, Z6
+	VPSLLD            $0x17, Z3, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z3
+	VBROADCASTSS      c3f800000<>+0(SB), Z5
+	VBROADCASTSS      c40000000<>+0(SB), Z6
+	VPADDD            Z3, Z2, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
+	VDIVPS            Z2, Z6, Z2
+	VSUBPS            Z2, Z5, Z2
+	VMULPS            Z0, Z0, Z3
+	VBROADCASTSS      cbbbaf0ea<>+0(SB), Z5
+	VFMADD213PS.BCST  c3ca9134e<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  cbd5c1e2d<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3e088393<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  cbeaaaa99<>+0(SB), Z3, Z5
+	VMULPS            Z3, Z5, Z3
+	VFMADD213PS       Z0, Z0, Z3
+	VCMPPS.BCST       $0x0d, c3f200000<>+0(SB), Z1, K2
+	VBLENDMPS         Z2, Z3, K2, Z4
+	VANDPS.BCST       c80000000<>+0(SB), Z0, Z0
+	VORPS             Z0, Z4, Z0
+	VMOVUPS.Z         (CX)(AX*2), K1, Z1
+	VMOVUPS           Z0, K1, (CX)
+	VMOVUPS.Z         (BX), K1, Z2
+	VSUBPS            Z0, Z2, Z2
+	VMOVAPS           Z0, Z0
+	VFMADD231PS       Z1, Z2, Z0
+	VMOVUPS           Z0, K1, (SI)
+
+end:
+	VZEROUPPER
+	RET
+
+// func gruGradAVX512(z4 *float32, d4 *float32, hPrev *float32, dh *float32, gap int, n int)
+// Requires: AVX, AVX512F
+TEXT ·gruGradAVX512(SB), NOSPLIT, $0-48
+	MOVQ gap+32(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ d4+8(FP), BX
+	LEAQ (BX)(AX*2), SI
+	ADDQ AX, SI
+	MOVQ hPrev+16(FP), DI
+	MOVQ dh+24(FP), R8
+	MOVQ n+40(FP), R9
+
+loop:
+	CMPQ         R9, $0x10
+	JL           tail
+	VMOVUPS      (R8), Z0
+	VMOVUPS      (CX), Z1
+	VMOVUPS      (CX)(AX*2), Z2
+	VBROADCASTSS c3f800000<>+0(SB), Z3
+	VSUBPS       Z2, Z3, Z3
+	VMULPS       Z3, Z0, Z3
+	VBROADCASTSS c3f800000<>+0(SB), Z4
+	VFNMADD231PS Z1, Z1, Z4
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, (BX)
+	VMOVUPS      (DI), Z4
+	VSUBPS       Z1, Z4, Z1
+	VMULPS       Z1, Z0, Z1
+	VBROADCASTSS c3f800000<>+0(SB), Z4
+	VSUBPS       Z2, Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VMULPS       Z4, Z1, Z1
+	VMOVUPS      Z1, (BX)(AX*2)
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, (R8)
+	VMOVUPS      (CX)(AX*1), Z0
+	VMOVUPS      (DX), Z1
+	VMULPS       Z1, Z3, Z1
+	VBROADCASTSS c3f800000<>+0(SB), Z2
+	VSUBPS       Z0, Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, (BX)(AX*1)
+	VMULPS       Z0, Z3, Z0
+	VMOVUPS      Z0, (SI)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	ADDQ         $0x00000040, SI
+	ADDQ         $0x00000040, DI
+	ADDQ         $0x00000040, R8
+	SUBQ         $0x10, R9
+	JMP          loop
+
+tail:
+	TESTQ        R9, R9
+	JZ           end
+	LEAQ         masks<>+0(SB), R10
+	KMOVW        (R10)(R9*2), K1
+	VMOVUPS.Z    (R8), K1, Z0
+	VMOVUPS.Z    (CX), K1, Z1
+	VMOVUPS.Z    (CX)(AX*2), K1, Z2
+	VBROADCASTSS c3f800000<>+0(SB), Z3
+	VSUBPS       Z2, Z3, Z3
+	VMULPS       Z3, Z0, Z3
+	VBROADCASTSS c3f800000<>+0(SB), Z4
+	VFNMADD231PS Z1, Z1, Z4
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, K1, (BX)
+	VMOVUPS.Z    (DI), K1, Z4
+	VSUBPS       Z1, Z4, Z1
+	VMULPS       Z1, Z0, Z1
+	VBROADCASTSS c3f800000<>+0(SB), Z4
+	VSUBPS       Z2, Z4, Z4
+	VMULPS       Z2, Z4, Z4
+	VMULPS       Z4, Z1, Z1
+	VMOVUPS      Z1, K1, (BX)(AX*2)
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, K1, (R8)
+	VMOVUPS.Z    (CX)(AX*1), K1, Z0
+	VMOVUPS.Z    (DX), K1, Z1
+	VMULPS       Z1, Z3, Z1
+	VBROADCASTSS c3f800000<>+0(SB), Z2
+	VSUBPS       Z0, Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, K1, (BX)(AX*1)
+	VMULPS       Z0, Z3, Z0
+	VMOVUPS      Z0, K1, (SI)
+
+end:
+	VZEROUPPER
+	RET
+
+// func gruUpdateGradAVX512(z4 *float32, d4 *float32, hPrev *float32, dh *float32, gap int, n int)
+// Requires: AVX, AVX512F
+TEXT ·gruUpdateGradAVX512(SB), NOSPLIT, $0-48
+	MOVQ gap+32(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ d4+8(FP), BX
+	LEAQ (BX)(AX*2), SI
+	ADDQ AX, SI
+	MOVQ hPrev+16(FP), DI
+	MOVQ dh+24(FP), R8
+	MOVQ n+40(FP), R9
+
+loop:
+	CMPQ         R9, $0x10
+	JL           tail
+	VMOVUPS      (R8), Z0
+	VMOVUPS      (CX), Z1
+	VMOVUPS      (CX)(AX*2), Z2
+	VBROADCASTSS c3f800000<>+0(SB), Z3
+	VSUBPS       Z2, Z3, Z3
+	VMULPS       Z3, Z0, Z3
+	VBROADCASTSS c3f800000<>+0(SB), Z4
+	VFNMADD231PS Z1, Z1, Z4
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, (BX)
+	VMOVUPS      (DI), Z3
+	VSUBPS       Z1, Z3, Z1
+	VMULPS       Z1, Z0, Z1
+	VBROADCASTSS c3f800000<>+0(SB), Z3
+	VSUBPS       Z2, Z3, Z3
+	VMULPS       Z2, Z3, Z3
+	VMULPS       Z3, Z1, Z1
+	VMOVUPS      Z1, (BX)(AX*2)
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, (R8)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	ADDQ         $0x00000040, SI
+	ADDQ         $0x00000040, DI
+	ADDQ         $0x00000040, R8
+	SUBQ         $0x10, R9
+	JMP          loop
+
+tail:
+	TESTQ        R9, R9
+	JZ           end
+	LEAQ         masks<>+0(SB), DX
+	KMOVW        (DX)(R9*2), K1
+	VMOVUPS.Z    (R8), K1, Z0
+	VMOVUPS.Z    (CX), K1, Z1
+	VMOVUPS.Z    (CX)(AX*2), K1, Z2
+	VBROADCASTSS c3f800000<>+0(SB), Z3
+	VSUBPS       Z2, Z3, Z3
+	VMULPS       Z3, Z0, Z3
+	VBROADCASTSS c3f800000<>+0(SB), Z4
+	VFNMADD231PS Z1, Z1, Z4
+	VMULPS       Z4, Z3, Z3
+	VMOVUPS      Z3, K1, (BX)
+	VMOVUPS.Z    (DI), K1, Z3
+	VSUBPS       Z1, Z3, Z1
+	VMULPS       Z1, Z0, Z1
+	VBROADCASTSS c3f800000<>+0(SB), Z3
+	VSUBPS       Z2, Z3, Z3
+	VMULPS       Z2, Z3, Z3
+	VMULPS       Z3, Z1, Z1
+	VMOVUPS      Z1, K1, (BX)(AX*2)
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, K1, (R8)
+
+end:
+	VZEROUPPER
+	RET
+
+// func gruResetGradAVX512(z4 *float32, d4 *float32, hPrev *float32, gap int, n int)
+// Requires: AVX, AVX512F
+TEXT ·gruResetGradAVX512(SB), NOSPLIT, $0-40
+	MOVQ gap+24(FP), AX
+	MOVQ z4+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ d4+8(FP), BX
+	LEAQ (BX)(AX*2), SI
+	ADDQ AX, SI
+	MOVQ hPrev+16(FP), DI
+	MOVQ n+32(FP), R8
+
+loop:
+	CMPQ         R8, $0x10
+	JL           tail
+	VMOVUPS      (SI), Z0
+	VMOVUPS      (CX)(AX*1), Z1
+	VMOVUPS      (DI), Z2
+	VMULPS       Z2, Z0, Z2
+	VBROADCASTSS c3f800000<>+0(SB), Z3
+	VSUBPS       Z1, Z3, Z3
+	VMULPS       Z1, Z3, Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVUPS      Z2, (BX)(AX*1)
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (SI)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	ADDQ         $0x00000040, SI
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x10, R8
+	JMP          loop
+
+tail:
+	TESTQ        R8, R8
+	JZ           end
+	LEAQ         masks<>+0(SB), DX
+	KMOVW        (DX)(R8*2), K1
+	VMOVUPS.Z    (SI), K1, Z0
+	VMOVUPS.Z    (CX)(AX*1), K1, Z1
+	VMOVUPS.Z    (DI), K1, Z2
+	VMULPS       Z2, Z0, Z2
+	VBROADCASTSS c3f800000<>+0(SB), Z3
+	VSUBPS       Z1, Z3, Z3
+	VMULPS       Z1, Z3, Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVUPS      Z2, K1, (BX)(AX*1)
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (SI)
+
+end:
+	VZEROUPPER
+	RET
+
+// func bernoulliAVX512(dst *float32, hit float32, miss float32, x uint32, high uint32, limit uint32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·bernoulliAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVSS        hit+8(FP), X0
+	VPBROADCASTD X0, Z0
+	MOVSS        miss+12(FP), X3
+	VPBROADCASTD X3, Z3
+	MOVL         high+20(FP), DX
+	VMOVD        DX, X4
+	VPBROADCASTD X4, Z4
+	MOVL         limit+24(FP), DX
+	VMOVD        DX, X5
+	VPBROADCASTD X5, Z5
+	MOVL         x+16(FP), DX
+	VMOVD        DX, X6
+	VPBROADCASTD X6, Z6
+	VPADDD       lanes<>+0(SB), Z6, Z6
+
+loop:
+	CMPQ         CX, $0x10
+	JL           tail
+	VPSRLD       $0x10, Z6, Z7
+	VXORPS       Z7, Z6, Z7
+	VPMULLD.BCST c21f0aaad<>+0(SB), Z7, Z7
+	VPSRLD       $0x0f, Z7, Z8
+	VXORPS       Z8, Z7, Z7
+	VPMULLD.BCST cd35a2d97<>+0(SB), Z7, Z7
+	VPSRLD       $0x0f, Z7, Z8
+	VXORPS       Z8, Z7, Z7
+	VXORPS       Z4, Z7, Z7
+	VPMULLD.BCST c21f0aaad<>+0(SB), Z7, Z7
+	VPSRLD       $0x10, Z7, Z8
+	VXORPS       Z8, Z7, Z7
+	VXORPS.BCST  c80000000<>+0(SB), Z7, Z7
+	VPCMPGTD     Z7, Z5, K2
+	VBLENDMPS    Z0, Z3, K2, Z1
+	VMOVUPS      Z1, (AX)
+	VPADDD.BCST  c00000010<>+0(SB), Z6, Z6
+	ADDQ         $0x00000040, AX
+	SUBQ         $0x10, CX
+	JMP          loop
+
+tail:
+	TESTQ        CX, CX
+	JZ           end
+	LEAQ         masks<>+0(SB), DX
+	KMOVW        (DX)(CX*2), K1
+	VPSRLD       $0x10, Z6, Z1
+	VXORPS       Z1, Z6, Z1
+	VPMULLD.BCST c21f0aaad<>+0(SB), Z1, Z1
+	VPSRLD       $0x0f, Z1, Z6
+	VXORPS       Z6, Z1, Z1
+	VPMULLD.BCST cd35a2d97<>+0(SB), Z1, Z1
+	VPSRLD       $0x0f, Z1, Z6
+	VXORPS       Z6, Z1, Z1
+	VXORPS       Z4, Z1, Z1
+	VPMULLD.BCST c21f0aaad<>+0(SB), Z1, Z1
+	VPSRLD       $0x10, Z1, Z4
+	VXORPS       Z4, Z1, Z1
+	VXORPS.BCST  c80000000<>+0(SB), Z1, Z1
+	VPCMPGTD     Z1, Z5, K2
+	VBLENDMPS    Z0, Z3, K2, Z2
+	VMOVUPS      Z2, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+DATA lanes<>+0(SB)/4, $0x00000000
+DATA lanes<>+4(SB)/4, $0x00000001
+DATA lanes<>+8(SB)/4, $0x00000002
+DATA lanes<>+12(SB)/4, $0x00000003
+DATA lanes<>+16(SB)/4, $0x00000004
+DATA lanes<>+20(SB)/4, $0x00000005
+DATA lanes<>+24(SB)/4, $0x00000006
+DATA lanes<>+28(SB)/4, $0x00000007
+DATA lanes<>+32(SB)/4, $0x00000008
+DATA lanes<>+36(SB)/4, $0x00000009
+DATA lanes<>+40(SB)/4, $0x0000000a
+DATA lanes<>+44(SB)/4, $0x0000000b
+DATA lanes<>+48(SB)/4, $0x0000000c
+DATA lanes<>+52(SB)/4, $0x0000000d
+DATA lanes<>+56(SB)/4, $0x0000000e
+DATA lanes<>+60(SB)/4, $0x0000000f
+GLOBL lanes<>(SB), RODATA|NOPTR, $64
+
+DATA c21f0aaad<>+0(SB)/4, $0x21f0aaad
+GLOBL c21f0aaad<>(SB), RODATA|NOPTR, $4
+
+DATA cd35a2d97<>+0(SB)/4, $0xd35a2d97
+GLOBL cd35a2d97<>(SB), RODATA|NOPTR, $4
+
+DATA c00000010<>+0(SB)/4, $0x00000010
+GLOBL c00000010<>(SB), RODATA|NOPTR, $4
+
+// func mulAVX512(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·mulAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+
+loop:
+	CMPQ    BX, $0x10
+	JL      tail
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x10, BX
+	JMP     loop
+
+tail:
+	TESTQ     BX, BX
+	JZ        end
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func blendAVX512(dst *float32, a *float32, b *float32, m *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·blendAVX512(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ a+8(FP), CX
+	MOVQ b+16(FP), DX
+	MOVQ m+24(FP), BX
+	MOVQ n+32(FP), SI
+
+loop:
+	CMPQ         SI, $0x10
+	JL           tail
+	VMOVUPS      (BX), Z0
+	VMOVUPS      (DX), Z1
+	VBROADCASTSS c3f800000<>+0(SB), Z2
+	VSUBPS       Z0, Z2, Z2
+	VMOVUPS      (CX), Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  Z1, Z0, Z2
+	VMOVUPS      Z2, (AX)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	SUBQ         $0x10, SI
+	JMP          loop
+
+tail:
+	TESTQ        SI, SI
+	JZ           end
+	LEAQ         masks<>+0(SB), DI
+	KMOVW        (DI)(SI*2), K1
+	VMOVUPS.Z    (BX), K1, Z0
+	VMOVUPS.Z    (DX), K1, Z1
+	VBROADCASTSS c3f800000<>+0(SB), Z2
+	VSUBPS       Z0, Z2, Z2
+	VMOVUPS.Z    (CX), K1, Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  Z1, Z0, Z2
+	VMOVUPS      Z2, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
 // func addAVX512(dst *float32, x *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·addAVX512(SB), NOSPLIT, $0-24

@@ -64,6 +64,61 @@ func lstmAVX512(z4 *float32, cPrev *float32, c *float32, tc *float32, h *float32
 //go:noescape
 func lstmGradAVX512(z4 *float32, d4 *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
 
+// lstmPeepholeAVX512 is lstm whose gates 0, 1 and 3 see c, scaled by p0 to p2.
+//
+//go:noescape
+func lstmPeepholeAVX512(z4 *float32, p4 *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
+
+// lstmPeepholeGradAVX512 computes the gradients d0 to d3 of the gates' sums, and dc.
+//
+//go:noescape
+func lstmPeepholeGradAVX512(z4 *float32, d4 *float32, p4 *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
+
+// gruAVX512 computes the gates z0 to z2 in place, and h.
+//
+//go:noescape
+func gruAVX512(z4 *float32, hPrev *float32, h *float32, gap int, n int)
+
+// gruResetAVX512 computes the gates z1 and z2 in place, and z3.
+//
+//go:noescape
+func gruResetAVX512(z4 *float32, hPrev *float32, gap int, n int)
+
+// gruUpdateAVX512 computes z0 in place, and h.
+//
+//go:noescape
+func gruUpdateAVX512(z4 *float32, hPrev *float32, h *float32, gap int, n int)
+
+// gruGradAVX512 computes the gradients d0 to d2 of the gates' sums, that of z3, and dh.
+//
+//go:noescape
+func gruGradAVX512(z4 *float32, d4 *float32, hPrev *float32, dh *float32, gap int, n int)
+
+// gruUpdateGradAVX512 computes d0, d2 and dh.
+//
+//go:noescape
+func gruUpdateGradAVX512(z4 *float32, d4 *float32, hPrev *float32, dh *float32, gap int, n int)
+
+// gruResetGradAVX512 computes d1, and d3 in place.
+//
+//go:noescape
+func gruResetGradAVX512(z4 *float32, d4 *float32, hPrev *float32, gap int, n int)
+
+// bernoulliAVX512 sets dst to hit where the hash of x, x+1, x+2... is below limit, whose highest bit is turned, else to miss.
+//
+//go:noescape
+func bernoulliAVX512(dst *float32, hit float32, miss float32, x uint32, high uint32, limit uint32, n int)
+
+// mulAVX512 computes dst = x*y.
+//
+//go:noescape
+func mulAVX512(dst *float32, x *float32, y *float32, n int)
+
+// blendAVX512 computes dst = (1-m)*a + m*b.
+//
+//go:noescape
+func blendAVX512(dst *float32, a *float32, b *float32, m *float32, n int)
+
 // addAVX512 computes dst += x.
 //
 //go:noescape

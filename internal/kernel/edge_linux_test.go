@@ -73,7 +73,7 @@ func TestEdgesAreWatched(t *testing.T) {
 }
 
 func TestElementwiseAtEdges(t *testing.T) {
-	e := newEdges(t, 6, 4*12*200)
+	e := newEdges(t, 7, 4*12*200)
 	for _, n := range lengths {
 		for _, c := range elementwise {
 			e.try(func() {
@@ -86,6 +86,16 @@ func TestElementwiseAtEdges(t *testing.T) {
 		}
 		e.try(func() { LSTM(e.slice(4*n), e.slice(n), e.slice(n), e.slice(n), e.slice(n)) }, "LSTM of %d", n)
 		e.try(func() { LSTMGrad(e.slice(4*n), e.slice(n), e.slice(n), e.slice(4*n), e.slice(n), e.slice(n)) }, "LSTMGrad of %d", n)
+		for _, c := range rowKernels {
+			e.try(func() {
+				v := make([][]float32, len(c.args))
+				for i, a := range c.args {
+					v[i] = e.slice(a.blocks * n)
+				}
+				c.run(v)
+			}, "%s of %d", c.name, n)
+		}
+		e.try(func() { Bernoulli(e.slice(n), 1, 0, 0.5, 1, 0) }, "Bernoulli of %d", n)
 		e.try(func() { SoftmaxCrossEntropy(e.slice(n), e.slice(n), n-1) }, "SoftmaxCrossEntropy of %d", n)
 		e.try(func() { Norm(e.slice(n)) }, "Norm of %d", n)
 		e.try(func() { Sum(e.slice(n)) }, "Sum of %d", n)

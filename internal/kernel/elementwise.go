@@ -1,12 +1,39 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
-// Mul computes dst[i] = x[i]*y[i].
+// Mul computes dst[i] = x[i]*y[i]. dst may be x or y.
 func Mul(dst, x, y []float32) {
 	dst, y = dst[:len(x)], y[:len(x)]
+	if asm.mul != nil {
+		asm.mul(unsafe.SliceData(dst), unsafe.SliceData(x), unsafe.SliceData(y), len(x))
+		return
+	}
 	for i, v := range x {
 		dst[i] = v * y[i]
+	}
+}
+
+// Blend computes dst[i] = (1-m[i])*a[i] + m[i]*b[i]. dst may be a or b.
+func Blend(dst, a, b, m []float32) {
+	dst, a, b = dst[:len(m)], a[:len(m)], b[:len(m)]
+	if asm.blend != nil {
+		asm.blend(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(m), len(m))
+		return
+	}
+	for i, x := range m {
+		dst[i] = float32((1-x)*a[i]) + float32(x*b[i])
+	}
+}
+
+// BlendConst is [Blend] with the same m for all.
+func BlendConst(dst, a, b []float32, m float32) {
+	dst, b = dst[:len(a)], b[:len(a)]
+	for i, x := range a {
+		dst[i] = float32((1-m)*x) + float32(m*b[i])
 	}
 }
 

@@ -64,6 +64,24 @@ var elementwise = []struct {
 				v[0] = 0
 			}
 		}},
+	{"Mul", []string{"dst", "x", "y"}, 1, true,
+		func(v [][]float32) { Mul(v[0], v[1], v[2]) },
+		func(v []float32) { v[0] = v[1] * v[2] },
+		func(v, size []float64) { v[0] = v[1] * v[2]; size[0] = math.Abs(v[0]) }},
+	{"Blend", []string{"dst", "a", "b", "m"}, 1, true,
+		func(v [][]float32) { Blend(v[0], v[1], v[2], v[3]) },
+		func(v []float32) { v[0] = mulAdd(v[3], v[2], float32((1-v[3])*v[1])) },
+		func(v, size []float64) {
+			v[0] = (1-v[3])*v[1] + v[3]*v[2]
+			size[0] = (1+math.Abs(v[3]))*math.Abs(v[1]) + math.Abs(v[3]*v[2])
+		}},
+	{"BlendConst", []string{"dst", "a", "b"}, 1, true,
+		func(v [][]float32) { BlendConst(v[0], v[1], v[2], 0.25) },
+		func(v []float32) { v[0] = float32(0.75*v[1]) + float32(0.25*v[2]) },
+		func(v, size []float64) {
+			v[0] = 0.75*v[1] + 0.25*v[2]
+			size[0] = 0.75*math.Abs(v[1]) + 0.25*math.Abs(v[2])
+		}},
 	{"Add", []string{"dst", "x"}, 1, false,
 		func(v [][]float32) { Add(v[0], v[1]) },
 		func(v []float32) { v[0] += v[1] },

@@ -314,7 +314,6 @@ func elementwise() {
 	})
 	each("lstmGrad", "computes the gradients d0 to d3 of the gates' sums, and dc.", []string{"z4", "d4", "cPrev", "tc", "dc", "dh"}, nil, func(p *pass, _ map[string]vec) {
 		dh, o, tc := p.load("dh"), p.load("z3"), p.load("tc")
-		slope := func(y vec) vec { return constant(one()).sub(y).mul(y) }
 		p.store("d3", dh.mul(tc).mul(slope(o)))
 		dc := dh.mul(o).times(tc.minus(tc, one()), p.load("dc"))
 		i, f, g := p.load("z0"), p.load("z1"), p.load("z2")
@@ -322,6 +321,46 @@ func elementwise() {
 		p.store("d1", dc.mul(p.load("cPrev")).mul(slope(f)))
 		p.store("d2", dc.mul(i).mul(g.minus(g, one())))
 		p.store("dc", dc.mul(f))
+	})
+	each("lstmPeephole", "is lstm whose gates 0, 1 and 3 see c, scaled by p0 to p2.", []string{"z4", "p4", "cPrev", "c", "tc", "h"}, nil, func(p *pass, _ map[string]vec) {
+		before := p.load("cPrev")
+		i := sigmoid(p.load("p0").times(before, p.load("z0")))
+		p.store("z0", i)
+		g := tanh(p.load("z2"))
+		p.store("z2", g)
+		ig := i.mul(g)
+		f := sigmoid(p.load("p1").times(before, p.load("z1")))
+		p.store("z1", f)
+		c := f.times(before, ig)
+		p.store("c", c)
+		o := sigmoid(p.load("p2").times(c, p.load("z3")))
+		p.store("z3", o)
+		tc := tanh(c)
+		p.store("tc", tc)
+		p.store("h", o.mul(tc))
+	})
+	each("lstmPeepholeGrad", "computes the gradients d0 to d3 of the gates' sums, and dc.", []string{"z4", "d4", "p4", "cPrev", "tc", "dc", "dh"}, nil, func(p *pass, _ map[string]vec) {
+		dh, o, tc := p.load("dh"), p.load("z3"), p.load("tc")
+		d3 := dh.mul(tc).mul(slope(o))
+		p.store("d3", d3)
+		dc := dh.mul(o).times(tc.minus(tc, one()), p.load("dc"))
+		dc = d3.times(p.load("p2"), dc)
+		i, f, g := p.load("z0"), p.load("z1"), p.load("z2")
+		d0 := dc.mul(g).mul(slope(i))
+		p.store("d0", d0)
+		d1 := dc.mul(p.load("cPrev")).mul(slope(f))
+		p.store("d1", d1)
+		p.store("d2", dc.mul(i).mul(g.minus(g, one())))
+		p.store("dc", d1.times(p.load("p1"), d0.times(p.load("p0"), dc.mul(f))))
+	})
+	gru()
+	bernoulli()
+	each("mul", "computes dst = x*y.", []string{"dst", "x", "y"}, nil, func(p *pass, _ map[string]vec) {
+		p.store("dst", p.load("x").mul(p.load("y")))
+	})
+	each("blend", "computes dst = (1-m)*a + m*b.", []string{"dst", "a", "b", "m"}, nil, func(p *pass, _ map[string]vec) {
+		m := p.load("m")
+		p.store("dst", m.times(p.load("b"), constant(one()).sub(m).mul(p.load("a"))))
 	})
 	each("add", "computes dst += x.", []string{"dst", "x"}, nil, func(p *pass, _ map[string]vec) {
 		p.store("dst", p.load("dst").add(p.load("x")))
@@ -349,6 +388,56 @@ func elementwise() {
 			deep = deep.times(s["root"], s["eps"])
 			p.store("w", p.load("w").sub(m.mul(s["step"]).div(deep)))
 		})
+}
+
+// slope returns that of a sigmoid where its value is y.
+func slope(y vec) vec { return constant(one()).sub(y).mul(y) }
+
+// gru's arrays z0 to z3 are the gates n, r and u, and m.
+func gru() {
+	update := func(p *pass, n, u vec) {
+		p.store("z0", n)
+		p.store("h", p.load("hPrev").sub(n).times(u, n))
+	}
+	each("gru", "computes the gates z0 to z2 in place, and h.", []string{"z4", "hPrev", "h"}, nil, func(p *pass, _ map[string]vec) {
+		r := sigmoid(p.load("z1"))
+		p.store("z1", r)
+		n := tanh(r.times(p.load("z3"), p.load("z0")))
+		u := sigmoid(p.load("z2"))
+		p.store("z2", u)
+		update(p, n, u)
+	})
+	each("gruReset", "computes the gates z1 and z2 in place, and z3.", []string{"z4", "hPrev"}, nil, func(p *pass, _ map[string]vec) {
+		r := sigmoid(p.load("z1"))
+		p.store("z1", r)
+		p.store("z2", sigmoid(p.load("z2")))
+		p.store("z3", r.mul(p.load("hPrev")))
+	})
+	each("gruUpdate", "computes z0 in place, and h.", []string{"z4", "hPrev", "h"}, nil, func(p *pass, _ map[string]vec) {
+		update(p, tanh(p.load("z0")), p.load("z2"))
+	})
+	// updateGrad returns the gradient of n's sum.
+	updateGrad := func(p *pass) vec {
+		dh, n, u := p.load("dh"), p.load("z0"), p.load("z2")
+		dn := dh.mul(constant(one()).sub(u)).mul(n.minus(n, one()))
+		p.store("d0", dn)
+		p.store("d2", dh.mul(p.load("hPrev").sub(n)).mul(slope(u)))
+		p.store("dh", dh.mul(u))
+		return dn
+	}
+	each("gruGrad", "computes the gradients d0 to d2 of the gates' sums, that of z3, and dh.", []string{"z4", "d4", "hPrev", "dh"}, nil, func(p *pass, _ map[string]vec) {
+		dn, r := updateGrad(p), p.load("z1")
+		p.store("d1", dn.mul(p.load("z3")).mul(slope(r)))
+		p.store("d3", dn.mul(r))
+	})
+	each("gruUpdateGrad", "computes d0, d2 and dh.", []string{"z4", "d4", "hPrev", "dh"}, nil, func(p *pass, _ map[string]vec) {
+		updateGrad(p)
+	})
+	each("gruResetGrad", "computes d1, and d3 in place.", []string{"z4", "d4", "hPrev"}, nil, func(p *pass, _ map[string]vec) {
+		dm, r := p.load("d3"), p.load("z1")
+		p.store("d1", dm.mul(p.load("hPrev")).mul(slope(r)))
+		p.store("d3", dm.mul(r))
+	})
 }
 
 // pixels reads eight or sixteen bytes at a time; what is left of a row goes together with the bytes before it.
@@ -380,6 +469,71 @@ func pixels() {
 		ADDQ(cols, src)
 		ADDQ(stride, dst)
 	})
+	VZEROUPPER()
+	RET()
+}
+
+// bernoulli hashes the numbers of the elements.
+func bernoulli() {
+	TEXT(named("bernoulli"), NOSPLIT, "func(dst *float32, hit, miss float32, x, high, limit uint32, n int)")
+	Pragma("noescape")
+	Doc(named("bernoulli") + " sets dst to hit where the hash of x, x+1, x+2... is below limit, whose highest bit is turned, else to miss.")
+	number := func(name string) vec {
+		low, r := XMM(), register(set.lanes)
+		if name == "hit" || name == "miss" {
+			Load(Param(name), low)
+		} else {
+			g := GP32()
+			Load(Param(name), g)
+			VMOVD(g, low)
+		}
+		VPBROADCASTD(low, r)
+		return vec{r}
+	}
+	dst, n := param("dst"), param("n")
+	hit, miss, high, limit := number("hit"), number("miss"), number("high"), number("limit")
+	lanes := GLOBL("lanes", RODATA|NOPTR)
+	for i := range set.lanes {
+		DATA(4*i, U32(uint32(i)))
+	}
+	x := register(set.lanes)
+	VPADDD(lanes, number("x"), x)
+	folded := func(v vec, by uint64) vec {
+		r := register(set.lanes)
+		VPSRLD(Imm(by), v, r)
+		return v.xor(r)
+	}
+	times := func(v vec, by uint32) vec {
+		r := register(set.lanes)
+		emit(VPMULLD, VPMULLD_BCST, bits(by), v, r)
+		return vec{r}
+	}
+	body := func(mask Op) {
+		const hash1, hash2 = 0x21f0aaad, 0xd35a2d97
+		v := times(folded(vec{x}, 16), hash1)
+		v = times(folded(v, 15), hash2)
+		v = times(folded(v, 15).xor(high), hash1)
+		v = folded(v, 16).xor(sign())
+		var below Op = K2
+		if set.lanes == 8 {
+			below = YMM()
+		}
+		VPCMPGTD(v, limit, below)
+		store(hit.whereElse(below, miss), mask, Mem{Base: dst})
+	}
+	Label("loop")
+	CMPQ(n, Imm(uint64(set.lanes)))
+	JL(LabelRef("tail"))
+	body(nil)
+	emit(VPADDD, VPADDD_BCST, bits(uint32(set.lanes)), x, x)
+	ADDQ(U32(4*set.lanes), dst)
+	SUBQ(Imm(uint64(set.lanes)), n)
+	JMP(LabelRef("loop"))
+	Label("tail")
+	TESTQ(n, n)
+	JZ(LabelRef("end"))
+	body(mask(n))
+	Label("end")
 	VZEROUPPER()
 	RET()
 }
