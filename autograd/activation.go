@@ -2,7 +2,6 @@ package autograd
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/unroll-go/unroll/internal/kernel"
 )
@@ -151,15 +150,5 @@ func (o dropoutOp) Backward() {
 // DropoutMask fills mask with 0, each element with probability p, and 1/(1-p), for layers that
 // drop out what they compute themselves. It is one call of [Tape.Rand].
 func (t *Tape) DropoutMask(mask []float32, p float32) {
-	t.Rand()
-	drop, keep := uint64(float64(p)*(1<<32)), 1/(1-p)
-	for i := 0; i < len(mask); i += 2 {
-		bits := t.source.Uint64() // two draws in one
-		for j := i; j < min(i+2, len(mask)); j++ {
-			if mask[j] = keep; bits&math.MaxUint32 < drop {
-				mask[j] = 0
-			}
-			bits >>= 32
-		}
-	}
+	kernel.Bernoulli(mask, t.Rand().Uint64(), 0, p, 0, 1/(1-p))
 }

@@ -77,9 +77,9 @@ func (n *Node) BackwardScaled(scale float32) error {
 	if t.err == nil {
 		n.AccumulateGrad()[0] += scale
 		for _, op := range slices.Backward(t.ops[:t.recorded]) {
-			taken := t.taken
+			taken, ints := t.taken, t.intsUsed
 			op.Backward()
-			t.taken = taken
+			t.taken, t.intsUsed = taken, ints
 		}
 	}
 	if t.err != nil {

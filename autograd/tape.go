@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"unsafe"
 
 	"github.com/unroll-go/unroll/internal/kernel"
 	"github.com/unroll-go/unroll/tensor"
@@ -30,6 +31,8 @@ type Tape struct {
 	count    int       // nodes of this run
 	scratch  [][]float32
 	taken    int // scratch of this run
+	ints     [][]int
+	intsUsed int // of this run
 	ops      []Op
 	recorded int           // ops of this run
 	lists    []*Node       // operands of the run's operations on any number of them
@@ -112,7 +115,7 @@ func (t *Tape) Start(seed uint64, g *Grads) {
 func (t *Tape) begin() {
 	t.run++
 	t.version = t.set.version.Load()
-	t.count, t.taken, t.recorded, t.draws, t.lists = 0, 0, 0, 0, t.lists[:0]
+	t.count, t.taken, t.intsUsed, t.recorded, t.draws, t.lists = 0, 0, 0, 0, 0, t.lists[:0]
 	t.done, t.err = false, nil
 }
 
@@ -156,7 +159,11 @@ func (t *Tape) Bytes() int {
 	for _, s := range t.scratch {
 		n += cap(s)
 	}
-	return 4 * n
+	bytes := 4 * n
+	for _, s := range t.ints {
+		bytes += cap(s) * int(unsafe.Sizeof(0))
+	}
+	return bytes
 }
 
 // Input puts v on the tape as data that wants no gradient. The tape borrows v: it must not
@@ -215,6 +222,19 @@ func (t *Tape) Scratch(n int) []float32 {
 	}
 	t.taken++
 	return sized(&t.scratch[t.taken-1], n)
+}
+
+// ScratchInts is [Tape.Scratch] for whole numbers, such as lengths and places.
+func (t *Tape) ScratchInts(n int) []int {
+	if t.intsUsed == len(t.ints) {
+		t.ints = append(t.ints, nil)
+	}
+	t.intsUsed++
+	buf := &t.ints[t.intsUsed-1]
+	if cap(*buf) < n {
+		*buf = make([]int, n)
+	}
+	return (*buf)[:n]
 }
 
 // sized returns *buf with n elements, in its own memory if that is large enough.

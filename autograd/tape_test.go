@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 	"sync"
 	"testing"
@@ -166,6 +167,18 @@ func TestScratchIsNotCleared(t *testing.T) {
 	}
 }
 
+func TestScratchInts(t *testing.T) {
+	tape := NewTape(NewParams(1), 1)
+	for run := range 3 {
+		a, b := tape.ScratchInts(3), tape.ScratchInts(5)
+		assert.Equal(t, []int{run, 0, 0}, a)
+		assert.Equal(t, make([]int, 5), b)
+		a[0]++
+		tape.Reset()
+	}
+	assert.Equal(t, (3+5)*bits.UintSize/8, tape.Bytes())
+}
+
 func TestBytes(t *testing.T) {
 	p := NewParams(1)
 	m := newPair(p)
@@ -195,6 +208,7 @@ func TestRunsAllocateNothing(t *testing.T) {
 	step := func() {
 		train.Reset()
 		train.Scratch(1000)
+		train.ScratchInts(10)
 		train.Rand().Float32()
 		err = errors.Join(err, m.loss(train, train.Leaf(x)).Backward())
 	}
