@@ -4,14 +4,12 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/unroll-go/unroll/autograd"
-	"github.com/unroll-go/unroll/internal/golden"
 	"github.com/unroll-go/unroll/internal/reference"
 	"github.com/unroll-go/unroll/rnn"
 	"github.com/unroll-go/unroll/tensor"
@@ -20,19 +18,67 @@ import (
 // kinds are the layers that every test goes through. Their weights, biases too, are all different from zero.
 var kinds = []struct {
 	name string
-	cell reference.Cell
 	hasC bool
-	make func(p *autograd.Params, input, hidden, layers int) rnn.Layer
+	net
 }{
-	{"elman_tanh", reference.ElmanTanh, false, func(p *autograd.Params, input, hidden, layers int) rnn.Layer {
-		return rnn.NewElman(p, rnn.ElmanConfig{Input: input, Hidden: hidden, Layers: layers, Init: rnn.PyTorch})
-	}},
-	{"elman_relu", reference.ElmanReLU, false, func(p *autograd.Params, input, hidden, layers int) rnn.Layer {
-		return rnn.NewElman(p, rnn.ElmanConfig{Input: input, Hidden: hidden, Layers: layers, ReLU: true, Init: rnn.PyTorch})
-	}},
-	{"lstm", reference.LSTM, true, func(p *autograd.Params, input, hidden, layers int) rnn.Layer {
-		return rnn.NewLSTM(p, rnn.LSTMConfig{Input: input, Hidden: hidden, Layers: layers, Init: rnn.PyTorch})
-	}},
+	{"elman_tanh", false, net{cell: reference.ElmanTanh}},
+	{"elman_relu", false, net{cell: reference.ElmanReLU}},
+	{"lstm", true, net{cell: reference.LSTM}},
+	{"lstm_projection", true, net{cell: reference.LSTM, projected: true}},
+	{"lstm_peephole", true, net{cell: reference.LSTM, peephole: true}},
+	{"lstm_norm", true, net{cell: reference.LSTM, norm: true}},
+	{"gru", false, net{cell: reference.GRU}},
+	{"gru_before", false, net{cell: reference.GRUResetBefore}},
+}
+
+// net is the settings of a layer of any kind.
+type net struct {
+	cell                                    reference.Cell
+	bidirectional, noBias                   bool
+	projected, peephole, norm               bool // of the LSTM
+	dropout, recurrent, weight, zone, zoneC float32
+}
+
+// projection is the width of a projected state; one unit cannot be projected.
+func (n net) projection(hidden int) int {
+	switch {
+	case n.projected && hidden > 2:
+		return (hidden + 2) / 2
+	case n.projected:
+		return hidden / 2
+	}
+	return 0
+}
+
+// out is the width of the state.
+func (n net) out(hidden int) int {
+	if p := n.projection(hidden); p > 0 {
+		return p
+	}
+	return hidden
+}
+
+func (n net) directions() int {
+	if n.bidirectional {
+		return 2
+	}
+	return 1
+}
+
+func (n net) make(p *autograd.Params, input, hidden, layers int) rnn.Layer {
+	switch n.cell {
+	case reference.LSTM:
+		return rnn.NewLSTM(p, rnn.LSTMConfig{Input: input, Hidden: hidden, Layers: layers, Bidirectional: n.bidirectional, NoBias: n.noBias,
+			Projection: n.projection(hidden), Peephole: n.peephole, LayerNorm: n.norm,
+			Dropout: n.dropout, RecurrentDropout: n.recurrent, WeightDropout: n.weight, Zoneout: n.zone, ZoneoutCell: n.zoneC, Init: rnn.PyTorch})
+	case reference.GRU, reference.GRUResetBefore:
+		return rnn.NewGRU(p, rnn.GRUConfig{Input: input, Hidden: hidden, Layers: layers, Bidirectional: n.bidirectional, NoBias: n.noBias,
+			ResetBefore: n.cell == reference.GRUResetBefore,
+			Dropout:     n.dropout, RecurrentDropout: n.recurrent, WeightDropout: n.weight, Zoneout: n.zone, Init: rnn.PyTorch})
+	}
+	return rnn.NewElman(p, rnn.ElmanConfig{Input: input, Hidden: hidden, Layers: layers, Bidirectional: n.bidirectional, NoBias: n.noBias,
+		ReLU:    n.cell == reference.ElmanReLU,
+		Dropout: n.dropout, RecurrentDropout: n.recurrent, WeightDropout: n.weight, Zoneout: n.zone, Init: rnn.PyTorch})
 }
 
 func random(seed uint64, shape ...int) *tensor.Tensor {
@@ -41,10 +87,12 @@ func random(seed uint64, shape ...int) *tensor.Tensor {
 	return v
 }
 
-func randomState(seed uint64, hasC bool, shape ...int) *rnn.State {
-	s := &rnn.State{H: random(seed, shape...)}
-	if hasC {
-		s.C = random(seed+1, shape...)
+// randomState is a state of the layer.
+func randomState(seed uint64, layer rnn.Layer, batch int) *rnn.State {
+	s := layer.NewState(batch)
+	s.H = random(seed, s.H.Shape()...)
+	if s.C != nil {
+		s.C = random(seed+1, s.C.Shape()...)
 	}
 	return s
 }
@@ -84,165 +132,6 @@ func gradients(params *autograd.Params, t *autograd.Tape) map[string][]float32 {
 		all[p.Name] = t.Grads().Of(p)
 	}
 	return all
-}
-
-func TestPyTorch(t *testing.T) {
-	cases := append(golden.Names("elman_*"), golden.Names("lstm_*")...)
-	for _, name := range cases {
-		t.Run(name, func(t *testing.T) {
-			file, err := golden.Load(name)
-			require.NoError(t, err)
-			x := file.Get("x")
-			layers := int(file.Config["layers"])
-			hidden := file.Get("y").Shape[2]
-			params := autograd.NewParams(1)
-			var layer rnn.Layer
-			for _, k := range kinds {
-				if strings.HasPrefix(name, k.name) {
-					layer = k.make(params, x.Shape[2], hidden, layers)
-				}
-			}
-			params.Update(func() {
-				for p := range params.All() {
-					w := file.Get(p.Name)
-					require.Equal(t, w.Shape, p.Value.Shape())
-					copy(p.Value.Data(), w.Float32())
-				}
-			})
-			of := func(name string) *tensor.Tensor {
-				g := file.Get(name)
-				return tensor.Of(g.Float32(), g.Shape...)
-			}
-			tape := autograd.NewTape(params, 0)
-			var start rnn.Carry
-			if strings.Contains(name, "_start") {
-				start.H = tape.Leaf(of("h0"))
-				if strings.HasPrefix(name, "lstm") {
-					start.C = tape.Leaf(of("c0"))
-				}
-			}
-			in := tape.Leaf(of("x"))
-			y, end := layer.Forward(in, rnn.Options{Start: start, Truncate: int(file.Config["truncate"])})
-			nodes, factors := []*autograd.Node{y, end.H, end.C}, []*tensor.Tensor{of("loss.y"), of("loss.hn"), nil}
-			if end.C != nil {
-				factors[2] = of("loss.cn")
-			}
-			loss := weighted(tape, nodes, factors)
-			require.NoError(t, loss.Backward())
-
-			compare := func(name string, got []float32) {
-				t.Helper()
-				assert.LessOrEqual(t, reference.MaxRelErr(got, file.Get(name).Data), 1e-5, name)
-			}
-			compare("loss", loss.Data())
-			compare("y", y.Data())
-			compare("hn", end.H.Data())
-			compare("grad.x", in.Grad())
-			if end.C != nil {
-				compare("cn", end.C.Data())
-			}
-			if start.H != nil {
-				compare("grad.h0", start.H.Grad())
-			}
-			if start.C != nil {
-				compare("grad.c0", start.C.Grad())
-			}
-			for p := range params.All() {
-				compare("grad."+p.Name, tape.Grads().Of(p))
-			}
-		})
-	}
-}
-
-// TestGradients compares every output and every gradient with the derivative by complex step of the
-// plain complex128 reference.
-func TestGradients(t *testing.T) {
-	sizes := []struct{ steps, batch, input, hidden int }{{1, 1, 1, 1}, {2, 3, 4, 5}, {7, 2, 3, 6}, {9, 5, 1, 3}}
-	if testing.Short() {
-		sizes = sizes[:2]
-	}
-	worst, sum, count := 0.0, 0.0, 0
-	for _, k := range kinds {
-		for _, size := range sizes {
-			for layers := 1; layers <= 3; layers++ {
-				for _, truncate := range []int{0, 1, 3} {
-					for _, given := range []bool{false, true} {
-						for _, last := range []bool{false, true} {
-							name := fmt.Sprintf("%s %v layers %d truncate %d start %v last %v", k.name, size, layers, truncate, given, last)
-							params := autograd.NewParams(uint64(count))
-							layer := k.make(params, size.input, size.hidden, layers)
-							x := random(1, size.steps, size.batch, size.input)
-							var start *rnn.State
-							if given {
-								start = randomState(2, k.hasC, layers, size.batch, size.hidden)
-							}
-							factors := []*tensor.Tensor{random(4, size.steps, size.batch, size.hidden),
-								random(5, layers, size.batch, size.hidden), random(6, layers, size.batch, size.hidden)}
-							if last {
-								factors[0] = random(4, size.batch, size.hidden)
-							}
-
-							tape := autograd.NewTape(params, 0)
-							in, from := tape.Leaf(x), leaves(tape, start)
-							run := layer.Forward
-							if last {
-								run = layer.Last
-							}
-							y, end := run(in, rnn.Options{Start: from, Truncate: truncate})
-							loss := weighted(tape, []*autograd.Node{y, end.H, end.C}, factors)
-							require.NoError(t, loss.Backward(), name)
-
-							ref := reference.RNN{Cell: k.cell, Hidden: size.hidden, Layers: layers, Truncate: truncate, Weights: reference.Weights{}}
-							for p := range params.All() {
-								ref.Weights[p.Name] = reference.Complex(p.Value.Data())
-							}
-							cx := reference.Complex(x.Data())
-							var cs reference.State
-							if given {
-								cs.H = reference.Complex(start.H.Data())
-								if k.hasC {
-									cs.C = reference.Complex(start.C.Data())
-								}
-							}
-							f := func() complex128 {
-								y, end := ref.Forward(cx, size.batch, cs)
-								if last {
-									y = y[len(y)-size.batch*size.hidden:]
-								}
-								sum := reference.Dot(y, reference.Complex(factors[0].Data())) + reference.Dot(end.H, reference.Complex(factors[1].Data()))
-								if k.hasC {
-									sum += reference.Dot(end.C, reference.Complex(factors[2].Data()))
-								}
-								return sum
-							}
-							// A sum that happens to cancel is measured by the size of its terms.
-							require.InDelta(t, real(f()), loss.Value(), 1e-5*float64(len(y.Data())+2*len(end.H.Data())), name)
-							check := func(what string, got []float32, at []complex128) {
-								if got == nil { // no path leads there, as to the start of a truncated Last
-									got = make([]float32, len(at))
-								}
-								e := reference.MaxRelErr(got, reference.Gradient(f, at))
-								require.LessOrEqual(t, e, 1e-4, "%s: %s", name, what)
-								worst, sum, count = max(worst, e), sum+e, count+1
-							}
-							check("x", in.Grad(), cx)
-							for p := range params.All() {
-								check(p.Name, tape.Grads().Of(p), ref.Weights[p.Name])
-							}
-							if given {
-								check("h0", from.H.Grad(), cs.H)
-								if k.hasC {
-									check("c0", from.C.Grad(), cs.C)
-								}
-							}
-						}
-					}
-				}
-			}
-		}
-	}
-	t.Logf("%d gradients: worst relative error %.1e, mean %.1e", count, worst, sum/float64(count))
-	assert.LessOrEqual(t, sum/float64(count), 1e-5)
 }
 
 // bits compares exactly, telling -0 from 0 and one NaN from another.
@@ -369,10 +258,11 @@ func TestLastIsTheEndOfForward(t *testing.T) {
 			tape := autograd.NewTape(params, 0)
 			in := tape.Leaf(x)
 			y, end := layer.Forward(in, rnn.Options{Truncate: truncate})
-			factors := tensor.New(steps, batch, hidden)
-			copy(factors.Data()[(steps-1)*batch*hidden:], random(9, batch, hidden).Data())
+			out := k.out(hidden)
+			factors := tensor.New(steps, batch, out)
+			copy(factors.Data()[(steps-1)*batch*out:], random(9, batch, out).Data())
 			require.NoError(t, weighted(tape, []*autograd.Node{y}, []*tensor.Tensor{factors}).Backward())
-			bits(t, y.Data()[(steps-1)*batch*hidden:], last.y)
+			bits(t, y.Data()[(steps-1)*batch*out:], last.y)
 			bits(t, end.H.Data(), last.endH)
 			// The gradient of an output that does not count is a 0 here and not there: only the sign of a
 			// zero may differ.
@@ -393,13 +283,13 @@ func TestInferenceComputesTheSame(t *testing.T) {
 			params := autograd.NewParams(3)
 			layer := k.make(params, input, hidden, layers)
 			x := random(1, steps, batch, input)
-			start := randomState(5, k.hasC, layers, batch, hidden)
+			start, out := randomState(5, layer, batch), k.out(hidden)
 			training, inference := autograd.NewTape(params, 0), autograd.NewInference(params)
 			want, end := layer.Forward(training.Input(x), rnn.Options{Start: start.Carry(training, 0, batch)})
 			got, gotEnd := layer.Forward(inference.Input(x), rnn.Options{Start: start.Carry(inference, 0, batch)})
 			bits(t, want.Data(), got.Data())
 			bits(t, end.H.Data(), gotEnd.H.Data())
-			final := want.Data()[(steps-1)*batch*hidden:]
+			final := want.Data()[(steps-1)*batch*out:]
 			for _, tape := range []*autograd.Tape{training, inference} {
 				h, _ := layer.Last(tape.Input(x), rnn.Options{Start: start.Carry(tape, 0, batch)})
 				bits(t, final, h.Data())
@@ -412,7 +302,7 @@ func TestInferenceComputesTheSame(t *testing.T) {
 			for s := range steps {
 				inference.Reset()
 				y, next := layer.Step(inference.Input(tensor.Of(x.Data()[s*batch*input:][:batch*input], batch, input)), state.Carry(inference, 0, batch))
-				bits(t, want.Data()[s*batch*hidden:][:batch*hidden], y.Data(), "step %d", s)
+				bits(t, want.Data()[s*batch*out:][:batch*out], y.Data(), "step %d", s)
 				state.Set(next, 0)
 			}
 			bits(t, end.H.Data(), state.H.Data())
@@ -478,7 +368,8 @@ func TestABatchIsItsRows(t *testing.T) {
 			}
 			alone, _ := layer.Forward(tape.Input(row), rnn.Options{})
 			for s := range steps {
-				bits(t, y.Data()[(s*batch+b)*hidden:][:hidden], alone.Data()[s*hidden:][:hidden])
+				out := k.out(hidden)
+				bits(t, y.Data()[(s*batch+b)*out:][:out], alone.Data()[s*out:][:out])
 			}
 		}
 	}
@@ -488,13 +379,13 @@ func TestOnlyWhatIsAskedForGetsAGradient(t *testing.T) {
 	for _, k := range kinds {
 		params := autograd.NewParams(3)
 		layer := k.make(params, 3, 4, 2)
-		x, state := random(1, 5, 2, 3), randomState(2, k.hasC, 2, 2, 4)
+		x, state := random(1, 5, 2, 3), randomState(2, layer, 2)
 		tape := autograd.NewTape(params, 0)
 		run := func() (in *autograd.Node, start rnn.Carry, all map[string][]float32) {
 			tape.Reset()
 			in, start = tape.Input(x), state.Carry(tape, 0, 2)
 			y, _ := layer.Forward(in, rnn.Options{Start: start})
-			require.NoError(t, weighted(tape, []*autograd.Node{y}, []*tensor.Tensor{random(9, 5, 2, 4)}).Backward())
+			require.NoError(t, weighted(tape, []*autograd.Node{y}, []*tensor.Tensor{random(9, y.Shape()...)}).Backward())
 			all = map[string][]float32{}
 			for name, g := range gradients(params, tape) {
 				all[name] = append([]float32(nil), g...)
@@ -575,7 +466,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	for _, k := range kinds {
 		params := autograd.NewParams(1)
 		layer := k.make(params, 3, 8, 2)
-		x, coefficients := random(1, 9, 4, 3), random(2, 4, 8)
+		x, coefficients := random(1, 9, 4, 3), random(2, 4, k.out(8))
 		tape := autograd.NewTape(params, 0)
 		train := func() {
 			tape.Reset()
@@ -694,15 +585,15 @@ func TestStateRows(t *testing.T) {
 	for _, k := range kinds {
 		params := autograd.NewParams(1)
 		layer := k.make(params, 3, 4, 2)
-		s := randomState(1, k.hasC, 2, 5, 4)
+		s := randomState(1, layer, 5)
 		before := rnn.State{H: s.H.Clone()}
 		tape := autograd.NewInference(params)
 		c := s.Carry(tape, 1, 2)
-		assert.Equal(t, []int{2, 2, 4}, c.H.Shape())
+		assert.Equal(t, []int{2, 2, k.out(4)}, c.H.Shape())
 		assert.Equal(t, k.hasC, c.C != nil)
 		// Rows 1 and 2 go to rows 3 and 4, the others stay.
 		s.Set(c, 3)
-		at := func(v *tensor.Tensor, l, row int) []float32 { return v.Data()[(l*5+row)*4:][:4] }
+		at := func(v *tensor.Tensor, l, row int) []float32 { return v.Data()[(l*5+row)*v.Dim(2):][:v.Dim(2)] }
 		for l := range 2 {
 			for row, from := range []int{0, 1, 2, 1, 2} {
 				assert.Equal(t, at(before.H, l, from), at(s.H, l, row))
@@ -710,7 +601,7 @@ func TestStateRows(t *testing.T) {
 		}
 		s.ZeroRow(1)
 		for l := range 2 {
-			assert.Equal(t, make([]float32, 4), at(s.H, l, 1))
+			assert.Equal(t, make([]float32, k.out(4)), at(s.H, l, 1))
 			assert.Equal(t, at(before.H, l, 2), at(s.H, l, 2))
 			if k.hasC {
 				assert.Equal(t, make([]float32, 4), at(s.C, l, 1))
