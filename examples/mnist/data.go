@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 
+	"github.com/unroll-go/unroll/dataset"
 	"github.com/unroll-go/unroll/dataset/digits"
 	"github.com/unroll-go/unroll/dataset/mnist"
 	"github.com/unroll-go/unroll/examples/internal/show"
@@ -65,4 +67,34 @@ func download(ctx context.Context, dir string) error {
 		}
 		bars[file].Set(int(done))
 	})
+}
+
+// shifted is pictures moved by up to two pixels, each by its own distance, which follows from the seed.
+type shifted struct {
+	dataset.Source
+	seed uint64
+}
+
+func (s shifted) Gather(rows []int, into *dataset.Batch) error {
+	if err := s.Source.Gather(rows, into); err != nil {
+		return err
+	}
+	const side = 28
+	x, batch := into.X.Data(), len(rows)
+	var picture [side][side]float32
+	for b, row := range rows {
+		r := rand.NewPCG(s.seed, uint64(row))
+		down, right := int(r.Uint64()%5)-2, int(r.Uint64()%5)-2
+		for i := range side {
+			copy(picture[i][:], x[(i*batch+b)*side:])
+		}
+		for i := range side {
+			line := x[(i*batch+b)*side:][:side]
+			clear(line)
+			if from := i - down; from >= 0 && from < side {
+				copy(line[max(0, right):], picture[from][max(0, -right):side-max(0, right)])
+			}
+		}
+	}
+	return nil
 }

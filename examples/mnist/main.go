@@ -89,23 +89,31 @@ type model struct {
 	cell    rnn.Layer
 	head    *layers.Dense
 	options rnn.Options
+	dropout float32
 }
 
 func newModel(o options) *model {
-	m := &model{params: autograd.NewParams(o.seed), options: rnn.Options{Truncate: o.truncate}}
-	if o.cell == "lstm" {
-		m.cell = rnn.NewLSTM(m.params.In("rnn"), rnn.LSTMConfig{Input: 28, Hidden: o.hidden})
-	} else {
-		m.cell = rnn.NewElman(m.params.In("rnn"), rnn.ElmanConfig{Input: 28, Hidden: o.hidden})
+	m := &model{params: autograd.NewParams(o.seed), options: rnn.Options{Truncate: o.truncate}, dropout: float32(o.dropout)}
+	in, width := m.params.In("rnn"), o.hidden
+	if o.bidirectional {
+		width *= 2
 	}
-	m.head = layers.NewDense(m.params.In("head"), o.hidden, 10)
+	switch o.cell {
+	case "lstm":
+		m.cell = rnn.NewLSTM(in, rnn.LSTMConfig{Input: 28, Hidden: o.hidden, Layers: o.layers, Bidirectional: o.bidirectional, Dropout: m.dropout})
+	case "gru":
+		m.cell = rnn.NewGRU(in, rnn.GRUConfig{Input: 28, Hidden: o.hidden, Layers: o.layers, Bidirectional: o.bidirectional, Dropout: m.dropout})
+	default:
+		m.cell = rnn.NewElman(in, rnn.ElmanConfig{Input: 28, Hidden: o.hidden, Layers: o.layers, Bidirectional: o.bidirectional, Dropout: m.dropout})
+	}
+	m.head = layers.NewDense(m.params.In("head"), width, 10)
 	return m
 }
 
 // classify returns the logits [B,10] of a batch of pictures [28,B,28].
 func (m *model) classify(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
 	h, _ := m.cell.Last(t.Input(b.X), m.options)
-	return m.head.Forward(h)
+	return m.head.Forward(autograd.Dropout(h, m.dropout))
 }
 
 func (m *model) loss(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
@@ -127,12 +135,24 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 	step := train.NewStep(m.params, m.loss)
 	step.Workers = o.workers
 	adam := optim.NewAdam(m.params, o.lr)
+	rate := optim.Constant(o.lr)
+	if o.recipe == "best" {
+		batches := (pictures.Len() + o.batch - 1) / o.batch
+		rate = optim.OneCycle(o.lr, o.epochs*batches, optim.OneCycleOptions{})
+	}
+	steps := 0
 	history := train.NewHistory("epoch", "acc_batch", "acc_valid", "loss_batch", "seconds")
 	for epoch := 0; epoch < o.epochs && ctx.Err() == nil; epoch++ {
 		bar := show.NewBar(fmt.Sprintf("epoch %03d", epoch), pictures.Len())
 		start := time.Now()
 		var last dataset.Rows
-		for last = range dataset.Shuffled(pictures, o.batch, o.seed, uint64(epoch)) {
+		read := pictures
+		if o.recipe == "best" {
+			read = shifted{pictures, o.seed + uint64(epoch)<<32}
+		}
+		for last = range dataset.Shuffled(read, o.batch, o.seed, uint64(epoch)) {
+			adam.LR = rate(steps)
+			steps++
 			if _, err := step.Run(last); err != nil {
 				bar.Done()
 				return fmt.Errorf("epoch %d: %w", epoch, err)

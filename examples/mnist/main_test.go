@@ -50,7 +50,10 @@ func TestCommandLine(t *testing.T) {
 		{"-lr NaN", true, "-lr is NaN, want a positive number"},
 		{"-lr Inf", true, "-lr is +Inf, want a positive number"},
 		{"-truncate -1", true, "-truncate is -1, want 0 or more"},
-		{"-cell gru", true, `-cell is "gru", want elman or lstm`},
+		{"-cell rnn", true, `-cell is "rnn", want elman, lstm or gru`},
+		{"-layers 0", true, "-layers is 0, want 1 to 64"},
+		{"-dropout 1", true, "-dropout is 1, want 0 or more and less than 1"},
+		{"-recipe good", true, `-recipe is "good", want plain or best`},
 		{"-workers -1", true, "-workers is -1, want 0 or more"},
 		{"-out=", true, `-out is "", want a folder`},
 		{"-data=", true, `-data is "", want auto, synthetic or a folder`},
@@ -99,21 +102,73 @@ func small(t *testing.T, ctx context.Context, o options) (history [][]string, we
 }
 
 func TestSameSeedSameResult(t *testing.T) {
-	for _, cell := range []string{"elman", "lstm"} {
-		history, weights, err := small(t, context.Background(), options{cell: cell, epochs: 3})
+	for _, o := range []options{{cell: "elman"}, {cell: "lstm"}, {cell: "gru"},
+		{cell: "elman", layers: 2, bidirectional: true, dropout: 0.3, recipe: "best"}} {
+		o.epochs = 3
+		history, weights, err := small(t, context.Background(), o)
 		require.NoError(t, err)
 		require.Len(t, history, 4)
 		assert.Equal(t, []string{"epoch", "acc_batch", "acc_valid", "loss_batch"}, history[0])
 		assert.NotEqual(t, history[1], history[3])
 		for workers := 1; workers <= 3; workers++ {
-			again, same, err := small(t, context.Background(), options{cell: cell, epochs: 3, workers: workers})
+			o.workers = workers
+			again, same, err := small(t, context.Background(), o)
 			require.NoError(t, err)
 			assert.Equal(t, history, again)
 			assert.Equal(t, weights, same)
 		}
-		_, cut, err := small(t, context.Background(), options{cell: cell, epochs: 3, truncate: 5})
+		o.truncate = 5
+		_, cut, err := small(t, context.Background(), o)
 		require.NoError(t, err)
 		assert.NotEqual(t, weights, cut)
+	}
+}
+
+func TestRecipe(t *testing.T) {
+	o, err := parse([]string{"-recipe", "best", "-epochs", "3"})
+	require.NoError(t, err)
+	assert.Equal(t, 3, o.epochs, "what is given stays")
+	assert.Equal(t, "gru", o.cell)
+	plain, err := parse(nil)
+	require.NoError(t, err)
+	assert.Equal(t, "elman", plain.cell)
+	assert.NotEqual(t, plain.lr, o.lr)
+}
+
+// TestShifted finds each picture again, whole, at most two pixels away, and others in another epoch.
+func TestShifted(t *testing.T) {
+	drawn := digits.New(3, 40, 1, 1)
+	rows := []int{7, 30, 8}
+	gather := func(s dataset.Source) []float32 {
+		var b dataset.Batch
+		require.NoError(t, s.Gather(rows, &b))
+		return b.X.Data()
+	}
+	plain, moved := gather(drawn.Train), gather(shifted{drawn.Train, 5})
+	assert.Equal(t, moved, gather(shifted{drawn.Train, 5}))
+	assert.NotEqual(t, moved, gather(shifted{drawn.Train, 6}))
+	for b := range rows {
+		at := func(x []float32, i, j int) float32 {
+			if i < 0 || j < 0 || i >= 28 || j >= 28 {
+				return 0
+			}
+			return x[(i*len(rows)+b)*28+j]
+		}
+		found := 0
+		for down := -2; down <= 2; down++ {
+			for right := -2; right <= 2; right++ {
+				same := true
+				for i := range 28 {
+					for j := range 28 {
+						same = same && at(moved, i, j) == at(plain, i-down, j-right)
+					}
+				}
+				if same {
+					found++
+				}
+			}
+		}
+		assert.Equal(t, 1, found, b)
 	}
 }
 
