@@ -28,20 +28,33 @@ type request struct {
 	Batches  int    `json:"batches,omitempty"`
 	Function string `json:"function,omitempty"`
 	Size     int    `json:"size,omitempty"`
+	Epochs   int    `json:"epochs,omitempty"`
+	Seed     uint64 `json:"seed,omitempty"`
 }
 
 // job is a model to train, or to step through: pictures of so many rows of 28 pixels, to ten classes.
 type job struct {
-	Cell   string `json:"cell,omitempty"` // elman or lstm
+	Cell   string `json:"cell,omitempty"` // elman, lstm or gru
 	Hidden int    `json:"hidden,omitempty"`
 	Batch  int    `json:"batch,omitempty"`
 	Steps  int    `json:"steps,omitempty"`
 	Noise  bool   `json:"noise,omitempty"` // in place of MNIST
+
+	lengths []int // of the rows; nil: all have all steps
+	rates   rates
+}
+
+// rates are probabilities of what is dropped.
+type rates struct{ recurrent, weight, zone float32 }
+
+// same reports whether a peer has the same to do.
+func (j job) same(k job) bool {
+	return j.Cell == k.Cell && j.Hidden == k.Hidden && j.Batch == k.Batch && j.Steps == k.Steps && j.Noise == k.Noise
 }
 
 type reply struct {
-	Seconds        float64
-	Version, Error string
+	Seconds, Accuracy float64
+	Version, Error    string
 }
 
 // startPeer returns once the child is ready, so that its start takes nobody's time.
@@ -84,12 +97,18 @@ func (p *peer) exchange(q request) (r reply, err error) {
 // seconds returns a contestant that does what q asks for, whose time counts so many times.
 func (p *peer) seconds(q request, times float64) func() (float64, error) {
 	return func() (float64, error) {
-		r, err := p.exchange(q)
-		if err == nil && r.Error != "" {
-			err = errors.New(r.Error)
-		}
+		r, err := p.ask(q)
 		return r.Seconds * times, err
 	}
+}
+
+// ask is exchange, but that an error which the child tells is one.
+func (p *peer) ask(q request) (reply, error) {
+	r, err := p.exchange(q)
+	if err == nil && r.Error != "" {
+		err = errors.New(r.Error)
+	}
+	return r, err
 }
 
 func (p *peer) close() error {

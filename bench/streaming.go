@@ -9,7 +9,7 @@ import (
 // streaming has everybody take one step of one sequence after the other.
 func streaming(b *bench) (all []*Contest, err error) {
 	releases := b.pytorches()
-	for _, cell := range []string{elman, lstm} {
+	for _, cell := range cells {
 		j := recipe(cell)
 		c := &Contest{Name: cell}
 		c.addFunc(ours, j.stepper())
@@ -40,22 +40,42 @@ func (j job) stepper() func() {
 
 // kernels returns the arithmetic of a step.
 func (j job) kernels() func() {
-	n := j.gates() * j.Hidden
-	p := newProduct(1, n, pixels+j.Hidden)
-	kernel.Scale(p.b, 0.1)
-	var w kernel.Matrix
-	p.pack(&w)
-	bias, c, tc := noise(n), kernel.Alloc(j.Hidden), kernel.Alloc(j.Hidden)
-	x := kernel.Block{Data: p.a, Stride: pixels, Cols: pixels}
-	h := kernel.Block{Data: p.a[pixels:], Stride: j.Hidden, Cols: j.Hidden}
-	return func() {
-		kernel.Affine(p.c, n, 1, bias, x, h, &w)
-		if j.Cell == lstm {
-			kernel.LSTM(p.c, c, c, tc, h.Data)
-		} else {
-			kernel.Tanh(h.Data, p.c)
+	in, hidden := noise(pixels), noise(j.Hidden)
+	x := kernel.Block{Data: in, Stride: pixels, Cols: pixels}
+	h := kernel.Block{Data: hidden, Stride: j.Hidden, Cols: j.Hidden}
+	z, c, tc := kernel.Alloc(4*j.Hidden), kernel.Alloc(j.Hidden), kernel.Alloc(j.Hidden)
+	switch n := j.Hidden; j.Cell {
+	case lstm:
+		sums := affine(z, 4*n, x, h)
+		return func() {
+			sums()
+			kernel.LSTM(z, c, c, tc, hidden)
+		}
+	case gru: // whose gate n has its two products apart
+		both, ofX, ofH := affine(z[n:], 2*n, x, h), affine(z, n, x, kernel.Block{}), affine(z[3*n:], n, h, kernel.Block{})
+		return func() {
+			both()
+			ofX()
+			ofH()
+			kernel.GRU(z, hidden, hidden)
 		}
 	}
+	sums := affine(z, j.Hidden, x, h)
+	return func() {
+		sums()
+		kernel.Tanh(hidden, z[:j.Hidden])
+	}
+}
+
+// affine returns a product of one row with weights of so many columns.
+func affine(z []float32, cols int, x, h kernel.Block) func() {
+	var w kernel.Matrix
+	w.Reset(x.Cols+h.Cols, cols)
+	weights := noise(w.K * w.N)
+	kernel.Scale(weights, 0.1)
+	w.SetRows(0, w.K, weights, cols)
+	bias := noise(cols)
+	return func() { kernel.Affine(z, cols, 1, bias, x, h, &w) }
 }
 
 func streamingTable(contests []*Contest) table { return compare(contests, ours, "µs", 1e6) }

@@ -19,11 +19,13 @@ import (
 )
 
 const (
-	pixels, classes = 28, 10
-	trainRows       = 55_000 // of MNIST
-	epochBatches    = 366
-	elman, lstm     = "elman", "lstm"
+	pixels, classes  = 28, 10
+	trainRows        = 55_000 // of MNIST
+	epochBatches     = 366
+	elman, lstm, gru = "elman", "lstm", "gru"
 )
+
+var cells = []string{elman, lstm, gru}
 
 // recipe is the job of examples/mnist.
 func recipe(cell string) job { return job{Cell: cell, Hidden: 150, Batch: 150, Steps: 28} }
@@ -31,12 +33,7 @@ func recipe(cell string) job { return job{Cell: cell, Hidden: 150, Batch: 150, S
 // oursOn names our model, trained by so many workers.
 func oursOn(workers int) string { return fmt.Sprint("ours, workers: ", workers) }
 
-func (j job) gates() int {
-	if j.Cell == lstm {
-		return 4
-	}
-	return 1
-}
+func (j job) gates() int { return map[string]int{elman: 1, lstm: 4, gru: 3}[j.Cell] }
 
 // flop returns the floating-point operations of the matrix products that train the recurrent layer on so many
 // sequences. A step forward multiplies [x|h] by the weights; backward, the gates' gradient by the recurrent weights
@@ -47,31 +44,48 @@ func (j job) flop(sequences int) float64 {
 }
 
 func (j job) layer(p *autograd.Params) rnn.Layer {
-	if j.Cell == lstm {
-		return rnn.NewLSTM(p, rnn.LSTMConfig{Input: pixels, Hidden: j.Hidden})
+	r := j.rates
+	switch j.Cell {
+	case lstm:
+		return rnn.NewLSTM(p, rnn.LSTMConfig{Input: pixels, Hidden: j.Hidden,
+			RecurrentDropout: r.recurrent, WeightDropout: r.weight, Zoneout: r.zone, ZoneoutCell: r.zone})
+	case gru:
+		return rnn.NewGRU(p, rnn.GRUConfig{Input: pixels, Hidden: j.Hidden,
+			RecurrentDropout: r.recurrent, WeightDropout: r.weight, Zoneout: r.zone})
 	}
-	return rnn.NewElman(p, rnn.ElmanConfig{Input: pixels, Hidden: j.Hidden})
+	return rnn.NewElman(p, rnn.ElmanConfig{Input: pixels, Hidden: j.Hidden,
+		RecurrentDropout: r.recurrent, WeightDropout: r.weight, Zoneout: r.zone})
 }
 
 // trainer trains our model for a job, as many batches at a time as are asked for.
 type trainer struct {
-	step *train.Step
-	adam *optim.Adam
-	next func() (dataset.Rows, bool)
+	params   *autograd.Params
+	classify func(*autograd.Tape, *dataset.Batch) *autograd.Node
+	step     *train.Step
+	adam     *optim.Adam
+	next     func() (dataset.Rows, bool)
 }
 
-func newTrainer(j job, s dataset.Source, workers int) *trainer {
-	params := autograd.NewParams(42)
+func newTrainer(j job, s dataset.Source, workers int, seed uint64) *trainer {
+	params := autograd.NewParams(seed)
 	layer, head := j.layer(params.In("rnn")), layers.NewDense(params.In("head"), j.Hidden, classes)
-	t := &trainer{step: train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
-		h, _ := layer.Last(t.Input(b.X), rnn.Options{})
-		return loss.SparseSoftmaxCrossEntropy(head.Forward(h), b.Labels)
-	})}
+	t := &trainer{params: params}
+	t.classify = func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		o := rnn.Options{}
+		if j.lengths != nil {
+			o.Lengths = j.lengths[b.First:][:b.X.Dim(1)]
+		}
+		h, _ := layer.Last(t.Input(b.X), o)
+		return head.Forward(h)
+	}
+	t.step = train.NewStep(params, func(tape *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		return loss.SparseSoftmaxCrossEntropy(t.classify(tape, b), b.Labels)
+	})
 	t.step.Workers = workers
 	t.adam = optim.NewAdam(params, 1e-3)
 	t.next, _ = iter.Pull(func(yield func(dataset.Rows) bool) {
 		for epoch := uint64(0); ; epoch++ {
-			for rows := range dataset.Shuffled(s, j.Batch, 42, epoch) {
+			for rows := range dataset.Shuffled(s, j.Batch, seed, epoch) {
 				if !yield(rows) {
 					return
 				}
@@ -96,7 +110,7 @@ func (t *trainer) run(batches int) (float64, error) {
 
 // addOurs adds our model, trained by so many workers, whose time counts so many times.
 func (c *Contest) addOurs(j job, s dataset.Source, workers, batches int, times float64) error {
-	t := newTrainer(j, s, workers)
+	t := newTrainer(j, s, workers, 42)
 	if _, err := t.run(2); err != nil { // to warm up
 		return err
 	}
@@ -146,7 +160,7 @@ func epochs(b *bench) (all []*Contest, err error) {
 	}
 	releases := b.pytorches()
 	times := float64(epochBatches) / float64(b.batches)
-	for _, cell := range []string{elman, lstm} {
+	for _, cell := range cells {
 		j := recipe(cell)
 		c := &Contest{Name: cell, Work: j.flop(trainRows)}
 		for _, workers := range []int{1, 2} {
@@ -197,7 +211,7 @@ func growthJobs() (all []job) {
 			j := recipe(cell)
 			j.Noise = true
 			set(&j, x)
-			if !slices.Contains(all, j) {
+			if !slices.ContainsFunc(all, j.same) {
 				all = append(all, j)
 			}
 		}
@@ -207,6 +221,7 @@ func growthJobs() (all []job) {
 	vary(elman, func(j *job, x int) { j.Batch = x }, 1, 8, 32, 150, 512)
 	vary(elman, func(j *job, x int) { j.Steps = x }, 28, 100, 300, 1000)
 	vary(lstm, hidden, 64, 128, 150, 256, 512, 1024)
+	vary(gru, hidden, 64, 128, 150, 256, 512, 1024)
 	return all
 }
 
@@ -240,6 +255,49 @@ func growth(b *bench) (all []*Contest, err error) {
 	}
 	return all, nil
 }
+
+// plain names a layer without options.
+const plain = "plain"
+
+// options has each cell train the recipe with one option at a time, on both cores.
+func options(*bench) (all []*Contest, err error) {
+	for _, cell := range cells {
+		c := &Contest{Name: cell}
+		j := recipe(cell)
+		j.Noise = true
+		uniform := make([]int, j.Batch) // 1 to all steps, mixed
+		for i := range uniform {
+			uniform[i] = 1 + i*89%j.Steps
+		}
+		source := noisePictures(j)
+		for _, o := range []struct {
+			name    string
+			lengths []int
+			rates   rates
+		}{
+			{plain, nil, rates{}},
+			{"lengths 1 to 28", uniform, rates{}},
+			{"recurrent dropout", nil, rates{recurrent: 0.3}},
+			{"weight dropout", nil, rates{weight: 0.3}},
+			{"zoneout", nil, rates{zone: 0.1}},
+		} {
+			j.lengths, j.rates = o.lengths, o.rates
+			t := newTrainer(j, source, 2, 42)
+			if _, err := t.run(2); err != nil {
+				return nil, err
+			}
+			const batches = 10
+			c.add(o.name, 2, func() (float64, error) {
+				seconds, err := t.run(batches)
+				return seconds / batches, err
+			})
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+func optionsTable(contests []*Contest) table { return compare(contests, plain, "ms", 1e3) }
 
 func growthTable(contests []*Contest) table { return compare(contests, oursOn(2), "ms", 1e3) }
 
