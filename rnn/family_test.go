@@ -10,11 +10,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/unroll-go/unroll/autograd"
+	"github.com/unroll-go/unroll/dataset"
 	"github.com/unroll-go/unroll/internal/reference"
+	"github.com/unroll-go/unroll/layers"
+	"github.com/unroll-go/unroll/loss"
 	"github.com/unroll-go/unroll/optim"
 	"github.com/unroll-go/unroll/rnn"
 	"github.com/unroll-go/unroll/safetensors"
 	"github.com/unroll-go/unroll/tensor"
+	"github.com/unroll-go/unroll/train"
 )
 
 // everything is a net with all that is random in training.
@@ -501,4 +505,47 @@ func TestForgetBias(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestWorkersChangeNothing trains each kind with everything that is random and lengths, by any number of workers.
+func TestWorkersChangeNothing(t *testing.T) {
+	const steps, rows, input, hidden = 6, 90, 3, 5
+	x := random(1, rows, steps, input)
+	lengths := make([]int, rows)
+	for i := range lengths {
+		lengths[i] = 1 + i*7%steps
+	}
+	source := &dataset.Tensors{X: x, Labels: make([]int32, rows), Lengths: lengths}
+	for i := range source.Labels {
+		source.Labels[i] = int32(i % 3)
+	}
+	eachDirection(t, func(t *testing.T, n net) {
+		var want map[string][]float32
+		for _, workers := range []int{1, 2, 3, 7} {
+			params := autograd.NewParams(5)
+			layer := n.everything().make(params.In("rnn"), input, hidden, 2)
+			head := layers.NewDense(params.In("head"), n.directions()*n.out(hidden), 3)
+			step := train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+				h, _ := layer.Last(t.Input(b.X), rnn.Options{Lengths: b.Lengths})
+				return loss.SparseSoftmaxCrossEntropy(head.Forward(h), b.Labels)
+			})
+			step.Workers, step.Shards = workers, 4
+			adam := optim.NewAdam(params, 0.01)
+			for rows := range dataset.Shuffled(source, 45, 1, 0) {
+				_, err := step.Run(rows)
+				require.NoError(t, err)
+				adam.Step(step.Grads())
+			}
+			got := map[string][]float32{}
+			for p := range params.All() {
+				got[p.Name] = p.Value.Data()
+			}
+			if want == nil {
+				want = got
+			}
+			for name := range want {
+				bits(t, want[name], got[name], "%s with %d workers", name, workers)
+			}
+		}
+	})
 }
