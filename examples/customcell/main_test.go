@@ -32,14 +32,10 @@ func TestSizes(t *testing.T) {
 }
 
 func TestItRemembers(t *testing.T) {
-	epochs, want := 8, 0.97
-	if testing.Short() {
-		epochs, want = 2, 0.2
-	}
 	m := newModel(42, true)
-	_, err := m.learn(recall(42, 4000), epochs, 42)
+	_, err := m.learn(recall(42, 4000), 8, 42)
 	require.NoError(t, err)
 	accuracy, err := m.accuracy(recall(43, 1000))
 	require.NoError(t, err)
-	assert.Greater(t, accuracy, want)
+	assert.Greater(t, accuracy, 0.97)
 }
