@@ -33,7 +33,7 @@ type Cell[S any] interface {
 // hand the state on as plain numbers: copied from its nodes, and put on the tape again by [autograd.Tape.Input].
 //
 // It panics with a [*autograd.ShapeError] if x has no steps or an output has another shape than the first one, and
-// with a [*autograd.UsageError] if the cell returns none.
+// with a [*autograd.UsageError] if x is nil, or the cell returns no output or one on another tape.
 func Unroll[S any](c Cell[S], x *autograd.Node, s S) (y *autograd.Node, end S) {
 	const where = "rnn.Unroll"
 	t := autograd.TapeOf(where, x)
@@ -50,6 +50,7 @@ func Unroll[S any](c Cell[S], x *autograd.Node, s S) (y *autograd.Node, end S) {
 		if out == nil {
 			panic(&autograd.UsageError{Where: where, What: fmt.Sprintf("the cell returned no output at step %d", i)})
 		}
+		autograd.TapeOf(where, x, out)
 		if y == nil {
 			y = t.New(append(append(room[:0], steps), out.Shape()...)...)
 		} else if !slices.Equal(out.Shape(), y.Shape()[1:]) {

@@ -149,13 +149,20 @@ func (c odd) Step(x *autograd.Node, n int) (*autograd.Node, int) {
 	return autograd.Slice(x, 1, 0, 2-min(n, 1)), n + 1
 }
 
+// stray is a cell whose output is not on the tape of its input.
+type stray struct{ y *autograd.Node }
+
+func (c stray) Step(_ *autograd.Node, n int) (*autograd.Node, int) { return c.y, n }
+
 func TestMisuseOfUnroll(t *testing.T) {
 	tape := autograd.NewInference(autograd.NewParams(1))
 	in := func(shape ...int) *autograd.Node { return tape.Input(tensor.New(shape...)) }
+	other := autograd.NewInference(autograd.NewParams(1)).Input(tensor.New(2, 2))
 	for _, c := range []struct {
 		text string
 		do   func()
 	}{
+		{"rnn.Unroll: operands are on different tapes", func() { rnn.Unroll(stray{other}, in(3, 2, 2), 0) }},
 		{"rnn.Unroll: input has shape [3], want [T, B, ...] with at least one step", func() { rnn.Unroll(odd{}, in(3), 0) }},
 		{"rnn.Unroll: input has shape [0 2], want [T, B, ...] with at least one step", func() { rnn.Unroll(odd{}, in(0, 2), 0) }},
 		{"rnn.Unroll: the input is nil", func() { rnn.Unroll(odd{}, nil, 0) }},
