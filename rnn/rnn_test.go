@@ -666,6 +666,25 @@ func TestInit(t *testing.T) {
 			within(v, 1/math.Sqrt(hidden))
 		}
 	}
+	gru := func(init rnn.Init) map[string][]float32 {
+		return get(func(p *autograd.Params) { rnn.NewGRU(p, rnn.GRUConfig{Input: input, Hidden: hidden, Init: init}) })
+	}
+	w = gru(rnn.Glorot)
+	within(w["weight_hh_l0"], math.Sqrt(6.0/(28+150+450)))
+	assert.Equal(t, make([]float32, 3*hidden), w["bias_ih_l0"])
+	for _, v := range gru(rnn.PyTorch) {
+		within(v, 1/math.Sqrt(hidden))
+	}
+	within(gru(rnn.Keras)["weight_ih_l0"], math.Sqrt(6.0/(28+450)))
+	projected := get(func(p *autograd.Params) {
+		rnn.NewLSTM(p, rnn.LSTMConfig{Input: input, Hidden: hidden, Projection: 50, Peephole: true, LayerNorm: true, Init: rnn.Keras})
+	})
+	within(projected["weight_hr_l0"], math.Sqrt(6.0/(50+150)))
+	assert.Equal(t, make([]float32, 3*hidden), projected["weight_peephole_l0"])
+	for _, gain := range append(projected["weight_ln_ih_l0"], projected["weight_ln_hh_l0"]...) {
+		assert.Equal(t, float32(1), gain)
+	}
+
 	w = lstm(rnn.Keras)
 	within(w["weight_ih_l0"], math.Sqrt(6.0/(28+600)))
 	// The columns of the recurrent matrix are orthonormal.

@@ -185,6 +185,25 @@ func TestAddMulSquare(t *testing.T) {
 	}
 }
 
+// TestOntoSecondOperand: dst may be y of Mul and b of Blend too.
+func TestOntoSecondOperand(t *testing.T) {
+	for _, n := range lengths {
+		mem := newMemory(t, uint64(n))
+		x, m := mem.vector("x", n, wild), mem.vector("m", n, wild)
+		dst, blended := mem.vector("dst", n, wild), mem.vector("blended", n, wild)
+		product, blend := slices.Clone(dst), slices.Clone(blended)
+		for i := range n {
+			product[i] *= x[i]
+			blend[i] = mulAdd(m[i], blend[i], float32((1-m[i])*x[i]))
+		}
+		Mul(dst, x, dst)
+		Blend(blended, x, blended, m)
+		mem.check("dst", "blended")
+		same(t, product, dst, "Mul of %d", n)
+		same(t, blend, blended, "Blend of %d", n)
+	}
+}
+
 // TestAdam follows the paper's algorithm 1 in float64 through 50 steps.
 func TestAdam(t *testing.T) {
 	const n, rate = 75, 1e-3

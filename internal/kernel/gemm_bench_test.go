@@ -59,6 +59,9 @@ func BenchmarkElementwise(b *testing.B) {
 				LSTMGrad(dz[4*at:][:4*units], dc[at:][:units], x[at:][:units], z[4*at:][:4*units], x[at:][:units], tc[at:][:units])
 			}
 		}},
+		{"Mul", func() { Mul(y, x, tc) }},
+		{"Blend", func() { Blend(y, x, h, tc) }},
+		{"Bernoulli", func() { Bernoulli(y, 1, 0, 0.3, 0, 1) }},
 		{"Adam", func() { Adam(w, x, moment1, moment2, beta1, 1-beta1, beta2, 1-beta2, step, root, eps) }},
 		{"Norm", func() { Norm(x) }},
 	} {

@@ -55,6 +55,21 @@ func TestPortableBits(t *testing.T) {
 	AddScaled(h, 0.3, bias)
 	AddMul(c, h, tc)
 
+	// What came later draws last, so that the bits above are those they were.
+	gru, state, dgru, dstate := draw(4*n), draw(n), make([]float32, 4*n), draw(n)
+	GRU(gru, state, state)
+	GRUGrad(dgru, dstate, gru, state)
+	reset, before, dreset, dbefore := draw(4*n), draw(n), draw(4*n), draw(n)
+	GRUReset(reset, before)
+	GRUUpdate(reset, before, h)
+	GRUUpdateGrad(dreset, dbefore, reset, before)
+	GRUResetGrad(dreset, reset, before)
+	peep, weights, dpeep, dcell := draw(4*n), draw(3*n), make([]float32, 4*n), draw(n)
+	LSTMPeephole(peep, weights, before, c, tc, h)
+	LSTMPeepholeGrad(dpeep, dcell, dh, peep, weights, before, tc)
+	blend := make([]float32, n)
+	Blend(blend, tc, c, h)
+
 	for _, result := range []struct {
 		name string
 		want uint64
@@ -70,6 +85,10 @@ func TestPortableBits(t *testing.T) {
 		{"LSTMGrad", 0x7fabd9310f6b0d3c, [][]float32{dz, dc}},
 		{"Adam", 0x73912b06b50b8a7d, [][]float32{w, moment1, moment2}},
 		{"SoftmaxCrossEntropy", 0xc6b058f48d732997, [][]float32{p}},
+		{"GRU", 0, [][]float32{gru, state, dgru, dstate}},
+		{"GRUReset, GRUUpdate", 0, [][]float32{reset, dreset, dbefore}},
+		{"LSTMPeephole", 0, [][]float32{peep, dpeep, dcell}},
+		{"Blend", 0, [][]float32{blend}},
 	} {
 		hash := fnv.New64a()
 		for _, v := range result.of {

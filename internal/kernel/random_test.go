@@ -41,6 +41,11 @@ func TestBernoulliBits(t *testing.T) {
 	}
 }
 
+func TestBernoulliDoesNotAllocate(t *testing.T) {
+	mask := Alloc(75)
+	assert.Zero(t, testing.AllocsPerRun(5, func() { Bernoulli(mask, 1, 0, 0.5, 0, 2) }))
+}
+
 // TestBernoulliIsRandom counts hits, and looks for what neighbours, distant elements and streams of like seeds have in
 // common. All limits are five standard deviations.
 func TestBernoulliIsRandom(t *testing.T) {
@@ -78,6 +83,15 @@ func TestBernoulliIsRandom(t *testing.T) {
 	for bit := range 64 {
 		alike("a seed of one other bit", base, mask(12345<<20^1<<bit, 0, 0.5))
 	}
+	// Seeds of one other bit must not give the same stream from another element on either.
+	short := base[:1<<15]
+	for bit := range 64 {
+		other := mask(12345<<20^1<<bit, 0, 0.5)[:1<<15]
+		for lag := 1; lag <= 64; lag++ {
+			alike("a later part for a seed of one other bit", short, other[lag:])
+			alike("an earlier part for a seed of one other bit", short[lag:], other)
+		}
+	}
 	alike("4 billion elements on", base, mask(12345<<20, 1<<32, 0.5))
 	// Runs of 16 elements as numbers: their bits are spread evenly.
 	var count [16]int
@@ -93,12 +107,4 @@ func TestBernoulliIsRandom(t *testing.T) {
 		assert.InDelta(t, want, count[k], 5*math.Sqrt(want), "%d hits of 16", k)
 		ways = ways * float64(16-k) / float64(k+1)
 	}
-}
-
-func BenchmarkBernoulli(b *testing.B) {
-	mask := Alloc(75 * 150)
-	for b.Loop() {
-		Bernoulli(mask, 1, 0, 0.3, 0, 1)
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(mask)), "ns/element")
 }
