@@ -57,18 +57,21 @@ func TestPortableBits(t *testing.T) {
 
 	// What came later draws last, so that the bits above are those they were.
 	gru, state, dgru, dstate := draw(4*n), draw(n), make([]float32, 4*n), draw(n)
-	GRU(gru, state, state)
+	after := make([]float32, n)
+	GRU(gru, state, after)
 	GRUGrad(dgru, dstate, gru, state)
 	reset, before, dreset, dbefore := draw(4*n), draw(n), draw(4*n), draw(n)
+	updated := make([]float32, n)
 	GRUReset(reset, before)
-	GRUUpdate(reset, before, h)
+	GRUUpdate(reset, before, updated)
 	GRUUpdateGrad(dreset, dbefore, reset, before)
 	GRUResetGrad(dreset, reset, before)
 	peep, weights, dpeep, dcell := draw(4*n), draw(3*n), make([]float32, 4*n), draw(n)
-	LSTMPeephole(peep, weights, before, c, tc, h)
-	LSTMPeepholeGrad(dpeep, dcell, dh, peep, weights, before, tc)
+	cell, tanhCell, out := make([]float32, n), make([]float32, n), make([]float32, n)
+	LSTMPeephole(peep, weights, before, cell, tanhCell, out)
+	LSTMPeepholeGrad(dpeep, dcell, dh, peep, weights, before, tanhCell)
 	blend := make([]float32, n)
-	Blend(blend, tc, c, h)
+	Blend(blend, before, cell, out)
 
 	for _, result := range []struct {
 		name string
@@ -85,10 +88,10 @@ func TestPortableBits(t *testing.T) {
 		{"LSTMGrad", 0x7fabd9310f6b0d3c, [][]float32{dz, dc}},
 		{"Adam", 0x73912b06b50b8a7d, [][]float32{w, moment1, moment2}},
 		{"SoftmaxCrossEntropy", 0xc6b058f48d732997, [][]float32{p}},
-		{"GRU", 0, [][]float32{gru, state, dgru, dstate}},
-		{"GRUReset, GRUUpdate", 0, [][]float32{reset, dreset, dbefore}},
-		{"LSTMPeephole", 0, [][]float32{peep, dpeep, dcell}},
-		{"Blend", 0, [][]float32{blend}},
+		{"GRU", 0x511e58b9b0f00c5a, [][]float32{gru, after, dgru, dstate}},
+		{"GRUReset, GRUUpdate", 0xd2d32d0d98921082, [][]float32{reset, updated, dreset, dbefore}},
+		{"LSTMPeephole", 0xb5702a43a85f5a8f, [][]float32{peep, cell, tanhCell, out, dpeep, dcell}},
+		{"Blend", 0xd0484b33ecb9386c, [][]float32{blend}},
 	} {
 		hash := fnv.New64a()
 		for _, v := range result.of {

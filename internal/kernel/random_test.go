@@ -32,6 +32,16 @@ func TestBernoulliBits(t *testing.T) {
 			}
 		}
 	}
+	// So many that some hashes are the limit but for the last bits.
+	const p = 0.3
+	mixed, limit := mix(7^mix(0)), uint32(float64(float32(p))*(1<<32))
+	mask := make([]float32, 1<<21)
+	Bernoulli(mask, 7, 0, p, 1, 0)
+	for i, got := range mask {
+		if below := hash(uint32(mixed)+uint32(i), uint32(mixed>>32)) < limit; below != (got == 1) {
+			require.Failf(t, "other bits", "element %d is %v", i, got)
+		}
+	}
 	for p, want := range map[float32]float32{0: miss, -1: miss, 1: hit, 2: hit} {
 		mask := make([]float32, 100)
 		Bernoulli(mask, 3, 0, p, hit, miss)
@@ -39,6 +49,12 @@ func TestBernoulliBits(t *testing.T) {
 			require.Equal(t, want, v, "probability %v", p)
 		}
 	}
+}
+
+// TestHash: a stream stays what it is. mix(0) is SplitMix64's first number of seed 0.
+func TestHash(t *testing.T) {
+	assert.Equal(t, uint64(0xe220a8397b1dcdaf), mix(0))
+	assert.Equal(t, uint32(0xf78b6982), hash(0x12345678, 0x9abcdef0))
 }
 
 func TestBernoulliDoesNotAllocate(t *testing.T) {
