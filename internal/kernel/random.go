@@ -14,6 +14,10 @@ import "unsafe"
 //
 // in 32 bits, and it is a hit where x < p*2^32.
 func Bernoulli(dst []float32, seed, first uint64, p, hit, miss float32) {
+	if left := 1<<32 - first&(1<<32-1); uint64(len(dst)) > left { // the upper half of first+i changes
+		Bernoulli(dst[left:], seed, first+left, p, hit, miss)
+		dst = dst[:left]
+	}
 	if p <= 0 {
 		hit = miss
 	} else if p >= 1 {

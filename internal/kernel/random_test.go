@@ -22,8 +22,9 @@ func TestBernoulliBits(t *testing.T) {
 					mem.check("mask")
 					for i, got := range mask {
 						want := float32(miss)
-						mixed := mix(seed ^ mix(first>>32))
-						if hash(uint32(mixed)+uint32(first)+uint32(i), uint32(mixed>>32)) < uint32(float64(p)*(1<<32)) {
+						at := first + uint64(i)
+						mixed := mix(seed ^ mix(at>>32))
+						if hash(uint32(mixed)+uint32(at), uint32(mixed>>32)) < uint32(float64(p)*(1<<32)) {
 							want = hit
 						}
 						require.Equal(t, want, got, "seed %d, element %d after %d", seed, i, first)
