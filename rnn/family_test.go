@@ -5,6 +5,7 @@ import (
 	"math"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -548,4 +549,89 @@ func TestWorkersChangeNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTwoCallsOnOneTape: each call has masks and packed weights of its own, and Backward those of its call.
+func TestTwoCallsOnOneTape(t *testing.T) {
+	eachDirection(t, func(t *testing.T, n net) {
+		n = n.everything()
+		params := autograd.NewParams(3)
+		layer := n.make(params, 3, 4, 2)
+		x := random(1, 5, 2, 3)
+		// of runs the layer so many times and returns the gradients of the sum of the outputs of some of them.
+		of := func(calls int, count ...int) map[string][]float32 {
+			tape := autograd.NewTape(params, 7)
+			var outputs []*autograd.Node
+			var factors []*tensor.Tensor
+			for i := range calls {
+				y, _ := layer.Forward(tape.Input(x), rnn.Options{})
+				for _, c := range count {
+					if c == i {
+						outputs, factors = append(outputs, y), append(factors, random(uint64(i), y.Shape()...))
+					}
+				}
+			}
+			require.NoError(t, weighted(tape, outputs, factors).Backward())
+			return gradients(params, tape)
+		}
+		first, second, both := of(2, 0), of(2, 1), of(2, 0, 1)
+		for name, g := range of(1, 0) {
+			bits(t, g, first[name], name)
+		}
+		for name := range both {
+			assert.NotEqual(t, first[name], second[name])
+			for i, g := range both[name] {
+				assert.InDelta(t, first[name][i]+second[name][i], g, 1e-4, name)
+			}
+		}
+	})
+}
+
+// TestRunsThatNobodyGoesBackThrough: a layer of frozen weights draws its masks all the same, no run spoils the next, and nothing
+// is left over.
+func TestRunsThatNobodyGoesBackThrough(t *testing.T) {
+	eachDirection(t, func(t *testing.T, n net) {
+		params := autograd.NewParams(3)
+		layer := n.everything().make(params, 3, 4, 2)
+		x := random(1, 5, 2, 3)
+		tape := autograd.NewTape(params, 7)
+		run := func() []float32 {
+			tape.Start(9, autograd.NewGrads(params))
+			y, _ := layer.Forward(tape.Input(x), rnn.Options{Lengths: []int{5, 3}})
+			return append([]float32(nil), y.Data()...)
+		}
+		want := run()
+		bits(t, want, run())
+		for p := range params.All() {
+			p.Frozen = true
+		}
+		bits(t, want, run())
+		zero, _ := layer.Forward(tape.Input(x), rnn.Options{Lengths: []int{0, 0}})
+		assert.Equal(t, make([]float32, len(want)), zero.Data())
+	})
+}
+
+// TestGoroutinesTrain has several goroutines train on one layer at once: each gets what it gets alone.
+func TestGoroutinesTrain(t *testing.T) {
+	for _, k := range kinds {
+		params := autograd.NewParams(3)
+		layer := k.net.everything().make(params, 3, 4, 2)
+		grad := func(seed uint64) []float32 {
+			tape := autograd.NewTape(params, seed)
+			y, _ := layer.Last(tape.Input(random(seed, 5, 2, 3)), rnn.Options{Lengths: []int{5, 3}})
+			if err := autograd.Sum(y).Backward(); err != nil {
+				panic(err)
+			}
+			return tape.Grads().Data
+		}
+		var results [16][]float32
+		var wait sync.WaitGroup
+		for i := range results {
+			wait.Go(func() { results[i] = grad(uint64(i)) })
+		}
+		wait.Wait()
+		for i, got := range results {
+			bits(t, grad(uint64(i)), got, k.name)
+		}
+	}
 }
