@@ -84,7 +84,8 @@ func (r RNN) Forward(x []complex128, batch int, start State) (y []complex128, en
 		if k > 0 && r.Between != nil {
 			y = times(y, r.Between[(k-1)*len(y):])
 		}
-		y = r.layer(k, y, steps, batch, State{h, c})
+		y = r.layer(k, y, features, steps, batch, State{h, c})
+		features = r.directions() * r.out()
 	}
 	if r.Cell != LSTM {
 		c = nil
@@ -94,8 +95,8 @@ func (r RNN) Forward(x []complex128, batch int, start State) (y []complex128, en
 
 // layer runs x [T,B,in] through layer k and returns its outputs [T,B,D*out]. It carries its part of the state
 // in place.
-func (r RNN) layer(k int, x []complex128, steps, batch int, state State) (y []complex128) {
-	features, out, directions := len(x)/(steps*batch), r.out(), r.directions()
+func (r RNN) layer(k int, x []complex128, features, steps, batch int, state State) (y []complex128) {
+	out, directions := r.out(), r.directions()
 	y = make([]complex128, steps*batch*directions*out)
 	for d := range directions {
 		w, kd := r.direction(k, d, features), k*directions+d
@@ -119,10 +120,11 @@ func (r RNN) layer(k int, x []complex128, steps, batch int, state State) (y []co
 					hRead = times(h, r.Recurrent[(kd*batch+row)*out:])
 				}
 				hNext, cNext := w.step(x[(t*batch+row)*features:][:features], hRead, h, c)
-				if at := (kd*steps+t)*batch + row; r.ZoneH != nil {
+				at := (kd*steps+t)*batch + row
+				if r.ZoneH != nil {
 					zoneout(hNext, h, r.ZoneH[at*out:])
 				}
-				if at := (kd*steps+t)*batch + row; r.ZoneC != nil {
+				if r.ZoneC != nil {
 					zoneout(cNext, c, r.ZoneC[at*r.Hidden:])
 				}
 				copy(h, hNext)

@@ -1,7 +1,6 @@
 package reference
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -20,24 +19,22 @@ type problem struct {
 	ofEnd  State
 }
 
-func newProblem(cell Cell) problem {
-	r := rand.New(rand.NewPCG(3, uint64(cell)))
-	w := Weights{}
-	for k, in := range []int{features, hidden} {
-		rows := cell.gates() * hidden
-		for name, n := range map[string]int{"weight_ih": in, "weight_hh": hidden, "bias_ih": 1, "bias_hh": 1} {
-			w[fmt.Sprintf("%s_l%d", name, k)] = random(r, rows*n)
-		}
+// newProblem draws all but the settings of net, of which zeros in Hidden and Layers are the usual sizes.
+func newProblem(net RNN) problem {
+	r := rand.New(rand.NewPCG(3, uint64(net.Cell)))
+	if net.Hidden == 0 {
+		net.Hidden, net.Layers = hidden, layers
 	}
+	net = drawn(net, features)
+	states := net.Layers * net.directions() * batch
 	state := func() State {
-		s := State{H: random(r, layers*batch*hidden)}
-		if cell == LSTM {
-			s.C = random(r, layers*batch*hidden)
+		s := State{H: random(r, states*net.out())}
+		if net.Cell == LSTM {
+			s.C = random(r, states*net.Hidden)
 		}
 		return s
 	}
-	return problem{RNN{Cell: cell, Hidden: hidden, Layers: layers, Weights: w}, random(r, steps*batch*features),
-		random(r, steps*batch*hidden), state(), state()}
+	return problem{net, random(r, steps*batch*features), random(r, steps*batch*net.directions()*net.out()), state(), state()}
 }
 
 func (p problem) loss() complex128 {
@@ -62,8 +59,12 @@ func (p problem) inputs() map[string][]complex128 {
 }
 
 func eachCell(t *testing.T, test func(t *testing.T, p problem)) {
-	for name, cell := range map[string]Cell{"tanh": ElmanTanh, "relu": ElmanReLU, "lstm": LSTM} {
-		t.Run(name, func(t *testing.T) { test(t, newProblem(cell)) })
+	for name, net := range map[string]RNN{
+		"tanh": {Cell: ElmanTanh}, "relu": {Cell: ElmanReLU}, "lstm": {Cell: LSTM},
+		"gru": {Cell: GRU}, "gru before": {Cell: GRUResetBefore, NoBias: true},
+		"lstm with options": {Cell: LSTM, Projection: 3, Peephole: true, LayerNorm: true},
+	} {
+		t.Run(name, func(t *testing.T) { test(t, newProblem(net)) })
 	}
 }
 
@@ -94,7 +95,7 @@ func TestTruncatedGradientsAgainstDifferences(t *testing.T) {
 					var y []complex128
 					to := bounds[i+1]
 					y, end = full.Forward(p.x[from*batch*features:to*batch*features], batch, starts[from])
-					loss += Dot(p.ofY[from*batch*hidden:to*batch*hidden], y)
+					loss += Dot(p.ofY[from*batch*p.out():to*batch*p.out()], y)
 				}
 				return loss + p.lossOfEnd(end)
 			}
@@ -131,7 +132,7 @@ func TestStart(t *testing.T) {
 		y, end := p.Forward(p.x, batch, p.start)
 		assert.Equal(t, before, p.start, "the start is left as it is")
 		assert.Equal(t, p.Cell == LSTM, end.C != nil)
-		assert.Equal(t, y[len(y)-batch*hidden:], end.H[len(end.H)-batch*hidden:], "last output, last layer's state")
+		assert.Equal(t, y[len(y)-batch*p.out():], end.H[len(end.H)-batch*p.out():], "last output, last layer's state")
 
 		// A sequence in two calls is the sequence in one.
 		half := 3 * batch
@@ -140,7 +141,7 @@ func TestStart(t *testing.T) {
 		assert.Equal(t, y, append(first, second...))
 		assert.Equal(t, end, endAgain)
 
-		zero := State{H: make([]complex128, layers*batch*hidden), C: make([]complex128, layers*batch*hidden)}
+		zero := State{H: make([]complex128, layers*batch*p.out()), C: make([]complex128, layers*batch*hidden)}
 		y, end = p.Forward(p.x, batch, State{})
 		fromZero, endFromZero := p.Forward(p.x, batch, zero)
 		assert.Equal(t, fromZero, y)
@@ -159,7 +160,7 @@ func TestRows(t *testing.T) {
 			var x, want []complex128
 			for s := range steps {
 				x = append(x, p.x[(s*batch+row)*features:][:features]...)
-				want = append(want, y[(s*batch+row)*hidden:][:hidden]...)
+				want = append(want, y[(s*batch+row)*p.out():][:p.out()]...)
 			}
 			got, _ := p.Forward(x, 1, State{})
 			assert.Equal(t, want, got, row)
@@ -215,4 +216,21 @@ func TestLSTMByHand(t *testing.T) {
 	assert.InDelta(t, wantH, real(y[0]), 1e-14)
 	assert.InDelta(t, wantH, real(end.H[0]), 1e-14)
 	assert.InDelta(t, wantC, real(end.C[0]), 1e-14)
+
+	// With peepholes, i and f see the state before the step, o the one after it.
+	net.Peephole, w["weight_peephole_l0"] = true, []complex128{0.9, -1.1, 1.2}
+	i = logistic(0.1*x + 0.5*h + 0.11 + 0.9*c)
+	f = logistic(-0.2*x + 0.6*h + 0.22 - 1.1*c)
+	wantC = f*c + i*g
+	o = logistic(-0.4*x + 0.8*h + 0.44 + 1.2*wantC)
+	y, end = net.Forward([]complex128{x}, 1, State{H: []complex128{h}, C: []complex128{c}})
+	assert.InDelta(t, wantC, real(end.C[0]), 1e-14)
+	assert.InDelta(t, o*math.Tanh(wantC), real(y[0]), 1e-14)
+
+	// Zoneout keeps a part of each state, and the c' that o and tanh read is not mixed yet.
+	net.ZoneH, net.ZoneC = []complex128{0.25}, []complex128{0.75}
+	y, end = net.Forward([]complex128{x}, 1, State{H: []complex128{h}, C: []complex128{c}})
+	assert.InDelta(t, 0.75*c+0.25*wantC, real(end.C[0]), 1e-14)
+	assert.InDelta(t, 0.25*h+0.75*o*math.Tanh(wantC), real(end.H[0]), 1e-14)
+	assert.Equal(t, end.H, y)
 }
