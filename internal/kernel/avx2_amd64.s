@@ -10861,10 +10861,73 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
+	SUBQ $0x10, DX
+	JL   loop2_done
 
-loop:
-	CMPQ         DX, $0x08
-	JL           tail
+loop2:
+	VMOVUPS      (CX), Y0
+	VMOVUPS      32(CX), Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y0, Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y3
+	VSUBPS       c4b400000<>+0(SB), Y2, Y4
+	VSUBPS       c4b400000<>+0(SB), Y3, Y5
+	VMOVAPS      Y0, Y6
+	VMOVAPS      Y1, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y7
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y6
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y7
+	VMULPS       Y6, Y6, Y4
+	VMULPS       Y7, Y7, Y5
+	VMOVAPS      c39506967<>+0(SB), Y8
+	VMOVAPS      c39506967<>+0(SB), Y9
+	VFMADD213PS  c3ab743ce<>+0(SB), Y6, Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y7, Y9
+	VMOVAPS      c3c088908<>+0(SB), Y10
+	VMOVAPS      c3c088908<>+0(SB), Y11
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y6, Y10
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y7, Y11
+	VFMADD213PS  Y10, Y4, Y8
+	VFMADD213PS  Y11, Y5, Y9
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y10
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y11
+	VFMADD213PS  c3f000000<>+0(SB), Y6, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y7, Y11
+	VFMADD213PS  Y10, Y4, Y8
+	VFMADD213PS  Y11, Y5, Y9
+	VFMADD213PS  Y6, Y4, Y8
+	VFMADD213PS  Y7, Y5, Y9
+	VADDPS       c3f800000<>+0(SB), Y8, Y4
+	VADDPS       c3f800000<>+0(SB), Y9, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y2, Y4, Y2
+	VPADDD       Y3, Y5, Y3
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y0, Y4
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y1, Y5
+	VANDPS       Y4, Y2, Y2
+	VANDPS       Y5, Y3, Y3
+	VADDPS       c7f800000<>+0(SB), Y0, Y4
+	VADDPS       c7f800000<>+0(SB), Y1, Y5
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y0, Y0
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y1, Y1
+	VBLENDVPS    Y0, Y4, Y2, Y0
+	VBLENDVPS    Y1, Y5, Y3, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000040, CX
+	SUBQ         $0x10, DX
+	JGE          loop2
+
+loop2_done:
+	ADDQ $0x10, DX
+	SUBQ $0x08, DX
+	JL   loop1_done
+
+loop1:
 	VMOVUPS      (CX), Y0
 	VMOVAPS      c4b400000<>+0(SB), Y1
 	VFMADD231PS  c3fb8aa3b<>+0(SB), Y0, Y1
@@ -10882,9 +10945,9 @@ loop:
 	VFMADD213PS  c3f000000<>+0(SB), Y3, Y5
 	VFMADD213PS  Y5, Y2, Y4
 	VFMADD213PS  Y3, Y2, Y4
-	VPSLLD       $0x17, Y1, Y1
 	VADDPS       c3f800000<>+0(SB), Y4, Y2
-	VPADDD       Y2, Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y1, Y2, Y1
 	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y0, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       c7f800000<>+0(SB), Y0, Y2
@@ -10894,10 +10957,10 @@ loop:
 	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000020, CX
 	SUBQ         $0x08, DX
-	JMP          loop
+	JGE          loop1
 
-tail:
-	TESTQ        DX, DX
+loop1_done:
+	ADDQ         $0x08, DX
 	JZ           end
 	LEAQ         masks<>+0(SB), BX
 	NEGQ         DX
@@ -10919,9 +10982,9 @@ tail:
 	VFMADD213PS  c3f000000<>+0(SB), Y4, Y6
 	VFMADD213PS  Y6, Y3, Y5
 	VFMADD213PS  Y4, Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
 	VADDPS       c3f800000<>+0(SB), Y5, Y3
-	VPADDD       Y3, Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y3, Y2
 	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y1, Y3
 	VANDPS       Y3, Y2, Y2
 	VADDPS       c7f800000<>+0(SB), Y1, Y3
@@ -11079,13 +11142,161 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
+	SUBQ $0x10, DX
+	JL   loop2_done
 
-loop:
-	CMPQ         DX, $0x08
-	JL           tail
+loop2:
+	VMOVUPS      (CX), Y0
+	VMOVUPS      32(CX), Y1
+	VANDPS       c7fffffff<>+0(SB), Y0, Y2
+	VANDPS       c7fffffff<>+0(SB), Y1, Y3
+	VMINPS       c41200000<>+0(SB), Y2, Y2
+	VMINPS       c41200000<>+0(SB), Y3, Y3
+	VADDPS       Y2, Y2, Y2
+	VADDPS       Y3, Y3, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VMOVAPS      c4b400000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y5
+	VSUBPS       c4b400000<>+0(SB), Y4, Y6
+	VSUBPS       c4b400000<>+0(SB), Y5, Y7
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y3
+	VMULPS       Y2, Y2, Y6
+	VMULPS       Y3, Y3, Y7
+	VMOVAPS      c39506967<>+0(SB), Y8
+	VMOVAPS      c39506967<>+0(SB), Y9
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y9
+	VMOVAPS      c3c088908<>+0(SB), Y10
+	VMOVAPS      c3c088908<>+0(SB), Y11
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y10
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y10
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y11
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VFMADD213PS  Y2, Y6, Y8
+	VFMADD213PS  Y3, Y7, Y9
+	VADDPS       c3f800000<>+0(SB), Y8, Y2
+	VADDPS       c3f800000<>+0(SB), Y9, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y4, Y2, Y2
+	VPADDD       Y5, Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVAPS      c40000000<>+0(SB), Y4
+	VMOVAPS      c40000000<>+0(SB), Y5
+	VDIVPS       Y2, Y4, Y2
+	VDIVPS       Y3, Y5, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VSUBPS       Y2, Y4, Y2
+	VSUBPS       Y3, Y5, Y3
+	VMULPS       Y0, Y0, Y4
+	VMULPS       Y1, Y1, Y5
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y6
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y7
+	VFMADD213PS  c3ca9134e<>+0(SB), Y4, Y6
+	VFMADD213PS  c3ca9134e<>+0(SB), Y5, Y7
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y4, Y6
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y5, Y7
+	VFMADD213PS  c3e088393<>+0(SB), Y4, Y6
+	VFMADD213PS  c3e088393<>+0(SB), Y5, Y7
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y4, Y6
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y5, Y7
+	VMULPS       Y4, Y6, Y4
+	VMULPS       Y5, Y7, Y5
+	VFMADD213PS  Y0, Y0, Y4
+	VFMADD213PS  Y1, Y1, Y5
+	VANDPS       c7fffffff<>+0(SB), Y0, Y6
+	VANDPS       c7fffffff<>+0(SB), Y1, Y7
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y6, Y6
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y7, Y7
+	VBLENDVPS    Y6, Y2, Y4, Y2
+	VBLENDVPS    Y7, Y3, Y5, Y3
+	VANDPS       c80000000<>+0(SB), Y0, Y0
+	VANDPS       c80000000<>+0(SB), Y1, Y1
+	VORPS        Y0, Y2, Y0
+	VORPS        Y1, Y3, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000040, CX
+	SUBQ         $0x10, DX
+	JGE          loop2
+
+loop2_done:
+	ADDQ $0x10, DX
+	SUBQ $0x08, DX
+	JL   loop1_done
+
+loop1:
 	VMOVUPS      (CX), Y0
 	VANDPS       c7fffffff<>+0(SB), Y0, Y1
-	VMINPS       c41200000<>+0(SB), Y1, Y2
+	VMINPS       c41200000<>+0(SB), Y1, Y1
+	VADDPS       Y1, Y1, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y2
+	VSUBPS       c4b400000<>+0(SB), Y2, Y3
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      c39506967<>+0(SB), Y4
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y4
+	VMOVAPS      c3c088908<>+0(SB), Y5
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c40000000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VSUBPS       Y1, Y2, Y1
+	VMULPS       Y0, Y0, Y2
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y3
+	VFMADD213PS  c3ca9134e<>+0(SB), Y2, Y3
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e088393<>+0(SB), Y2, Y3
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y2, Y3
+	VMULPS       Y2, Y3, Y2
+	VFMADD213PS  Y0, Y0, Y2
+	VANDPS       c7fffffff<>+0(SB), Y0, Y3
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y3, Y3
+	VBLENDVPS    Y3, Y1, Y2, Y1
+	VANDPS       c80000000<>+0(SB), Y0, Y0
+	VORPS        Y0, Y1, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x08, DX
+	JGE          loop1
+
+loop1_done:
+	ADDQ         $0x08, DX
+	JZ           end
+	LEAQ         masks<>+0(SB), BX
+	NEGQ         DX
+	VMOVDQU      64(BX)(DX*4), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VANDPS       c7fffffff<>+0(SB), Y1, Y2
+	VMINPS       c41200000<>+0(SB), Y2, Y2
 	VADDPS       Y2, Y2, Y2
 	VMOVAPS      c4b400000<>+0(SB), Y3
 	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
@@ -11103,76 +11314,25 @@ loop:
 	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
 	VFMADD213PS  Y6, Y4, Y5
 	VFMADD213PS  Y2, Y4, Y5
-	VPSLLD       $0x17, Y3, Y2
-	VADDPS       c3f800000<>+0(SB), Y5, Y3
-	VMOVAPS      c3f800000<>+0(SB), Y4
-	VMOVAPS      c40000000<>+0(SB), Y5
+	VADDPS       c3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y3, Y3
 	VPADDD       Y3, Y2, Y2
 	VADDPS       c3f800000<>+0(SB), Y2, Y2
-	VDIVPS       Y2, Y5, Y2
-	VSUBPS       Y2, Y4, Y2
-	VMULPS       Y0, Y0, Y3
+	VMOVAPS      c40000000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VSUBPS       Y2, Y3, Y2
+	VMULPS       Y1, Y1, Y3
 	VMOVAPS      cbbbaf0ea<>+0(SB), Y4
 	VFMADD213PS  c3ca9134e<>+0(SB), Y3, Y4
 	VFMADD213PS  cbd5c1e2d<>+0(SB), Y3, Y4
 	VFMADD213PS  c3e088393<>+0(SB), Y3, Y4
 	VFMADD213PS  cbeaaaa99<>+0(SB), Y3, Y4
 	VMULPS       Y3, Y4, Y3
-	VFMADD213PS  Y0, Y0, Y3
-	VCMPPS       $0x0d, c3f200000<>+0(SB), Y1, Y1
-	VBLENDVPS    Y1, Y2, Y3, Y1
-	VANDPS       c80000000<>+0(SB), Y0, Y0
-	VORPS        Y0, Y1, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         $0x00000020, AX
-	ADDQ         $0x00000020, CX
-	SUBQ         $0x08, DX
-	JMP          loop
-
-tail:
-	TESTQ        DX, DX
-	JZ           end
-	LEAQ         masks<>+0(SB), BX
-	NEGQ         DX
-	VMOVDQU      64(BX)(DX*4), Y0
-	VMASKMOVPS   (CX), Y0, Y1
-	VANDPS       c7fffffff<>+0(SB), Y1, Y2
-	VMINPS       c41200000<>+0(SB), Y2, Y3
-	VADDPS       Y3, Y3, Y3
-	VMOVAPS      c4b400000<>+0(SB), Y4
-	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
-	VSUBPS       c4b400000<>+0(SB), Y4, Y5
-	VMOVAPS      Y3, Y3
-	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
-	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
-	VMULPS       Y3, Y3, Y5
-	VMOVAPS      c39506967<>+0(SB), Y6
-	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y6
-	VMOVAPS      c3c088908<>+0(SB), Y7
-	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y7
-	VFMADD213PS  Y7, Y5, Y6
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
-	VFMADD213PS  c3f000000<>+0(SB), Y3, Y7
-	VFMADD213PS  Y7, Y5, Y6
-	VFMADD213PS  Y3, Y5, Y6
-	VPSLLD       $0x17, Y4, Y3
-	VADDPS       c3f800000<>+0(SB), Y6, Y4
-	VMOVAPS      c3f800000<>+0(SB), Y5
-	VMOVAPS      c40000000<>+0(SB), Y6
-	VPADDD       Y4, Y3, Y3
-	VADDPS       c3f800000<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y6, Y3
-	VSUBPS       Y3, Y5, Y3
-	VMULPS       Y1, Y1, Y4
-	VMOVAPS      cbbbaf0ea<>+0(SB), Y5
-	VFMADD213PS  c3ca9134e<>+0(SB), Y4, Y5
-	VFMADD213PS  cbd5c1e2d<>+0(SB), Y4, Y5
-	VFMADD213PS  c3e088393<>+0(SB), Y4, Y5
-	VFMADD213PS  cbeaaaa99<>+0(SB), Y4, Y5
-	VMULPS       Y4, Y5, Y4
-	VFMADD213PS  Y1, Y1, Y4
-	VCMPPS       $0x0d, c3f200000<>+0(SB), Y2, Y2
-	VBLENDVPS    Y2, Y3, Y4, Y2
+	VFMADD213PS  Y1, Y1, Y3
+	VANDPS       c7fffffff<>+0(SB), Y1, Y4
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y2, Y3, Y2
 	VANDPS       c80000000<>+0(SB), Y1, Y1
 	VORPS        Y1, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (AX)
@@ -11180,16 +11340,6 @@ tail:
 end:
 	VZEROUPPER
 	RET
-
-DATA c7fffffff<>+0(SB)/4, $0x7fffffff
-DATA c7fffffff<>+4(SB)/4, $0x7fffffff
-DATA c7fffffff<>+8(SB)/4, $0x7fffffff
-DATA c7fffffff<>+12(SB)/4, $0x7fffffff
-DATA c7fffffff<>+16(SB)/4, $0x7fffffff
-DATA c7fffffff<>+20(SB)/4, $0x7fffffff
-DATA c7fffffff<>+24(SB)/4, $0x7fffffff
-DATA c7fffffff<>+28(SB)/4, $0x7fffffff
-GLOBL c7fffffff<>(SB), RODATA|NOPTR, $32
 
 DATA c41200000<>+0(SB)/4, $0x41200000
 DATA c41200000<>+4(SB)/4, $0x41200000
@@ -11200,6 +11350,16 @@ DATA c41200000<>+20(SB)/4, $0x41200000
 DATA c41200000<>+24(SB)/4, $0x41200000
 DATA c41200000<>+28(SB)/4, $0x41200000
 GLOBL c41200000<>(SB), RODATA|NOPTR, $32
+
+DATA c7fffffff<>+0(SB)/4, $0x7fffffff
+DATA c7fffffff<>+4(SB)/4, $0x7fffffff
+DATA c7fffffff<>+8(SB)/4, $0x7fffffff
+DATA c7fffffff<>+12(SB)/4, $0x7fffffff
+DATA c7fffffff<>+16(SB)/4, $0x7fffffff
+DATA c7fffffff<>+20(SB)/4, $0x7fffffff
+DATA c7fffffff<>+24(SB)/4, $0x7fffffff
+DATA c7fffffff<>+28(SB)/4, $0x7fffffff
+GLOBL c7fffffff<>(SB), RODATA|NOPTR, $32
 
 DATA c40000000<>+0(SB)/4, $0x40000000
 DATA c40000000<>+4(SB)/4, $0x40000000
@@ -11287,10 +11447,81 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
+	SUBQ $0x10, DX
+	JL   loop2_done
 
-loop:
-	CMPQ         DX, $0x08
-	JL           tail
+loop2:
+	VMOVUPS      (CX), Y0
+	VMOVUPS      32(CX), Y1
+	VXORPS       c80000000<>+0(SB), Y0, Y0
+	VXORPS       c80000000<>+0(SB), Y1, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y2
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y0, Y2, Y0
+	VMINPS       Y1, Y3, Y1
+	VMOVAPS      cc2b00000<>+0(SB), Y2
+	VMOVAPS      cc2b00000<>+0(SB), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMAXPS       Y1, Y3, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y0, Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y3
+	VSUBPS       c4b400000<>+0(SB), Y2, Y4
+	VSUBPS       c4b400000<>+0(SB), Y3, Y5
+	VMOVAPS      Y0, Y0
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y0
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y1
+	VMULPS       Y0, Y0, Y4
+	VMULPS       Y1, Y1, Y5
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VMOVAPS      c39506967<>+0(SB), Y7
+	VFMADD213PS  c3ab743ce<>+0(SB), Y0, Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y7
+	VMOVAPS      c3c088908<>+0(SB), Y8
+	VMOVAPS      c3c088908<>+0(SB), Y9
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y0, Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y9
+	VFMADD213PS  Y8, Y4, Y6
+	VFMADD213PS  Y9, Y5, Y7
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y9
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y9
+	VFMADD213PS  Y8, Y4, Y6
+	VFMADD213PS  Y9, Y5, Y7
+	VFMADD213PS  Y0, Y4, Y6
+	VFMADD213PS  Y1, Y5, Y7
+	VADDPS       c3f800000<>+0(SB), Y6, Y0
+	VADDPS       c3f800000<>+0(SB), Y7, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VPADDD       c3f800000<>+0(SB), Y3, Y3
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y0, Y0
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y0, Y2, Y0
+	VDIVPS       Y1, Y3, Y1
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000040, CX
+	SUBQ         $0x10, DX
+	JGE          loop2
+
+loop2_done:
+	ADDQ $0x10, DX
+	SUBQ $0x08, DX
+	JL   loop1_done
+
+loop1:
 	VMOVUPS      (CX), Y0
 	VXORPS       c80000000<>+0(SB), Y0, Y0
 	VMOVAPS      c42b20000<>+0(SB), Y1
@@ -11313,21 +11544,21 @@ loop:
 	VFMADD213PS  c3f000000<>+0(SB), Y0, Y4
 	VFMADD213PS  Y4, Y2, Y3
 	VFMADD213PS  Y0, Y2, Y3
-	VPSLLD       $0x17, Y1, Y0
-	VADDPS       c3f800000<>+0(SB), Y3, Y1
-	VPADDD       c3f800000<>+0(SB), Y0, Y0
-	VMOVAPS      c3f800000<>+0(SB), Y2
-	VMULPS       Y0, Y1, Y0
+	VADDPS       c3f800000<>+0(SB), Y3, Y0
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       c3f800000<>+0(SB), Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VADDPS       c3f800000<>+0(SB), Y0, Y0
-	VDIVPS       Y0, Y2, Y0
+	VMOVAPS      c3f800000<>+0(SB), Y1
+	VDIVPS       Y0, Y1, Y0
 	VMOVUPS      Y0, (AX)
 	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000020, CX
 	SUBQ         $0x08, DX
-	JMP          loop
+	JGE          loop1
 
-tail:
-	TESTQ        DX, DX
+loop1_done:
+	ADDQ         $0x08, DX
 	JZ           end
 	LEAQ         masks<>+0(SB), BX
 	NEGQ         DX
@@ -11354,13 +11585,13 @@ tail:
 	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
 	VFMADD213PS  Y5, Y3, Y4
 	VFMADD213PS  Y1, Y3, Y4
-	VPSLLD       $0x17, Y2, Y1
-	VADDPS       c3f800000<>+0(SB), Y4, Y2
-	VPADDD       c3f800000<>+0(SB), Y1, Y1
-	VMOVAPS      c3f800000<>+0(SB), Y3
-	VMULPS       Y1, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y4, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y1, Y1
 	VADDPS       c3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y3, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (AX)
 
 end:
@@ -11394,10 +11625,10 @@ TEXT ·tanhGradAVX2(SB), NOSPLIT, $0-32
 	MOVQ grad+8(FP), CX
 	MOVQ y+16(FP), DX
 	MOVQ n+24(FP), BX
+	SUBQ $0x08, BX
+	JL   loop1_done
 
-loop:
-	CMPQ         BX, $0x08
-	JL           tail
+loop1:
 	VMOVUPS      (DX), Y0
 	VMOVAPS      c3f800000<>+0(SB), Y1
 	VFNMADD231PS Y0, Y0, Y1
@@ -11408,10 +11639,10 @@ loop:
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x00000020, DX
 	SUBQ         $0x08, BX
-	JMP          loop
+	JGE          loop1
 
-tail:
-	TESTQ        BX, BX
+loop1_done:
+	ADDQ         $0x08, BX
 	JZ           end
 	LEAQ         masks<>+0(SB), SI
 	NEGQ         BX
@@ -11433,10 +11664,10 @@ TEXT ·reluAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
+	SUBQ $0x08, DX
+	JL   loop1_done
 
-loop:
-	CMPQ    DX, $0x08
-	JL      tail
+loop1:
 	VMOVUPS (CX), Y0
 	VCMPPS  $0x06, c00000000<>+0(SB), Y0, Y1
 	VANDPS  Y1, Y0, Y0
@@ -11444,10 +11675,10 @@ loop:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
 	SUBQ    $0x08, DX
-	JMP     loop
+	JGE     loop1
 
-tail:
-	TESTQ      DX, DX
+loop1_done:
+	ADDQ       $0x08, DX
 	JZ         end
 	LEAQ       masks<>+0(SB), BX
 	NEGQ       DX
@@ -11478,10 +11709,10 @@ TEXT ·reluGradAVX2(SB), NOSPLIT, $0-32
 	MOVQ grad+8(FP), CX
 	MOVQ y+16(FP), DX
 	MOVQ n+24(FP), BX
+	SUBQ $0x08, BX
+	JL   loop1_done
 
-loop:
-	CMPQ    BX, $0x08
-	JL      tail
+loop1:
 	VMOVUPS (CX), Y0
 	VMOVUPS (DX), Y1
 	VCMPPS  $0x06, c00000000<>+0(SB), Y1, Y1
@@ -11491,10 +11722,10 @@ loop:
 	ADDQ    $0x00000020, CX
 	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, BX
-	JMP     loop
+	JGE     loop1
 
-tail:
-	TESTQ      BX, BX
+loop1_done:
+	ADDQ       $0x08, BX
 	JZ         end
 	LEAQ       masks<>+0(SB), SI
 	NEGQ       BX
@@ -11521,10 +11752,385 @@ TEXT ·lstmAVX2(SB), NOSPLIT, $0-56
 	MOVQ tc+24(FP), DI
 	MOVQ h+32(FP), R8
 	MOVQ n+48(FP), R9
+	SUBQ $0x10, R9
+	JL   loop2_done
 
-loop:
-	CMPQ         R9, $0x08
-	JL           tail
+loop2:
+	VMOVUPS      (CX), Y0
+	VMOVUPS      32(CX), Y1
+	VXORPS       c80000000<>+0(SB), Y0, Y0
+	VXORPS       c80000000<>+0(SB), Y1, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y2
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y0, Y2, Y0
+	VMINPS       Y1, Y3, Y1
+	VMOVAPS      cc2b00000<>+0(SB), Y2
+	VMOVAPS      cc2b00000<>+0(SB), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMAXPS       Y1, Y3, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y0, Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y3
+	VSUBPS       c4b400000<>+0(SB), Y2, Y4
+	VSUBPS       c4b400000<>+0(SB), Y3, Y5
+	VMOVAPS      Y0, Y0
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y0
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y1
+	VMULPS       Y0, Y0, Y4
+	VMULPS       Y1, Y1, Y5
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VMOVAPS      c39506967<>+0(SB), Y7
+	VFMADD213PS  c3ab743ce<>+0(SB), Y0, Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y7
+	VMOVAPS      c3c088908<>+0(SB), Y8
+	VMOVAPS      c3c088908<>+0(SB), Y9
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y0, Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y9
+	VFMADD213PS  Y8, Y4, Y6
+	VFMADD213PS  Y9, Y5, Y7
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y9
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y9
+	VFMADD213PS  Y8, Y4, Y6
+	VFMADD213PS  Y9, Y5, Y7
+	VFMADD213PS  Y0, Y4, Y6
+	VFMADD213PS  Y1, Y5, Y7
+	VADDPS       c3f800000<>+0(SB), Y6, Y0
+	VADDPS       c3f800000<>+0(SB), Y7, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VPADDD       c3f800000<>+0(SB), Y3, Y3
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y0, Y0
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y0, Y2, Y0
+	VDIVPS       Y1, Y3, Y1
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      (CX)(AX*2), Y2
+	VMOVUPS      32(CX)(AX*2), Y3
+	VANDPS       c7fffffff<>+0(SB), Y2, Y4
+	VANDPS       c7fffffff<>+0(SB), Y3, Y5
+	VMINPS       c41200000<>+0(SB), Y4, Y4
+	VMINPS       c41200000<>+0(SB), Y5, Y5
+	VADDPS       Y4, Y4, Y4
+	VADDPS       Y5, Y5, Y5
+	VMOVAPS      c4b400000<>+0(SB), Y6
+	VMOVAPS      c4b400000<>+0(SB), Y7
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y6
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y5, Y7
+	VSUBPS       c4b400000<>+0(SB), Y6, Y8
+	VSUBPS       c4b400000<>+0(SB), Y7, Y9
+	VMOVAPS      Y4, Y4
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y8, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y9, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y9, Y5
+	VMULPS       Y4, Y4, Y8
+	VMULPS       Y5, Y5, Y9
+	VMOVAPS      c39506967<>+0(SB), Y10
+	VMOVAPS      c39506967<>+0(SB), Y11
+	VFMADD213PS  c3ab743ce<>+0(SB), Y4, Y10
+	VFMADD213PS  c3ab743ce<>+0(SB), Y5, Y11
+	VMOVAPS      c3c088908<>+0(SB), Y12
+	VMOVAPS      c3c088908<>+0(SB), Y13
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y4, Y12
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y5, Y13
+	VFMADD213PS  Y12, Y8, Y10
+	VFMADD213PS  Y13, Y9, Y11
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y12
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y13
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y12
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y13
+	VFMADD213PS  Y12, Y8, Y10
+	VFMADD213PS  Y13, Y9, Y11
+	VFMADD213PS  Y4, Y8, Y10
+	VFMADD213PS  Y5, Y9, Y11
+	VADDPS       c3f800000<>+0(SB), Y10, Y4
+	VADDPS       c3f800000<>+0(SB), Y11, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y6, Y4, Y4
+	VPADDD       Y7, Y5, Y5
+	VADDPS       c3f800000<>+0(SB), Y4, Y4
+	VADDPS       c3f800000<>+0(SB), Y5, Y5
+	VMOVAPS      c40000000<>+0(SB), Y6
+	VMOVAPS      c40000000<>+0(SB), Y7
+	VDIVPS       Y4, Y6, Y4
+	VDIVPS       Y5, Y7, Y5
+	VMOVAPS      c3f800000<>+0(SB), Y6
+	VMOVAPS      c3f800000<>+0(SB), Y7
+	VSUBPS       Y4, Y6, Y4
+	VSUBPS       Y5, Y7, Y5
+	VMULPS       Y2, Y2, Y6
+	VMULPS       Y3, Y3, Y7
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y8
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y9
+	VFMADD213PS  c3ca9134e<>+0(SB), Y6, Y8
+	VFMADD213PS  c3ca9134e<>+0(SB), Y7, Y9
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y6, Y8
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y7, Y9
+	VFMADD213PS  c3e088393<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e088393<>+0(SB), Y7, Y9
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y6, Y8
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y7, Y9
+	VMULPS       Y6, Y8, Y6
+	VMULPS       Y7, Y9, Y7
+	VFMADD213PS  Y2, Y2, Y6
+	VFMADD213PS  Y3, Y3, Y7
+	VANDPS       c7fffffff<>+0(SB), Y2, Y8
+	VANDPS       c7fffffff<>+0(SB), Y3, Y9
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y8, Y8
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y9, Y9
+	VBLENDVPS    Y8, Y4, Y6, Y4
+	VBLENDVPS    Y9, Y5, Y7, Y5
+	VANDPS       c80000000<>+0(SB), Y2, Y2
+	VANDPS       c80000000<>+0(SB), Y3, Y3
+	VORPS        Y2, Y4, Y2
+	VORPS        Y3, Y5, Y3
+	VMOVUPS      Y2, (CX)(AX*2)
+	VMOVUPS      Y3, 32(CX)(AX*2)
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      (CX)(AX*1), Y2
+	VMOVUPS      32(CX)(AX*1), Y3
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VXORPS       c80000000<>+0(SB), Y3, Y3
+	VMOVAPS      c42b20000<>+0(SB), Y4
+	VMOVAPS      c42b20000<>+0(SB), Y5
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y5, Y3
+	VMOVAPS      cc2b00000<>+0(SB), Y4
+	VMOVAPS      cc2b00000<>+0(SB), Y5
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VMOVAPS      c4b400000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y5
+	VSUBPS       c4b400000<>+0(SB), Y4, Y6
+	VSUBPS       c4b400000<>+0(SB), Y5, Y7
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y3
+	VMULPS       Y2, Y2, Y6
+	VMULPS       Y3, Y3, Y7
+	VMOVAPS      c39506967<>+0(SB), Y8
+	VMOVAPS      c39506967<>+0(SB), Y9
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y9
+	VMOVAPS      c3c088908<>+0(SB), Y10
+	VMOVAPS      c3c088908<>+0(SB), Y11
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y10
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y10
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y11
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VFMADD213PS  Y2, Y6, Y8
+	VFMADD213PS  Y3, Y7, Y9
+	VADDPS       c3f800000<>+0(SB), Y8, Y2
+	VADDPS       c3f800000<>+0(SB), Y9, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       c3f800000<>+0(SB), Y4, Y4
+	VPADDD       c3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y5, Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VDIVPS       Y2, Y4, Y2
+	VDIVPS       Y3, Y5, Y3
+	VMOVUPS      Y2, (CX)(AX*1)
+	VMOVUPS      Y3, 32(CX)(AX*1)
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VMOVAPS      Y0, Y0
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y5, Y3, Y1
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, 32(SI)
+	VANDPS       c7fffffff<>+0(SB), Y0, Y2
+	VANDPS       c7fffffff<>+0(SB), Y1, Y3
+	VMINPS       c41200000<>+0(SB), Y2, Y2
+	VMINPS       c41200000<>+0(SB), Y3, Y3
+	VADDPS       Y2, Y2, Y2
+	VADDPS       Y3, Y3, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VMOVAPS      c4b400000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y5
+	VSUBPS       c4b400000<>+0(SB), Y4, Y6
+	VSUBPS       c4b400000<>+0(SB), Y5, Y7
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y3
+	VMULPS       Y2, Y2, Y6
+	VMULPS       Y3, Y3, Y7
+	VMOVAPS      c39506967<>+0(SB), Y8
+	VMOVAPS      c39506967<>+0(SB), Y9
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y9
+	VMOVAPS      c3c088908<>+0(SB), Y10
+	VMOVAPS      c3c088908<>+0(SB), Y11
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y10
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y10
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y11
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VFMADD213PS  Y2, Y6, Y8
+	VFMADD213PS  Y3, Y7, Y9
+	VADDPS       c3f800000<>+0(SB), Y8, Y2
+	VADDPS       c3f800000<>+0(SB), Y9, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y4, Y2, Y2
+	VPADDD       Y5, Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVAPS      c40000000<>+0(SB), Y4
+	VMOVAPS      c40000000<>+0(SB), Y5
+	VDIVPS       Y2, Y4, Y2
+	VDIVPS       Y3, Y5, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VSUBPS       Y2, Y4, Y2
+	VSUBPS       Y3, Y5, Y3
+	VMULPS       Y0, Y0, Y4
+	VMULPS       Y1, Y1, Y5
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y6
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y7
+	VFMADD213PS  c3ca9134e<>+0(SB), Y4, Y6
+	VFMADD213PS  c3ca9134e<>+0(SB), Y5, Y7
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y4, Y6
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y5, Y7
+	VFMADD213PS  c3e088393<>+0(SB), Y4, Y6
+	VFMADD213PS  c3e088393<>+0(SB), Y5, Y7
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y4, Y6
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y5, Y7
+	VMULPS       Y4, Y6, Y4
+	VMULPS       Y5, Y7, Y5
+	VFMADD213PS  Y0, Y0, Y4
+	VFMADD213PS  Y1, Y1, Y5
+	VANDPS       c7fffffff<>+0(SB), Y0, Y6
+	VANDPS       c7fffffff<>+0(SB), Y1, Y7
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y6, Y6
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y7, Y7
+	VBLENDVPS    Y6, Y2, Y4, Y2
+	VBLENDVPS    Y7, Y3, Y5, Y3
+	VANDPS       c80000000<>+0(SB), Y0, Y0
+	VANDPS       c80000000<>+0(SB), Y1, Y1
+	VORPS        Y0, Y2, Y0
+	VORPS        Y1, Y3, Y1
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VXORPS       c80000000<>+0(SB), Y3, Y3
+	VMOVAPS      c42b20000<>+0(SB), Y4
+	VMOVAPS      c42b20000<>+0(SB), Y5
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y5, Y3
+	VMOVAPS      cc2b00000<>+0(SB), Y4
+	VMOVAPS      cc2b00000<>+0(SB), Y5
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VMOVAPS      c4b400000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y5
+	VSUBPS       c4b400000<>+0(SB), Y4, Y6
+	VSUBPS       c4b400000<>+0(SB), Y5, Y7
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y3
+	VMULPS       Y2, Y2, Y6
+	VMULPS       Y3, Y3, Y7
+	VMOVAPS      c39506967<>+0(SB), Y8
+	VMOVAPS      c39506967<>+0(SB), Y9
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y9
+	VMOVAPS      c3c088908<>+0(SB), Y10
+	VMOVAPS      c3c088908<>+0(SB), Y11
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y10
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y10
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y11
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VFMADD213PS  Y2, Y6, Y8
+	VFMADD213PS  Y3, Y7, Y9
+	VADDPS       c3f800000<>+0(SB), Y8, Y2
+	VADDPS       c3f800000<>+0(SB), Y9, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       c3f800000<>+0(SB), Y4, Y4
+	VPADDD       c3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y5, Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VDIVPS       Y2, Y4, Y2
+	VDIVPS       Y3, Y5, Y3
+	VMOVUPS      Y2, (DX)
+	VMOVUPS      Y3, 32(DX)
+	VMULPS       Y0, Y2, Y0
+	VMULPS       Y1, Y3, Y1
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      Y1, 32(R8)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	ADDQ         $0x00000040, SI
+	ADDQ         $0x00000040, DI
+	ADDQ         $0x00000040, R8
+	SUBQ         $0x10, R9
+	JGE          loop2
+
+loop2_done:
+	ADDQ $0x10, R9
+	SUBQ $0x08, R9
+	JL   loop1_done
+
+loop1:
 	VMOVUPS      (CX), Y0
 	VXORPS       c80000000<>+0(SB), Y0, Y0
 	VMOVAPS      c42b20000<>+0(SB), Y1
@@ -11547,52 +12153,53 @@ loop:
 	VFMADD213PS  c3f000000<>+0(SB), Y0, Y4
 	VFMADD213PS  Y4, Y2, Y3
 	VFMADD213PS  Y0, Y2, Y3
-	VPSLLD       $0x17, Y1, Y0
-	VADDPS       c3f800000<>+0(SB), Y3, Y1
-	VPADDD       c3f800000<>+0(SB), Y0, Y0
-	VMOVAPS      c3f800000<>+0(SB), Y2
-	VMULPS       Y0, Y1, Y0
+	VADDPS       c3f800000<>+0(SB), Y3, Y0
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       c3f800000<>+0(SB), Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VADDPS       c3f800000<>+0(SB), Y0, Y0
-	VDIVPS       Y0, Y2, Y0
+	VMOVAPS      c3f800000<>+0(SB), Y1
+	VDIVPS       Y0, Y1, Y0
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      (CX)(AX*2), Y1
 	VANDPS       c7fffffff<>+0(SB), Y1, Y2
-	VMINPS       c41200000<>+0(SB), Y2, Y3
-	VADDPS       Y3, Y3, Y3
-	VMOVAPS      c4b400000<>+0(SB), Y4
-	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
-	VSUBPS       c4b400000<>+0(SB), Y4, Y5
-	VMOVAPS      Y3, Y3
-	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
-	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
-	VMULPS       Y3, Y3, Y5
-	VMOVAPS      c39506967<>+0(SB), Y6
-	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y6
-	VMOVAPS      c3c088908<>+0(SB), Y7
-	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y7
-	VFMADD213PS  Y7, Y5, Y6
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
-	VFMADD213PS  c3f000000<>+0(SB), Y3, Y7
-	VFMADD213PS  Y7, Y5, Y6
-	VFMADD213PS  Y3, Y5, Y6
-	VPSLLD       $0x17, Y4, Y3
-	VADDPS       c3f800000<>+0(SB), Y6, Y4
-	VMOVAPS      c3f800000<>+0(SB), Y5
-	VMOVAPS      c40000000<>+0(SB), Y6
-	VPADDD       Y4, Y3, Y3
-	VADDPS       c3f800000<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y6, Y3
-	VSUBPS       Y3, Y5, Y3
-	VMULPS       Y1, Y1, Y4
-	VMOVAPS      cbbbaf0ea<>+0(SB), Y5
-	VFMADD213PS  c3ca9134e<>+0(SB), Y4, Y5
-	VFMADD213PS  cbd5c1e2d<>+0(SB), Y4, Y5
-	VFMADD213PS  c3e088393<>+0(SB), Y4, Y5
-	VFMADD213PS  cbeaaaa99<>+0(SB), Y4, Y5
-	VMULPS       Y4, Y5, Y4
-	VFMADD213PS  Y1, Y1, Y4
-	VCMPPS       $0x0d, c3f200000<>+0(SB), Y2, Y2
-	VBLENDVPS    Y2, Y3, Y4, Y2
+	VMINPS       c41200000<>+0(SB), Y2, Y2
+	VADDPS       Y2, Y2, Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       c4b400000<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      c39506967<>+0(SB), Y5
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VFMADD213PS  Y2, Y4, Y5
+	VADDPS       c3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VMOVAPS      c40000000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VSUBPS       Y2, Y3, Y2
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y4
+	VFMADD213PS  c3ca9134e<>+0(SB), Y3, Y4
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e088393<>+0(SB), Y3, Y4
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y3
+	VFMADD213PS  Y1, Y1, Y3
+	VANDPS       c7fffffff<>+0(SB), Y1, Y4
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y2, Y3, Y2
 	VANDPS       c80000000<>+0(SB), Y1, Y1
 	VORPS        Y1, Y2, Y1
 	VMOVUPS      Y1, (CX)(AX*2)
@@ -11619,55 +12226,56 @@ loop:
 	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
 	VFMADD213PS  Y5, Y3, Y4
 	VFMADD213PS  Y1, Y3, Y4
-	VPSLLD       $0x17, Y2, Y1
-	VADDPS       c3f800000<>+0(SB), Y4, Y2
-	VPADDD       c3f800000<>+0(SB), Y1, Y1
-	VMOVAPS      c3f800000<>+0(SB), Y3
-	VMULPS       Y1, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y4, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y1, Y1
 	VADDPS       c3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y3, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y1
 	VMOVUPS      Y1, (CX)(AX*1)
 	VMOVUPS      (BX), Y2
 	VMOVAPS      Y0, Y0
 	VFMADD231PS  Y2, Y1, Y0
 	VMOVUPS      Y0, (SI)
 	VANDPS       c7fffffff<>+0(SB), Y0, Y1
-	VMINPS       c41200000<>+0(SB), Y1, Y2
-	VADDPS       Y2, Y2, Y2
-	VMOVAPS      c4b400000<>+0(SB), Y3
-	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
-	VSUBPS       c4b400000<>+0(SB), Y3, Y4
-	VMOVAPS      Y2, Y2
-	VFNMADD231PS c3f318000<>+0(SB), Y4, Y2
-	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y2
-	VMULPS       Y2, Y2, Y4
-	VMOVAPS      c39506967<>+0(SB), Y5
-	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y5
-	VMOVAPS      c3c088908<>+0(SB), Y6
-	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y6
-	VFMADD213PS  Y6, Y4, Y5
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
-	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
-	VFMADD213PS  Y6, Y4, Y5
-	VFMADD213PS  Y2, Y4, Y5
-	VPSLLD       $0x17, Y3, Y2
-	VADDPS       c3f800000<>+0(SB), Y5, Y3
-	VMOVAPS      c3f800000<>+0(SB), Y4
-	VMOVAPS      c40000000<>+0(SB), Y5
-	VPADDD       Y3, Y2, Y2
-	VADDPS       c3f800000<>+0(SB), Y2, Y2
-	VDIVPS       Y2, Y5, Y2
-	VSUBPS       Y2, Y4, Y2
-	VMULPS       Y0, Y0, Y3
-	VMOVAPS      cbbbaf0ea<>+0(SB), Y4
-	VFMADD213PS  c3ca9134e<>+0(SB), Y3, Y4
-	VFMADD213PS  cbd5c1e2d<>+0(SB), Y3, Y4
-	VFMADD213PS  c3e088393<>+0(SB), Y3, Y4
-	VFMADD213PS  cbeaaaa99<>+0(SB), Y3, Y4
-	VMULPS       Y3, Y4, Y3
-	VFMADD213PS  Y0, Y0, Y3
-	VCMPPS       $0x0d, c3f200000<>+0(SB), Y1, Y1
-	VBLENDVPS    Y1, Y2, Y3, Y1
+	VMINPS       c41200000<>+0(SB), Y1, Y1
+	VADDPS       Y1, Y1, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y2
+	VSUBPS       c4b400000<>+0(SB), Y2, Y3
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      c39506967<>+0(SB), Y4
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y4
+	VMOVAPS      c3c088908<>+0(SB), Y5
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c40000000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VSUBPS       Y1, Y2, Y1
+	VMULPS       Y0, Y0, Y2
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y3
+	VFMADD213PS  c3ca9134e<>+0(SB), Y2, Y3
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e088393<>+0(SB), Y2, Y3
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y2, Y3
+	VMULPS       Y2, Y3, Y2
+	VFMADD213PS  Y0, Y0, Y2
+	VANDPS       c7fffffff<>+0(SB), Y0, Y3
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y3, Y3
+	VBLENDVPS    Y3, Y1, Y2, Y1
 	VANDPS       c80000000<>+0(SB), Y0, Y0
 	VORPS        Y0, Y1, Y0
 	VMOVUPS      Y0, (DI)
@@ -11693,13 +12301,13 @@ loop:
 	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
 	VFMADD213PS  Y5, Y3, Y4
 	VFMADD213PS  Y1, Y3, Y4
-	VPSLLD       $0x17, Y2, Y1
-	VADDPS       c3f800000<>+0(SB), Y4, Y2
-	VPADDD       c3f800000<>+0(SB), Y1, Y1
-	VMOVAPS      c3f800000<>+0(SB), Y3
-	VMULPS       Y1, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y4, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y1, Y1
 	VADDPS       c3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y3, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y1
 	VMOVUPS      Y1, (DX)
 	VMULPS       Y0, Y1, Y0
 	VMOVUPS      Y0, (R8)
@@ -11710,10 +12318,10 @@ loop:
 	ADDQ         $0x00000020, DI
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R9
-	JMP          loop
+	JGE          loop1
 
-tail:
-	TESTQ        R9, R9
+loop1_done:
+	ADDQ         $0x08, R9
 	JZ           end
 	LEAQ         masks<>+0(SB), R10
 	NEGQ         R9
@@ -11740,52 +12348,53 @@ tail:
 	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
 	VFMADD213PS  Y5, Y3, Y4
 	VFMADD213PS  Y1, Y3, Y4
-	VPSLLD       $0x17, Y2, Y1
-	VADDPS       c3f800000<>+0(SB), Y4, Y2
-	VPADDD       c3f800000<>+0(SB), Y1, Y1
-	VMOVAPS      c3f800000<>+0(SB), Y3
-	VMULPS       Y1, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y4, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y1, Y1
 	VADDPS       c3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y3, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (CX)
 	VMASKMOVPS   (CX)(AX*2), Y0, Y2
 	VANDPS       c7fffffff<>+0(SB), Y2, Y3
-	VMINPS       c41200000<>+0(SB), Y3, Y4
-	VADDPS       Y4, Y4, Y4
-	VMOVAPS      c4b400000<>+0(SB), Y5
-	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y5
-	VSUBPS       c4b400000<>+0(SB), Y5, Y6
-	VMOVAPS      Y4, Y4
-	VFNMADD231PS c3f318000<>+0(SB), Y6, Y4
-	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y4
-	VMULPS       Y4, Y4, Y6
-	VMOVAPS      c39506967<>+0(SB), Y7
-	VFMADD213PS  c3ab743ce<>+0(SB), Y4, Y7
-	VMOVAPS      c3c088908<>+0(SB), Y8
-	VFMADD213PS  c3d2aa9c1<>+0(SB), Y4, Y8
-	VFMADD213PS  Y8, Y6, Y7
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
-	VFMADD213PS  c3f000000<>+0(SB), Y4, Y8
-	VFMADD213PS  Y8, Y6, Y7
-	VFMADD213PS  Y4, Y6, Y7
-	VPSLLD       $0x17, Y5, Y4
-	VADDPS       c3f800000<>+0(SB), Y7, Y5
-	VMOVAPS      c3f800000<>+0(SB), Y6
-	VMOVAPS      c40000000<>+0(SB), Y7
-	VPADDD       Y5, Y4, Y4
-	VADDPS       c3f800000<>+0(SB), Y4, Y4
-	VDIVPS       Y4, Y7, Y4
-	VSUBPS       Y4, Y6, Y4
-	VMULPS       Y2, Y2, Y5
-	VMOVAPS      cbbbaf0ea<>+0(SB), Y6
-	VFMADD213PS  c3ca9134e<>+0(SB), Y5, Y6
-	VFMADD213PS  cbd5c1e2d<>+0(SB), Y5, Y6
-	VFMADD213PS  c3e088393<>+0(SB), Y5, Y6
-	VFMADD213PS  cbeaaaa99<>+0(SB), Y5, Y6
-	VMULPS       Y5, Y6, Y5
-	VFMADD213PS  Y2, Y2, Y5
-	VCMPPS       $0x0d, c3f200000<>+0(SB), Y3, Y3
-	VBLENDVPS    Y3, Y4, Y5, Y3
+	VMINPS       c41200000<>+0(SB), Y3, Y3
+	VADDPS       Y3, Y3, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
+	VSUBPS       c4b400000<>+0(SB), Y4, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
+	VMULPS       Y3, Y3, Y5
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y6
+	VMOVAPS      c3c088908<>+0(SB), Y7
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VFMADD213PS  Y3, Y5, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVAPS      c40000000<>+0(SB), Y4
+	VDIVPS       Y3, Y4, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VSUBPS       Y3, Y4, Y3
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y5
+	VFMADD213PS  c3ca9134e<>+0(SB), Y4, Y5
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e088393<>+0(SB), Y4, Y5
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y4
+	VFMADD213PS  Y2, Y2, Y4
+	VANDPS       c7fffffff<>+0(SB), Y2, Y5
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y5, Y5
+	VBLENDVPS    Y5, Y3, Y4, Y3
 	VANDPS       c80000000<>+0(SB), Y2, Y2
 	VORPS        Y2, Y3, Y2
 	VMASKMOVPS   Y2, Y0, (CX)(AX*2)
@@ -11812,55 +12421,56 @@ tail:
 	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
 	VFMADD213PS  Y6, Y4, Y5
 	VFMADD213PS  Y2, Y4, Y5
-	VPSLLD       $0x17, Y3, Y2
-	VADDPS       c3f800000<>+0(SB), Y5, Y3
-	VPADDD       c3f800000<>+0(SB), Y2, Y2
-	VMOVAPS      c3f800000<>+0(SB), Y4
-	VMULPS       Y2, Y3, Y2
+	VADDPS       c3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c3f800000<>+0(SB), Y3, Y3
+	VMULPS       Y3, Y2, Y2
 	VADDPS       c3f800000<>+0(SB), Y2, Y2
-	VDIVPS       Y2, Y4, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
 	VMASKMOVPS   Y2, Y0, (CX)(AX*1)
 	VMASKMOVPS   (BX), Y0, Y3
 	VMOVAPS      Y1, Y1
 	VFMADD231PS  Y3, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (SI)
 	VANDPS       c7fffffff<>+0(SB), Y1, Y2
-	VMINPS       c41200000<>+0(SB), Y2, Y3
-	VADDPS       Y3, Y3, Y3
-	VMOVAPS      c4b400000<>+0(SB), Y4
-	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
-	VSUBPS       c4b400000<>+0(SB), Y4, Y5
-	VMOVAPS      Y3, Y3
-	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
-	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
-	VMULPS       Y3, Y3, Y5
-	VMOVAPS      c39506967<>+0(SB), Y6
-	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y6
-	VMOVAPS      c3c088908<>+0(SB), Y7
-	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y7
-	VFMADD213PS  Y7, Y5, Y6
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
-	VFMADD213PS  c3f000000<>+0(SB), Y3, Y7
-	VFMADD213PS  Y7, Y5, Y6
-	VFMADD213PS  Y3, Y5, Y6
-	VPSLLD       $0x17, Y4, Y3
-	VADDPS       c3f800000<>+0(SB), Y6, Y4
-	VMOVAPS      c3f800000<>+0(SB), Y5
-	VMOVAPS      c40000000<>+0(SB), Y6
-	VPADDD       Y4, Y3, Y3
-	VADDPS       c3f800000<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y6, Y3
-	VSUBPS       Y3, Y5, Y3
-	VMULPS       Y1, Y1, Y4
-	VMOVAPS      cbbbaf0ea<>+0(SB), Y5
-	VFMADD213PS  c3ca9134e<>+0(SB), Y4, Y5
-	VFMADD213PS  cbd5c1e2d<>+0(SB), Y4, Y5
-	VFMADD213PS  c3e088393<>+0(SB), Y4, Y5
-	VFMADD213PS  cbeaaaa99<>+0(SB), Y4, Y5
-	VMULPS       Y4, Y5, Y4
-	VFMADD213PS  Y1, Y1, Y4
-	VCMPPS       $0x0d, c3f200000<>+0(SB), Y2, Y2
-	VBLENDVPS    Y2, Y3, Y4, Y2
+	VMINPS       c41200000<>+0(SB), Y2, Y2
+	VADDPS       Y2, Y2, Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       c4b400000<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      c39506967<>+0(SB), Y5
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VFMADD213PS  Y2, Y4, Y5
+	VADDPS       c3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VMOVAPS      c40000000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VSUBPS       Y2, Y3, Y2
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y4
+	VFMADD213PS  c3ca9134e<>+0(SB), Y3, Y4
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e088393<>+0(SB), Y3, Y4
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y3
+	VFMADD213PS  Y1, Y1, Y3
+	VANDPS       c7fffffff<>+0(SB), Y1, Y4
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y2, Y3, Y2
 	VANDPS       c80000000<>+0(SB), Y1, Y1
 	VORPS        Y1, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (DI)
@@ -11886,13 +12496,13 @@ tail:
 	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
 	VFMADD213PS  Y6, Y4, Y5
 	VFMADD213PS  Y2, Y4, Y5
-	VPSLLD       $0x17, Y3, Y2
-	VADDPS       c3f800000<>+0(SB), Y5, Y3
-	VPADDD       c3f800000<>+0(SB), Y2, Y2
-	VMOVAPS      c3f800000<>+0(SB), Y4
-	VMULPS       Y2, Y3, Y2
+	VADDPS       c3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c3f800000<>+0(SB), Y3, Y3
+	VMULPS       Y3, Y2, Y2
 	VADDPS       c3f800000<>+0(SB), Y2, Y2
-	VDIVPS       Y2, Y4, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
 	VMASKMOVPS   Y2, Y0, (DX)
 	VMULPS       Y1, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (R8)
@@ -11916,10 +12526,10 @@ TEXT ·lstmGradAVX2(SB), NOSPLIT, $0-64
 	MOVQ dc+32(FP), R9
 	MOVQ dh+40(FP), R10
 	MOVQ n+56(FP), R11
+	SUBQ $0x08, R11
+	JL   loop1_done
 
-loop:
-	CMPQ         R11, $0x08
-	JL           tail
+loop1:
 	VMOVUPS      (R10), Y0
 	VMOVUPS      (DX), Y1
 	VMOVUPS      (R8), Y2
@@ -11967,10 +12577,10 @@ loop:
 	ADDQ         $0x00000020, R9
 	ADDQ         $0x00000020, R10
 	SUBQ         $0x08, R11
-	JMP          loop
+	JGE          loop1
 
-tail:
-	TESTQ        R11, R11
+loop1_done:
+	ADDQ         $0x08, R11
 	JZ           end
 	LEAQ         masks<>+0(SB), R12
 	NEGQ         R11
@@ -12033,10 +12643,405 @@ TEXT ·lstmPeepholeAVX2(SB), NOSPLIT, $0-64
 	MOVQ tc+32(FP), R9
 	MOVQ h+40(FP), R10
 	MOVQ n+56(FP), R11
+	SUBQ $0x10, R11
+	JL   loop2_done
 
-loop:
-	CMPQ         R11, $0x08
-	JL           tail
+loop2:
+	VMOVUPS      (DI), Y0
+	VMOVUPS      32(DI), Y1
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	VMOVUPS      (CX), Y4
+	VMOVUPS      32(CX), Y5
+	VMOVAPS      Y4, Y4
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y3, Y5
+	VXORPS       c80000000<>+0(SB), Y4, Y2
+	VXORPS       c80000000<>+0(SB), Y5, Y3
+	VMOVAPS      c42b20000<>+0(SB), Y4
+	VMOVAPS      c42b20000<>+0(SB), Y5
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y5, Y3
+	VMOVAPS      cc2b00000<>+0(SB), Y4
+	VMOVAPS      cc2b00000<>+0(SB), Y5
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VMOVAPS      c4b400000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y5
+	VSUBPS       c4b400000<>+0(SB), Y4, Y6
+	VSUBPS       c4b400000<>+0(SB), Y5, Y7
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y3
+	VMULPS       Y2, Y2, Y6
+	VMULPS       Y3, Y3, Y7
+	VMOVAPS      c39506967<>+0(SB), Y8
+	VMOVAPS      c39506967<>+0(SB), Y9
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y9
+	VMOVAPS      c3c088908<>+0(SB), Y10
+	VMOVAPS      c3c088908<>+0(SB), Y11
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y10
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y10
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y11
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VFMADD213PS  Y2, Y6, Y8
+	VFMADD213PS  Y3, Y7, Y9
+	VADDPS       c3f800000<>+0(SB), Y8, Y2
+	VADDPS       c3f800000<>+0(SB), Y9, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       c3f800000<>+0(SB), Y4, Y4
+	VPADDD       c3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y5, Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VDIVPS       Y2, Y4, Y2
+	VDIVPS       Y3, Y5, Y3
+	VMOVUPS      Y2, (CX)
+	VMOVUPS      Y3, 32(CX)
+	VMOVUPS      (CX)(AX*2), Y4
+	VMOVUPS      32(CX)(AX*2), Y5
+	VANDPS       c7fffffff<>+0(SB), Y4, Y6
+	VANDPS       c7fffffff<>+0(SB), Y5, Y7
+	VMINPS       c41200000<>+0(SB), Y6, Y6
+	VMINPS       c41200000<>+0(SB), Y7, Y7
+	VADDPS       Y6, Y6, Y6
+	VADDPS       Y7, Y7, Y7
+	VMOVAPS      c4b400000<>+0(SB), Y8
+	VMOVAPS      c4b400000<>+0(SB), Y9
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y6, Y8
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y7, Y9
+	VSUBPS       c4b400000<>+0(SB), Y8, Y10
+	VSUBPS       c4b400000<>+0(SB), Y9, Y11
+	VMOVAPS      Y6, Y6
+	VMOVAPS      Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y10, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y11, Y7
+	VFNMADD231PS cb95e8083<>+0(SB), Y10, Y6
+	VFNMADD231PS cb95e8083<>+0(SB), Y11, Y7
+	VMULPS       Y6, Y6, Y10
+	VMULPS       Y7, Y7, Y11
+	VMOVAPS      c39506967<>+0(SB), Y12
+	VMOVAPS      c39506967<>+0(SB), Y13
+	VFMADD213PS  c3ab743ce<>+0(SB), Y6, Y12
+	VFMADD213PS  c3ab743ce<>+0(SB), Y7, Y13
+	VMOVAPS      c3c088908<>+0(SB), Y14
+	VMOVAPS      c3c088908<>+0(SB), Y15
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y6, Y14
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y7, Y15
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y15, Y11, Y13
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y14
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y15
+	VFMADD213PS  c3f000000<>+0(SB), Y6, Y14
+	VFMADD213PS  c3f000000<>+0(SB), Y7, Y15
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y15, Y11, Y13
+	VFMADD213PS  Y6, Y10, Y12
+	VFMADD213PS  Y7, Y11, Y13
+	VADDPS       c3f800000<>+0(SB), Y12, Y6
+	VADDPS       c3f800000<>+0(SB), Y13, Y7
+	VPSLLD       $0x17, Y8, Y8
+	VPSLLD       $0x17, Y9, Y9
+	VPADDD       Y8, Y6, Y6
+	VPADDD       Y9, Y7, Y7
+	VADDPS       c3f800000<>+0(SB), Y6, Y6
+	VADDPS       c3f800000<>+0(SB), Y7, Y7
+	VMOVAPS      c40000000<>+0(SB), Y8
+	VMOVAPS      c40000000<>+0(SB), Y9
+	VDIVPS       Y6, Y8, Y6
+	VDIVPS       Y7, Y9, Y7
+	VMOVAPS      c3f800000<>+0(SB), Y8
+	VMOVAPS      c3f800000<>+0(SB), Y9
+	VSUBPS       Y6, Y8, Y6
+	VSUBPS       Y7, Y9, Y7
+	VMULPS       Y4, Y4, Y8
+	VMULPS       Y5, Y5, Y9
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y10
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y11
+	VFMADD213PS  c3ca9134e<>+0(SB), Y8, Y10
+	VFMADD213PS  c3ca9134e<>+0(SB), Y9, Y11
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y8, Y10
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y9, Y11
+	VFMADD213PS  c3e088393<>+0(SB), Y8, Y10
+	VFMADD213PS  c3e088393<>+0(SB), Y9, Y11
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y8, Y10
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y9, Y11
+	VMULPS       Y8, Y10, Y8
+	VMULPS       Y9, Y11, Y9
+	VFMADD213PS  Y4, Y4, Y8
+	VFMADD213PS  Y5, Y5, Y9
+	VANDPS       c7fffffff<>+0(SB), Y4, Y10
+	VANDPS       c7fffffff<>+0(SB), Y5, Y11
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y10, Y10
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y11, Y11
+	VBLENDVPS    Y10, Y6, Y8, Y6
+	VBLENDVPS    Y11, Y7, Y9, Y7
+	VANDPS       c80000000<>+0(SB), Y4, Y4
+	VANDPS       c80000000<>+0(SB), Y5, Y5
+	VORPS        Y4, Y6, Y4
+	VORPS        Y5, Y7, Y5
+	VMOVUPS      Y4, (CX)(AX*2)
+	VMOVUPS      Y5, 32(CX)(AX*2)
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y5, Y3, Y3
+	VMOVUPS      (BX)(AX*1), Y4
+	VMOVUPS      32(BX)(AX*1), Y5
+	VMOVUPS      (CX)(AX*1), Y6
+	VMOVUPS      32(CX)(AX*1), Y7
+	VMOVAPS      Y6, Y6
+	VMOVAPS      Y7, Y7
+	VFMADD231PS  Y0, Y4, Y6
+	VFMADD231PS  Y1, Y5, Y7
+	VXORPS       c80000000<>+0(SB), Y6, Y4
+	VXORPS       c80000000<>+0(SB), Y7, Y5
+	VMOVAPS      c42b20000<>+0(SB), Y6
+	VMOVAPS      c42b20000<>+0(SB), Y7
+	VMINPS       Y4, Y6, Y4
+	VMINPS       Y5, Y7, Y5
+	VMOVAPS      cc2b00000<>+0(SB), Y6
+	VMOVAPS      cc2b00000<>+0(SB), Y7
+	VMAXPS       Y4, Y6, Y4
+	VMAXPS       Y5, Y7, Y5
+	VMOVAPS      c4b400000<>+0(SB), Y6
+	VMOVAPS      c4b400000<>+0(SB), Y7
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y6
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y5, Y7
+	VSUBPS       c4b400000<>+0(SB), Y6, Y8
+	VSUBPS       c4b400000<>+0(SB), Y7, Y9
+	VMOVAPS      Y4, Y4
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y8, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y9, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y9, Y5
+	VMULPS       Y4, Y4, Y8
+	VMULPS       Y5, Y5, Y9
+	VMOVAPS      c39506967<>+0(SB), Y10
+	VMOVAPS      c39506967<>+0(SB), Y11
+	VFMADD213PS  c3ab743ce<>+0(SB), Y4, Y10
+	VFMADD213PS  c3ab743ce<>+0(SB), Y5, Y11
+	VMOVAPS      c3c088908<>+0(SB), Y12
+	VMOVAPS      c3c088908<>+0(SB), Y13
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y4, Y12
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y5, Y13
+	VFMADD213PS  Y12, Y8, Y10
+	VFMADD213PS  Y13, Y9, Y11
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y12
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y13
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y12
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y13
+	VFMADD213PS  Y12, Y8, Y10
+	VFMADD213PS  Y13, Y9, Y11
+	VFMADD213PS  Y4, Y8, Y10
+	VFMADD213PS  Y5, Y9, Y11
+	VADDPS       c3f800000<>+0(SB), Y10, Y4
+	VADDPS       c3f800000<>+0(SB), Y11, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       c3f800000<>+0(SB), Y6, Y6
+	VPADDD       c3f800000<>+0(SB), Y7, Y7
+	VMULPS       Y6, Y4, Y4
+	VMULPS       Y7, Y5, Y5
+	VADDPS       c3f800000<>+0(SB), Y4, Y4
+	VADDPS       c3f800000<>+0(SB), Y5, Y5
+	VMOVAPS      c3f800000<>+0(SB), Y6
+	VMOVAPS      c3f800000<>+0(SB), Y7
+	VDIVPS       Y4, Y6, Y4
+	VDIVPS       Y5, Y7, Y5
+	VMOVUPS      Y4, (CX)(AX*1)
+	VMOVUPS      Y5, 32(CX)(AX*1)
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y0, Y4, Y2
+	VFMADD231PS  Y1, Y5, Y3
+	VMOVUPS      Y2, (R8)
+	VMOVUPS      Y3, 32(R8)
+	VMOVUPS      (BX)(AX*2), Y0
+	VMOVUPS      32(BX)(AX*2), Y1
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	VMOVAPS      Y4, Y4
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  Y2, Y0, Y4
+	VFMADD231PS  Y3, Y1, Y5
+	VXORPS       c80000000<>+0(SB), Y4, Y0
+	VXORPS       c80000000<>+0(SB), Y5, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y4
+	VMOVAPS      c42b20000<>+0(SB), Y5
+	VMINPS       Y0, Y4, Y0
+	VMINPS       Y1, Y5, Y1
+	VMOVAPS      cc2b00000<>+0(SB), Y4
+	VMOVAPS      cc2b00000<>+0(SB), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y5, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VMOVAPS      c4b400000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y0, Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y5
+	VSUBPS       c4b400000<>+0(SB), Y4, Y6
+	VSUBPS       c4b400000<>+0(SB), Y5, Y7
+	VMOVAPS      Y0, Y0
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y0
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y1
+	VMULPS       Y0, Y0, Y6
+	VMULPS       Y1, Y1, Y7
+	VMOVAPS      c39506967<>+0(SB), Y8
+	VMOVAPS      c39506967<>+0(SB), Y9
+	VFMADD213PS  c3ab743ce<>+0(SB), Y0, Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y9
+	VMOVAPS      c3c088908<>+0(SB), Y10
+	VMOVAPS      c3c088908<>+0(SB), Y11
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y0, Y10
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y10
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y11
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VFMADD213PS  Y0, Y6, Y8
+	VFMADD213PS  Y1, Y7, Y9
+	VADDPS       c3f800000<>+0(SB), Y8, Y0
+	VADDPS       c3f800000<>+0(SB), Y9, Y1
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       c3f800000<>+0(SB), Y4, Y4
+	VPADDD       c3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y4, Y0, Y0
+	VMULPS       Y5, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y0, Y0
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VDIVPS       Y0, Y4, Y0
+	VDIVPS       Y1, Y5, Y1
+	VMOVUPS      Y0, (DX)
+	VMOVUPS      Y1, 32(DX)
+	VANDPS       c7fffffff<>+0(SB), Y2, Y4
+	VANDPS       c7fffffff<>+0(SB), Y3, Y5
+	VMINPS       c41200000<>+0(SB), Y4, Y4
+	VMINPS       c41200000<>+0(SB), Y5, Y5
+	VADDPS       Y4, Y4, Y4
+	VADDPS       Y5, Y5, Y5
+	VMOVAPS      c4b400000<>+0(SB), Y6
+	VMOVAPS      c4b400000<>+0(SB), Y7
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y6
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y5, Y7
+	VSUBPS       c4b400000<>+0(SB), Y6, Y8
+	VSUBPS       c4b400000<>+0(SB), Y7, Y9
+	VMOVAPS      Y4, Y4
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y8, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y9, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y9, Y5
+	VMULPS       Y4, Y4, Y8
+	VMULPS       Y5, Y5, Y9
+	VMOVAPS      c39506967<>+0(SB), Y10
+	VMOVAPS      c39506967<>+0(SB), Y11
+	VFMADD213PS  c3ab743ce<>+0(SB), Y4, Y10
+	VFMADD213PS  c3ab743ce<>+0(SB), Y5, Y11
+	VMOVAPS      c3c088908<>+0(SB), Y12
+	VMOVAPS      c3c088908<>+0(SB), Y13
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y4, Y12
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y5, Y13
+	VFMADD213PS  Y12, Y8, Y10
+	VFMADD213PS  Y13, Y9, Y11
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y12
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y13
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y12
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y13
+	VFMADD213PS  Y12, Y8, Y10
+	VFMADD213PS  Y13, Y9, Y11
+	VFMADD213PS  Y4, Y8, Y10
+	VFMADD213PS  Y5, Y9, Y11
+	VADDPS       c3f800000<>+0(SB), Y10, Y4
+	VADDPS       c3f800000<>+0(SB), Y11, Y5
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y6, Y4, Y4
+	VPADDD       Y7, Y5, Y5
+	VADDPS       c3f800000<>+0(SB), Y4, Y4
+	VADDPS       c3f800000<>+0(SB), Y5, Y5
+	VMOVAPS      c40000000<>+0(SB), Y6
+	VMOVAPS      c40000000<>+0(SB), Y7
+	VDIVPS       Y4, Y6, Y4
+	VDIVPS       Y5, Y7, Y5
+	VMOVAPS      c3f800000<>+0(SB), Y6
+	VMOVAPS      c3f800000<>+0(SB), Y7
+	VSUBPS       Y4, Y6, Y4
+	VSUBPS       Y5, Y7, Y5
+	VMULPS       Y2, Y2, Y6
+	VMULPS       Y3, Y3, Y7
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y8
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y9
+	VFMADD213PS  c3ca9134e<>+0(SB), Y6, Y8
+	VFMADD213PS  c3ca9134e<>+0(SB), Y7, Y9
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y6, Y8
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y7, Y9
+	VFMADD213PS  c3e088393<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e088393<>+0(SB), Y7, Y9
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y6, Y8
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y7, Y9
+	VMULPS       Y6, Y8, Y6
+	VMULPS       Y7, Y9, Y7
+	VFMADD213PS  Y2, Y2, Y6
+	VFMADD213PS  Y3, Y3, Y7
+	VANDPS       c7fffffff<>+0(SB), Y2, Y8
+	VANDPS       c7fffffff<>+0(SB), Y3, Y9
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y8, Y8
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y9, Y9
+	VBLENDVPS    Y8, Y4, Y6, Y4
+	VBLENDVPS    Y9, Y5, Y7, Y5
+	VANDPS       c80000000<>+0(SB), Y2, Y2
+	VANDPS       c80000000<>+0(SB), Y3, Y3
+	VORPS        Y2, Y4, Y2
+	VORPS        Y3, Y5, Y3
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      Y3, 32(R9)
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y1, 32(R10)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	ADDQ         $0x00000040, SI
+	ADDQ         $0x00000040, DI
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R9
+	ADDQ         $0x00000040, R10
+	SUBQ         $0x10, R11
+	JGE          loop2
+
+loop2_done:
+	ADDQ $0x10, R11
+	SUBQ $0x08, R11
+	JL   loop1_done
+
+loop1:
 	VMOVUPS      (DI), Y0
 	VMOVUPS      (BX), Y1
 	VMOVUPS      (CX), Y2
@@ -12063,52 +13068,53 @@ loop:
 	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
 	VFMADD213PS  Y5, Y3, Y4
 	VFMADD213PS  Y1, Y3, Y4
-	VPSLLD       $0x17, Y2, Y1
-	VADDPS       c3f800000<>+0(SB), Y4, Y2
-	VPADDD       c3f800000<>+0(SB), Y1, Y1
-	VMOVAPS      c3f800000<>+0(SB), Y3
-	VMULPS       Y1, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y4, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y1, Y1
 	VADDPS       c3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y3, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y1
 	VMOVUPS      Y1, (CX)
 	VMOVUPS      (CX)(AX*2), Y2
 	VANDPS       c7fffffff<>+0(SB), Y2, Y3
-	VMINPS       c41200000<>+0(SB), Y3, Y4
-	VADDPS       Y4, Y4, Y4
-	VMOVAPS      c4b400000<>+0(SB), Y5
-	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y5
-	VSUBPS       c4b400000<>+0(SB), Y5, Y6
-	VMOVAPS      Y4, Y4
-	VFNMADD231PS c3f318000<>+0(SB), Y6, Y4
-	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y4
-	VMULPS       Y4, Y4, Y6
-	VMOVAPS      c39506967<>+0(SB), Y7
-	VFMADD213PS  c3ab743ce<>+0(SB), Y4, Y7
-	VMOVAPS      c3c088908<>+0(SB), Y8
-	VFMADD213PS  c3d2aa9c1<>+0(SB), Y4, Y8
-	VFMADD213PS  Y8, Y6, Y7
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
-	VFMADD213PS  c3f000000<>+0(SB), Y4, Y8
-	VFMADD213PS  Y8, Y6, Y7
-	VFMADD213PS  Y4, Y6, Y7
-	VPSLLD       $0x17, Y5, Y4
-	VADDPS       c3f800000<>+0(SB), Y7, Y5
-	VMOVAPS      c3f800000<>+0(SB), Y6
-	VMOVAPS      c40000000<>+0(SB), Y7
-	VPADDD       Y5, Y4, Y4
-	VADDPS       c3f800000<>+0(SB), Y4, Y4
-	VDIVPS       Y4, Y7, Y4
-	VSUBPS       Y4, Y6, Y4
-	VMULPS       Y2, Y2, Y5
-	VMOVAPS      cbbbaf0ea<>+0(SB), Y6
-	VFMADD213PS  c3ca9134e<>+0(SB), Y5, Y6
-	VFMADD213PS  cbd5c1e2d<>+0(SB), Y5, Y6
-	VFMADD213PS  c3e088393<>+0(SB), Y5, Y6
-	VFMADD213PS  cbeaaaa99<>+0(SB), Y5, Y6
-	VMULPS       Y5, Y6, Y5
-	VFMADD213PS  Y2, Y2, Y5
-	VCMPPS       $0x0d, c3f200000<>+0(SB), Y3, Y3
-	VBLENDVPS    Y3, Y4, Y5, Y3
+	VMINPS       c41200000<>+0(SB), Y3, Y3
+	VADDPS       Y3, Y3, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
+	VSUBPS       c4b400000<>+0(SB), Y4, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
+	VMULPS       Y3, Y3, Y5
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y6
+	VMOVAPS      c3c088908<>+0(SB), Y7
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VFMADD213PS  Y3, Y5, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVAPS      c40000000<>+0(SB), Y4
+	VDIVPS       Y3, Y4, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VSUBPS       Y3, Y4, Y3
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y5
+	VFMADD213PS  c3ca9134e<>+0(SB), Y4, Y5
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e088393<>+0(SB), Y4, Y5
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y4
+	VFMADD213PS  Y2, Y2, Y4
+	VANDPS       c7fffffff<>+0(SB), Y2, Y5
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y5, Y5
+	VBLENDVPS    Y5, Y3, Y4, Y3
 	VANDPS       c80000000<>+0(SB), Y2, Y2
 	VORPS        Y2, Y3, Y2
 	VMOVUPS      Y2, (CX)(AX*2)
@@ -12138,13 +13144,13 @@ loop:
 	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
 	VFMADD213PS  Y6, Y4, Y5
 	VFMADD213PS  Y2, Y4, Y5
-	VPSLLD       $0x17, Y3, Y2
-	VADDPS       c3f800000<>+0(SB), Y5, Y3
-	VPADDD       c3f800000<>+0(SB), Y2, Y2
-	VMOVAPS      c3f800000<>+0(SB), Y4
-	VMULPS       Y2, Y3, Y2
+	VADDPS       c3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c3f800000<>+0(SB), Y3, Y3
+	VMULPS       Y3, Y2, Y2
 	VADDPS       c3f800000<>+0(SB), Y2, Y2
-	VDIVPS       Y2, Y4, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
 	VMOVUPS      Y2, (CX)(AX*1)
 	VMOVAPS      Y1, Y1
 	VFMADD231PS  Y0, Y2, Y1
@@ -12174,51 +13180,52 @@ loop:
 	VFMADD213PS  c3f000000<>+0(SB), Y0, Y5
 	VFMADD213PS  Y5, Y3, Y4
 	VFMADD213PS  Y0, Y3, Y4
-	VPSLLD       $0x17, Y2, Y0
-	VADDPS       c3f800000<>+0(SB), Y4, Y2
-	VPADDD       c3f800000<>+0(SB), Y0, Y0
-	VMOVAPS      c3f800000<>+0(SB), Y3
-	VMULPS       Y0, Y2, Y0
+	VADDPS       c3f800000<>+0(SB), Y4, Y0
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y0, Y0
 	VADDPS       c3f800000<>+0(SB), Y0, Y0
-	VDIVPS       Y0, Y3, Y0
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VDIVPS       Y0, Y2, Y0
 	VMOVUPS      Y0, (DX)
 	VANDPS       c7fffffff<>+0(SB), Y1, Y2
-	VMINPS       c41200000<>+0(SB), Y2, Y3
-	VADDPS       Y3, Y3, Y3
-	VMOVAPS      c4b400000<>+0(SB), Y4
-	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
-	VSUBPS       c4b400000<>+0(SB), Y4, Y5
-	VMOVAPS      Y3, Y3
-	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
-	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
-	VMULPS       Y3, Y3, Y5
-	VMOVAPS      c39506967<>+0(SB), Y6
-	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y6
-	VMOVAPS      c3c088908<>+0(SB), Y7
-	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y7
-	VFMADD213PS  Y7, Y5, Y6
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
-	VFMADD213PS  c3f000000<>+0(SB), Y3, Y7
-	VFMADD213PS  Y7, Y5, Y6
-	VFMADD213PS  Y3, Y5, Y6
-	VPSLLD       $0x17, Y4, Y3
-	VADDPS       c3f800000<>+0(SB), Y6, Y4
-	VMOVAPS      c3f800000<>+0(SB), Y5
-	VMOVAPS      c40000000<>+0(SB), Y6
-	VPADDD       Y4, Y3, Y3
-	VADDPS       c3f800000<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y6, Y3
-	VSUBPS       Y3, Y5, Y3
-	VMULPS       Y1, Y1, Y4
-	VMOVAPS      cbbbaf0ea<>+0(SB), Y5
-	VFMADD213PS  c3ca9134e<>+0(SB), Y4, Y5
-	VFMADD213PS  cbd5c1e2d<>+0(SB), Y4, Y5
-	VFMADD213PS  c3e088393<>+0(SB), Y4, Y5
-	VFMADD213PS  cbeaaaa99<>+0(SB), Y4, Y5
-	VMULPS       Y4, Y5, Y4
-	VFMADD213PS  Y1, Y1, Y4
-	VCMPPS       $0x0d, c3f200000<>+0(SB), Y2, Y2
-	VBLENDVPS    Y2, Y3, Y4, Y2
+	VMINPS       c41200000<>+0(SB), Y2, Y2
+	VADDPS       Y2, Y2, Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       c4b400000<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      c39506967<>+0(SB), Y5
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VFMADD213PS  Y2, Y4, Y5
+	VADDPS       c3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VMOVAPS      c40000000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VSUBPS       Y2, Y3, Y2
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y4
+	VFMADD213PS  c3ca9134e<>+0(SB), Y3, Y4
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e088393<>+0(SB), Y3, Y4
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y3
+	VFMADD213PS  Y1, Y1, Y3
+	VANDPS       c7fffffff<>+0(SB), Y1, Y4
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y2, Y3, Y2
 	VANDPS       c80000000<>+0(SB), Y1, Y1
 	VORPS        Y1, Y2, Y1
 	VMOVUPS      Y1, (R9)
@@ -12233,10 +13240,10 @@ loop:
 	ADDQ         $0x00000020, R9
 	ADDQ         $0x00000020, R10
 	SUBQ         $0x08, R11
-	JMP          loop
+	JGE          loop1
 
-tail:
-	TESTQ        R11, R11
+loop1_done:
+	ADDQ         $0x08, R11
 	JZ           end
 	LEAQ         masks<>+0(SB), SI
 	NEGQ         R11
@@ -12267,52 +13274,53 @@ tail:
 	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
 	VFMADD213PS  Y6, Y4, Y5
 	VFMADD213PS  Y2, Y4, Y5
-	VPSLLD       $0x17, Y3, Y2
-	VADDPS       c3f800000<>+0(SB), Y5, Y3
-	VPADDD       c3f800000<>+0(SB), Y2, Y2
-	VMOVAPS      c3f800000<>+0(SB), Y4
-	VMULPS       Y2, Y3, Y2
+	VADDPS       c3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c3f800000<>+0(SB), Y3, Y3
+	VMULPS       Y3, Y2, Y2
 	VADDPS       c3f800000<>+0(SB), Y2, Y2
-	VDIVPS       Y2, Y4, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
 	VMASKMOVPS   Y2, Y0, (CX)
 	VMASKMOVPS   (CX)(AX*2), Y0, Y3
 	VANDPS       c7fffffff<>+0(SB), Y3, Y4
-	VMINPS       c41200000<>+0(SB), Y4, Y5
-	VADDPS       Y5, Y5, Y5
-	VMOVAPS      c4b400000<>+0(SB), Y6
-	VFMADD231PS  c3fb8aa3b<>+0(SB), Y5, Y6
-	VSUBPS       c4b400000<>+0(SB), Y6, Y7
-	VMOVAPS      Y5, Y5
-	VFNMADD231PS c3f318000<>+0(SB), Y7, Y5
-	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y5
-	VMULPS       Y5, Y5, Y7
-	VMOVAPS      c39506967<>+0(SB), Y8
-	VFMADD213PS  c3ab743ce<>+0(SB), Y5, Y8
-	VMOVAPS      c3c088908<>+0(SB), Y9
-	VFMADD213PS  c3d2aa9c1<>+0(SB), Y5, Y9
-	VFMADD213PS  Y9, Y7, Y8
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y9
-	VFMADD213PS  c3f000000<>+0(SB), Y5, Y9
-	VFMADD213PS  Y9, Y7, Y8
-	VFMADD213PS  Y5, Y7, Y8
-	VPSLLD       $0x17, Y6, Y5
-	VADDPS       c3f800000<>+0(SB), Y8, Y6
-	VMOVAPS      c3f800000<>+0(SB), Y7
-	VMOVAPS      c40000000<>+0(SB), Y8
-	VPADDD       Y6, Y5, Y5
-	VADDPS       c3f800000<>+0(SB), Y5, Y5
-	VDIVPS       Y5, Y8, Y5
-	VSUBPS       Y5, Y7, Y5
-	VMULPS       Y3, Y3, Y6
-	VMOVAPS      cbbbaf0ea<>+0(SB), Y7
-	VFMADD213PS  c3ca9134e<>+0(SB), Y6, Y7
-	VFMADD213PS  cbd5c1e2d<>+0(SB), Y6, Y7
-	VFMADD213PS  c3e088393<>+0(SB), Y6, Y7
-	VFMADD213PS  cbeaaaa99<>+0(SB), Y6, Y7
-	VMULPS       Y6, Y7, Y6
-	VFMADD213PS  Y3, Y3, Y6
-	VCMPPS       $0x0d, c3f200000<>+0(SB), Y4, Y4
-	VBLENDVPS    Y4, Y5, Y6, Y4
+	VMINPS       c41200000<>+0(SB), Y4, Y4
+	VADDPS       Y4, Y4, Y4
+	VMOVAPS      c4b400000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y5
+	VSUBPS       c4b400000<>+0(SB), Y5, Y6
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y4
+	VMULPS       Y4, Y4, Y6
+	VMOVAPS      c39506967<>+0(SB), Y7
+	VFMADD213PS  c3ab743ce<>+0(SB), Y4, Y7
+	VMOVAPS      c3c088908<>+0(SB), Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y4, Y8
+	VFMADD213PS  Y8, Y6, Y7
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y8
+	VFMADD213PS  Y8, Y6, Y7
+	VFMADD213PS  Y4, Y6, Y7
+	VADDPS       c3f800000<>+0(SB), Y7, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y4
+	VMOVAPS      c40000000<>+0(SB), Y5
+	VDIVPS       Y4, Y5, Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VSUBPS       Y4, Y5, Y4
+	VMULPS       Y3, Y3, Y5
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y6
+	VFMADD213PS  c3ca9134e<>+0(SB), Y5, Y6
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y5, Y6
+	VFMADD213PS  c3e088393<>+0(SB), Y5, Y6
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y5, Y6
+	VMULPS       Y5, Y6, Y5
+	VFMADD213PS  Y3, Y3, Y5
+	VANDPS       c7fffffff<>+0(SB), Y3, Y6
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y6, Y6
+	VBLENDVPS    Y6, Y4, Y5, Y4
 	VANDPS       c80000000<>+0(SB), Y3, Y3
 	VORPS        Y3, Y4, Y3
 	VMASKMOVPS   Y3, Y0, (CX)(AX*2)
@@ -12342,13 +13350,13 @@ tail:
 	VFMADD213PS  c3f000000<>+0(SB), Y3, Y7
 	VFMADD213PS  Y7, Y5, Y6
 	VFMADD213PS  Y3, Y5, Y6
-	VPSLLD       $0x17, Y4, Y3
-	VADDPS       c3f800000<>+0(SB), Y6, Y4
-	VPADDD       c3f800000<>+0(SB), Y3, Y3
-	VMOVAPS      c3f800000<>+0(SB), Y5
-	VMULPS       Y3, Y4, Y3
+	VADDPS       c3f800000<>+0(SB), Y6, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       c3f800000<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y3, Y3
 	VADDPS       c3f800000<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y5, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VDIVPS       Y3, Y4, Y3
 	VMASKMOVPS   Y3, Y0, (CX)(AX*1)
 	VMOVAPS      Y2, Y2
 	VFMADD231PS  Y1, Y3, Y2
@@ -12378,51 +13386,52 @@ tail:
 	VFMADD213PS  c3f000000<>+0(SB), Y1, Y6
 	VFMADD213PS  Y6, Y4, Y5
 	VFMADD213PS  Y1, Y4, Y5
-	VPSLLD       $0x17, Y3, Y1
-	VADDPS       c3f800000<>+0(SB), Y5, Y3
-	VPADDD       c3f800000<>+0(SB), Y1, Y1
-	VMOVAPS      c3f800000<>+0(SB), Y4
-	VMULPS       Y1, Y3, Y1
+	VADDPS       c3f800000<>+0(SB), Y5, Y1
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c3f800000<>+0(SB), Y3, Y3
+	VMULPS       Y3, Y1, Y1
 	VADDPS       c3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y4, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y1, Y3, Y1
 	VMASKMOVPS   Y1, Y0, (DX)
 	VANDPS       c7fffffff<>+0(SB), Y2, Y3
-	VMINPS       c41200000<>+0(SB), Y3, Y4
-	VADDPS       Y4, Y4, Y4
-	VMOVAPS      c4b400000<>+0(SB), Y5
-	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y5
-	VSUBPS       c4b400000<>+0(SB), Y5, Y6
-	VMOVAPS      Y4, Y4
-	VFNMADD231PS c3f318000<>+0(SB), Y6, Y4
-	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y4
-	VMULPS       Y4, Y4, Y6
-	VMOVAPS      c39506967<>+0(SB), Y7
-	VFMADD213PS  c3ab743ce<>+0(SB), Y4, Y7
-	VMOVAPS      c3c088908<>+0(SB), Y8
-	VFMADD213PS  c3d2aa9c1<>+0(SB), Y4, Y8
-	VFMADD213PS  Y8, Y6, Y7
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
-	VFMADD213PS  c3f000000<>+0(SB), Y4, Y8
-	VFMADD213PS  Y8, Y6, Y7
-	VFMADD213PS  Y4, Y6, Y7
-	VPSLLD       $0x17, Y5, Y4
-	VADDPS       c3f800000<>+0(SB), Y7, Y5
-	VMOVAPS      c3f800000<>+0(SB), Y6
-	VMOVAPS      c40000000<>+0(SB), Y7
-	VPADDD       Y5, Y4, Y4
-	VADDPS       c3f800000<>+0(SB), Y4, Y4
-	VDIVPS       Y4, Y7, Y4
-	VSUBPS       Y4, Y6, Y4
-	VMULPS       Y2, Y2, Y5
-	VMOVAPS      cbbbaf0ea<>+0(SB), Y6
-	VFMADD213PS  c3ca9134e<>+0(SB), Y5, Y6
-	VFMADD213PS  cbd5c1e2d<>+0(SB), Y5, Y6
-	VFMADD213PS  c3e088393<>+0(SB), Y5, Y6
-	VFMADD213PS  cbeaaaa99<>+0(SB), Y5, Y6
-	VMULPS       Y5, Y6, Y5
-	VFMADD213PS  Y2, Y2, Y5
-	VCMPPS       $0x0d, c3f200000<>+0(SB), Y3, Y3
-	VBLENDVPS    Y3, Y4, Y5, Y3
+	VMINPS       c41200000<>+0(SB), Y3, Y3
+	VADDPS       Y3, Y3, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
+	VSUBPS       c4b400000<>+0(SB), Y4, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
+	VMULPS       Y3, Y3, Y5
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y6
+	VMOVAPS      c3c088908<>+0(SB), Y7
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y7
+	VFMADD213PS  Y7, Y5, Y6
+	VFMADD213PS  Y3, Y5, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVAPS      c40000000<>+0(SB), Y4
+	VDIVPS       Y3, Y4, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VSUBPS       Y3, Y4, Y3
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y5
+	VFMADD213PS  c3ca9134e<>+0(SB), Y4, Y5
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e088393<>+0(SB), Y4, Y5
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y4
+	VFMADD213PS  Y2, Y2, Y4
+	VANDPS       c7fffffff<>+0(SB), Y2, Y5
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y5, Y5
+	VBLENDVPS    Y5, Y3, Y4, Y3
 	VANDPS       c80000000<>+0(SB), Y2, Y2
 	VORPS        Y2, Y3, Y2
 	VMASKMOVPS   Y2, Y0, (R9)
@@ -12451,10 +13460,10 @@ TEXT ·lstmPeepholeGradAVX2(SB), NOSPLIT, $0-72
 	MOVQ dc+40(FP), R11
 	MOVQ dh+48(FP), R12
 	MOVQ n+64(FP), R13
+	SUBQ $0x08, R13
+	JL   loop1_done
 
-loop:
-	CMPQ         R13, $0x08
-	JL           tail
+loop1:
 	VMOVUPS      (R12), Y0
 	VMOVUPS      (DX), Y1
 	VMOVUPS      (R10), Y2
@@ -12513,10 +13522,10 @@ loop:
 	ADDQ         $0x00000020, R11
 	ADDQ         $0x00000020, R12
 	SUBQ         $0x08, R13
-	JMP          loop
+	JGE          loop1
 
-tail:
-	TESTQ        R13, R13
+loop1_done:
+	ADDQ         $0x08, R13
 	JZ           end
 	LEAQ         masks<>+0(SB), R8
 	NEGQ         R13
@@ -12583,10 +13592,243 @@ TEXT ·gruAVX2(SB), NOSPLIT, $0-40
 	MOVQ hPrev+8(FP), BX
 	MOVQ h+16(FP), SI
 	MOVQ n+32(FP), DI
+	SUBQ $0x10, DI
+	JL   loop2_done
 
-loop:
-	CMPQ         DI, $0x08
-	JL           tail
+loop2:
+	VMOVUPS      (CX)(AX*1), Y0
+	VMOVUPS      32(CX)(AX*1), Y1
+	VXORPS       c80000000<>+0(SB), Y0, Y0
+	VXORPS       c80000000<>+0(SB), Y1, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y2
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y0, Y2, Y0
+	VMINPS       Y1, Y3, Y1
+	VMOVAPS      cc2b00000<>+0(SB), Y2
+	VMOVAPS      cc2b00000<>+0(SB), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMAXPS       Y1, Y3, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y0, Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y3
+	VSUBPS       c4b400000<>+0(SB), Y2, Y4
+	VSUBPS       c4b400000<>+0(SB), Y3, Y5
+	VMOVAPS      Y0, Y0
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y0
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y1
+	VMULPS       Y0, Y0, Y4
+	VMULPS       Y1, Y1, Y5
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VMOVAPS      c39506967<>+0(SB), Y7
+	VFMADD213PS  c3ab743ce<>+0(SB), Y0, Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y7
+	VMOVAPS      c3c088908<>+0(SB), Y8
+	VMOVAPS      c3c088908<>+0(SB), Y9
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y0, Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y9
+	VFMADD213PS  Y8, Y4, Y6
+	VFMADD213PS  Y9, Y5, Y7
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y9
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y9
+	VFMADD213PS  Y8, Y4, Y6
+	VFMADD213PS  Y9, Y5, Y7
+	VFMADD213PS  Y0, Y4, Y6
+	VFMADD213PS  Y1, Y5, Y7
+	VADDPS       c3f800000<>+0(SB), Y6, Y0
+	VADDPS       c3f800000<>+0(SB), Y7, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VPADDD       c3f800000<>+0(SB), Y3, Y3
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y0, Y0
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y0, Y2, Y0
+	VDIVPS       Y1, Y3, Y1
+	VMOVUPS      Y0, (CX)(AX*1)
+	VMOVUPS      Y1, 32(CX)(AX*1)
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VMOVUPS      (CX), Y4
+	VMOVUPS      32(CX), Y5
+	VMOVAPS      Y4, Y4
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  Y2, Y0, Y4
+	VFMADD231PS  Y3, Y1, Y5
+	VANDPS       c7fffffff<>+0(SB), Y4, Y0
+	VANDPS       c7fffffff<>+0(SB), Y5, Y1
+	VMINPS       c41200000<>+0(SB), Y0, Y0
+	VMINPS       c41200000<>+0(SB), Y1, Y1
+	VADDPS       Y0, Y0, Y0
+	VADDPS       Y1, Y1, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y0, Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y3
+	VSUBPS       c4b400000<>+0(SB), Y2, Y6
+	VSUBPS       c4b400000<>+0(SB), Y3, Y7
+	VMOVAPS      Y0, Y0
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y0
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y1
+	VMULPS       Y0, Y0, Y6
+	VMULPS       Y1, Y1, Y7
+	VMOVAPS      c39506967<>+0(SB), Y8
+	VMOVAPS      c39506967<>+0(SB), Y9
+	VFMADD213PS  c3ab743ce<>+0(SB), Y0, Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y9
+	VMOVAPS      c3c088908<>+0(SB), Y10
+	VMOVAPS      c3c088908<>+0(SB), Y11
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y0, Y10
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y10
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y11
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VFMADD213PS  Y0, Y6, Y8
+	VFMADD213PS  Y1, Y7, Y9
+	VADDPS       c3f800000<>+0(SB), Y8, Y0
+	VADDPS       c3f800000<>+0(SB), Y9, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y2, Y0, Y0
+	VPADDD       Y3, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y0, Y0
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c40000000<>+0(SB), Y2
+	VMOVAPS      c40000000<>+0(SB), Y3
+	VDIVPS       Y0, Y2, Y0
+	VDIVPS       Y1, Y3, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VSUBPS       Y0, Y2, Y0
+	VSUBPS       Y1, Y3, Y1
+	VMULPS       Y4, Y4, Y2
+	VMULPS       Y5, Y5, Y3
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y6
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y7
+	VFMADD213PS  c3ca9134e<>+0(SB), Y2, Y6
+	VFMADD213PS  c3ca9134e<>+0(SB), Y3, Y7
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y2, Y6
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y3, Y7
+	VFMADD213PS  c3e088393<>+0(SB), Y2, Y6
+	VFMADD213PS  c3e088393<>+0(SB), Y3, Y7
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y2, Y6
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y3, Y7
+	VMULPS       Y2, Y6, Y2
+	VMULPS       Y3, Y7, Y3
+	VFMADD213PS  Y4, Y4, Y2
+	VFMADD213PS  Y5, Y5, Y3
+	VANDPS       c7fffffff<>+0(SB), Y4, Y6
+	VANDPS       c7fffffff<>+0(SB), Y5, Y7
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y6, Y6
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y7, Y7
+	VBLENDVPS    Y6, Y0, Y2, Y0
+	VBLENDVPS    Y7, Y1, Y3, Y1
+	VANDPS       c80000000<>+0(SB), Y4, Y2
+	VANDPS       c80000000<>+0(SB), Y5, Y3
+	VORPS        Y2, Y0, Y0
+	VORPS        Y3, Y1, Y1
+	VMOVUPS      (CX)(AX*2), Y2
+	VMOVUPS      32(CX)(AX*2), Y3
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VXORPS       c80000000<>+0(SB), Y3, Y3
+	VMOVAPS      c42b20000<>+0(SB), Y4
+	VMOVAPS      c42b20000<>+0(SB), Y5
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y5, Y3
+	VMOVAPS      cc2b00000<>+0(SB), Y4
+	VMOVAPS      cc2b00000<>+0(SB), Y5
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VMOVAPS      c4b400000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y5
+	VSUBPS       c4b400000<>+0(SB), Y4, Y6
+	VSUBPS       c4b400000<>+0(SB), Y5, Y7
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y3
+	VMULPS       Y2, Y2, Y6
+	VMULPS       Y3, Y3, Y7
+	VMOVAPS      c39506967<>+0(SB), Y8
+	VMOVAPS      c39506967<>+0(SB), Y9
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y9
+	VMOVAPS      c3c088908<>+0(SB), Y10
+	VMOVAPS      c3c088908<>+0(SB), Y11
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y10
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y10
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y11
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VFMADD213PS  Y2, Y6, Y8
+	VFMADD213PS  Y3, Y7, Y9
+	VADDPS       c3f800000<>+0(SB), Y8, Y2
+	VADDPS       c3f800000<>+0(SB), Y9, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       c3f800000<>+0(SB), Y4, Y4
+	VPADDD       c3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y5, Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VDIVPS       Y2, Y4, Y2
+	VDIVPS       Y3, Y5, Y3
+	VMOVUPS      Y2, (CX)(AX*2)
+	VMOVUPS      Y3, 32(CX)(AX*2)
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VSUBPS       Y0, Y4, Y4
+	VSUBPS       Y1, Y5, Y5
+	VMOVAPS      Y0, Y0
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y5, Y1
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, 32(SI)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x10, DI
+	JGE          loop2
+
+loop2_done:
+	ADDQ $0x10, DI
+	SUBQ $0x08, DI
+	JL   loop1_done
+
+loop1:
 	VMOVUPS      (CX)(AX*1), Y0
 	VXORPS       c80000000<>+0(SB), Y0, Y0
 	VMOVAPS      c42b20000<>+0(SB), Y1
@@ -12609,55 +13851,56 @@ loop:
 	VFMADD213PS  c3f000000<>+0(SB), Y0, Y4
 	VFMADD213PS  Y4, Y2, Y3
 	VFMADD213PS  Y0, Y2, Y3
-	VPSLLD       $0x17, Y1, Y0
-	VADDPS       c3f800000<>+0(SB), Y3, Y1
-	VPADDD       c3f800000<>+0(SB), Y0, Y0
-	VMOVAPS      c3f800000<>+0(SB), Y2
-	VMULPS       Y0, Y1, Y0
+	VADDPS       c3f800000<>+0(SB), Y3, Y0
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       c3f800000<>+0(SB), Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VADDPS       c3f800000<>+0(SB), Y0, Y0
-	VDIVPS       Y0, Y2, Y0
+	VMOVAPS      c3f800000<>+0(SB), Y1
+	VDIVPS       Y0, Y1, Y0
 	VMOVUPS      Y0, (CX)(AX*1)
 	VMOVUPS      (DX), Y1
 	VMOVUPS      (CX), Y2
 	VMOVAPS      Y2, Y2
 	VFMADD231PS  Y1, Y0, Y2
 	VANDPS       c7fffffff<>+0(SB), Y2, Y0
-	VMINPS       c41200000<>+0(SB), Y0, Y1
-	VADDPS       Y1, Y1, Y1
-	VMOVAPS      c4b400000<>+0(SB), Y3
-	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y3
-	VSUBPS       c4b400000<>+0(SB), Y3, Y4
-	VMOVAPS      Y1, Y1
-	VFNMADD231PS c3f318000<>+0(SB), Y4, Y1
-	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y1
-	VMULPS       Y1, Y1, Y4
-	VMOVAPS      c39506967<>+0(SB), Y5
-	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y5
-	VMOVAPS      c3c088908<>+0(SB), Y6
-	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y6
-	VFMADD213PS  Y6, Y4, Y5
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
-	VFMADD213PS  c3f000000<>+0(SB), Y1, Y6
-	VFMADD213PS  Y6, Y4, Y5
-	VFMADD213PS  Y1, Y4, Y5
-	VPSLLD       $0x17, Y3, Y1
-	VADDPS       c3f800000<>+0(SB), Y5, Y3
-	VMOVAPS      c3f800000<>+0(SB), Y4
-	VMOVAPS      c40000000<>+0(SB), Y5
-	VPADDD       Y3, Y1, Y1
-	VADDPS       c3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y5, Y1
-	VSUBPS       Y1, Y4, Y1
-	VMULPS       Y2, Y2, Y3
-	VMOVAPS      cbbbaf0ea<>+0(SB), Y4
-	VFMADD213PS  c3ca9134e<>+0(SB), Y3, Y4
-	VFMADD213PS  cbd5c1e2d<>+0(SB), Y3, Y4
-	VFMADD213PS  c3e088393<>+0(SB), Y3, Y4
-	VFMADD213PS  cbeaaaa99<>+0(SB), Y3, Y4
-	VMULPS       Y3, Y4, Y3
-	VFMADD213PS  Y2, Y2, Y3
-	VCMPPS       $0x0d, c3f200000<>+0(SB), Y0, Y0
-	VBLENDVPS    Y0, Y1, Y3, Y0
+	VMINPS       c41200000<>+0(SB), Y0, Y0
+	VADDPS       Y0, Y0, Y0
+	VMOVAPS      c4b400000<>+0(SB), Y1
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y0, Y1
+	VSUBPS       c4b400000<>+0(SB), Y1, Y3
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y0
+	VMULPS       Y0, Y0, Y3
+	VMOVAPS      c39506967<>+0(SB), Y4
+	VFMADD213PS  c3ab743ce<>+0(SB), Y0, Y4
+	VMOVAPS      c3c088908<>+0(SB), Y5
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y0, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VFMADD213PS  Y0, Y3, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y0
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y1, Y0, Y0
+	VADDPS       c3f800000<>+0(SB), Y0, Y0
+	VMOVAPS      c40000000<>+0(SB), Y1
+	VDIVPS       Y0, Y1, Y0
+	VMOVAPS      c3f800000<>+0(SB), Y1
+	VSUBPS       Y0, Y1, Y0
+	VMULPS       Y2, Y2, Y1
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y3
+	VFMADD213PS  c3ca9134e<>+0(SB), Y1, Y3
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y1, Y3
+	VFMADD213PS  c3e088393<>+0(SB), Y1, Y3
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y3, Y1
+	VFMADD213PS  Y2, Y2, Y1
+	VANDPS       c7fffffff<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y3, Y3
+	VBLENDVPS    Y3, Y0, Y1, Y0
 	VANDPS       c80000000<>+0(SB), Y2, Y1
 	VORPS        Y1, Y0, Y0
 	VMOVUPS      (CX)(AX*2), Y1
@@ -12682,13 +13925,13 @@ loop:
 	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
 	VFMADD213PS  Y5, Y3, Y4
 	VFMADD213PS  Y1, Y3, Y4
-	VPSLLD       $0x17, Y2, Y1
-	VADDPS       c3f800000<>+0(SB), Y4, Y2
-	VPADDD       c3f800000<>+0(SB), Y1, Y1
-	VMOVAPS      c3f800000<>+0(SB), Y3
-	VMULPS       Y1, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y4, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y1, Y1
 	VADDPS       c3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y3, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y1
 	VMOVUPS      Y1, (CX)(AX*2)
 	VMOVUPS      Y0, (CX)
 	VMOVUPS      (BX), Y2
@@ -12701,10 +13944,10 @@ loop:
 	ADDQ         $0x00000020, BX
 	ADDQ         $0x00000020, SI
 	SUBQ         $0x08, DI
-	JMP          loop
+	JGE          loop1
 
-tail:
-	TESTQ        DI, DI
+loop1_done:
+	ADDQ         $0x08, DI
 	JZ           end
 	LEAQ         masks<>+0(SB), R8
 	NEGQ         DI
@@ -12731,55 +13974,56 @@ tail:
 	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
 	VFMADD213PS  Y5, Y3, Y4
 	VFMADD213PS  Y1, Y3, Y4
-	VPSLLD       $0x17, Y2, Y1
-	VADDPS       c3f800000<>+0(SB), Y4, Y2
-	VPADDD       c3f800000<>+0(SB), Y1, Y1
-	VMOVAPS      c3f800000<>+0(SB), Y3
-	VMULPS       Y1, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y4, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y1, Y1
 	VADDPS       c3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y3, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (CX)(AX*1)
 	VMASKMOVPS   (DX), Y0, Y2
 	VMASKMOVPS   (CX), Y0, Y3
 	VMOVAPS      Y3, Y3
 	VFMADD231PS  Y2, Y1, Y3
 	VANDPS       c7fffffff<>+0(SB), Y3, Y1
-	VMINPS       c41200000<>+0(SB), Y1, Y2
-	VADDPS       Y2, Y2, Y2
-	VMOVAPS      c4b400000<>+0(SB), Y4
-	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y4
-	VSUBPS       c4b400000<>+0(SB), Y4, Y5
-	VMOVAPS      Y2, Y2
-	VFNMADD231PS c3f318000<>+0(SB), Y5, Y2
-	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y2
-	VMULPS       Y2, Y2, Y5
-	VMOVAPS      c39506967<>+0(SB), Y6
-	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y6
-	VMOVAPS      c3c088908<>+0(SB), Y7
-	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y7
-	VFMADD213PS  Y7, Y5, Y6
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
-	VFMADD213PS  c3f000000<>+0(SB), Y2, Y7
-	VFMADD213PS  Y7, Y5, Y6
-	VFMADD213PS  Y2, Y5, Y6
-	VPSLLD       $0x17, Y4, Y2
-	VADDPS       c3f800000<>+0(SB), Y6, Y4
-	VMOVAPS      c3f800000<>+0(SB), Y5
-	VMOVAPS      c40000000<>+0(SB), Y6
-	VPADDD       Y4, Y2, Y2
-	VADDPS       c3f800000<>+0(SB), Y2, Y2
-	VDIVPS       Y2, Y6, Y2
-	VSUBPS       Y2, Y5, Y2
-	VMULPS       Y3, Y3, Y4
-	VMOVAPS      cbbbaf0ea<>+0(SB), Y5
-	VFMADD213PS  c3ca9134e<>+0(SB), Y4, Y5
-	VFMADD213PS  cbd5c1e2d<>+0(SB), Y4, Y5
-	VFMADD213PS  c3e088393<>+0(SB), Y4, Y5
-	VFMADD213PS  cbeaaaa99<>+0(SB), Y4, Y5
-	VMULPS       Y4, Y5, Y4
-	VFMADD213PS  Y3, Y3, Y4
-	VCMPPS       $0x0d, c3f200000<>+0(SB), Y1, Y1
-	VBLENDVPS    Y1, Y2, Y4, Y1
+	VMINPS       c41200000<>+0(SB), Y1, Y1
+	VADDPS       Y1, Y1, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y2
+	VSUBPS       c4b400000<>+0(SB), Y2, Y4
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y1
+	VMULPS       Y1, Y1, Y4
+	VMOVAPS      c39506967<>+0(SB), Y5
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y6
+	VFMADD213PS  Y6, Y4, Y5
+	VFMADD213PS  Y1, Y4, Y5
+	VADDPS       c3f800000<>+0(SB), Y5, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c40000000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VSUBPS       Y1, Y2, Y1
+	VMULPS       Y3, Y3, Y2
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y4
+	VFMADD213PS  c3ca9134e<>+0(SB), Y2, Y4
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y2, Y4
+	VFMADD213PS  c3e088393<>+0(SB), Y2, Y4
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y4, Y2
+	VFMADD213PS  Y3, Y3, Y2
+	VANDPS       c7fffffff<>+0(SB), Y3, Y4
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y1, Y2, Y1
 	VANDPS       c80000000<>+0(SB), Y3, Y2
 	VORPS        Y2, Y1, Y1
 	VMASKMOVPS   (CX)(AX*2), Y0, Y2
@@ -12804,13 +14048,13 @@ tail:
 	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
 	VFMADD213PS  Y6, Y4, Y5
 	VFMADD213PS  Y2, Y4, Y5
-	VPSLLD       $0x17, Y3, Y2
-	VADDPS       c3f800000<>+0(SB), Y5, Y3
-	VPADDD       c3f800000<>+0(SB), Y2, Y2
-	VMOVAPS      c3f800000<>+0(SB), Y4
-	VMULPS       Y2, Y3, Y2
+	VADDPS       c3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c3f800000<>+0(SB), Y3, Y3
+	VMULPS       Y3, Y2, Y2
 	VADDPS       c3f800000<>+0(SB), Y2, Y2
-	VDIVPS       Y2, Y4, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
 	VMASKMOVPS   Y2, Y0, (CX)(AX*2)
 	VMASKMOVPS   Y1, Y0, (CX)
 	VMASKMOVPS   (BX), Y0, Y3
@@ -12832,10 +14076,148 @@ TEXT ·gruResetAVX2(SB), NOSPLIT, $0-32
 	ADDQ AX, DX
 	MOVQ hPrev+8(FP), BX
 	MOVQ n+24(FP), SI
+	SUBQ $0x10, SI
+	JL   loop2_done
 
-loop:
-	CMPQ         SI, $0x08
-	JL           tail
+loop2:
+	VMOVUPS      (CX)(AX*1), Y0
+	VMOVUPS      32(CX)(AX*1), Y1
+	VXORPS       c80000000<>+0(SB), Y0, Y0
+	VXORPS       c80000000<>+0(SB), Y1, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y2
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y0, Y2, Y0
+	VMINPS       Y1, Y3, Y1
+	VMOVAPS      cc2b00000<>+0(SB), Y2
+	VMOVAPS      cc2b00000<>+0(SB), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMAXPS       Y1, Y3, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y0, Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y3
+	VSUBPS       c4b400000<>+0(SB), Y2, Y4
+	VSUBPS       c4b400000<>+0(SB), Y3, Y5
+	VMOVAPS      Y0, Y0
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y0
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y1
+	VMULPS       Y0, Y0, Y4
+	VMULPS       Y1, Y1, Y5
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VMOVAPS      c39506967<>+0(SB), Y7
+	VFMADD213PS  c3ab743ce<>+0(SB), Y0, Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y7
+	VMOVAPS      c3c088908<>+0(SB), Y8
+	VMOVAPS      c3c088908<>+0(SB), Y9
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y0, Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y9
+	VFMADD213PS  Y8, Y4, Y6
+	VFMADD213PS  Y9, Y5, Y7
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y9
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y9
+	VFMADD213PS  Y8, Y4, Y6
+	VFMADD213PS  Y9, Y5, Y7
+	VFMADD213PS  Y0, Y4, Y6
+	VFMADD213PS  Y1, Y5, Y7
+	VADDPS       c3f800000<>+0(SB), Y6, Y0
+	VADDPS       c3f800000<>+0(SB), Y7, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VPADDD       c3f800000<>+0(SB), Y3, Y3
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y0, Y0
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y0, Y2, Y0
+	VDIVPS       Y1, Y3, Y1
+	VMOVUPS      Y0, (CX)(AX*1)
+	VMOVUPS      Y1, 32(CX)(AX*1)
+	VMOVUPS      (CX)(AX*2), Y2
+	VMOVUPS      32(CX)(AX*2), Y3
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VXORPS       c80000000<>+0(SB), Y3, Y3
+	VMOVAPS      c42b20000<>+0(SB), Y4
+	VMOVAPS      c42b20000<>+0(SB), Y5
+	VMINPS       Y2, Y4, Y2
+	VMINPS       Y3, Y5, Y3
+	VMOVAPS      cc2b00000<>+0(SB), Y4
+	VMOVAPS      cc2b00000<>+0(SB), Y5
+	VMAXPS       Y2, Y4, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VMOVAPS      c4b400000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y5
+	VSUBPS       c4b400000<>+0(SB), Y4, Y6
+	VSUBPS       c4b400000<>+0(SB), Y5, Y7
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y3
+	VMULPS       Y2, Y2, Y6
+	VMULPS       Y3, Y3, Y7
+	VMOVAPS      c39506967<>+0(SB), Y8
+	VMOVAPS      c39506967<>+0(SB), Y9
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y9
+	VMOVAPS      c3c088908<>+0(SB), Y10
+	VMOVAPS      c3c088908<>+0(SB), Y11
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y10
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y10
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y11
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VFMADD213PS  Y2, Y6, Y8
+	VFMADD213PS  Y3, Y7, Y9
+	VADDPS       c3f800000<>+0(SB), Y8, Y2
+	VADDPS       c3f800000<>+0(SB), Y9, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       c3f800000<>+0(SB), Y4, Y4
+	VPADDD       c3f800000<>+0(SB), Y5, Y5
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y5, Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VDIVPS       Y2, Y4, Y2
+	VDIVPS       Y3, Y5, Y3
+	VMOVUPS      Y2, (CX)(AX*2)
+	VMOVUPS      Y3, 32(CX)(AX*2)
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(BX), Y3
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y0, (DX)
+	VMOVUPS      Y1, 32(DX)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	SUBQ         $0x10, SI
+	JGE          loop2
+
+loop2_done:
+	ADDQ $0x10, SI
+	SUBQ $0x08, SI
+	JL   loop1_done
+
+loop1:
 	VMOVUPS      (CX)(AX*1), Y0
 	VXORPS       c80000000<>+0(SB), Y0, Y0
 	VMOVAPS      c42b20000<>+0(SB), Y1
@@ -12858,13 +14240,13 @@ loop:
 	VFMADD213PS  c3f000000<>+0(SB), Y0, Y4
 	VFMADD213PS  Y4, Y2, Y3
 	VFMADD213PS  Y0, Y2, Y3
-	VPSLLD       $0x17, Y1, Y0
-	VADDPS       c3f800000<>+0(SB), Y3, Y1
-	VPADDD       c3f800000<>+0(SB), Y0, Y0
-	VMOVAPS      c3f800000<>+0(SB), Y2
-	VMULPS       Y0, Y1, Y0
+	VADDPS       c3f800000<>+0(SB), Y3, Y0
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       c3f800000<>+0(SB), Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VADDPS       c3f800000<>+0(SB), Y0, Y0
-	VDIVPS       Y0, Y2, Y0
+	VMOVAPS      c3f800000<>+0(SB), Y1
+	VDIVPS       Y0, Y1, Y0
 	VMOVUPS      Y0, (CX)(AX*1)
 	VMOVUPS      (CX)(AX*2), Y1
 	VXORPS       c80000000<>+0(SB), Y1, Y1
@@ -12888,13 +14270,13 @@ loop:
 	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
 	VFMADD213PS  Y5, Y3, Y4
 	VFMADD213PS  Y1, Y3, Y4
-	VPSLLD       $0x17, Y2, Y1
-	VADDPS       c3f800000<>+0(SB), Y4, Y2
-	VPADDD       c3f800000<>+0(SB), Y1, Y1
-	VMOVAPS      c3f800000<>+0(SB), Y3
-	VMULPS       Y1, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y4, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y1, Y1
 	VADDPS       c3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y3, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y1
 	VMOVUPS      Y1, (CX)(AX*2)
 	VMOVUPS      (BX), Y1
 	VMULPS       Y1, Y0, Y0
@@ -12903,10 +14285,10 @@ loop:
 	ADDQ         $0x00000020, DX
 	ADDQ         $0x00000020, BX
 	SUBQ         $0x08, SI
-	JMP          loop
+	JGE          loop1
 
-tail:
-	TESTQ        SI, SI
+loop1_done:
+	ADDQ         $0x08, SI
 	JZ           end
 	LEAQ         masks<>+0(SB), DI
 	NEGQ         SI
@@ -12933,13 +14315,13 @@ tail:
 	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
 	VFMADD213PS  Y5, Y3, Y4
 	VFMADD213PS  Y1, Y3, Y4
-	VPSLLD       $0x17, Y2, Y1
-	VADDPS       c3f800000<>+0(SB), Y4, Y2
-	VPADDD       c3f800000<>+0(SB), Y1, Y1
-	VMOVAPS      c3f800000<>+0(SB), Y3
-	VMULPS       Y1, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y4, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y1, Y1
 	VADDPS       c3f800000<>+0(SB), Y1, Y1
-	VDIVPS       Y1, Y3, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (CX)(AX*1)
 	VMASKMOVPS   (CX)(AX*2), Y0, Y2
 	VXORPS       c80000000<>+0(SB), Y2, Y2
@@ -12963,13 +14345,13 @@ tail:
 	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
 	VFMADD213PS  Y6, Y4, Y5
 	VFMADD213PS  Y2, Y4, Y5
-	VPSLLD       $0x17, Y3, Y2
-	VADDPS       c3f800000<>+0(SB), Y5, Y3
-	VPADDD       c3f800000<>+0(SB), Y2, Y2
-	VMOVAPS      c3f800000<>+0(SB), Y4
-	VMULPS       Y2, Y3, Y2
+	VADDPS       c3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c3f800000<>+0(SB), Y3, Y3
+	VMULPS       Y3, Y2, Y2
 	VADDPS       c3f800000<>+0(SB), Y2, Y2
-	VDIVPS       Y2, Y4, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
 	VMASKMOVPS   Y2, Y0, (CX)(AX*2)
 	VMASKMOVPS   (BX), Y0, Y2
 	VMULPS       Y2, Y1, Y1
@@ -12989,13 +14371,183 @@ TEXT ·gruUpdateAVX2(SB), NOSPLIT, $0-40
 	MOVQ hPrev+8(FP), BX
 	MOVQ h+16(FP), SI
 	MOVQ n+32(FP), DI
+	SUBQ $0x10, DI
+	JL   loop2_done
 
-loop:
-	CMPQ         DI, $0x08
-	JL           tail
+loop2:
+	VMOVUPS      (CX), Y0
+	VMOVUPS      32(CX), Y1
+	VANDPS       c7fffffff<>+0(SB), Y0, Y2
+	VANDPS       c7fffffff<>+0(SB), Y1, Y3
+	VMINPS       c41200000<>+0(SB), Y2, Y2
+	VMINPS       c41200000<>+0(SB), Y3, Y3
+	VADDPS       Y2, Y2, Y2
+	VADDPS       Y3, Y3, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VMOVAPS      c4b400000<>+0(SB), Y5
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y5
+	VSUBPS       c4b400000<>+0(SB), Y4, Y6
+	VSUBPS       c4b400000<>+0(SB), Y5, Y7
+	VMOVAPS      Y2, Y2
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y3
+	VMULPS       Y2, Y2, Y6
+	VMULPS       Y3, Y3, Y7
+	VMOVAPS      c39506967<>+0(SB), Y8
+	VMOVAPS      c39506967<>+0(SB), Y9
+	VFMADD213PS  c3ab743ce<>+0(SB), Y2, Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y9
+	VMOVAPS      c3c088908<>+0(SB), Y10
+	VMOVAPS      c3c088908<>+0(SB), Y11
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y2, Y10
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y10
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y11
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y11
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y11, Y7, Y9
+	VFMADD213PS  Y2, Y6, Y8
+	VFMADD213PS  Y3, Y7, Y9
+	VADDPS       c3f800000<>+0(SB), Y8, Y2
+	VADDPS       c3f800000<>+0(SB), Y9, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y4, Y2, Y2
+	VPADDD       Y5, Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVAPS      c40000000<>+0(SB), Y4
+	VMOVAPS      c40000000<>+0(SB), Y5
+	VDIVPS       Y2, Y4, Y2
+	VDIVPS       Y3, Y5, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VSUBPS       Y2, Y4, Y2
+	VSUBPS       Y3, Y5, Y3
+	VMULPS       Y0, Y0, Y4
+	VMULPS       Y1, Y1, Y5
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y6
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y7
+	VFMADD213PS  c3ca9134e<>+0(SB), Y4, Y6
+	VFMADD213PS  c3ca9134e<>+0(SB), Y5, Y7
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y4, Y6
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y5, Y7
+	VFMADD213PS  c3e088393<>+0(SB), Y4, Y6
+	VFMADD213PS  c3e088393<>+0(SB), Y5, Y7
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y4, Y6
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y5, Y7
+	VMULPS       Y4, Y6, Y4
+	VMULPS       Y5, Y7, Y5
+	VFMADD213PS  Y0, Y0, Y4
+	VFMADD213PS  Y1, Y1, Y5
+	VANDPS       c7fffffff<>+0(SB), Y0, Y6
+	VANDPS       c7fffffff<>+0(SB), Y1, Y7
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y6, Y6
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y7, Y7
+	VBLENDVPS    Y6, Y2, Y4, Y2
+	VBLENDVPS    Y7, Y3, Y5, Y3
+	VANDPS       c80000000<>+0(SB), Y0, Y0
+	VANDPS       c80000000<>+0(SB), Y1, Y1
+	VORPS        Y0, Y2, Y0
+	VORPS        Y1, Y3, Y1
+	VMOVUPS      (CX)(AX*2), Y2
+	VMOVUPS      32(CX)(AX*2), Y3
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VSUBPS       Y0, Y4, Y4
+	VSUBPS       Y1, Y5, Y5
+	VMOVAPS      Y0, Y0
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y5, Y1
+	VMOVUPS      Y0, (SI)
+	VMOVUPS      Y1, 32(SI)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x10, DI
+	JGE          loop2
+
+loop2_done:
+	ADDQ $0x10, DI
+	SUBQ $0x08, DI
+	JL   loop1_done
+
+loop1:
 	VMOVUPS      (CX), Y0
 	VANDPS       c7fffffff<>+0(SB), Y0, Y1
-	VMINPS       c41200000<>+0(SB), Y1, Y2
+	VMINPS       c41200000<>+0(SB), Y1, Y1
+	VADDPS       Y1, Y1, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y2
+	VSUBPS       c4b400000<>+0(SB), Y2, Y3
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      c39506967<>+0(SB), Y4
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y4
+	VMOVAPS      c3c088908<>+0(SB), Y5
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c40000000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VSUBPS       Y1, Y2, Y1
+	VMULPS       Y0, Y0, Y2
+	VMOVAPS      cbbbaf0ea<>+0(SB), Y3
+	VFMADD213PS  c3ca9134e<>+0(SB), Y2, Y3
+	VFMADD213PS  cbd5c1e2d<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e088393<>+0(SB), Y2, Y3
+	VFMADD213PS  cbeaaaa99<>+0(SB), Y2, Y3
+	VMULPS       Y2, Y3, Y2
+	VFMADD213PS  Y0, Y0, Y2
+	VANDPS       c7fffffff<>+0(SB), Y0, Y3
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y3, Y3
+	VBLENDVPS    Y3, Y1, Y2, Y1
+	VANDPS       c80000000<>+0(SB), Y0, Y0
+	VORPS        Y0, Y1, Y0
+	VMOVUPS      (CX)(AX*2), Y1
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      (BX), Y2
+	VSUBPS       Y0, Y2, Y2
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      Y0, (SI)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	ADDQ         $0x00000020, SI
+	SUBQ         $0x08, DI
+	JGE          loop1
+
+loop1_done:
+	ADDQ         $0x08, DI
+	JZ           end
+	LEAQ         masks<>+0(SB), DX
+	NEGQ         DI
+	VMOVDQU      64(DX)(DI*4), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VANDPS       c7fffffff<>+0(SB), Y1, Y2
+	VMINPS       c41200000<>+0(SB), Y2, Y2
 	VADDPS       Y2, Y2, Y2
 	VMOVAPS      c4b400000<>+0(SB), Y3
 	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
@@ -13013,84 +14565,25 @@ loop:
 	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
 	VFMADD213PS  Y6, Y4, Y5
 	VFMADD213PS  Y2, Y4, Y5
-	VPSLLD       $0x17, Y3, Y2
-	VADDPS       c3f800000<>+0(SB), Y5, Y3
-	VMOVAPS      c3f800000<>+0(SB), Y4
-	VMOVAPS      c40000000<>+0(SB), Y5
+	VADDPS       c3f800000<>+0(SB), Y5, Y2
+	VPSLLD       $0x17, Y3, Y3
 	VPADDD       Y3, Y2, Y2
 	VADDPS       c3f800000<>+0(SB), Y2, Y2
-	VDIVPS       Y2, Y5, Y2
-	VSUBPS       Y2, Y4, Y2
-	VMULPS       Y0, Y0, Y3
+	VMOVAPS      c40000000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VSUBPS       Y2, Y3, Y2
+	VMULPS       Y1, Y1, Y3
 	VMOVAPS      cbbbaf0ea<>+0(SB), Y4
 	VFMADD213PS  c3ca9134e<>+0(SB), Y3, Y4
 	VFMADD213PS  cbd5c1e2d<>+0(SB), Y3, Y4
 	VFMADD213PS  c3e088393<>+0(SB), Y3, Y4
 	VFMADD213PS  cbeaaaa99<>+0(SB), Y3, Y4
 	VMULPS       Y3, Y4, Y3
-	VFMADD213PS  Y0, Y0, Y3
-	VCMPPS       $0x0d, c3f200000<>+0(SB), Y1, Y1
-	VBLENDVPS    Y1, Y2, Y3, Y1
-	VANDPS       c80000000<>+0(SB), Y0, Y0
-	VORPS        Y0, Y1, Y0
-	VMOVUPS      (CX)(AX*2), Y1
-	VMOVUPS      Y0, (CX)
-	VMOVUPS      (BX), Y2
-	VSUBPS       Y0, Y2, Y2
-	VMOVAPS      Y0, Y0
-	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      Y0, (SI)
-	ADDQ         $0x00000020, CX
-	ADDQ         $0x00000020, DX
-	ADDQ         $0x00000020, BX
-	ADDQ         $0x00000020, SI
-	SUBQ         $0x08, DI
-	JMP          loop
-
-tail:
-	TESTQ        DI, DI
-	JZ           end
-	LEAQ         masks<>+0(SB), DX
-	NEGQ         DI
-	VMOVDQU      64(DX)(DI*4), Y0
-	VMASKMOVPS   (CX), Y0, Y1
-	VANDPS       c7fffffff<>+0(SB), Y1, Y2
-	VMINPS       c41200000<>+0(SB), Y2, Y3
-	VADDPS       Y3, Y3, Y3
-	VMOVAPS      c4b400000<>+0(SB), Y4
-	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
-	VSUBPS       c4b400000<>+0(SB), Y4, Y5
-	VMOVAPS      Y3, Y3
-	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
-	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
-	VMULPS       Y3, Y3, Y5
-	VMOVAPS      c39506967<>+0(SB), Y6
-	VFMADD213PS  c3ab743ce<>+0(SB), Y3, Y6
-	VMOVAPS      c3c088908<>+0(SB), Y7
-	VFMADD213PS  c3d2aa9c1<>+0(SB), Y3, Y7
-	VFMADD213PS  Y7, Y5, Y6
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
-	VFMADD213PS  c3f000000<>+0(SB), Y3, Y7
-	VFMADD213PS  Y7, Y5, Y6
-	VFMADD213PS  Y3, Y5, Y6
-	VPSLLD       $0x17, Y4, Y3
-	VADDPS       c3f800000<>+0(SB), Y6, Y4
-	VMOVAPS      c3f800000<>+0(SB), Y5
-	VMOVAPS      c40000000<>+0(SB), Y6
-	VPADDD       Y4, Y3, Y3
-	VADDPS       c3f800000<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y6, Y3
-	VSUBPS       Y3, Y5, Y3
-	VMULPS       Y1, Y1, Y4
-	VMOVAPS      cbbbaf0ea<>+0(SB), Y5
-	VFMADD213PS  c3ca9134e<>+0(SB), Y4, Y5
-	VFMADD213PS  cbd5c1e2d<>+0(SB), Y4, Y5
-	VFMADD213PS  c3e088393<>+0(SB), Y4, Y5
-	VFMADD213PS  cbeaaaa99<>+0(SB), Y4, Y5
-	VMULPS       Y4, Y5, Y4
-	VFMADD213PS  Y1, Y1, Y4
-	VCMPPS       $0x0d, c3f200000<>+0(SB), Y2, Y2
-	VBLENDVPS    Y2, Y3, Y4, Y2
+	VFMADD213PS  Y1, Y1, Y3
+	VANDPS       c7fffffff<>+0(SB), Y1, Y4
+	VCMPPS       $0x0d, c3f200000<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y2, Y3, Y2
 	VANDPS       c80000000<>+0(SB), Y1, Y1
 	VORPS        Y1, Y2, Y1
 	VMASKMOVPS   (CX)(AX*2), Y0, Y2
@@ -13118,10 +14611,10 @@ TEXT ·gruGradAVX2(SB), NOSPLIT, $0-48
 	MOVQ hPrev+16(FP), DI
 	MOVQ dh+24(FP), R8
 	MOVQ n+40(FP), R9
+	SUBQ $0x08, R9
+	JL   loop1_done
 
-loop:
-	CMPQ         R9, $0x08
-	JL           tail
+loop1:
 	VMOVUPS      (R8), Y0
 	VMOVUPS      (CX), Y1
 	VMOVUPS      (CX)(AX*2), Y2
@@ -13159,10 +14652,10 @@ loop:
 	ADDQ         $0x00000020, DI
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R9
-	JMP          loop
+	JGE          loop1
 
-tail:
-	TESTQ        R9, R9
+loop1_done:
+	ADDQ         $0x08, R9
 	JZ           end
 	LEAQ         masks<>+0(SB), R10
 	NEGQ         R9
@@ -13215,10 +14708,10 @@ TEXT ·gruUpdateGradAVX2(SB), NOSPLIT, $0-48
 	MOVQ hPrev+16(FP), DI
 	MOVQ dh+24(FP), R8
 	MOVQ n+40(FP), R9
+	SUBQ $0x08, R9
+	JL   loop1_done
 
-loop:
-	CMPQ         R9, $0x08
-	JL           tail
+loop1:
 	VMOVUPS      (R8), Y0
 	VMOVUPS      (CX), Y1
 	VMOVUPS      (CX)(AX*2), Y2
@@ -13246,10 +14739,10 @@ loop:
 	ADDQ         $0x00000020, DI
 	ADDQ         $0x00000020, R8
 	SUBQ         $0x08, R9
-	JMP          loop
+	JGE          loop1
 
-tail:
-	TESTQ        R9, R9
+loop1_done:
+	ADDQ         $0x08, R9
 	JZ           end
 	LEAQ         masks<>+0(SB), DX
 	MOVQ         R9, SI
@@ -13292,10 +14785,10 @@ TEXT ·gruResetGradAVX2(SB), NOSPLIT, $0-40
 	ADDQ AX, SI
 	MOVQ hPrev+16(FP), DI
 	MOVQ n+32(FP), R8
+	SUBQ $0x08, R8
+	JL   loop1_done
 
-loop:
-	CMPQ    R8, $0x08
-	JL      tail
+loop1:
 	VMOVUPS (SI), Y0
 	VMOVUPS (CX)(AX*1), Y1
 	VMOVUPS (DI), Y2
@@ -13313,10 +14806,10 @@ loop:
 	ADDQ    $0x00000020, SI
 	ADDQ    $0x00000020, DI
 	SUBQ    $0x08, R8
-	JMP     loop
+	JGE     loop1
 
-tail:
-	TESTQ      R8, R8
+loop1_done:
+	ADDQ       $0x08, R8
 	JZ         end
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       R8
@@ -13455,10 +14948,10 @@ TEXT ·mulAVX2(SB), NOSPLIT, $0-32
 	MOVQ x+8(FP), CX
 	MOVQ y+16(FP), DX
 	MOVQ n+24(FP), BX
+	SUBQ $0x08, BX
+	JL   loop1_done
 
-loop:
-	CMPQ    BX, $0x08
-	JL      tail
+loop1:
 	VMOVUPS (CX), Y0
 	VMOVUPS (DX), Y1
 	VMULPS  Y1, Y0, Y0
@@ -13467,10 +14960,10 @@ loop:
 	ADDQ    $0x00000020, CX
 	ADDQ    $0x00000020, DX
 	SUBQ    $0x08, BX
-	JMP     loop
+	JGE     loop1
 
-tail:
-	TESTQ      BX, BX
+loop1_done:
+	ADDQ       $0x08, BX
 	JZ         end
 	LEAQ       masks<>+0(SB), SI
 	NEGQ       BX
@@ -13492,10 +14985,10 @@ TEXT ·blendAVX2(SB), NOSPLIT, $0-40
 	MOVQ b+16(FP), DX
 	MOVQ m+24(FP), BX
 	MOVQ n+32(FP), SI
+	SUBQ $0x08, SI
+	JL   loop1_done
 
-loop:
-	CMPQ        SI, $0x08
-	JL          tail
+loop1:
 	VMOVUPS     (BX), Y0
 	VMOVUPS     (DX), Y1
 	VMOVAPS     c3f800000<>+0(SB), Y2
@@ -13510,10 +15003,10 @@ loop:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, BX
 	SUBQ        $0x08, SI
-	JMP         loop
+	JGE         loop1
 
-tail:
-	TESTQ       SI, SI
+loop1_done:
+	ADDQ        $0x08, SI
 	JZ          end
 	LEAQ        masks<>+0(SB), DI
 	NEGQ        SI
@@ -13538,10 +15031,10 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ n+16(FP), DX
+	SUBQ $0x08, DX
+	JL   loop1_done
 
-loop:
-	CMPQ    DX, $0x08
-	JL      tail
+loop1:
 	VMOVUPS (AX), Y0
 	VMOVUPS (CX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -13549,10 +15042,10 @@ loop:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
 	SUBQ    $0x08, DX
-	JMP     loop
+	JGE     loop1
 
-tail:
-	TESTQ      DX, DX
+loop1_done:
+	ADDQ       $0x08, DX
 	JZ         end
 	LEAQ       masks<>+0(SB), BX
 	NEGQ       DX
@@ -13573,10 +15066,10 @@ TEXT ·addMulAVX2(SB), NOSPLIT, $0-32
 	MOVQ x+8(FP), CX
 	MOVQ y+16(FP), DX
 	MOVQ n+24(FP), BX
+	SUBQ $0x08, BX
+	JL   loop1_done
 
-loop:
-	CMPQ        BX, $0x08
-	JL          tail
+loop1:
 	VMOVUPS     (CX), Y0
 	VMOVUPS     (DX), Y1
 	VMOVUPS     (AX), Y2
@@ -13587,10 +15080,10 @@ loop:
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, BX
-	JMP         loop
+	JGE         loop1
 
-tail:
-	TESTQ       BX, BX
+loop1_done:
+	ADDQ        $0x08, BX
 	JZ          end
 	LEAQ        masks<>+0(SB), SI
 	NEGQ        BX
@@ -13613,19 +15106,19 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-24
 	MOVSS        s+8(FP), X0
 	VBROADCASTSS X0, Y0
 	MOVQ         n+16(FP), CX
+	SUBQ         $0x08, CX
+	JL           loop1_done
 
-loop:
-	CMPQ    CX, $0x08
-	JL      tail
+loop1:
 	VMOVUPS (AX), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS Y1, (AX)
 	ADDQ    $0x00000020, AX
 	SUBQ    $0x08, CX
-	JMP     loop
+	JGE     loop1
 
-tail:
-	TESTQ      CX, CX
+loop1_done:
+	ADDQ       $0x08, CX
 	JZ         end
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
@@ -13646,10 +15139,10 @@ TEXT ·addScaledAVX2(SB), NOSPLIT, $0-32
 	MOVSS        s+16(FP), X0
 	VBROADCASTSS X0, Y0
 	MOVQ         n+24(FP), DX
+	SUBQ         $0x08, DX
+	JL           loop1_done
 
-loop:
-	CMPQ        DX, $0x08
-	JL          tail
+loop1:
 	VMOVUPS     (CX), Y1
 	VMOVUPS     (AX), Y2
 	VMOVAPS     Y2, Y2
@@ -13658,10 +15151,10 @@ loop:
 	ADDQ        $0x00000020, AX
 	ADDQ        $0x00000020, CX
 	SUBQ        $0x08, DX
-	JMP         loop
+	JGE         loop1
 
-tail:
-	TESTQ       DX, DX
+loop1_done:
+	ADDQ        $0x08, DX
 	JZ          end
 	LEAQ        masks<>+0(SB), BX
 	NEGQ        DX
@@ -13698,10 +15191,10 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-72
 	MOVSS        eps+56(FP), X6
 	VBROADCASTSS X6, Y6
 	MOVQ         n+64(FP), SI
+	SUBQ         $0x08, SI
+	JL           loop1_done
 
-loop:
-	CMPQ        SI, $0x08
-	JL          tail
+loop1:
 	VMOVUPS     (CX), Y7
 	VMULPS      Y1, Y7, Y8
 	VMOVUPS     (DX), Y9
@@ -13727,10 +15220,10 @@ loop:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, BX
 	SUBQ        $0x08, SI
-	JMP         loop
+	JGE         loop1
 
-tail:
-	TESTQ       SI, SI
+loop1_done:
+	ADDQ        $0x08, SI
 	JZ          end
 	LEAQ        masks<>+0(SB), DI
 	NEGQ        SI
@@ -13926,11 +15419,11 @@ max_tail:
 	VMOVDQU    64(BX)(DX*4), Y2
 	VMOVDQU    96(BX)(DX*4), Y3
 	VMASKMOVPS (CX), Y2, Y4
-	VMOVAPS    cff800000<>+0(SB), Y5
-	VBLENDVPS  Y2, Y4, Y5, Y2
-	VMASKMOVPS 32(CX), Y3, Y4
-	VMOVAPS    cff800000<>+0(SB), Y5
-	VBLENDVPS  Y3, Y4, Y5, Y3
+	VMASKMOVPS 32(CX), Y3, Y5
+	VMOVAPS    cff800000<>+0(SB), Y6
+	VMOVAPS    cff800000<>+0(SB), Y7
+	VBLENDVPS  Y2, Y4, Y6, Y2
+	VBLENDVPS  Y3, Y5, Y7, Y3
 	VMAXPS     Y2, Y0, Y0
 	VMAXPS     Y3, Y1, Y1
 
@@ -13956,59 +15449,59 @@ exp:
 	VMOVUPS      (CX), Y3
 	VMOVUPS      32(CX), Y4
 	VSUBPS       Y0, Y3, Y3
+	VSUBPS       Y0, Y4, Y4
 	VMOVAPS      c4b400000<>+0(SB), Y5
+	VMOVAPS      c4b400000<>+0(SB), Y6
 	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y5
-	VSUBPS       c4b400000<>+0(SB), Y5, Y6
-	VMOVAPS      Y3, Y7
-	VFNMADD231PS c3f318000<>+0(SB), Y6, Y7
-	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y7
-	VMULPS       Y7, Y7, Y6
-	VMOVAPS      c39506967<>+0(SB), Y8
-	VFMADD213PS  c3ab743ce<>+0(SB), Y7, Y8
-	VMOVAPS      c3c088908<>+0(SB), Y9
-	VFMADD213PS  c3d2aa9c1<>+0(SB), Y7, Y9
-	VFMADD213PS  Y9, Y6, Y8
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y9
-	VFMADD213PS  c3f000000<>+0(SB), Y7, Y9
-	VFMADD213PS  Y9, Y6, Y8
-	VFMADD213PS  Y7, Y6, Y8
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y6
+	VSUBPS       c4b400000<>+0(SB), Y5, Y7
+	VSUBPS       c4b400000<>+0(SB), Y6, Y8
+	VMOVAPS      Y3, Y9
+	VMOVAPS      Y4, Y10
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y9
+	VFNMADD231PS c3f318000<>+0(SB), Y8, Y10
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y9
+	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y10
+	VMULPS       Y9, Y9, Y7
+	VMULPS       Y10, Y10, Y8
+	VMOVAPS      c39506967<>+0(SB), Y11
+	VMOVAPS      c39506967<>+0(SB), Y12
+	VFMADD213PS  c3ab743ce<>+0(SB), Y9, Y11
+	VFMADD213PS  c3ab743ce<>+0(SB), Y10, Y12
+	VMOVAPS      c3c088908<>+0(SB), Y13
+	VMOVAPS      c3c088908<>+0(SB), Y14
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y9, Y13
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y10, Y14
+	VFMADD213PS  Y13, Y7, Y11
+	VFMADD213PS  Y14, Y8, Y12
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y13
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y14
+	VFMADD213PS  c3f000000<>+0(SB), Y9, Y13
+	VFMADD213PS  c3f000000<>+0(SB), Y10, Y14
+	VFMADD213PS  Y13, Y7, Y11
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y9, Y7, Y11
+	VFMADD213PS  Y10, Y8, Y12
+	VADDPS       c3f800000<>+0(SB), Y11, Y7
+	VADDPS       c3f800000<>+0(SB), Y12, Y8
 	VPSLLD       $0x17, Y5, Y5
-	VADDPS       c3f800000<>+0(SB), Y8, Y6
-	VPADDD       Y6, Y5, Y5
-	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y3, Y6
-	VANDPS       Y6, Y5, Y5
-	VADDPS       c7f800000<>+0(SB), Y3, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y5, Y7, Y5
+	VPADDD       Y6, Y8, Y6
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y3, Y7
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y4, Y8
+	VANDPS       Y7, Y5, Y5
+	VANDPS       Y8, Y6, Y6
+	VADDPS       c7f800000<>+0(SB), Y3, Y7
+	VADDPS       c7f800000<>+0(SB), Y4, Y8
 	VCMPPS       $0x06, c42b17217<>+0(SB), Y3, Y3
-	VBLENDVPS    Y3, Y6, Y5, Y3
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y4, Y4
+	VBLENDVPS    Y3, Y7, Y5, Y3
+	VBLENDVPS    Y4, Y8, Y6, Y4
 	VMOVUPS      Y3, (DX)
+	VMOVUPS      Y4, 32(DX)
 	VADDPS       Y3, Y1, Y1
-	VSUBPS       Y0, Y4, Y3
-	VMOVAPS      c4b400000<>+0(SB), Y4
-	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
-	VSUBPS       c4b400000<>+0(SB), Y4, Y5
-	VMOVAPS      Y3, Y6
-	VFNMADD231PS c3f318000<>+0(SB), Y5, Y6
-	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y6
-	VMULPS       Y6, Y6, Y5
-	VMOVAPS      c39506967<>+0(SB), Y7
-	VFMADD213PS  c3ab743ce<>+0(SB), Y6, Y7
-	VMOVAPS      c3c088908<>+0(SB), Y8
-	VFMADD213PS  c3d2aa9c1<>+0(SB), Y6, Y8
-	VFMADD213PS  Y8, Y5, Y7
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
-	VFMADD213PS  c3f000000<>+0(SB), Y6, Y8
-	VFMADD213PS  Y8, Y5, Y7
-	VFMADD213PS  Y6, Y5, Y7
-	VPSLLD       $0x17, Y4, Y4
-	VADDPS       c3f800000<>+0(SB), Y7, Y5
-	VPADDD       Y5, Y4, Y4
-	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y3, Y5
-	VANDPS       Y5, Y4, Y4
-	VADDPS       c7f800000<>+0(SB), Y3, Y5
-	VCMPPS       $0x06, c42b17217<>+0(SB), Y3, Y3
-	VBLENDVPS    Y3, Y5, Y4, Y3
-	VMOVUPS      Y3, 32(DX)
-	VADDPS       Y3, Y2, Y2
+	VADDPS       Y4, Y2, Y2
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, DX
 	SUBQ         $0x10, BX
@@ -14022,66 +15515,66 @@ exp_tail:
 	VMOVDQU      64(SI)(BX*4), Y3
 	VMOVDQU      96(SI)(BX*4), Y4
 	VMASKMOVPS   (CX), Y3, Y5
-	VMOVAPS      cff800000<>+0(SB), Y6
-	VBLENDVPS    Y3, Y5, Y6, Y5
 	VMASKMOVPS   32(CX), Y4, Y6
 	VMOVAPS      cff800000<>+0(SB), Y7
-	VBLENDVPS    Y4, Y6, Y7, Y6
+	VMOVAPS      cff800000<>+0(SB), Y8
+	VBLENDVPS    Y3, Y5, Y7, Y5
+	VBLENDVPS    Y4, Y6, Y8, Y6
 	VSUBPS       Y0, Y5, Y5
-	VMOVAPS      c4b400000<>+0(SB), Y7
-	VFMADD231PS  c3fb8aa3b<>+0(SB), Y5, Y7
-	VSUBPS       c4b400000<>+0(SB), Y7, Y8
-	VMOVAPS      Y5, Y9
-	VFNMADD231PS c3f318000<>+0(SB), Y8, Y9
-	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y9
-	VMULPS       Y9, Y9, Y8
-	VMOVAPS      c39506967<>+0(SB), Y10
-	VFMADD213PS  c3ab743ce<>+0(SB), Y9, Y10
-	VMOVAPS      c3c088908<>+0(SB), Y11
-	VFMADD213PS  c3d2aa9c1<>+0(SB), Y9, Y11
-	VFMADD213PS  Y11, Y8, Y10
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y11
-	VFMADD213PS  c3f000000<>+0(SB), Y9, Y11
-	VFMADD213PS  Y11, Y8, Y10
-	VFMADD213PS  Y9, Y8, Y10
-	VPSLLD       $0x17, Y7, Y7
-	VADDPS       c3f800000<>+0(SB), Y10, Y8
-	VPADDD       Y8, Y7, Y7
-	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y5, Y8
-	VANDPS       Y8, Y7, Y7
-	VADDPS       c7f800000<>+0(SB), Y5, Y8
-	VCMPPS       $0x06, c42b17217<>+0(SB), Y5, Y5
-	VBLENDVPS    Y5, Y8, Y7, Y5
-	VANDPS       Y3, Y5, Y5
-	VMASKMOVPS   Y5, Y3, (DX)
-	VADDPS       Y5, Y1, Y1
 	VSUBPS       Y0, Y6, Y0
-	VMOVAPS      c4b400000<>+0(SB), Y3
-	VFMADD231PS  c3fb8aa3b<>+0(SB), Y0, Y3
-	VSUBPS       c4b400000<>+0(SB), Y3, Y5
-	VMOVAPS      Y0, Y6
-	VFNMADD231PS c3f318000<>+0(SB), Y5, Y6
-	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y6
-	VMULPS       Y6, Y6, Y5
-	VMOVAPS      c39506967<>+0(SB), Y7
-	VFMADD213PS  c3ab743ce<>+0(SB), Y6, Y7
-	VMOVAPS      c3c088908<>+0(SB), Y8
-	VFMADD213PS  c3d2aa9c1<>+0(SB), Y6, Y8
-	VFMADD213PS  Y8, Y5, Y7
-	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
-	VFMADD213PS  c3f000000<>+0(SB), Y6, Y8
-	VFMADD213PS  Y8, Y5, Y7
-	VFMADD213PS  Y6, Y5, Y7
-	VPSLLD       $0x17, Y3, Y3
-	VADDPS       c3f800000<>+0(SB), Y7, Y5
-	VPADDD       Y5, Y3, Y3
-	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y0, Y5
-	VANDPS       Y5, Y3, Y3
-	VADDPS       c7f800000<>+0(SB), Y0, Y5
+	VMOVAPS      c4b400000<>+0(SB), Y6
+	VMOVAPS      c4b400000<>+0(SB), Y7
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y5, Y6
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y0, Y7
+	VSUBPS       c4b400000<>+0(SB), Y6, Y8
+	VSUBPS       c4b400000<>+0(SB), Y7, Y9
+	VMOVAPS      Y5, Y10
+	VMOVAPS      Y0, Y11
+	VFNMADD231PS c3f318000<>+0(SB), Y8, Y10
+	VFNMADD231PS c3f318000<>+0(SB), Y9, Y11
+	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y10
+	VFNMADD231PS cb95e8083<>+0(SB), Y9, Y11
+	VMULPS       Y10, Y10, Y8
+	VMULPS       Y11, Y11, Y9
+	VMOVAPS      c39506967<>+0(SB), Y12
+	VMOVAPS      c39506967<>+0(SB), Y13
+	VFMADD213PS  c3ab743ce<>+0(SB), Y10, Y12
+	VFMADD213PS  c3ab743ce<>+0(SB), Y11, Y13
+	VMOVAPS      c3c088908<>+0(SB), Y14
+	VMOVAPS      c3c088908<>+0(SB), Y15
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y10, Y14
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y11, Y15
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y15, Y9, Y13
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y14
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y15
+	VFMADD213PS  c3f000000<>+0(SB), Y10, Y14
+	VFMADD213PS  c3f000000<>+0(SB), Y11, Y15
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y15, Y9, Y13
+	VFMADD213PS  Y10, Y8, Y12
+	VFMADD213PS  Y11, Y9, Y13
+	VADDPS       c3f800000<>+0(SB), Y12, Y8
+	VADDPS       c3f800000<>+0(SB), Y13, Y9
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y6, Y8, Y6
+	VPADDD       Y7, Y9, Y7
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y5, Y8
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y0, Y9
+	VANDPS       Y8, Y6, Y6
+	VANDPS       Y9, Y7, Y7
+	VADDPS       c7f800000<>+0(SB), Y5, Y8
+	VADDPS       c7f800000<>+0(SB), Y0, Y9
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y5, Y5
 	VCMPPS       $0x06, c42b17217<>+0(SB), Y0, Y0
-	VBLENDVPS    Y0, Y5, Y3, Y0
+	VBLENDVPS    Y5, Y8, Y6, Y5
+	VBLENDVPS    Y0, Y9, Y7, Y0
+	VANDPS       Y3, Y5, Y5
 	VANDPS       Y4, Y0, Y0
+	VMASKMOVPS   Y5, Y3, (DX)
 	VMASKMOVPS   Y0, Y4, 32(DX)
+	VADDPS       Y5, Y1, Y1
 	VADDPS       Y0, Y2, Y2
 
 exp_end:
@@ -14102,9 +15595,9 @@ div:
 	VMOVUPS (CX), Y1
 	VMOVUPS 32(CX), Y2
 	VDIVPS  Y0, Y1, Y1
+	VDIVPS  Y0, Y2, Y2
 	VMOVUPS Y1, (CX)
-	VDIVPS  Y0, Y2, Y1
-	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 32(CX)
 	ADDQ    $0x40, CX
 	SUBQ    $0x10, AX
 	JMP     div
@@ -14117,14 +15610,14 @@ div_tail:
 	VMOVDQU    64(DX)(AX*4), Y1
 	VMOVDQU    96(DX)(AX*4), Y2
 	VMASKMOVPS (CX), Y1, Y3
-	VMOVAPS    c00000000<>+0(SB), Y4
-	VBLENDVPS  Y1, Y3, Y4, Y3
 	VMASKMOVPS 32(CX), Y2, Y4
 	VMOVAPS    c00000000<>+0(SB), Y5
-	VBLENDVPS  Y2, Y4, Y5, Y4
+	VMOVAPS    c00000000<>+0(SB), Y6
+	VBLENDVPS  Y1, Y3, Y5, Y3
+	VBLENDVPS  Y2, Y4, Y6, Y4
 	VDIVPS     Y0, Y3, Y3
-	VMASKMOVPS Y3, Y1, (CX)
 	VDIVPS     Y0, Y4, Y0
+	VMASKMOVPS Y3, Y1, (CX)
 	VMASKMOVPS Y0, Y2, 32(CX)
 
 div_end:
@@ -14174,11 +15667,11 @@ loop_tail:
 	VMOVDQU      64(DX)(AX*4), Y4
 	VMOVDQU      96(DX)(AX*4), Y5
 	VMASKMOVPS   (CX), Y4, Y6
-	VMOVAPS      c00000000<>+0(SB), Y7
-	VBLENDVPS    Y4, Y6, Y7, Y4
-	VMASKMOVPS   32(CX), Y5, Y6
-	VMOVAPS      c00000000<>+0(SB), Y7
-	VBLENDVPS    Y5, Y6, Y7, Y5
+	VMASKMOVPS   32(CX), Y5, Y7
+	VMOVAPS      c00000000<>+0(SB), Y8
+	VMOVAPS      c00000000<>+0(SB), Y9
+	VBLENDVPS    Y4, Y6, Y8, Y4
+	VBLENDVPS    Y5, Y7, Y9, Y5
 	VEXTRACTF128 $0x01, Y4, X6
 	VCVTPS2PD    X4, Y4
 	VCVTPS2PD    X6, Y6
@@ -14235,11 +15728,11 @@ loop_tail:
 	VMOVDQU      64(DX)(AX*4), Y4
 	VMOVDQU      96(DX)(AX*4), Y5
 	VMASKMOVPS   (CX), Y4, Y6
-	VMOVAPS      c00000000<>+0(SB), Y7
-	VBLENDVPS    Y4, Y6, Y7, Y4
-	VMASKMOVPS   32(CX), Y5, Y6
-	VMOVAPS      c00000000<>+0(SB), Y7
-	VBLENDVPS    Y5, Y6, Y7, Y5
+	VMASKMOVPS   32(CX), Y5, Y7
+	VMOVAPS      c00000000<>+0(SB), Y8
+	VMOVAPS      c00000000<>+0(SB), Y9
+	VBLENDVPS    Y4, Y6, Y8, Y4
+	VBLENDVPS    Y5, Y7, Y9, Y5
 	VEXTRACTF128 $0x01, Y4, X6
 	VCVTPS2PD    X4, Y4
 	VCVTPS2PD    X6, Y6

@@ -13,24 +13,35 @@ const places = 16
 
 // sixteen loads the sixteen numbers at m in as many registers as they take; of the last ones, those that the masks name,
 // and fill elsewhere.
-func sixteen(m Mem, masks []Op, fill Mem) []vec {
-	all := make([]vec, places/set.lanes)
-	for i := range all {
+func sixteen(m Mem, masks []Op, fill Mem) vec {
+	all := fresh(places / set.lanes)
+	for i, r := range all {
 		at := m.Offset(4 * set.lanes * i)
 		switch {
 		case masks == nil:
-			all[i] = vec{register(set.lanes)}
-			load(at, nil, all[i])
+			load(at, nil, r)
 		case set.lanes == 16:
-			all[i] = constant(fill)
-			VMOVUPS(at, masks[i], all[i].VecVirtual)
+			VBROADCASTSS(fill, r)
+			VMOVUPS(at, masks[i], r)
 		default:
-			r := vec{YMM()}
 			VMASKMOVPS(at, masks[i], r)
-			all[i] = r.whereElse(masks[i], constant(fill))
 		}
 	}
+	if masks != nil && set.lanes == 8 {
+		return all.whereElse(masks, all.copies(fill))
+	}
 	return all
+}
+
+// put stores v at dst, under masks where there are some.
+func put(v vec, masks []Op, dst Register) {
+	for i, r := range v {
+		var m Op
+		if masks != nil {
+			m = masks[i]
+		}
+		store(r, m, Mem{Base: dst, Disp: 4 * set.lanes * i})
+	}
 }
 
 // rows runs body for every sixteen of the n numbers from base on, and with masks for the rest. base is moved.
@@ -66,7 +77,7 @@ func tree(y VecVirtual, op func(ops ...Op)) Register {
 }
 
 // join is tree for sixteen places.
-func join(all []vec, op func(ops ...Op)) Register {
+func join(all vec, op func(ops ...Op)) Register {
 	y := YMM()
 	if len(all) == 2 {
 		op(all[1], all[0], y)
@@ -79,18 +90,12 @@ func join(all []vec, op func(ops ...Op)) Register {
 
 // spread returns the first lane of x in every lane.
 func spread(x Register) vec {
-	r := register(set.lanes)
-	VBROADCASTSS(x, r)
-	return vec{r}
+	v := fresh(1)
+	VBROADCASTSS(x, v[0])
+	return v
 }
 
-func filled(m Mem) []vec {
-	all := make([]vec, places/set.lanes)
-	for i := range all {
-		all[i] = constant(m)
-	}
-	return all
-}
+func filled(m Mem) vec { return fresh(places / set.lanes).copies(m) }
 
 // softmax goes over a row three times.
 func softmax() {
@@ -102,9 +107,7 @@ func softmax() {
 	best := filled(minusInfinity)
 	src := param("src")
 	rows("max", n, []Register{src}, func(masks []Op) {
-		for i, v := range sixteen(Mem{Base: src}, masks, minusInfinity) {
-			VMAXPS(v, best[i], best[i].VecVirtual)
-		}
+		emit(VMAXPS, nil, sixteen(Mem{Base: src}, masks, minusInfinity), best, best)
 	})
 	x := join(best, VMAXPS)
 	Store(x, Return("top"))
@@ -113,17 +116,12 @@ func softmax() {
 	sums := filled(number(0))
 	src, dst := param("src"), param("dst")
 	rows("exp", n, []Register{src, dst}, func(masks []Op) {
-		for i, v := range sixteen(Mem{Base: src}, masks, minusInfinity) {
-			e := exp(v.sub(top))
-			to := Mem{Base: dst, Disp: 4 * set.lanes * i}
-			if masks == nil {
-				store(e, nil, to)
-			} else {
-				e = e.where(masks[i])
-				store(e, masks[i], to)
-			}
-			VADDPS(e, sums[i], sums[i].VecVirtual)
+		e := exp(sixteen(Mem{Base: src}, masks, minusInfinity).sub(top))
+		if masks != nil {
+			e = e.where(masks)
 		}
+		put(e, masks, dst)
+		emit(VADDPS, nil, e, sums, sums)
 	})
 	x = join(sums, VADDPS)
 	Store(x, Return("sum"))
@@ -131,13 +129,7 @@ func softmax() {
 
 	dst = param("dst")
 	rows("div", n, []Register{dst}, func(masks []Op) {
-		for i, v := range sixteen(Mem{Base: dst}, masks, number(0)) {
-			var m Op
-			if masks != nil {
-				m = masks[i]
-			}
-			store(v.div(sum), m, Mem{Base: dst, Disp: 4 * set.lanes * i})
-		}
+		put(sixteen(Mem{Base: dst}, masks, number(0)).div(sum), masks, dst)
 	})
 	VZEROUPPER()
 	RET()
