@@ -100,7 +100,7 @@ rows1_units0_x:
 	JGE          rows1_units0_x
 
 rows1_units0_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows1_units0_x_one_end
 
@@ -151,7 +151,7 @@ rows1_units0_h:
 	JGE          rows1_units0_h
 
 rows1_units0_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows1_units0_h_one_end
 
@@ -232,7 +232,7 @@ rows1_units1_x:
 	JGE          rows1_units1_x
 
 rows1_units1_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows1_units1_x_one_end
 
@@ -273,7 +273,7 @@ rows1_units1_h:
 	JGE          rows1_units1_h
 
 rows1_units1_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows1_units1_h_one_end
 
@@ -364,7 +364,7 @@ rows1_units2_x:
 	JGE          rows1_units2_x
 
 rows1_units2_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows1_units2_x_one_end
 
@@ -415,7 +415,7 @@ rows1_units2_h:
 	JGE          rows1_units2_h
 
 rows1_units2_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows1_units2_h_one_end
 
@@ -527,7 +527,7 @@ rows2_units0_x:
 	JGE          rows2_units0_x
 
 rows2_units0_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows2_units0_x_one_end
 
@@ -593,7 +593,7 @@ rows2_units0_h:
 	JGE          rows2_units0_h
 
 rows2_units0_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows2_units0_h_one_end
 
@@ -690,7 +690,7 @@ rows2_units1_x:
 	JGE          rows2_units1_x
 
 rows2_units1_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows2_units1_x_one_end
 
@@ -741,7 +741,7 @@ rows2_units1_h:
 	JGE          rows2_units1_h
 
 rows2_units1_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows2_units1_h_one_end
 
@@ -851,7 +851,7 @@ rows2_units2_x:
 	JGE          rows2_units2_x
 
 rows2_units2_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows2_units2_x_one_end
 
@@ -917,7 +917,7 @@ rows2_units2_h:
 	JGE          rows2_units2_h
 
 rows2_units2_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows2_units2_h_one_end
 
@@ -1050,7 +1050,7 @@ rows3_units0_x:
 	JGE          rows3_units0_x
 
 rows3_units0_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows3_units0_x_one_end
 
@@ -1131,7 +1131,7 @@ rows3_units0_h:
 	JGE          rows3_units0_h
 
 rows3_units0_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows3_units0_h_one_end
 
@@ -1244,7 +1244,7 @@ rows3_units1_x:
 	JGE          rows3_units1_x
 
 rows3_units1_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows3_units1_x_one_end
 
@@ -1305,7 +1305,7 @@ rows3_units1_h:
 	JGE          rows3_units1_h
 
 rows3_units1_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows3_units1_h_one_end
 
@@ -1434,7 +1434,7 @@ rows3_units2_x:
 	JGE          rows3_units2_x
 
 rows3_units2_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows3_units2_x_one_end
 
@@ -1515,7 +1515,7 @@ rows3_units2_h:
 	JGE          rows3_units2_h
 
 rows3_units2_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows3_units2_h_one_end
 
@@ -1676,7 +1676,7 @@ rows4_units0_x:
 	JGE          rows4_units0_x
 
 rows4_units0_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows4_units0_x_one_end
 
@@ -1776,7 +1776,7 @@ rows4_units0_h:
 	JGE          rows4_units0_h
 
 rows4_units0_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows4_units0_h_one_end
 
@@ -1915,7 +1915,7 @@ rows4_units1_x:
 	JGE          rows4_units1_x
 
 rows4_units1_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows4_units1_x_one_end
 
@@ -1990,7 +1990,7 @@ rows4_units1_h:
 	JGE          rows4_units1_h
 
 rows4_units1_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows4_units1_h_one_end
 
@@ -2148,7 +2148,7 @@ rows4_units2_x:
 	JGE          rows4_units2_x
 
 rows4_units2_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows4_units2_x_one_end
 
@@ -2248,7 +2248,7 @@ rows4_units2_h:
 	JGE          rows4_units2_h
 
 rows4_units2_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows4_units2_h_one_end
 
@@ -2433,7 +2433,7 @@ rows5_units0_x:
 	JGE          rows5_units0_x
 
 rows5_units0_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows5_units0_x_one_end
 
@@ -2548,7 +2548,7 @@ rows5_units0_h:
 	JGE          rows5_units0_h
 
 rows5_units0_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows5_units0_h_one_end
 
@@ -2703,7 +2703,7 @@ rows5_units1_x:
 	JGE          rows5_units1_x
 
 rows5_units1_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows5_units1_x_one_end
 
@@ -2788,7 +2788,7 @@ rows5_units1_h:
 	JGE          rows5_units1_h
 
 rows5_units1_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows5_units1_h_one_end
 
@@ -2965,7 +2965,7 @@ rows5_units2_x:
 	JGE          rows5_units2_x
 
 rows5_units2_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows5_units2_x_one_end
 
@@ -3080,7 +3080,7 @@ rows5_units2_h:
 	JGE          rows5_units2_h
 
 rows5_units2_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows5_units2_h_one_end
 
@@ -3286,7 +3286,7 @@ rows6_units0_x:
 	JGE          rows6_units0_x
 
 rows6_units0_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows6_units0_x_one_end
 
@@ -3416,7 +3416,7 @@ rows6_units0_h:
 	JGE          rows6_units0_h
 
 rows6_units0_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows6_units0_h_one_end
 
@@ -3587,7 +3587,7 @@ rows6_units1_x:
 	JGE          rows6_units1_x
 
 rows6_units1_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows6_units1_x_one_end
 
@@ -3682,7 +3682,7 @@ rows6_units1_h:
 	JGE          rows6_units1_h
 
 rows6_units1_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows6_units1_h_one_end
 
@@ -3878,7 +3878,7 @@ rows6_units2_x:
 	JGE          rows6_units2_x
 
 rows6_units2_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows6_units2_x_one_end
 
@@ -4008,7 +4008,7 @@ rows6_units2_h:
 	JGE          rows6_units2_h
 
 rows6_units2_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows6_units2_h_one_end
 
@@ -4203,7 +4203,7 @@ rows7_units1_x:
 	JGE          rows7_units1_x
 
 rows7_units1_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows7_units1_x_one_end
 
@@ -4312,7 +4312,7 @@ rows7_units1_h:
 	JGE          rows7_units1_h
 
 rows7_units1_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows7_units1_h_one_end
 
@@ -4511,7 +4511,7 @@ rows8_units1_x:
 	JGE          rows8_units1_x
 
 rows8_units1_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows8_units1_x_one_end
 
@@ -4630,7 +4630,7 @@ rows8_units1_h:
 	JGE          rows8_units1_h
 
 rows8_units1_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows8_units1_h_one_end
 
@@ -4843,7 +4843,7 @@ rows9_units1_x:
 	JGE          rows9_units1_x
 
 rows9_units1_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows9_units1_x_one_end
 
@@ -4972,7 +4972,7 @@ rows9_units1_h:
 	JGE          rows9_units1_h
 
 rows9_units1_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows9_units1_h_one_end
 
@@ -5206,7 +5206,7 @@ rows10_units1_x:
 	JGE          rows10_units1_x
 
 rows10_units1_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows10_units1_x_one_end
 
@@ -5349,7 +5349,7 @@ rows10_units1_h:
 	JGE          rows10_units1_h
 
 rows10_units1_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows10_units1_h_one_end
 
@@ -5600,7 +5600,7 @@ rows11_units1_x:
 	JGE          rows11_units1_x
 
 rows11_units1_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows11_units1_x_one_end
 
@@ -5753,7 +5753,7 @@ rows11_units1_h:
 	JGE          rows11_units1_h
 
 rows11_units1_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows11_units1_h_one_end
 
@@ -6018,7 +6018,7 @@ rows12_units1_x:
 	JGE          rows12_units1_x
 
 rows12_units1_x_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows12_units1_x_one_end
 
@@ -6181,7 +6181,7 @@ rows12_units1_h:
 	JGE          rows12_units1_h
 
 rows12_units1_h_rest:
-	ADDQ  $0x00000004, R11
+	ADDQ  $0x04, R11
 	TESTQ R11, R11
 	JLE   rows12_units1_h_one_end
 
@@ -6383,7 +6383,7 @@ rows1_units0_k:
 	JGE          rows1_units0_k
 
 rows1_units0_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows1_units0_k_one_end
 
@@ -6464,7 +6464,7 @@ rows1_units1_k:
 	JGE          rows1_units1_k
 
 rows1_units1_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows1_units1_k_one_end
 
@@ -6555,7 +6555,7 @@ rows1_units2_k:
 	JGE          rows1_units2_k
 
 rows1_units2_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows1_units2_k_one_end
 
@@ -6667,7 +6667,7 @@ rows2_units0_k:
 	JGE          rows2_units0_k
 
 rows2_units0_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows2_units0_k_one_end
 
@@ -6764,7 +6764,7 @@ rows2_units1_k:
 	JGE          rows2_units1_k
 
 rows2_units1_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows2_units1_k_one_end
 
@@ -6874,7 +6874,7 @@ rows2_units2_k:
 	JGE          rows2_units2_k
 
 rows2_units2_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows2_units2_k_one_end
 
@@ -7007,7 +7007,7 @@ rows3_units0_k:
 	JGE          rows3_units0_k
 
 rows3_units0_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows3_units0_k_one_end
 
@@ -7120,7 +7120,7 @@ rows3_units1_k:
 	JGE          rows3_units1_k
 
 rows3_units1_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows3_units1_k_one_end
 
@@ -7249,7 +7249,7 @@ rows3_units2_k:
 	JGE          rows3_units2_k
 
 rows3_units2_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows3_units2_k_one_end
 
@@ -7407,7 +7407,7 @@ rows4_units0_k:
 	JGE          rows4_units0_k
 
 rows4_units0_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows4_units0_k_one_end
 
@@ -7542,7 +7542,7 @@ rows4_units1_k:
 	JGE          rows4_units1_k
 
 rows4_units1_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows4_units1_k_one_end
 
@@ -7696,7 +7696,7 @@ rows4_units2_k:
 	JGE          rows4_units2_k
 
 rows4_units2_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows4_units2_k_one_end
 
@@ -7877,7 +7877,7 @@ rows5_units0_k:
 	JGE          rows5_units0_k
 
 rows5_units0_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows5_units0_k_one_end
 
@@ -8028,7 +8028,7 @@ rows5_units1_k:
 	JGE          rows5_units1_k
 
 rows5_units1_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows5_units1_k_one_end
 
@@ -8201,7 +8201,7 @@ rows5_units2_k:
 	JGE          rows5_units2_k
 
 rows5_units2_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows5_units2_k_one_end
 
@@ -8403,7 +8403,7 @@ rows6_units0_k:
 	JGE          rows6_units0_k
 
 rows6_units0_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows6_units0_k_one_end
 
@@ -8570,7 +8570,7 @@ rows6_units1_k:
 	JGE          rows6_units1_k
 
 rows6_units1_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows6_units1_k_one_end
 
@@ -8762,7 +8762,7 @@ rows6_units2_k:
 	JGE          rows6_units2_k
 
 rows6_units2_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows6_units2_k_one_end
 
@@ -8950,7 +8950,7 @@ rows7_units1_k:
 	JGE          rows7_units1_k
 
 rows7_units1_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows7_units1_k_one_end
 
@@ -9141,7 +9141,7 @@ rows8_units1_k:
 	JGE          rows8_units1_k
 
 rows8_units1_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows8_units1_k_one_end
 
@@ -9346,7 +9346,7 @@ rows9_units1_k:
 	JGE          rows9_units1_k
 
 rows9_units1_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows9_units1_k_one_end
 
@@ -9569,7 +9569,7 @@ rows10_units1_k:
 	JGE          rows10_units1_k
 
 rows10_units1_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows10_units1_k_one_end
 
@@ -9808,7 +9808,7 @@ rows11_units1_k:
 	JGE          rows11_units1_k
 
 rows11_units1_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows11_units1_k_one_end
 
@@ -10061,7 +10061,7 @@ rows12_units1_k:
 	JGE          rows12_units1_k
 
 rows12_units1_k_rest:
-	ADDQ  $0x00000004, R10
+	ADDQ  $0x04, R10
 	TESTQ R10, R10
 	JLE   rows12_units1_k_one_end
 
@@ -10862,7 +10862,7 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 	SUBQ $0x10, DX
-	JL   loop2_done
+	JL   loop2_rest
 
 loop2:
 	VMOVUPS      (CX), Y0
@@ -10922,10 +10922,10 @@ loop2:
 	SUBQ         $0x10, DX
 	JGE          loop2
 
-loop2_done:
+loop2_rest:
 	ADDQ $0x10, DX
 	SUBQ $0x08, DX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (CX), Y0
@@ -10959,7 +10959,7 @@ loop1:
 	SUBQ         $0x08, DX
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x08, DX
 	JZ           end
 	LEAQ         masks<>+0(SB), BX
@@ -11143,7 +11143,7 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 	SUBQ $0x10, DX
-	JL   loop2_done
+	JL   loop2_rest
 
 loop2:
 	VMOVUPS      (CX), Y0
@@ -11235,10 +11235,10 @@ loop2:
 	SUBQ         $0x10, DX
 	JGE          loop2
 
-loop2_done:
+loop2_rest:
 	ADDQ $0x10, DX
 	SUBQ $0x08, DX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (CX), Y0
@@ -11288,7 +11288,7 @@ loop1:
 	SUBQ         $0x08, DX
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x08, DX
 	JZ           end
 	LEAQ         masks<>+0(SB), BX
@@ -11448,7 +11448,7 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 	SUBQ $0x10, DX
-	JL   loop2_done
+	JL   loop2_rest
 
 loop2:
 	VMOVUPS      (CX), Y0
@@ -11516,10 +11516,10 @@ loop2:
 	SUBQ         $0x10, DX
 	JGE          loop2
 
-loop2_done:
+loop2_rest:
 	ADDQ $0x10, DX
 	SUBQ $0x08, DX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (CX), Y0
@@ -11557,7 +11557,7 @@ loop1:
 	SUBQ         $0x08, DX
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x08, DX
 	JZ           end
 	LEAQ         masks<>+0(SB), BX
@@ -11626,7 +11626,7 @@ TEXT ·tanhGradAVX2(SB), NOSPLIT, $0-32
 	MOVQ y+16(FP), DX
 	MOVQ n+24(FP), BX
 	SUBQ $0x08, BX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (DX), Y0
@@ -11641,7 +11641,7 @@ loop1:
 	SUBQ         $0x08, BX
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x08, BX
 	JZ           end
 	LEAQ         masks<>+0(SB), SI
@@ -11665,7 +11665,7 @@ TEXT ·reluAVX2(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 	SUBQ $0x08, DX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS (CX), Y0
@@ -11677,7 +11677,7 @@ loop1:
 	SUBQ    $0x08, DX
 	JGE     loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ       $0x08, DX
 	JZ         end
 	LEAQ       masks<>+0(SB), BX
@@ -11710,7 +11710,7 @@ TEXT ·reluGradAVX2(SB), NOSPLIT, $0-32
 	MOVQ y+16(FP), DX
 	MOVQ n+24(FP), BX
 	SUBQ $0x08, BX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS (CX), Y0
@@ -11724,7 +11724,7 @@ loop1:
 	SUBQ    $0x08, BX
 	JGE     loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ       $0x08, BX
 	JZ         end
 	LEAQ       masks<>+0(SB), SI
@@ -11753,7 +11753,7 @@ TEXT ·lstmAVX2(SB), NOSPLIT, $0-56
 	MOVQ h+32(FP), R8
 	MOVQ n+48(FP), R9
 	SUBQ $0x10, R9
-	JL   loop2_done
+	JL   loop2_rest
 
 loop2:
 	VMOVUPS      (CX), Y0
@@ -12125,10 +12125,10 @@ loop2:
 	SUBQ         $0x10, R9
 	JGE          loop2
 
-loop2_done:
+loop2_rest:
 	ADDQ $0x10, R9
 	SUBQ $0x08, R9
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (CX), Y0
@@ -12320,7 +12320,7 @@ loop1:
 	SUBQ         $0x08, R9
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x08, R9
 	JZ           end
 	LEAQ         masks<>+0(SB), R10
@@ -12527,7 +12527,7 @@ TEXT ·lstmGradAVX2(SB), NOSPLIT, $0-64
 	MOVQ dh+40(FP), R10
 	MOVQ n+56(FP), R11
 	SUBQ $0x08, R11
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (R10), Y0
@@ -12579,7 +12579,7 @@ loop1:
 	SUBQ         $0x08, R11
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x08, R11
 	JZ           end
 	LEAQ         masks<>+0(SB), R12
@@ -12644,7 +12644,7 @@ TEXT ·lstmPeepholeAVX2(SB), NOSPLIT, $0-64
 	MOVQ h+40(FP), R10
 	MOVQ n+56(FP), R11
 	SUBQ $0x10, R11
-	JL   loop2_done
+	JL   loop2_rest
 
 loop2:
 	VMOVUPS      (DI), Y0
@@ -13036,10 +13036,10 @@ loop2:
 	SUBQ         $0x10, R11
 	JGE          loop2
 
-loop2_done:
+loop2_rest:
 	ADDQ $0x10, R11
 	SUBQ $0x08, R11
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (DI), Y0
@@ -13242,7 +13242,7 @@ loop1:
 	SUBQ         $0x08, R11
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x08, R11
 	JZ           end
 	LEAQ         masks<>+0(SB), SI
@@ -13461,7 +13461,7 @@ TEXT ·lstmPeepholeGradAVX2(SB), NOSPLIT, $0-72
 	MOVQ dh+48(FP), R12
 	MOVQ n+64(FP), R13
 	SUBQ $0x08, R13
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (R12), Y0
@@ -13524,7 +13524,7 @@ loop1:
 	SUBQ         $0x08, R13
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x08, R13
 	JZ           end
 	LEAQ         masks<>+0(SB), R8
@@ -13593,7 +13593,7 @@ TEXT ·gruAVX2(SB), NOSPLIT, $0-40
 	MOVQ h+16(FP), SI
 	MOVQ n+32(FP), DI
 	SUBQ $0x10, DI
-	JL   loop2_done
+	JL   loop2_rest
 
 loop2:
 	VMOVUPS      (CX)(AX*1), Y0
@@ -13823,10 +13823,10 @@ loop2:
 	SUBQ         $0x10, DI
 	JGE          loop2
 
-loop2_done:
+loop2_rest:
 	ADDQ $0x10, DI
 	SUBQ $0x08, DI
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (CX)(AX*1), Y0
@@ -13946,7 +13946,7 @@ loop1:
 	SUBQ         $0x08, DI
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x08, DI
 	JZ           end
 	LEAQ         masks<>+0(SB), R8
@@ -14077,7 +14077,7 @@ TEXT ·gruResetAVX2(SB), NOSPLIT, $0-32
 	MOVQ hPrev+8(FP), BX
 	MOVQ n+24(FP), SI
 	SUBQ $0x10, SI
-	JL   loop2_done
+	JL   loop2_rest
 
 loop2:
 	VMOVUPS      (CX)(AX*1), Y0
@@ -14212,10 +14212,10 @@ loop2:
 	SUBQ         $0x10, SI
 	JGE          loop2
 
-loop2_done:
+loop2_rest:
 	ADDQ $0x10, SI
 	SUBQ $0x08, SI
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (CX)(AX*1), Y0
@@ -14287,7 +14287,7 @@ loop1:
 	SUBQ         $0x08, SI
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x08, SI
 	JZ           end
 	LEAQ         masks<>+0(SB), DI
@@ -14372,7 +14372,7 @@ TEXT ·gruUpdateAVX2(SB), NOSPLIT, $0-40
 	MOVQ h+16(FP), SI
 	MOVQ n+32(FP), DI
 	SUBQ $0x10, DI
-	JL   loop2_done
+	JL   loop2_rest
 
 loop2:
 	VMOVUPS      (CX), Y0
@@ -14478,10 +14478,10 @@ loop2:
 	SUBQ         $0x10, DI
 	JGE          loop2
 
-loop2_done:
+loop2_rest:
 	ADDQ $0x10, DI
 	SUBQ $0x08, DI
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (CX), Y0
@@ -14539,7 +14539,7 @@ loop1:
 	SUBQ         $0x08, DI
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x08, DI
 	JZ           end
 	LEAQ         masks<>+0(SB), DX
@@ -14612,7 +14612,7 @@ TEXT ·gruGradAVX2(SB), NOSPLIT, $0-48
 	MOVQ dh+24(FP), R8
 	MOVQ n+40(FP), R9
 	SUBQ $0x08, R9
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (R8), Y0
@@ -14654,7 +14654,7 @@ loop1:
 	SUBQ         $0x08, R9
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x08, R9
 	JZ           end
 	LEAQ         masks<>+0(SB), R10
@@ -14709,7 +14709,7 @@ TEXT ·gruUpdateGradAVX2(SB), NOSPLIT, $0-48
 	MOVQ dh+24(FP), R8
 	MOVQ n+40(FP), R9
 	SUBQ $0x08, R9
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (R8), Y0
@@ -14741,7 +14741,7 @@ loop1:
 	SUBQ         $0x08, R9
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x08, R9
 	JZ           end
 	LEAQ         masks<>+0(SB), DX
@@ -14786,7 +14786,7 @@ TEXT ·gruResetGradAVX2(SB), NOSPLIT, $0-40
 	MOVQ hPrev+16(FP), DI
 	MOVQ n+32(FP), R8
 	SUBQ $0x08, R8
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS (SI), Y0
@@ -14808,7 +14808,7 @@ loop1:
 	SUBQ    $0x08, R8
 	JGE     loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ       $0x08, R8
 	JZ         end
 	LEAQ       masks<>+0(SB), DX
@@ -14949,7 +14949,7 @@ TEXT ·mulAVX2(SB), NOSPLIT, $0-32
 	MOVQ y+16(FP), DX
 	MOVQ n+24(FP), BX
 	SUBQ $0x08, BX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS (CX), Y0
@@ -14962,7 +14962,7 @@ loop1:
 	SUBQ    $0x08, BX
 	JGE     loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ       $0x08, BX
 	JZ         end
 	LEAQ       masks<>+0(SB), SI
@@ -14986,7 +14986,7 @@ TEXT ·blendAVX2(SB), NOSPLIT, $0-40
 	MOVQ m+24(FP), BX
 	MOVQ n+32(FP), SI
 	SUBQ $0x08, SI
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS     (BX), Y0
@@ -15005,7 +15005,7 @@ loop1:
 	SUBQ        $0x08, SI
 	JGE         loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ        $0x08, SI
 	JZ          end
 	LEAQ        masks<>+0(SB), DI
@@ -15032,7 +15032,7 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-24
 	MOVQ x+8(FP), CX
 	MOVQ n+16(FP), DX
 	SUBQ $0x08, DX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS (AX), Y0
@@ -15044,7 +15044,7 @@ loop1:
 	SUBQ    $0x08, DX
 	JGE     loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ       $0x08, DX
 	JZ         end
 	LEAQ       masks<>+0(SB), BX
@@ -15067,7 +15067,7 @@ TEXT ·addMulAVX2(SB), NOSPLIT, $0-32
 	MOVQ y+16(FP), DX
 	MOVQ n+24(FP), BX
 	SUBQ $0x08, BX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS     (CX), Y0
@@ -15082,7 +15082,7 @@ loop1:
 	SUBQ        $0x08, BX
 	JGE         loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ        $0x08, BX
 	JZ          end
 	LEAQ        masks<>+0(SB), SI
@@ -15107,7 +15107,7 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-24
 	VBROADCASTSS X0, Y0
 	MOVQ         n+16(FP), CX
 	SUBQ         $0x08, CX
-	JL           loop1_done
+	JL           loop1_rest
 
 loop1:
 	VMOVUPS (AX), Y1
@@ -15117,7 +15117,7 @@ loop1:
 	SUBQ    $0x08, CX
 	JGE     loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ       $0x08, CX
 	JZ         end
 	LEAQ       masks<>+0(SB), DX
@@ -15140,7 +15140,7 @@ TEXT ·addScaledAVX2(SB), NOSPLIT, $0-32
 	VBROADCASTSS X0, Y0
 	MOVQ         n+24(FP), DX
 	SUBQ         $0x08, DX
-	JL           loop1_done
+	JL           loop1_rest
 
 loop1:
 	VMOVUPS     (CX), Y1
@@ -15153,7 +15153,7 @@ loop1:
 	SUBQ        $0x08, DX
 	JGE         loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ        $0x08, DX
 	JZ          end
 	LEAQ        masks<>+0(SB), BX
@@ -15192,7 +15192,7 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-72
 	VBROADCASTSS X6, Y6
 	MOVQ         n+64(FP), SI
 	SUBQ         $0x08, SI
-	JL           loop1_done
+	JL           loop1_rest
 
 loop1:
 	VMOVUPS     (CX), Y7
@@ -15222,7 +15222,7 @@ loop1:
 	SUBQ        $0x08, SI
 	JGE         loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ        $0x08, SI
 	JZ          end
 	LEAQ        masks<>+0(SB), DI

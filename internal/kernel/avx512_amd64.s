@@ -95,7 +95,7 @@ rows1_units0_x:
 	JGE          rows1_units0_x
 
 rows1_units0_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows1_units0_x_one_end
 
@@ -136,7 +136,7 @@ rows1_units0_h:
 	JGE          rows1_units0_h
 
 rows1_units0_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows1_units0_h_one_end
 
@@ -211,7 +211,7 @@ rows1_units1_x:
 	JGE          rows1_units1_x
 
 rows1_units1_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows1_units1_x_one_end
 
@@ -246,7 +246,7 @@ rows1_units1_h:
 	JGE          rows1_units1_h
 
 rows1_units1_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows1_units1_h_one_end
 
@@ -321,7 +321,7 @@ rows1_units2_x:
 	JGE          rows1_units2_x
 
 rows1_units2_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows1_units2_x_one_end
 
@@ -356,7 +356,7 @@ rows1_units2_h:
 	JGE          rows1_units2_h
 
 rows1_units2_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows1_units2_h_one_end
 
@@ -436,7 +436,7 @@ rows1_units3_x:
 	JGE          rows1_units3_x
 
 rows1_units3_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows1_units3_x_one_end
 
@@ -477,7 +477,7 @@ rows1_units3_h:
 	JGE          rows1_units3_h
 
 rows1_units3_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows1_units3_h_one_end
 
@@ -560,7 +560,7 @@ rows1_units4_x:
 	JGE          rows1_units4_x
 
 rows1_units4_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows1_units4_x_one_end
 
@@ -601,7 +601,7 @@ rows1_units4_h:
 	JGE          rows1_units4_h
 
 rows1_units4_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows1_units4_h_one_end
 
@@ -702,7 +702,7 @@ rows2_units0_x:
 	JGE          rows2_units0_x
 
 rows2_units0_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows2_units0_x_one_end
 
@@ -752,7 +752,7 @@ rows2_units0_h:
 	JGE          rows2_units0_h
 
 rows2_units0_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows2_units0_h_one_end
 
@@ -840,7 +840,7 @@ rows2_units1_x:
 	JGE          rows2_units1_x
 
 rows2_units1_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows2_units1_x_one_end
 
@@ -881,7 +881,7 @@ rows2_units1_h:
 	JGE          rows2_units1_h
 
 rows2_units1_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows2_units1_h_one_end
 
@@ -967,7 +967,7 @@ rows2_units2_x:
 	JGE          rows2_units2_x
 
 rows2_units2_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows2_units2_x_one_end
 
@@ -1008,7 +1008,7 @@ rows2_units2_h:
 	JGE          rows2_units2_h
 
 rows2_units2_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows2_units2_h_one_end
 
@@ -1102,7 +1102,7 @@ rows2_units3_x:
 	JGE          rows2_units3_x
 
 rows2_units3_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows2_units3_x_one_end
 
@@ -1152,7 +1152,7 @@ rows2_units3_h:
 	JGE          rows2_units3_h
 
 rows2_units3_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows2_units3_h_one_end
 
@@ -1251,7 +1251,7 @@ rows2_units4_x:
 	JGE          rows2_units4_x
 
 rows2_units4_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows2_units4_x_one_end
 
@@ -1301,7 +1301,7 @@ rows2_units4_h:
 	JGE          rows2_units4_h
 
 rows2_units4_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows2_units4_h_one_end
 
@@ -1418,7 +1418,7 @@ rows3_units0_x:
 	JGE          rows3_units0_x
 
 rows3_units0_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows3_units0_x_one_end
 
@@ -1477,7 +1477,7 @@ rows3_units0_h:
 	JGE          rows3_units0_h
 
 rows3_units0_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows3_units0_h_one_end
 
@@ -1578,7 +1578,7 @@ rows3_units1_x:
 	JGE          rows3_units1_x
 
 rows3_units1_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows3_units1_x_one_end
 
@@ -1625,7 +1625,7 @@ rows3_units1_h:
 	JGE          rows3_units1_h
 
 rows3_units1_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows3_units1_h_one_end
 
@@ -1722,7 +1722,7 @@ rows3_units2_x:
 	JGE          rows3_units2_x
 
 rows3_units2_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows3_units2_x_one_end
 
@@ -1769,7 +1769,7 @@ rows3_units2_h:
 	JGE          rows3_units2_h
 
 rows3_units2_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows3_units2_h_one_end
 
@@ -1877,7 +1877,7 @@ rows3_units3_x:
 	JGE          rows3_units3_x
 
 rows3_units3_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows3_units3_x_one_end
 
@@ -1936,7 +1936,7 @@ rows3_units3_h:
 	JGE          rows3_units3_h
 
 rows3_units3_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows3_units3_h_one_end
 
@@ -2051,7 +2051,7 @@ rows3_units4_x:
 	JGE          rows3_units4_x
 
 rows3_units4_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows3_units4_x_one_end
 
@@ -2110,7 +2110,7 @@ rows3_units4_h:
 	JGE          rows3_units4_h
 
 rows3_units4_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows3_units4_h_one_end
 
@@ -2250,7 +2250,7 @@ rows4_units0_x:
 	JGE          rows4_units0_x
 
 rows4_units0_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows4_units0_x_one_end
 
@@ -2322,7 +2322,7 @@ rows4_units0_h:
 	JGE          rows4_units0_h
 
 rows4_units0_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows4_units0_h_one_end
 
@@ -2446,7 +2446,7 @@ rows4_units1_x:
 	JGE          rows4_units1_x
 
 rows4_units1_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows4_units1_x_one_end
 
@@ -2503,7 +2503,7 @@ rows4_units1_h:
 	JGE          rows4_units1_h
 
 rows4_units1_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows4_units1_h_one_end
 
@@ -2621,7 +2621,7 @@ rows4_units2_x:
 	JGE          rows4_units2_x
 
 rows4_units2_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows4_units2_x_one_end
 
@@ -2678,7 +2678,7 @@ rows4_units2_h:
 	JGE          rows4_units2_h
 
 rows4_units2_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows4_units2_h_one_end
 
@@ -2810,7 +2810,7 @@ rows4_units3_x:
 	JGE          rows4_units3_x
 
 rows4_units3_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows4_units3_x_one_end
 
@@ -2882,7 +2882,7 @@ rows4_units3_h:
 	JGE          rows4_units3_h
 
 rows4_units3_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows4_units3_h_one_end
 
@@ -3023,7 +3023,7 @@ rows4_units4_x:
 	JGE          rows4_units4_x
 
 rows4_units4_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows4_units4_x_one_end
 
@@ -3095,7 +3095,7 @@ rows4_units4_h:
 	JGE          rows4_units4_h
 
 rows4_units4_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows4_units4_h_one_end
 
@@ -3254,7 +3254,7 @@ rows5_units0_x:
 	JGE          rows5_units0_x
 
 rows5_units0_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows5_units0_x_one_end
 
@@ -3335,7 +3335,7 @@ rows5_units0_h:
 	JGE          rows5_units0_h
 
 rows5_units0_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows5_units0_h_one_end
 
@@ -3472,7 +3472,7 @@ rows5_units1_x:
 	JGE          rows5_units1_x
 
 rows5_units1_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows5_units1_x_one_end
 
@@ -3535,7 +3535,7 @@ rows5_units1_h:
 	JGE          rows5_units1_h
 
 rows5_units1_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows5_units1_h_one_end
 
@@ -3664,7 +3664,7 @@ rows5_units2_x:
 	JGE          rows5_units2_x
 
 rows5_units2_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows5_units2_x_one_end
 
@@ -3727,7 +3727,7 @@ rows5_units2_h:
 	JGE          rows5_units2_h
 
 rows5_units2_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows5_units2_h_one_end
 
@@ -3873,7 +3873,7 @@ rows5_units3_x:
 	JGE          rows5_units3_x
 
 rows5_units3_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows5_units3_x_one_end
 
@@ -3954,7 +3954,7 @@ rows5_units3_h:
 	JGE          rows5_units3_h
 
 rows5_units3_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows5_units3_h_one_end
 
@@ -4111,7 +4111,7 @@ rows5_units4_x:
 	JGE          rows5_units4_x
 
 rows5_units4_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows5_units4_x_one_end
 
@@ -4192,7 +4192,7 @@ rows5_units4_h:
 	JGE          rows5_units4_h
 
 rows5_units4_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows5_units4_h_one_end
 
@@ -4367,7 +4367,7 @@ rows6_units0_x:
 	JGE          rows6_units0_x
 
 rows6_units0_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows6_units0_x_one_end
 
@@ -4457,7 +4457,7 @@ rows6_units0_h:
 	JGE          rows6_units0_h
 
 rows6_units0_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows6_units0_h_one_end
 
@@ -4607,7 +4607,7 @@ rows6_units1_x:
 	JGE          rows6_units1_x
 
 rows6_units1_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows6_units1_x_one_end
 
@@ -4676,7 +4676,7 @@ rows6_units1_h:
 	JGE          rows6_units1_h
 
 rows6_units1_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows6_units1_h_one_end
 
@@ -4816,7 +4816,7 @@ rows6_units2_x:
 	JGE          rows6_units2_x
 
 rows6_units2_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows6_units2_x_one_end
 
@@ -4885,7 +4885,7 @@ rows6_units2_h:
 	JGE          rows6_units2_h
 
 rows6_units2_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows6_units2_h_one_end
 
@@ -5045,7 +5045,7 @@ rows6_units3_x:
 	JGE          rows6_units3_x
 
 rows6_units3_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows6_units3_x_one_end
 
@@ -5135,7 +5135,7 @@ rows6_units3_h:
 	JGE          rows6_units3_h
 
 rows6_units3_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows6_units3_h_one_end
 
@@ -5308,7 +5308,7 @@ rows6_units4_x:
 	JGE          rows6_units4_x
 
 rows6_units4_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows6_units4_x_one_end
 
@@ -5398,7 +5398,7 @@ rows6_units4_h:
 	JGE          rows6_units4_h
 
 rows6_units4_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows6_units4_h_one_end
 
@@ -5596,7 +5596,7 @@ rows7_units0_x:
 	JGE          rows7_units0_x
 
 rows7_units0_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows7_units0_x_one_end
 
@@ -5699,7 +5699,7 @@ rows7_units0_h:
 	JGE          rows7_units0_h
 
 rows7_units0_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows7_units0_h_one_end
 
@@ -5872,7 +5872,7 @@ rows7_units1_x:
 	JGE          rows7_units1_x
 
 rows7_units1_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows7_units1_x_one_end
 
@@ -5951,7 +5951,7 @@ rows7_units1_h:
 	JGE          rows7_units1_h
 
 rows7_units1_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows7_units1_h_one_end
 
@@ -6112,7 +6112,7 @@ rows7_units2_x:
 	JGE          rows7_units2_x
 
 rows7_units2_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows7_units2_x_one_end
 
@@ -6191,7 +6191,7 @@ rows7_units2_h:
 	JGE          rows7_units2_h
 
 rows7_units2_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows7_units2_h_one_end
 
@@ -6375,7 +6375,7 @@ rows7_units3_x:
 	JGE          rows7_units3_x
 
 rows7_units3_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows7_units3_x_one_end
 
@@ -6478,7 +6478,7 @@ rows7_units3_h:
 	JGE          rows7_units3_h
 
 rows7_units3_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows7_units3_h_one_end
 
@@ -6677,7 +6677,7 @@ rows7_units4_x:
 	JGE          rows7_units4_x
 
 rows7_units4_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows7_units4_x_one_end
 
@@ -6780,7 +6780,7 @@ rows7_units4_h:
 	JGE          rows7_units4_h
 
 rows7_units4_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows7_units4_h_one_end
 
@@ -6997,7 +6997,7 @@ rows8_units0_x:
 	JGE          rows8_units0_x
 
 rows8_units0_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows8_units0_x_one_end
 
@@ -7109,7 +7109,7 @@ rows8_units0_h:
 	JGE          rows8_units0_h
 
 rows8_units0_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows8_units0_h_one_end
 
@@ -7295,7 +7295,7 @@ rows8_units1_x:
 	JGE          rows8_units1_x
 
 rows8_units1_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows8_units1_x_one_end
 
@@ -7380,7 +7380,7 @@ rows8_units1_h:
 	JGE          rows8_units1_h
 
 rows8_units1_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows8_units1_h_one_end
 
@@ -7552,7 +7552,7 @@ rows8_units2_x:
 	JGE          rows8_units2_x
 
 rows8_units2_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows8_units2_x_one_end
 
@@ -7637,7 +7637,7 @@ rows8_units2_h:
 	JGE          rows8_units2_h
 
 rows8_units2_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows8_units2_h_one_end
 
@@ -7835,7 +7835,7 @@ rows8_units3_x:
 	JGE          rows8_units3_x
 
 rows8_units3_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows8_units3_x_one_end
 
@@ -7947,7 +7947,7 @@ rows8_units3_h:
 	JGE          rows8_units3_h
 
 rows8_units3_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows8_units3_h_one_end
 
@@ -8162,7 +8162,7 @@ rows8_units4_x:
 	JGE          rows8_units4_x
 
 rows8_units4_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows8_units4_x_one_end
 
@@ -8274,7 +8274,7 @@ rows8_units4_h:
 	JGE          rows8_units4_h
 
 rows8_units4_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows8_units4_h_one_end
 
@@ -8507,7 +8507,7 @@ rows9_units0_x:
 	JGE          rows9_units0_x
 
 rows9_units0_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows9_units0_x_one_end
 
@@ -8628,7 +8628,7 @@ rows9_units0_h:
 	JGE          rows9_units0_h
 
 rows9_units0_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows9_units0_h_one_end
 
@@ -8827,7 +8827,7 @@ rows9_units1_x:
 	JGE          rows9_units1_x
 
 rows9_units1_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows9_units1_x_one_end
 
@@ -8918,7 +8918,7 @@ rows9_units1_h:
 	JGE          rows9_units1_h
 
 rows9_units1_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows9_units1_h_one_end
 
@@ -9101,7 +9101,7 @@ rows9_units2_x:
 	JGE          rows9_units2_x
 
 rows9_units2_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows9_units2_x_one_end
 
@@ -9192,7 +9192,7 @@ rows9_units2_h:
 	JGE          rows9_units2_h
 
 rows9_units2_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows9_units2_h_one_end
 
@@ -9404,7 +9404,7 @@ rows9_units3_x:
 	JGE          rows9_units3_x
 
 rows9_units3_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows9_units3_x_one_end
 
@@ -9525,7 +9525,7 @@ rows9_units3_h:
 	JGE          rows9_units3_h
 
 rows9_units3_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows9_units3_h_one_end
 
@@ -9756,7 +9756,7 @@ rows9_units4_x:
 	JGE          rows9_units4_x
 
 rows9_units4_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows9_units4_x_one_end
 
@@ -9877,7 +9877,7 @@ rows9_units4_h:
 	JGE          rows9_units4_h
 
 rows9_units4_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows9_units4_h_one_end
 
@@ -10133,7 +10133,7 @@ rows10_units0_x:
 	JGE          rows10_units0_x
 
 rows10_units0_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows10_units0_x_one_end
 
@@ -10267,7 +10267,7 @@ rows10_units0_h:
 	JGE          rows10_units0_h
 
 rows10_units0_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows10_units0_h_one_end
 
@@ -10489,7 +10489,7 @@ rows10_units1_x:
 	JGE          rows10_units1_x
 
 rows10_units1_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows10_units1_x_one_end
 
@@ -10590,7 +10590,7 @@ rows10_units1_h:
 	JGE          rows10_units1_h
 
 rows10_units1_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows10_units1_h_one_end
 
@@ -10794,7 +10794,7 @@ rows10_units2_x:
 	JGE          rows10_units2_x
 
 rows10_units2_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows10_units2_x_one_end
 
@@ -10895,7 +10895,7 @@ rows10_units2_h:
 	JGE          rows10_units2_h
 
 rows10_units2_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows10_units2_h_one_end
 
@@ -11131,7 +11131,7 @@ rows10_units3_x:
 	JGE          rows10_units3_x
 
 rows10_units3_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows10_units3_x_one_end
 
@@ -11265,7 +11265,7 @@ rows10_units3_h:
 	JGE          rows10_units3_h
 
 rows10_units3_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows10_units3_h_one_end
 
@@ -11522,7 +11522,7 @@ rows10_units4_x:
 	JGE          rows10_units4_x
 
 rows10_units4_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows10_units4_x_one_end
 
@@ -11656,7 +11656,7 @@ rows10_units4_h:
 	JGE          rows10_units4_h
 
 rows10_units4_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows10_units4_h_one_end
 
@@ -11931,7 +11931,7 @@ rows11_units0_x:
 	JGE          rows11_units0_x
 
 rows11_units0_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows11_units0_x_one_end
 
@@ -12074,7 +12074,7 @@ rows11_units0_h:
 	JGE          rows11_units0_h
 
 rows11_units0_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows11_units0_h_one_end
 
@@ -12309,7 +12309,7 @@ rows11_units1_x:
 	JGE          rows11_units1_x
 
 rows11_units1_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows11_units1_x_one_end
 
@@ -12416,7 +12416,7 @@ rows11_units1_h:
 	JGE          rows11_units1_h
 
 rows11_units1_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows11_units1_h_one_end
 
@@ -12631,7 +12631,7 @@ rows11_units2_x:
 	JGE          rows11_units2_x
 
 rows11_units2_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows11_units2_x_one_end
 
@@ -12738,7 +12738,7 @@ rows11_units2_h:
 	JGE          rows11_units2_h
 
 rows11_units2_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows11_units2_h_one_end
 
@@ -12988,7 +12988,7 @@ rows11_units3_x:
 	JGE          rows11_units3_x
 
 rows11_units3_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows11_units3_x_one_end
 
@@ -13131,7 +13131,7 @@ rows11_units3_h:
 	JGE          rows11_units3_h
 
 rows11_units3_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows11_units3_h_one_end
 
@@ -13404,7 +13404,7 @@ rows11_units4_x:
 	JGE          rows11_units4_x
 
 rows11_units4_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows11_units4_x_one_end
 
@@ -13547,7 +13547,7 @@ rows11_units4_h:
 	JGE          rows11_units4_h
 
 rows11_units4_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows11_units4_h_one_end
 
@@ -13838,7 +13838,7 @@ rows12_units0_x:
 	JGE          rows12_units0_x
 
 rows12_units0_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows12_units0_x_one_end
 
@@ -13990,7 +13990,7 @@ rows12_units0_h:
 	JGE          rows12_units0_h
 
 rows12_units0_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows12_units0_h_one_end
 
@@ -14238,7 +14238,7 @@ rows12_units1_x:
 	JGE          rows12_units1_x
 
 rows12_units1_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows12_units1_x_one_end
 
@@ -14351,7 +14351,7 @@ rows12_units1_h:
 	JGE          rows12_units1_h
 
 rows12_units1_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows12_units1_h_one_end
 
@@ -14577,7 +14577,7 @@ rows12_units2_x:
 	JGE          rows12_units2_x
 
 rows12_units2_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows12_units2_x_one_end
 
@@ -14690,7 +14690,7 @@ rows12_units2_h:
 	JGE          rows12_units2_h
 
 rows12_units2_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows12_units2_h_one_end
 
@@ -14954,7 +14954,7 @@ rows12_units3_x:
 	JGE          rows12_units3_x
 
 rows12_units3_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows12_units3_x_one_end
 
@@ -15106,7 +15106,7 @@ rows12_units3_h:
 	JGE          rows12_units3_h
 
 rows12_units3_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows12_units3_h_one_end
 
@@ -15395,7 +15395,7 @@ rows12_units4_x:
 	JGE          rows12_units4_x
 
 rows12_units4_x_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows12_units4_x_one_end
 
@@ -15547,7 +15547,7 @@ rows12_units4_h:
 	JGE          rows12_units4_h
 
 rows12_units4_h_rest:
-	ADDQ  $0x00000002, R11
+	ADDQ  $0x02, R11
 	TESTQ R11, R11
 	JLE   rows12_units4_h_one_end
 
@@ -15750,7 +15750,7 @@ rows1_units0_k:
 	JGE          rows1_units0_k
 
 rows1_units0_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows1_units0_k_one_end
 
@@ -15821,7 +15821,7 @@ rows1_units1_k:
 	JGE          rows1_units1_k
 
 rows1_units1_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows1_units1_k_one_end
 
@@ -15892,7 +15892,7 @@ rows1_units2_k:
 	JGE          rows1_units2_k
 
 rows1_units2_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows1_units2_k_one_end
 
@@ -15968,7 +15968,7 @@ rows1_units3_k:
 	JGE          rows1_units3_k
 
 rows1_units3_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows1_units3_k_one_end
 
@@ -16047,7 +16047,7 @@ rows1_units4_k:
 	JGE          rows1_units4_k
 
 rows1_units4_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows1_units4_k_one_end
 
@@ -16144,7 +16144,7 @@ rows2_units0_k:
 	JGE          rows2_units0_k
 
 rows2_units0_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows2_units0_k_one_end
 
@@ -16228,7 +16228,7 @@ rows2_units1_k:
 	JGE          rows2_units1_k
 
 rows2_units1_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows2_units1_k_one_end
 
@@ -16310,7 +16310,7 @@ rows2_units2_k:
 	JGE          rows2_units2_k
 
 rows2_units2_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows2_units2_k_one_end
 
@@ -16400,7 +16400,7 @@ rows2_units3_k:
 	JGE          rows2_units3_k
 
 rows2_units3_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows2_units3_k_one_end
 
@@ -16495,7 +16495,7 @@ rows2_units4_k:
 	JGE          rows2_units4_k
 
 rows2_units4_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows2_units4_k_one_end
 
@@ -16608,7 +16608,7 @@ rows3_units0_k:
 	JGE          rows3_units0_k
 
 rows3_units0_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows3_units0_k_one_end
 
@@ -16705,7 +16705,7 @@ rows3_units1_k:
 	JGE          rows3_units1_k
 
 rows3_units1_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows3_units1_k_one_end
 
@@ -16798,7 +16798,7 @@ rows3_units2_k:
 	JGE          rows3_units2_k
 
 rows3_units2_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows3_units2_k_one_end
 
@@ -16902,7 +16902,7 @@ rows3_units3_k:
 	JGE          rows3_units3_k
 
 rows3_units3_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows3_units3_k_one_end
 
@@ -17013,7 +17013,7 @@ rows3_units4_k:
 	JGE          rows3_units4_k
 
 rows3_units4_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows3_units4_k_one_end
 
@@ -17146,7 +17146,7 @@ rows4_units0_k:
 	JGE          rows4_units0_k
 
 rows4_units0_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows4_units0_k_one_end
 
@@ -17262,7 +17262,7 @@ rows4_units1_k:
 	JGE          rows4_units1_k
 
 rows4_units1_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows4_units1_k_one_end
 
@@ -17372,7 +17372,7 @@ rows4_units2_k:
 	JGE          rows4_units2_k
 
 rows4_units2_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows4_units2_k_one_end
 
@@ -17496,7 +17496,7 @@ rows4_units3_k:
 	JGE          rows4_units3_k
 
 rows4_units3_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows4_units3_k_one_end
 
@@ -17629,7 +17629,7 @@ rows4_units4_k:
 	JGE          rows4_units4_k
 
 rows4_units4_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows4_units4_k_one_end
 
@@ -17780,7 +17780,7 @@ rows5_units0_k:
 	JGE          rows5_units0_k
 
 rows5_units0_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows5_units0_k_one_end
 
@@ -17909,7 +17909,7 @@ rows5_units1_k:
 	JGE          rows5_units1_k
 
 rows5_units1_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows5_units1_k_one_end
 
@@ -18030,7 +18030,7 @@ rows5_units2_k:
 	JGE          rows5_units2_k
 
 rows5_units2_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows5_units2_k_one_end
 
@@ -18168,7 +18168,7 @@ rows5_units3_k:
 	JGE          rows5_units3_k
 
 rows5_units3_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows5_units3_k_one_end
 
@@ -18317,7 +18317,7 @@ rows5_units4_k:
 	JGE          rows5_units4_k
 
 rows5_units4_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows5_units4_k_one_end
 
@@ -18484,7 +18484,7 @@ rows6_units0_k:
 	JGE          rows6_units0_k
 
 rows6_units0_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows6_units0_k_one_end
 
@@ -18626,7 +18626,7 @@ rows6_units1_k:
 	JGE          rows6_units1_k
 
 rows6_units1_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows6_units1_k_one_end
 
@@ -18758,7 +18758,7 @@ rows6_units2_k:
 	JGE          rows6_units2_k
 
 rows6_units2_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows6_units2_k_one_end
 
@@ -18910,7 +18910,7 @@ rows6_units3_k:
 	JGE          rows6_units3_k
 
 rows6_units3_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows6_units3_k_one_end
 
@@ -19075,7 +19075,7 @@ rows6_units4_k:
 	JGE          rows6_units4_k
 
 rows6_units4_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows6_units4_k_one_end
 
@@ -19262,7 +19262,7 @@ rows7_units0_k:
 	JGE          rows7_units0_k
 
 rows7_units0_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows7_units0_k_one_end
 
@@ -19423,7 +19423,7 @@ rows7_units1_k:
 	JGE          rows7_units1_k
 
 rows7_units1_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows7_units1_k_one_end
 
@@ -19572,7 +19572,7 @@ rows7_units2_k:
 	JGE          rows7_units2_k
 
 rows7_units2_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows7_units2_k_one_end
 
@@ -19744,7 +19744,7 @@ rows7_units3_k:
 	JGE          rows7_units3_k
 
 rows7_units3_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows7_units3_k_one_end
 
@@ -19931,7 +19931,7 @@ rows7_units4_k:
 	JGE          rows7_units4_k
 
 rows7_units4_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows7_units4_k_one_end
 
@@ -20136,7 +20136,7 @@ rows8_units0_k:
 	JGE          rows8_units0_k
 
 rows8_units0_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows8_units0_k_one_end
 
@@ -20310,7 +20310,7 @@ rows8_units1_k:
 	JGE          rows8_units1_k
 
 rows8_units1_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows8_units1_k_one_end
 
@@ -20470,7 +20470,7 @@ rows8_units2_k:
 	JGE          rows8_units2_k
 
 rows8_units2_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows8_units2_k_one_end
 
@@ -20656,7 +20656,7 @@ rows8_units3_k:
 	JGE          rows8_units3_k
 
 rows8_units3_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows8_units3_k_one_end
 
@@ -20859,7 +20859,7 @@ rows8_units4_k:
 	JGE          rows8_units4_k
 
 rows8_units4_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows8_units4_k_one_end
 
@@ -21080,7 +21080,7 @@ rows9_units0_k:
 	JGE          rows9_units0_k
 
 rows9_units0_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows9_units0_k_one_end
 
@@ -21267,7 +21267,7 @@ rows9_units1_k:
 	JGE          rows9_units1_k
 
 rows9_units1_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows9_units1_k_one_end
 
@@ -21438,7 +21438,7 @@ rows9_units2_k:
 	JGE          rows9_units2_k
 
 rows9_units2_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows9_units2_k_one_end
 
@@ -21638,7 +21638,7 @@ rows9_units3_k:
 	JGE          rows9_units3_k
 
 rows9_units3_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows9_units3_k_one_end
 
@@ -21857,7 +21857,7 @@ rows9_units4_k:
 	JGE          rows9_units4_k
 
 rows9_units4_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows9_units4_k_one_end
 
@@ -22098,7 +22098,7 @@ rows10_units0_k:
 	JGE          rows10_units0_k
 
 rows10_units0_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows10_units0_k_one_end
 
@@ -22304,7 +22304,7 @@ rows10_units1_k:
 	JGE          rows10_units1_k
 
 rows10_units1_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows10_units1_k_one_end
 
@@ -22492,7 +22492,7 @@ rows10_units2_k:
 	JGE          rows10_units2_k
 
 rows10_units2_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows10_units2_k_one_end
 
@@ -22712,7 +22712,7 @@ rows10_units3_k:
 	JGE          rows10_units3_k
 
 rows10_units3_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows10_units3_k_one_end
 
@@ -22953,7 +22953,7 @@ rows10_units4_k:
 	JGE          rows10_units4_k
 
 rows10_units4_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows10_units4_k_one_end
 
@@ -23212,7 +23212,7 @@ rows11_units0_k:
 	JGE          rows11_units0_k
 
 rows11_units0_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows11_units0_k_one_end
 
@@ -23431,7 +23431,7 @@ rows11_units1_k:
 	JGE          rows11_units1_k
 
 rows11_units1_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows11_units1_k_one_end
 
@@ -23630,7 +23630,7 @@ rows11_units2_k:
 	JGE          rows11_units2_k
 
 rows11_units2_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows11_units2_k_one_end
 
@@ -23864,7 +23864,7 @@ rows11_units3_k:
 	JGE          rows11_units3_k
 
 rows11_units3_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows11_units3_k_one_end
 
@@ -24121,7 +24121,7 @@ rows11_units4_k:
 	JGE          rows11_units4_k
 
 rows11_units4_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows11_units4_k_one_end
 
@@ -24396,7 +24396,7 @@ rows12_units0_k:
 	JGE          rows12_units0_k
 
 rows12_units0_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows12_units0_k_one_end
 
@@ -24628,7 +24628,7 @@ rows12_units1_k:
 	JGE          rows12_units1_k
 
 rows12_units1_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows12_units1_k_one_end
 
@@ -24838,7 +24838,7 @@ rows12_units2_k:
 	JGE          rows12_units2_k
 
 rows12_units2_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows12_units2_k_one_end
 
@@ -25086,7 +25086,7 @@ rows12_units3_k:
 	JGE          rows12_units3_k
 
 rows12_units3_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows12_units3_k_one_end
 
@@ -25359,7 +25359,7 @@ rows12_units4_k:
 	JGE          rows12_units4_k
 
 rows12_units4_k_rest:
-	ADDQ  $0x00000002, R10
+	ADDQ  $0x02, R10
 	TESTQ R10, R10
 	JLE   rows12_units4_k_one_end
 
@@ -26867,7 +26867,7 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 	SUBQ $0x20, DX
-	JL   loop2_done
+	JL   loop2_rest
 
 loop2:
 	VMOVUPS           (CX), Z0
@@ -26927,10 +26927,10 @@ loop2:
 	SUBQ              $0x20, DX
 	JGE               loop2
 
-loop2_done:
+loop2_rest:
 	ADDQ $0x20, DX
 	SUBQ $0x10, DX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS           (CX), Z0
@@ -26964,7 +26964,7 @@ loop1:
 	SUBQ              $0x10, DX
 	JGE               loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ              $0x10, DX
 	JZ                end
 	LEAQ              masks<>+0(SB), BX
@@ -27049,7 +27049,7 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 	SUBQ $0x20, DX
-	JL   loop2_done
+	JL   loop2_rest
 
 loop2:
 	VMOVUPS           (CX), Z0
@@ -27141,10 +27141,10 @@ loop2:
 	SUBQ              $0x20, DX
 	JGE               loop2
 
-loop2_done:
+loop2_rest:
 	ADDQ $0x20, DX
 	SUBQ $0x10, DX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS           (CX), Z0
@@ -27194,7 +27194,7 @@ loop1:
 	SUBQ              $0x10, DX
 	JGE               loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ              $0x10, DX
 	JZ                end
 	LEAQ              masks<>+0(SB), BX
@@ -27283,7 +27283,7 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 	SUBQ $0x20, DX
-	JL   loop2_done
+	JL   loop2_rest
 
 loop2:
 	VMOVUPS           (CX), Z0
@@ -27351,10 +27351,10 @@ loop2:
 	SUBQ              $0x20, DX
 	JGE               loop2
 
-loop2_done:
+loop2_rest:
 	ADDQ $0x20, DX
 	SUBQ $0x10, DX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS           (CX), Z0
@@ -27392,7 +27392,7 @@ loop1:
 	SUBQ              $0x10, DX
 	JGE               loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ              $0x10, DX
 	JZ                end
 	LEAQ              masks<>+0(SB), BX
@@ -27446,7 +27446,7 @@ TEXT ·tanhGradAVX512(SB), NOSPLIT, $0-32
 	MOVQ y+16(FP), DX
 	MOVQ n+24(FP), BX
 	SUBQ $0x10, BX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (DX), Z0
@@ -27461,7 +27461,7 @@ loop1:
 	SUBQ         $0x10, BX
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x10, BX
 	JZ           end
 	LEAQ         masks<>+0(SB), SI
@@ -27484,7 +27484,7 @@ TEXT ·reluAVX512(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 	SUBQ $0x10, DX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS     (CX), Z0
@@ -27496,7 +27496,7 @@ loop1:
 	SUBQ        $0x10, DX
 	JGE         loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ        $0x10, DX
 	JZ          end
 	LEAQ        masks<>+0(SB), BX
@@ -27521,7 +27521,7 @@ TEXT ·reluGradAVX512(SB), NOSPLIT, $0-32
 	MOVQ y+16(FP), DX
 	MOVQ n+24(FP), BX
 	SUBQ $0x10, BX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS     (CX), Z0
@@ -27535,7 +27535,7 @@ loop1:
 	SUBQ        $0x10, BX
 	JGE         loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ        $0x10, BX
 	JZ          end
 	LEAQ        masks<>+0(SB), SI
@@ -27563,7 +27563,7 @@ TEXT ·lstmAVX512(SB), NOSPLIT, $0-56
 	MOVQ h+32(FP), R8
 	MOVQ n+48(FP), R9
 	SUBQ $0x20, R9
-	JL   loop2_done
+	JL   loop2_rest
 
 loop2:
 	VMOVUPS           (CX), Z0
@@ -27935,10 +27935,10 @@ loop2:
 	SUBQ              $0x20, R9
 	JGE               loop2
 
-loop2_done:
+loop2_rest:
 	ADDQ $0x20, R9
 	SUBQ $0x10, R9
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS           (CX), Z0
@@ -28130,7 +28130,7 @@ loop1:
 	SUBQ              $0x10, R9
 	JGE               loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ              $0x10, R9
 	JZ                end
 	LEAQ              masks<>+0(SB), R10
@@ -28336,7 +28336,7 @@ TEXT ·lstmGradAVX512(SB), NOSPLIT, $0-64
 	MOVQ dh+40(FP), R10
 	MOVQ n+56(FP), R11
 	SUBQ $0x10, R11
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (R10), Z0
@@ -28388,7 +28388,7 @@ loop1:
 	SUBQ         $0x10, R11
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x10, R11
 	JZ           end
 	LEAQ         masks<>+0(SB), R12
@@ -28452,7 +28452,7 @@ TEXT ·lstmPeepholeAVX512(SB), NOSPLIT, $0-64
 	MOVQ h+40(FP), R10
 	MOVQ n+56(FP), R11
 	SUBQ $0x20, R11
-	JL   loop2_done
+	JL   loop2_rest
 
 loop2:
 	VMOVUPS           (DI), Z0
@@ -28844,10 +28844,10 @@ loop2:
 	SUBQ              $0x20, R11
 	JGE               loop2
 
-loop2_done:
+loop2_rest:
 	ADDQ $0x20, R11
 	SUBQ $0x10, R11
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS           (DI), Z0
@@ -29050,7 +29050,7 @@ loop1:
 	SUBQ              $0x10, R11
 	JGE               loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ              $0x10, R11
 	JZ                end
 	LEAQ              masks<>+0(SB), SI
@@ -29268,7 +29268,7 @@ TEXT ·lstmPeepholeGradAVX512(SB), NOSPLIT, $0-72
 	MOVQ dh+48(FP), R12
 	MOVQ n+64(FP), R13
 	SUBQ $0x10, R13
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (R12), Z0
@@ -29331,7 +29331,7 @@ loop1:
 	SUBQ         $0x10, R13
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x10, R13
 	JZ           end
 	LEAQ         masks<>+0(SB), R8
@@ -29399,7 +29399,7 @@ TEXT ·gruAVX512(SB), NOSPLIT, $0-40
 	MOVQ h+16(FP), SI
 	MOVQ n+32(FP), DI
 	SUBQ $0x20, DI
-	JL   loop2_done
+	JL   loop2_rest
 
 loop2:
 	VMOVUPS           (CX)(AX*1), Z0
@@ -29629,10 +29629,10 @@ loop2:
 	SUBQ              $0x20, DI
 	JGE               loop2
 
-loop2_done:
+loop2_rest:
 	ADDQ $0x20, DI
 	SUBQ $0x10, DI
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS           (CX)(AX*1), Z0
@@ -29752,7 +29752,7 @@ loop1:
 	SUBQ              $0x10, DI
 	JGE               loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ              $0x10, DI
 	JZ                end
 	LEAQ              masks<>+0(SB), R8
@@ -29882,7 +29882,7 @@ TEXT ·gruResetAVX512(SB), NOSPLIT, $0-32
 	MOVQ hPrev+8(FP), BX
 	MOVQ n+24(FP), SI
 	SUBQ $0x20, SI
-	JL   loop2_done
+	JL   loop2_rest
 
 loop2:
 	VMOVUPS           (CX)(AX*1), Z0
@@ -30017,10 +30017,10 @@ loop2:
 	SUBQ              $0x20, SI
 	JGE               loop2
 
-loop2_done:
+loop2_rest:
 	ADDQ $0x20, SI
 	SUBQ $0x10, SI
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS           (CX)(AX*1), Z0
@@ -30092,7 +30092,7 @@ loop1:
 	SUBQ              $0x10, SI
 	JGE               loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ              $0x10, SI
 	JZ                end
 	LEAQ              masks<>+0(SB), DI
@@ -30176,7 +30176,7 @@ TEXT ·gruUpdateAVX512(SB), NOSPLIT, $0-40
 	MOVQ h+16(FP), SI
 	MOVQ n+32(FP), DI
 	SUBQ $0x20, DI
-	JL   loop2_done
+	JL   loop2_rest
 
 loop2:
 	VMOVUPS           (CX), Z0
@@ -30282,10 +30282,10 @@ loop2:
 	SUBQ              $0x20, DI
 	JGE               loop2
 
-loop2_done:
+loop2_rest:
 	ADDQ $0x20, DI
 	SUBQ $0x10, DI
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS           (CX), Z0
@@ -30343,7 +30343,7 @@ loop1:
 	SUBQ              $0x10, DI
 	JGE               loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ              $0x10, DI
 	JZ                end
 	LEAQ              masks<>+0(SB), DX
@@ -30415,7 +30415,7 @@ TEXT ·gruGradAVX512(SB), NOSPLIT, $0-48
 	MOVQ dh+24(FP), R8
 	MOVQ n+40(FP), R9
 	SUBQ $0x10, R9
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (R8), Z0
@@ -30457,7 +30457,7 @@ loop1:
 	SUBQ         $0x10, R9
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x10, R9
 	JZ           end
 	LEAQ         masks<>+0(SB), R10
@@ -30511,7 +30511,7 @@ TEXT ·gruUpdateGradAVX512(SB), NOSPLIT, $0-48
 	MOVQ dh+24(FP), R8
 	MOVQ n+40(FP), R9
 	SUBQ $0x10, R9
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (R8), Z0
@@ -30543,7 +30543,7 @@ loop1:
 	SUBQ         $0x10, R9
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x10, R9
 	JZ           end
 	LEAQ         masks<>+0(SB), DX
@@ -30586,7 +30586,7 @@ TEXT ·gruResetGradAVX512(SB), NOSPLIT, $0-40
 	MOVQ hPrev+16(FP), DI
 	MOVQ n+32(FP), R8
 	SUBQ $0x10, R8
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (SI), Z0
@@ -30608,7 +30608,7 @@ loop1:
 	SUBQ         $0x10, R8
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x10, R8
 	JZ           end
 	LEAQ         masks<>+0(SB), DX
@@ -30734,7 +30734,7 @@ TEXT ·mulAVX512(SB), NOSPLIT, $0-32
 	MOVQ y+16(FP), DX
 	MOVQ n+24(FP), BX
 	SUBQ $0x10, BX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS (CX), Z0
@@ -30747,7 +30747,7 @@ loop1:
 	SUBQ    $0x10, BX
 	JGE     loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ      $0x10, BX
 	JZ        end
 	LEAQ      masks<>+0(SB), SI
@@ -30770,7 +30770,7 @@ TEXT ·blendAVX512(SB), NOSPLIT, $0-40
 	MOVQ m+24(FP), BX
 	MOVQ n+32(FP), SI
 	SUBQ $0x10, SI
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS      (BX), Z0
@@ -30789,7 +30789,7 @@ loop1:
 	SUBQ         $0x10, SI
 	JGE          loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ         $0x10, SI
 	JZ           end
 	LEAQ         masks<>+0(SB), DI
@@ -30815,7 +30815,7 @@ TEXT ·addAVX512(SB), NOSPLIT, $0-24
 	MOVQ x+8(FP), CX
 	MOVQ n+16(FP), DX
 	SUBQ $0x10, DX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS (AX), Z0
@@ -30827,7 +30827,7 @@ loop1:
 	SUBQ    $0x10, DX
 	JGE     loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ      $0x10, DX
 	JZ        end
 	LEAQ      masks<>+0(SB), BX
@@ -30849,7 +30849,7 @@ TEXT ·addMulAVX512(SB), NOSPLIT, $0-32
 	MOVQ y+16(FP), DX
 	MOVQ n+24(FP), BX
 	SUBQ $0x10, BX
-	JL   loop1_done
+	JL   loop1_rest
 
 loop1:
 	VMOVUPS     (CX), Z0
@@ -30864,7 +30864,7 @@ loop1:
 	SUBQ        $0x10, BX
 	JGE         loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ        $0x10, BX
 	JZ          end
 	LEAQ        masks<>+0(SB), SI
@@ -30888,7 +30888,7 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-24
 	VBROADCASTSS X0, Z0
 	MOVQ         n+16(FP), CX
 	SUBQ         $0x10, CX
-	JL           loop1_done
+	JL           loop1_rest
 
 loop1:
 	VMOVUPS (AX), Z1
@@ -30898,7 +30898,7 @@ loop1:
 	SUBQ    $0x10, CX
 	JGE     loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ      $0x10, CX
 	JZ        end
 	LEAQ      masks<>+0(SB), DX
@@ -30920,7 +30920,7 @@ TEXT ·addScaledAVX512(SB), NOSPLIT, $0-32
 	VBROADCASTSS X0, Z0
 	MOVQ         n+24(FP), DX
 	SUBQ         $0x10, DX
-	JL           loop1_done
+	JL           loop1_rest
 
 loop1:
 	VMOVUPS     (CX), Z1
@@ -30933,7 +30933,7 @@ loop1:
 	SUBQ        $0x10, DX
 	JGE         loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ        $0x10, DX
 	JZ          end
 	LEAQ        masks<>+0(SB), BX
@@ -30971,7 +30971,7 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-72
 	VBROADCASTSS X6, Z6
 	MOVQ         n+64(FP), SI
 	SUBQ         $0x10, SI
-	JL           loop1_done
+	JL           loop1_rest
 
 loop1:
 	VMOVUPS     (CX), Z7
@@ -31001,7 +31001,7 @@ loop1:
 	SUBQ        $0x10, SI
 	JGE         loop1
 
-loop1_done:
+loop1_rest:
 	ADDQ        $0x10, SI
 	JZ          end
 	LEAQ        masks<>+0(SB), DI

@@ -186,16 +186,13 @@ var (
 // horner turns v, the value of a polynomial's higher terms, into v*x + c, for one coefficient after the other.
 func (v vec) horner(x vec, coefficients ...float32) vec {
 	for _, c := range coefficients {
-		emit(VFMADD213PS, VFMADD213PS_BCST, number(c), x, v)
+		v.andThen(x, number(c))
 	}
 	return v
 }
 
-// andThen turns v into v*x + o.
-func (v vec) andThen(x vec, o Op) vec {
-	emit(VFMADD213PS, VFMADD213PS_BCST, o, x, v)
-	return v
-}
+// andThen turns v into v*x + o, rounded once.
+func (v vec) andThen(x vec, o Op) { emit(VFMADD213PS, VFMADD213PS_BCST, o, x, v) }
 
 // mantissa returns exp32's polynomial for x, and n shifted to where the exponent is: e^x = p * 2^n.
 func mantissa(x vec) (p, exponent vec) {
@@ -240,24 +237,29 @@ func sigmoid(x vec) vec {
 
 // pass is one loop over n elements of some arrays, side registers at a time, or what is less than one under a mask.
 type pass struct {
-	at   map[string]Mem
-	side int
-	mask Op // nil: all of the register
+	at    map[string]Mem
+	side  int
+	masks []Op // nil: all of the registers
+}
+
+// along runs f for each register of v, its place from m on, and its mask, if there are some.
+func along(m Mem, v vec, masks []Op, f func(m Mem, mask, r Op)) {
+	for i, r := range v {
+		var mask Op
+		if masks != nil {
+			mask = masks[i]
+		}
+		f(m.Offset(4*set.lanes*i), mask, r)
+	}
 }
 
 func (p *pass) load(name string) vec {
 	v := fresh(p.side)
-	for i, r := range v {
-		load(p.at[name].Offset(4*set.lanes*i), p.mask, r)
-	}
+	along(p.at[name], v, p.masks, load)
 	return v
 }
 
-func (p *pass) store(name string, v vec) {
-	for i, r := range v {
-		store(r, p.mask, p.at[name].Offset(4*set.lanes*i))
-	}
-}
+func (p *pass) store(name string, v vec) { put(v, p.masks, p.at[name]) }
 
 // each emits name(arrays... *float32, numbers... float32, n int), that treats side registers at a time. An array "z4"
 // stands for four, each gap bytes after the one before: z0 to z3. body computes with numbers, in every lane, in registers.
@@ -307,24 +309,19 @@ func each(stem, doc string, side int, arrays, scalars []string, body func(p *pas
 	}
 	n := param("n")
 	for p.side = side; ; p.side = 1 {
-		loop, step := fmt.Sprint("loop", p.side), p.side*set.lanes
-		SUBQ(Imm(uint64(step)), n)
-		JL(LabelRef(loop + "_done"))
-		Label(loop)
-		body(p, numbers)
-		for _, r := range pointers {
-			ADDQ(U32(4*step), r)
-		}
-		SUBQ(Imm(uint64(step)), n)
-		JGE(LabelRef(loop))
-		Label(loop + "_done")
-		ADDQ(Imm(uint64(step)), n)
+		step := p.side * set.lanes
+		while(fmt.Sprint("loop", p.side), n, step, func() {
+			body(p, numbers)
+			for _, r := range pointers {
+				ADDQ(U32(4*step), r)
+			}
+		})
 		if p.side == 1 {
 			break
 		}
 	}
-	JZ(LabelRef("end"))
-	p.mask = mask(n)
+	JZ(LabelRef("end")) // by while's last addition
+	p.masks = masksOf(n, 1)
 	body(p, numbers)
 	Label("end")
 	VZEROUPPER()

@@ -100,19 +100,26 @@ func loop(name string, counter Register, body func()) {
 	Label(name + "_end")
 }
 
-// unrolled runs body(i), i below times, as often as counter says, and counts it down: next(n) moves on by n of them.
-func unrolled(name string, counter Register, times int, body func(i int), next func(n int)) {
-	SUBQ(Imm(uint64(times)), counter)
+// while runs body while counter is step or more, and counts it down by step. Flags tell of what is left of it then.
+func while(name string, counter Register, step int, body func()) {
+	SUBQ(Imm(uint64(step)), counter)
 	JL(LabelRef(name + "_rest"))
 	Label(name)
-	for i := range times {
-		body(i)
-	}
-	next(times)
-	SUBQ(Imm(uint64(times)), counter)
+	body()
+	SUBQ(Imm(uint64(step)), counter)
 	JGE(LabelRef(name))
 	Label(name + "_rest")
-	ADDQ(U32(times), counter)
+	ADDQ(Imm(uint64(step)), counter)
+}
+
+// unrolled runs body(i), i below times, as often as counter says, and counts it down: next(n) moves on by n of them.
+func unrolled(name string, counter Register, times int, body func(i int), next func(n int)) {
+	while(name, counter, times, func() {
+		for i := range times {
+			body(i)
+		}
+		next(times)
+	})
 	loop(name+"_one", counter, func() {
 		body(0)
 		next(1)

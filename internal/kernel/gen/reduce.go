@@ -34,14 +34,8 @@ func sixteen(m Mem, masks []Op, fill Mem) vec {
 }
 
 // put stores v at dst, under masks where there are some.
-func put(v vec, masks []Op, dst Register) {
-	for i, r := range v {
-		var m Op
-		if masks != nil {
-			m = masks[i]
-		}
-		store(r, m, Mem{Base: dst, Disp: 4 * set.lanes * i})
-	}
+func put(v vec, masks []Op, dst Mem) {
+	along(dst, v, masks, func(m Mem, mask, r Op) { store(r, mask, m) })
 }
 
 // rows runs body for every sixteen of the n numbers from base on, and with masks for the rest. base is moved.
@@ -120,7 +114,7 @@ func softmax() {
 		if masks != nil {
 			e = e.where(masks)
 		}
-		put(e, masks, dst)
+		put(e, masks, Mem{Base: dst})
 		emit(VADDPS, nil, e, sums, sums)
 	})
 	x = join(sums, VADDPS)
@@ -129,7 +123,7 @@ func softmax() {
 
 	dst = param("dst")
 	rows("div", n, []Register{dst}, func(masks []Op) {
-		put(sixteen(Mem{Base: dst}, masks, number(0)).div(sum), masks, dst)
+		put(sixteen(Mem{Base: dst}, masks, number(0)).div(sum), masks, Mem{Base: dst})
 	})
 	VZEROUPPER()
 	RET()
