@@ -14849,10 +14849,10 @@ TEXT ·bernoulliAVX2(SB), NOSPLIT, $0-40
 	VMOVD        DX, X4
 	VPBROADCASTD X4, Y4
 	VPADDD       lanes<>+0(SB), Y4, Y4
+	SUBQ         $0x08, CX
+	JL           loop_rest
 
 loop:
-	CMPQ      CX, $0x08
-	JL        tail
 	VPSRLD    $0x10, Y4, Y5
 	VXORPS    Y5, Y4, Y5
 	VPMULLD   c21f0aaad<>+0(SB), Y5, Y5
@@ -14872,10 +14872,10 @@ loop:
 	VPADDD    c00000008<>+0(SB), Y4, Y4
 	ADDQ      $0x00000020, AX
 	SUBQ      $0x08, CX
-	JMP       loop
+	JGE       loop
 
-tail:
-	TESTQ      CX, CX
+loop_rest:
+	ADDQ       $0x08, CX
 	JZ         end
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       CX
@@ -15311,10 +15311,10 @@ TEXT ·addColumnsAVX2(SB), NOSPLIT, $0-40
 	MOVQ a+8(FP), CX
 	MOVQ stride+16(FP), DX
 	MOVQ n+32(FP), BX
+	SUBQ $0x20, BX
+	JL   down4_next_rest
 
 down4_next:
-	CMPQ    BX, $0x20
-	JL      down4_done
 	MOVQ    rows+24(FP), DI
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
@@ -15341,12 +15341,14 @@ down4_end:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000080, CX
 	SUBQ    $0x20, BX
-	JMP     down4_next
+	JGE     down4_next
 
-down4_done:
+down4_next_rest:
+	ADDQ $0x20, BX
+	SUBQ $0x08, BX
+	JL   down1_next_rest
+
 down1_next:
-	CMPQ    BX, $0x08
-	JL      down1_done
 	MOVQ    rows+24(FP), DI
 	VMOVUPS (AX), Y0
 	MOVQ    CX, SI
@@ -15364,10 +15366,10 @@ down1_end:
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
 	SUBQ    $0x08, BX
-	JMP     down1_next
+	JGE     down1_next
 
-down1_done:
-	TESTQ      BX, BX
+down1_next_rest:
+	ADDQ       $0x08, BX
 	JZ         end
 	LEAQ       masks<>+0(SB), SI
 	NEGQ       BX
@@ -15399,20 +15401,20 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-32
 	VMOVAPS cff800000<>+0(SB), Y1
 	MOVQ    src+8(FP), CX
 	MOVQ    AX, DX
+	SUBQ    $0x10, DX
+	JL      max_rest
 
 max:
-	CMPQ    DX, $0x10
-	JL      max_tail
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
 	VMAXPS  Y2, Y0, Y0
 	VMAXPS  Y3, Y1, Y1
 	ADDQ    $0x40, CX
 	SUBQ    $0x10, DX
-	JMP     max
+	JGE     max
 
-max_tail:
-	TESTQ      DX, DX
+max_rest:
+	ADDQ       $0x10, DX
 	JZ         max_end
 	LEAQ       masks<>+0(SB), BX
 	NEGQ       DX
@@ -15442,10 +15444,10 @@ max_end:
 	MOVQ         src+8(FP), CX
 	MOVQ         dst+0(FP), DX
 	MOVQ         AX, BX
+	SUBQ         $0x10, BX
+	JL           exp_rest
 
 exp:
-	CMPQ         BX, $0x10
-	JL           exp_tail
 	VMOVUPS      (CX), Y3
 	VMOVUPS      32(CX), Y4
 	VSUBPS       Y0, Y3, Y3
@@ -15505,10 +15507,10 @@ exp:
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, DX
 	SUBQ         $0x10, BX
-	JMP          exp
+	JGE          exp
 
-exp_tail:
-	TESTQ        BX, BX
+exp_rest:
+	ADDQ         $0x10, BX
 	JZ           exp_end
 	LEAQ         masks<>+0(SB), SI
 	NEGQ         BX
@@ -15588,10 +15590,10 @@ exp_end:
 	MOVSS        X0, sum+28(FP)
 	VBROADCASTSS X0, Y0
 	MOVQ         dst+0(FP), CX
+	SUBQ         $0x10, AX
+	JL           div_rest
 
 div:
-	CMPQ    AX, $0x10
-	JL      div_tail
 	VMOVUPS (CX), Y1
 	VMOVUPS 32(CX), Y2
 	VDIVPS  Y0, Y1, Y1
@@ -15600,10 +15602,10 @@ div:
 	VMOVUPS Y2, 32(CX)
 	ADDQ    $0x40, CX
 	SUBQ    $0x10, AX
-	JMP     div
+	JGE     div
 
-div_tail:
-	TESTQ      AX, AX
+div_rest:
+	ADDQ       $0x10, AX
 	JZ         div_end
 	LEAQ       masks<>+0(SB), DX
 	NEGQ       AX
@@ -15643,10 +15645,10 @@ TEXT ·sumAVX2(SB), NOSPLIT, $0-24
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
+	SUBQ   $0x10, AX
+	JL     loop_rest
 
 loop:
-	CMPQ      AX, $0x10
-	JL        loop_tail
 	VCVTPS2PD (CX), Y4
 	VADDPD    Y4, Y0, Y0
 	VCVTPS2PD 16(CX), Y4
@@ -15657,10 +15659,10 @@ loop:
 	VADDPD    Y4, Y3, Y3
 	ADDQ      $0x40, CX
 	SUBQ      $0x10, AX
-	JMP       loop
+	JGE       loop
 
-loop_tail:
-	TESTQ        AX, AX
+loop_rest:
+	ADDQ         $0x10, AX
 	JZ           loop_end
 	LEAQ         masks<>+0(SB), DX
 	NEGQ         AX
@@ -15704,10 +15706,10 @@ TEXT ·squaresAVX2(SB), NOSPLIT, $0-24
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
+	SUBQ   $0x10, AX
+	JL     loop_rest
 
 loop:
-	CMPQ        AX, $0x10
-	JL          loop_tail
 	VCVTPS2PD   (CX), Y4
 	VFMADD231PD Y4, Y4, Y0
 	VCVTPS2PD   16(CX), Y4
@@ -15718,10 +15720,10 @@ loop:
 	VFMADD231PD Y4, Y4, Y3
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, AX
-	JMP         loop
+	JGE         loop
 
-loop_tail:
-	TESTQ        AX, AX
+loop_rest:
+	ADDQ         $0x10, AX
 	JZ           loop_end
 	LEAQ         masks<>+0(SB), DX
 	NEGQ         AX

@@ -30648,10 +30648,10 @@ TEXT ·bernoulliAVX512(SB), NOSPLIT, $0-40
 	VMOVD        DX, X6
 	VPBROADCASTD X6, Z6
 	VPADDD       lanes<>+0(SB), Z6, Z6
+	SUBQ         $0x10, CX
+	JL           loop_rest
 
 loop:
-	CMPQ         CX, $0x10
-	JL           tail
 	VPSRLD       $0x10, Z6, Z7
 	VXORPS       Z7, Z6, Z7
 	VPMULLD.BCST c21f0aaad<>+0(SB), Z7, Z7
@@ -30671,10 +30671,10 @@ loop:
 	VPADDD.BCST  c00000010<>+0(SB), Z6, Z6
 	ADDQ         $0x00000040, AX
 	SUBQ         $0x10, CX
-	JMP          loop
+	JGE          loop
 
-tail:
-	TESTQ        CX, CX
+loop_rest:
+	ADDQ         $0x10, CX
 	JZ           end
 	LEAQ         masks<>+0(SB), DX
 	KMOVW        (DX)(CX*2), K1
@@ -31082,10 +31082,10 @@ TEXT ·addColumnsAVX512(SB), NOSPLIT, $0-40
 	MOVQ a+8(FP), CX
 	MOVQ stride+16(FP), DX
 	MOVQ n+32(FP), BX
+	SUBQ $0x40, BX
+	JL   down4_next_rest
 
 down4_next:
-	CMPQ    BX, $0x40
-	JL      down4_done
 	MOVQ    rows+24(FP), DI
 	VMOVUPS (AX), Z0
 	VMOVUPS 64(AX), Z1
@@ -31112,12 +31112,14 @@ down4_end:
 	ADDQ    $0x00000100, AX
 	ADDQ    $0x00000100, CX
 	SUBQ    $0x40, BX
-	JMP     down4_next
+	JGE     down4_next
 
-down4_done:
+down4_next_rest:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JL   down1_next_rest
+
 down1_next:
-	CMPQ    BX, $0x10
-	JL      down1_done
 	MOVQ    rows+24(FP), DI
 	VMOVUPS (AX), Z0
 	MOVQ    CX, SI
@@ -31135,10 +31137,10 @@ down1_end:
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, CX
 	SUBQ    $0x10, BX
-	JMP     down1_next
+	JGE     down1_next
 
-down1_done:
-	TESTQ     BX, BX
+down1_next_rest:
+	ADDQ      $0x10, BX
 	JZ        end
 	LEAQ      masks<>+0(SB), SI
 	KMOVW     (SI)(BX*2), K1
@@ -31168,18 +31170,18 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-32
 	VBROADCASTSS cff800000<>+0(SB), Z0
 	MOVQ         src+8(FP), CX
 	MOVQ         AX, DX
+	SUBQ         $0x10, DX
+	JL           max_rest
 
 max:
-	CMPQ    DX, $0x10
-	JL      max_tail
 	VMOVUPS (CX), Z1
 	VMAXPS  Z1, Z0, Z0
 	ADDQ    $0x40, CX
 	SUBQ    $0x10, DX
-	JMP     max
+	JGE     max
 
-max_tail:
-	TESTQ        DX, DX
+max_rest:
+	ADDQ         $0x10, DX
 	JZ           max_end
 	LEAQ         masks<>+0(SB), BX
 	KMOVW        (BX)(DX*2), K1
@@ -31202,10 +31204,10 @@ max_end:
 	MOVQ          src+8(FP), CX
 	MOVQ          dst+0(FP), DX
 	MOVQ          AX, BX
+	SUBQ          $0x10, BX
+	JL            exp_rest
 
 exp:
-	CMPQ              BX, $0x10
-	JL                exp_tail
 	VMOVUPS           (CX), Z4
 	VSUBPS            Z0, Z4, Z4
 	VBROADCASTSS      c4b400000<>+0(SB), Z5
@@ -31237,10 +31239,10 @@ exp:
 	ADDQ              $0x40, CX
 	ADDQ              $0x40, DX
 	SUBQ              $0x10, BX
-	JMP               exp
+	JGE               exp
 
-exp_tail:
-	TESTQ             BX, BX
+exp_rest:
+	ADDQ              $0x10, BX
 	JZ                exp_end
 	LEAQ              masks<>+0(SB), SI
 	KMOVW             (SI)(BX*2), K1
@@ -31287,19 +31289,19 @@ exp_end:
 	MOVSS         X0, sum+28(FP)
 	VBROADCASTSS  X0, Z0
 	MOVQ          dst+0(FP), CX
+	SUBQ          $0x10, AX
+	JL            div_rest
 
 div:
-	CMPQ    AX, $0x10
-	JL      div_tail
 	VMOVUPS (CX), Z1
 	VDIVPS  Z0, Z1, Z1
 	VMOVUPS Z1, (CX)
 	ADDQ    $0x40, CX
 	SUBQ    $0x10, AX
-	JMP     div
+	JGE     div
 
-div_tail:
-	TESTQ        AX, AX
+div_rest:
+	ADDQ         $0x10, AX
 	JZ           div_end
 	LEAQ         masks<>+0(SB), DX
 	KMOVW        (DX)(AX*2), K1
@@ -31322,20 +31324,20 @@ TEXT ·sumAVX512(SB), NOSPLIT, $0-24
 	MOVQ   x+0(FP), CX
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
+	SUBQ   $0x10, AX
+	JL     loop_rest
 
 loop:
-	CMPQ      AX, $0x10
-	JL        loop_tail
 	VCVTPS2PD (CX), Z2
 	VADDPD    Z2, Z0, Z0
 	VCVTPS2PD 32(CX), Z2
 	VADDPD    Z2, Z1, Z1
 	ADDQ      $0x40, CX
 	SUBQ      $0x10, AX
-	JMP       loop
+	JGE       loop
 
-loop_tail:
-	TESTQ         AX, AX
+loop_rest:
+	ADDQ          $0x10, AX
 	JZ            loop_end
 	LEAQ          masks<>+0(SB), DX
 	KMOVW         (DX)(AX*2), K1
@@ -31366,20 +31368,20 @@ TEXT ·squaresAVX512(SB), NOSPLIT, $0-24
 	MOVQ   x+0(FP), CX
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
+	SUBQ   $0x10, AX
+	JL     loop_rest
 
 loop:
-	CMPQ        AX, $0x10
-	JL          loop_tail
 	VCVTPS2PD   (CX), Z2
 	VFMADD231PD Z2, Z2, Z0
 	VCVTPS2PD   32(CX), Z2
 	VFMADD231PD Z2, Z2, Z1
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, AX
-	JMP         loop
+	JGE         loop
 
-loop_tail:
-	TESTQ         AX, AX
+loop_rest:
+	ADDQ          $0x10, AX
 	JZ            loop_end
 	LEAQ          masks<>+0(SB), DX
 	KMOVW         (DX)(AX*2), K1

@@ -320,7 +320,7 @@ func each(stem, doc string, side int, arrays, scalars []string, body func(p *pas
 			break
 		}
 	}
-	JZ(LabelRef("end")) // by while's last addition
+	JZ(LabelRef("end"))
 	p.masks = masksOf(n, 1)
 	body(p, numbers)
 	Label("end")
@@ -566,16 +566,11 @@ func bernoulli() {
 		VPCMPGTD(v[0], limit[0], below)
 		store(hit.whereElse([]Op{below}, miss)[0], mask, Mem{Base: dst})
 	}
-	Label("loop")
-	CMPQ(n, Imm(uint64(set.lanes)))
-	JL(LabelRef("tail"))
-	body(nil)
-	emit(VPADDD, VPADDD_BCST, bits(uint32(set.lanes)), x, x)
-	ADDQ(U32(4*set.lanes), dst)
-	SUBQ(Imm(uint64(set.lanes)), n)
-	JMP(LabelRef("loop"))
-	Label("tail")
-	TESTQ(n, n)
+	while("loop", n, set.lanes, func() {
+		body(nil)
+		emit(VPADDD, VPADDD_BCST, bits(uint32(set.lanes)), x, x)
+		ADDQ(U32(4*set.lanes), dst)
+	})
 	JZ(LabelRef("end"))
 	body(mask(n))
 	Label("end")

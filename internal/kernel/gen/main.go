@@ -100,7 +100,7 @@ func loop(name string, counter Register, body func()) {
 	Label(name + "_end")
 }
 
-// while runs body while counter is step or more, and counts it down by step. Flags tell of what is left of it then.
+// while runs body while counter is step or more, and counts it down by step. Flags tell of what is left of it, for a JZ.
 func while(name string, counter Register, step int, body func()) {
 	SUBQ(Imm(uint64(step)), counter)
 	JL(LabelRef(name + "_rest"))

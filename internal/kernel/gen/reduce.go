@@ -42,17 +42,12 @@ func put(v vec, masks []Op, dst Mem) {
 func rows(id string, n Register, base []Register, body func(masks []Op)) {
 	left := GP64()
 	MOVQ(n, left)
-	Label(id)
-	CMPQ(left, Imm(places))
-	JL(LabelRef(id + "_tail"))
-	body(nil)
-	for _, r := range base {
-		ADDQ(Imm(4*places), r)
-	}
-	SUBQ(Imm(places), left)
-	JMP(LabelRef(id))
-	Label(id + "_tail")
-	TESTQ(left, left)
+	while(id, left, places, func() {
+		body(nil)
+		for _, r := range base {
+			ADDQ(Imm(4*places), r)
+		}
+	})
 	JZ(LabelRef(id + "_end"))
 	body(masksOf(left, places/set.lanes))
 	Label(id + "_end")
@@ -225,17 +220,12 @@ func addColumns() {
 	}
 	for _, count := range []int{4, 1} {
 		id, columns := fmt.Sprint("down", count), count*set.lanes
-		Label(id + "_next")
-		CMPQ(n, Imm(uint64(columns)))
-		JL(LabelRef(id + "_done"))
-		down(id, count, nil)
-		ADDQ(U32(4*columns), dst)
-		ADDQ(U32(4*columns), a)
-		SUBQ(Imm(uint64(columns)), n)
-		JMP(LabelRef(id + "_next"))
-		Label(id + "_done")
+		while(id+"_next", n, columns, func() {
+			down(id, count, nil)
+			ADDQ(U32(4*columns), dst)
+			ADDQ(U32(4*columns), a)
+		})
 	}
-	TESTQ(n, n)
 	JZ(LabelRef("end"))
 	down("rest", 1, mask(n))
 	Label("end")
