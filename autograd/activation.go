@@ -118,7 +118,7 @@ func (o rowOp) Backward() {
 func Dropout(x *Node, p float32) *Node {
 	const where = "autograd.Dropout"
 	if !(p >= 0 && p < 1) {
-		panic(&UsageError{where, fmt.Sprintf("p is %v, want at least 0 and below 1", p)})
+		panic(&UsageError{Where: where, What: fmt.Sprintf("p is %v, want at least 0 and below 1", p)})
 	}
 	t := TapeOf(where, x)
 	if !t.training || p == 0 {

@@ -11,14 +11,9 @@ import (
 // ShapeError is what operations panic with when sizes do not fit together.
 type ShapeError = tensor.ShapeError
 
-// UsageError is what the library panics with when it is used in a way that its laws
-// forbid: a node of an earlier run, a name given twice, a configuration that cannot be.
-type UsageError struct {
-	Where string // the operation, type or parameter
-	What  string // what was found, and what to do instead
-}
-
-func (e *UsageError) Error() string { return e.Where + ": " + e.What }
+// UsageError is what the library panics with when it is used in a way that its rules
+// forbid: a node of an earlier run, a name given twice, a setting out of range.
+type UsageError = tensor.UsageError
 
 // PanicError is any other panic, caught by [Try] or in a worker of a training step,
 // with the stack of the goroutine that it happened in.

@@ -79,7 +79,7 @@ func TestTryWrapsOtherPanics(t *testing.T) {
 
 	// The library's own errors inside another error are still found.
 	var usage *UsageError
-	assert.ErrorAs(t, Try(func() { panic(fmt.Errorf("shard 3: %w", &UsageError{"w", "stale"})) }), &usage)
+	assert.ErrorAs(t, Try(func() { panic(fmt.Errorf("shard 3: %w", &UsageError{Where: "w", What: "stale"})) }), &usage)
 }
 
 func TestTryRuntimeErrors(t *testing.T) {
@@ -117,10 +117,10 @@ func TestTryNilPanic(t *testing.T) {
 // TestTryRepanic: of a panic in a deferred function, the later one is told.
 func TestTryRepanic(t *testing.T) {
 	err := Try(func() {
-		defer func() { panic(&UsageError{"second", "while the first unwinds"}) }()
+		defer func() { panic(&UsageError{Where: "second", What: "while the first unwinds"}) }()
 		panic("first")
 	})
-	assert.Equal(t, &UsageError{"second", "while the first unwinds"}, err)
+	assert.Equal(t, &UsageError{Where: "second", What: "while the first unwinds"}, err)
 }
 
 func TestErrNotFinite(t *testing.T) {

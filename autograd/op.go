@@ -32,7 +32,7 @@ func Record[T Op](t *Tape, op T, outs ...*Node) {
 	t.recorded++
 	for _, n := range outs {
 		if n.check(); n.tape != t {
-			panic(&UsageError{"autograd.Record", "an output is on another tape"})
+			panic(&UsageError{Where: "autograd.Record", What: "an output is on another tape"})
 		}
 		n.requires, n.maker = true, t.recorded
 	}
@@ -64,11 +64,11 @@ func (n *Node) BackwardScaled(scale float32) error {
 	t := n.tape
 	switch {
 	case !t.training:
-		panic(&UsageError{"autograd.Node.Backward", "called on an inference tape"})
+		panic(&UsageError{Where: "autograd.Node.Backward", What: "called on an inference tape"})
 	case t.done:
-		panic(&UsageError{"autograd.Node.Backward", "called a second time in one run; Reset the tape and run the model again"})
+		panic(&UsageError{Where: "autograd.Node.Backward", What: "called a second time in one run; Reset the tape and run the model again"})
 	case t.version != t.set.version.Load():
-		panic(&UsageError{"autograd.Node.Backward", "weights were changed since the run began; Reset the tape and run the model again"})
+		panic(&UsageError{Where: "autograd.Node.Backward", What: "weights were changed since the run began; Reset the tape and run the model again"})
 	}
 	t.done = true
 	if v := n.data[0]; t.err == nil && v-v != 0 {
@@ -115,12 +115,12 @@ func TapeOf(where string, nodes ...*Node) *Tape {
 		}
 		n.check()
 		if t != nil && t != n.tape {
-			panic(&UsageError{where, "operands are on different tapes"})
+			panic(&UsageError{Where: where, What: "operands are on different tapes"})
 		}
 		t = n.tape
 	}
 	if t == nil {
-		panic(&UsageError{where, "the input is nil"})
+		panic(&UsageError{Where: where, What: "the input is nil"})
 	}
 	return t
 }

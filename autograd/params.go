@@ -65,7 +65,7 @@ func (p *Params) Seed() uint64 { return p.set.seed }
 // p.In("rnn") is named "rnn.<name>". It panics with a [*UsageError] if name is empty.
 func (p *Params) In(name string) *Params {
 	if name == "" {
-		panic(&UsageError{"autograd.Params.In", "empty name"})
+		panic(&UsageError{Where: "autograd.Params.In", What: "empty name"})
 	}
 	return &Params{prefix: p.prefix + name + ".", set: p.set}
 }
@@ -91,7 +91,7 @@ func (p *Params) New(name string, init Init, shape ...int) *Param {
 	}
 	p.checkNew(name)
 	if init == nil {
-		panic(&UsageError{full, "its Init is nil"})
+		panic(&UsageError{Where: full, What: "its Init is nil"})
 	}
 	if n, ok := tensor.TrySize(shape); !ok || n == 0 {
 		panic(&ShapeError{Where: full, Got: fmt.Sprintf("shape %v", shape), Want: "dimensions of at least 1 whose product fits an int"})
@@ -114,7 +114,7 @@ func (p *Params) New(name string, init Init, shape ...int) *Param {
 func (p *Params) Tie(name string, to *Param) {
 	p.checkNew(name)
 	if to.set != p.set {
-		panic(&UsageError{p.prefix + name, "tied to " + to.Name + " of another Params"})
+		panic(&UsageError{Where: p.prefix + name, What: "tied to " + to.Name + " of another Params"})
 	}
 	p.set.pending[p.prefix+name] = to
 }
@@ -123,11 +123,11 @@ func (p *Params) checkNew(name string) {
 	full, s := p.prefix+name, p.set
 	switch {
 	case name == "":
-		panic(&UsageError{"autograd.Params", "a weight without a name under prefix \"" + p.prefix + "\""})
+		panic(&UsageError{Where: "autograd.Params", What: "a weight without a name under prefix \"" + p.prefix + "\""})
 	case s.byName[full] != nil || s.pending[full] != nil:
-		panic(&UsageError{full, "a weight of this name exists already"})
+		panic(&UsageError{Where: full, What: "a weight of this name exists already"})
 	case s.sealed.Load():
-		panic(&UsageError{full, "made after the first tape, step or optimizer; make all weights before"})
+		panic(&UsageError{Where: full, What: "made after the first tape, step or optimizer; make all weights before"})
 	}
 }
 
@@ -137,7 +137,7 @@ func (s *set) seal() {
 		return
 	}
 	for name := range s.pending {
-		panic(&UsageError{name, "tied, but no layer has made a weight of this name"})
+		panic(&UsageError{Where: name, What: "tied, but no layer has made a weight of this name"})
 	}
 }
 
@@ -257,7 +257,7 @@ func NewGrads(p *Params) *Grads {
 // memory. It panics with a [*UsageError] if the weight belongs to another set.
 func (g *Grads) Of(p *Param) []float32 {
 	if p.set != g.set {
-		panic(&UsageError{p.Name, "a weight of another Params than this gradient"})
+		panic(&UsageError{Where: p.Name, What: "a weight of another Params than this gradient"})
 	}
 	end := p.offset + p.Value.Len()
 	return g.Data[p.offset:end:end]

@@ -79,7 +79,7 @@ func (o partOp) Backward() {
 func Concat(dim int, xs ...*Node) *Node {
 	const where = "autograd.Concat"
 	if len(xs) == 0 {
-		panic(&UsageError{where, "nothing to join"})
+		panic(&UsageError{Where: where, What: "nothing to join"})
 	}
 	t := TapeOf(where, xs[0])
 	TapeOf(where, xs...)

@@ -102,9 +102,9 @@ func (t *Tape) Reset() {
 func (t *Tape) Start(seed uint64, g *Grads) {
 	switch {
 	case !t.training:
-		panic(&UsageError{"autograd.Tape.Start", "called on an inference tape"})
+		panic(&UsageError{Where: "autograd.Tape.Start", What: "called on an inference tape"})
 	case g.set != t.set:
-		panic(&UsageError{"autograd.Tape.Start", "the gradient is that of another Params"})
+		panic(&UsageError{Where: "autograd.Tape.Start", What: "the gradient is that of another Params"})
 	}
 	g.Clear()
 	t.grads = g
@@ -131,7 +131,7 @@ func (t *Tape) Grads() *Grads { return t.grads }
 // [*UsageError] on an inference tape: nothing is random there.
 func (t *Tape) Rand() *rand.Rand {
 	if !t.training {
-		panic(&UsageError{"autograd.Tape.Rand", "called on an inference tape"})
+		panic(&UsageError{Where: "autograd.Tape.Rand", What: "called on an inference tape"})
 	}
 	t.source.Seed(t.seed, t.stream<<20|t.draws)
 	t.draws++
@@ -186,7 +186,7 @@ func (t *Tape) Leaf(v *tensor.Tensor) *Node {
 // is the weight's in [Tape.Grads].
 func (t *Tape) Param(p *Param) *Node {
 	if p.set != t.set {
-		panic(&UsageError{p.Name, "a weight of another Params than this tape"})
+		panic(&UsageError{Where: p.Name, What: "a weight of another Params than this tape"})
 	}
 	n := t.Input(p.Value)
 	if n.requires = t.training && !p.Frozen; n.requires {
@@ -272,7 +272,7 @@ func (n *Node) check() {
 }
 
 func (n *Node) stale() {
-	panic(&UsageError{"autograd.Node", fmt.Sprintf("a node of run %d used in run %d; what outlives a run is kept as plain numbers, such as rnn.State",
+	panic(&UsageError{Where: "autograd.Node", What: fmt.Sprintf("a node of run %d used in run %d; what outlives a run is kept as plain numbers, such as rnn.State",
 		n.run, n.tape.run)})
 }
 

@@ -161,9 +161,6 @@ func checkRows(rows []int, n int, things string) error {
 	return nil
 }
 
-// ignore is loss.Ignore: the label of a step that does not count.
-const ignore = -100
-
 // shaped gives t a shape, making it if it is nil.
 func shaped(t *tensor.Tensor, shape ...int) *tensor.Tensor {
 	if t == nil {

@@ -3,6 +3,7 @@ package dataset
 import (
 	"fmt"
 
+	"github.com/unroll-go/unroll/internal/label"
 	"github.com/unroll-go/unroll/tensor"
 )
 
@@ -108,7 +109,7 @@ func (s *Sequences) Gather(rows []int, into *Batch) error {
 	case s.StepLabels != nil:
 		into.Labels = sized(into.Labels, steps*n)
 		for b, r := range rows {
-			column(into.Labels, n, b, s.StepLabels[r], ignore)
+			column(into.Labels, n, b, s.StepLabels[r], label.Ignore)
 		}
 	default:
 		into.Labels = nil

@@ -3,6 +3,7 @@ package dataset
 import (
 	"fmt"
 
+	"github.com/unroll-go/unroll/internal/label"
 	"github.com/unroll-go/unroll/tensor"
 )
 
@@ -138,7 +139,7 @@ func (s *Tensors) gatherLabels(rows []int, steps int, into *Batch) {
 		}
 		for b, r := range rows {
 			for t := s.Lengths[r]; t < steps; t++ {
-				into.Labels[t*len(rows)+b] = ignore
+				into.Labels[t*len(rows)+b] = label.Ignore
 			}
 		}
 	}

@@ -1,6 +1,10 @@
 package dataset
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/unroll-go/unroll/internal/label"
+)
 
 // Text is a Source of windows over the tokens of a text, for models that predict the next token. Gather fills
 // Batch.IDs and Batch.Labels, both time-major: the token of row b at step t is IDs[t*B+b], and the one that
@@ -76,7 +80,7 @@ func (s *Text) Gather(rows []int, into *Batch) error {
 	for b, r := range rows {
 		at, length := r%s.rows*s.each+r/s.rows*s.stride, s.Length(r)
 		column(into.IDs, n, b, s.ids[at:at+length], 0)
-		column(into.Labels, n, b, s.ids[at+1:at+1+length], ignore)
+		column(into.Labels, n, b, s.ids[at+1:at+1+length], label.Ignore)
 	}
 	if shortest >= steps { // all of one length, or no row
 		into.Lengths = nil

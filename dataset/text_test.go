@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"github.com/unroll-go/unroll/loss"
 )
 
 func upTo(n int) (ids []int32) {
@@ -14,10 +13,6 @@ func upTo(n int) (ids []int32) {
 		ids = append(ids, int32(i))
 	}
 	return ids
-}
-
-func TestIgnoreIsThatOfLoss(t *testing.T) {
-	assert.Equal(t, loss.Ignore, ignore)
 }
 
 func TestText(t *testing.T) {

@@ -23,11 +23,12 @@ import (
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/internal/kernel"
+	"github.com/unroll-go/unroll/internal/label"
 	"github.com/unroll-go/unroll/tensor"
 )
 
 // Ignore is the label of a row that does not count, PyTorch's default ignore_index.
-const Ignore = -100
+const Ignore = label.Ignore
 
 // mean returns sum/weight as a loss of x that counts weight times; slopes are the derivatives of sum, nil if nobody
 // wants them.

@@ -16,10 +16,14 @@
 // of its own, and Merge adds them up.
 package metrics
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/unroll-go/unroll/internal/label"
+)
 
 // Ignore is the label of a row that does not count, such as padding: the ignore_index of PyTorch's losses.
-const Ignore = -100
+const Ignore = label.Ignore
 
 // TopK is the share of rows whose label is among the K classes of the largest logits: accuracy for
 // K = 1. It follows TensorFlow's in_top_k: a label ranks by the number of logits that are strictly larger than

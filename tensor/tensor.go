@@ -33,6 +33,16 @@ type ShapeError struct {
 
 func (e *ShapeError) Error() string { return e.Where + ": " + e.Got + ", want " + e.Want }
 
+// UsageError is what the library panics with when it is used in a way that its rules forbid: a
+// name given twice, a setting out of range, a node of an earlier run. autograd.Try turns the
+// panic into an error.
+type UsageError struct {
+	Where string // the operation, the type or the parameter
+	What  string // what was found, and what to do instead
+}
+
+func (e *UsageError) Error() string { return e.Where + ": " + e.What }
+
 // Tensor is a dense array of float32 in row-major order. The zero value is
 // empty: shape [0], no data; [Tensor.Resize] gives it a shape.
 //

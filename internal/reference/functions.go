@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"math"
 	"math/cmplx"
+
+	"github.com/unroll-go/unroll/internal/label"
 )
 
 // Ignore is the label of a row that does not count.
-const Ignore = -100
+const Ignore = label.Ignore
 
 // Dense returns x Wᵀ + b, a row of x at a time:
 //
