@@ -33,32 +33,19 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// Batch is what a model sees of a Source at once. A Source fills the fields that it has and
-// leaves the others empty. Gather reuses the memory, so a Batch that is filled again
-// must not be in use by a tape.
-type Batch struct {
-	X       *tensor.Tensor // inputs, [T,B,F]
-	IDs     []int32        // tokens, time-major: token of row b at step t is IDs[t*B+b]
-	Labels  []int32        // a class a row, [B]; or a class a step, [T*B], time-major as IDs
-	Target  *tensor.Tensor // numbers to predict, shape as the Source says
-	Lengths []int          // valid steps of each row; nil: all
-	First   int            // index of this shard's first row within the whole batch
-
-	picked []int // rows as the source of a Rows counts them
-}
-
 // Source is a set of examples that can be gathered into batches. Gather may be called
 // by many goroutines at once, each with a Batch of its own.
 type Source interface {
 	// Len returns the number of examples.
 	Len() int
 	// Gather fills into with the examples at rows, in that order, reusing its
-	// memory. It does not touch into.First.
+	// memory. It does not change into.First. [Rows] and package train set into.Index to rows before they
+	// call Gather; a source of one's own that is called directly sets it itself.
 	Gather(rows []int, into *Batch) error
 }
 
-// Rows is a batch not yet gathered: the examples of Source at Index. It is a Source itself, of these
-// examples alone.
+// Rows is a batch not yet gathered: the examples of Source at Index. It is a Source itself, which holds these
+// examples only.
 type Rows struct {
 	Source Source
 	Index  []int
@@ -67,17 +54,16 @@ type Rows struct {
 // Len returns the number of examples.
 func (r Rows) Len() int { return len(r.Index) }
 
-// Gather implements [Source]: rows count from 0 to Len()-1.
+// Gather implements [Source]: rows count from 0 to Len()-1. The batch's Index gets the numbers of the innermost source.
 func (r Rows) Gather(rows []int, into *Batch) error {
 	if err := checkRows(rows, len(r.Index), "rows"); err != nil {
 		return err
 	}
-	picked := into.picked[:0]
-	for _, i := range rows {
-		picked = append(picked, r.Index[i])
+	into.number(rows)
+	for b, i := range into.Index {
+		into.Index[b] = r.Index[i]
 	}
-	into.picked = picked
-	return r.Source.Gather(picked, into)
+	return r.Source.Gather(into.Index, into)
 }
 
 // Batches returns s in order, cut into batches of size rows; the last one has what is left.

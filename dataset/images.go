@@ -34,6 +34,7 @@ func (m *Images) Gather(rows []int, into *Batch) error {
 	if err := checkRows(rows, m.Len(), "pictures"); err != nil {
 		return err
 	}
+	into.number(rows)
 	into.X = shaped(into.X, m.Height, len(rows), m.Width)
 	into.IDs, into.Target, into.Lengths = nil, nil, nil // another kind of source may have filled them
 	into.Labels = into.Labels[:0]

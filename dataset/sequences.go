@@ -87,6 +87,7 @@ func (s *Sequences) Gather(rows []int, into *Batch) error {
 	if err := s.check(rows); err != nil {
 		return err
 	}
+	into.number(rows)
 	n, steps := len(rows), 0
 	into.Lengths = into.Lengths[:0]
 	for _, r := range rows {

@@ -94,6 +94,7 @@ func (s *Tensors) Gather(rows []int, into *Batch) error {
 			}
 		}
 	}
+	into.number(rows)
 	into.X, into.IDs = batchOf(into.X, s.X, rows, steps), nil
 	if s.Target == nil {
 		into.Target = nil

@@ -162,7 +162,6 @@ func TestGatherConcurrently(t *testing.T) {
 					if !assert.NoError(t, s.Gather(rows, b), name) || !assert.NoError(t, s.Gather(rows, &fresh), name) {
 						return
 					}
-					fresh.First, fresh.picked = b.First, b.picked
 					assert.Equal(t, contents(&fresh), contents(b), name)
 				}
 			})
@@ -173,7 +172,7 @@ func TestGatherConcurrently(t *testing.T) {
 
 // contents tells all that a model sees of a batch.
 func contents(b *Batch) string {
-	text := fmt.Sprint(b.X, b.Target, b.IDs, b.Labels, b.Lengths, b.Lengths == nil)
+	text := fmt.Sprint(b.X, b.Target, b.IDs, b.Labels, b.Lengths, b.Lengths == nil, b.Index)
 	for _, x := range []*tensor.Tensor{b.X, b.Target} {
 		if x != nil {
 			text += fmt.Sprint(x.Data())
@@ -187,7 +186,7 @@ func TestRowsOutOfRange(t *testing.T) {
 		for _, row := range []int{-1, s.Len()} {
 			b := full()
 			assert.ErrorContains(t, s.Gather([]int{0, row}, b), fmt.Sprintf("dataset: row %d of a set of %d ", row, s.Len()), name)
-			b.picked = nil
+			b.Index, b.index = nil, nil
 			assert.Equal(t, full(), b, name)
 		}
 	}

@@ -74,6 +74,7 @@ func (s *Text) Gather(rows []int, into *Batch) error {
 	for _, r := range rows {
 		steps, shortest = max(steps, s.Length(r)), min(shortest, s.Length(r))
 	}
+	into.number(rows)
 	n := len(rows)
 	into.X, into.Target = nil, nil
 	into.IDs, into.Labels = sized(into.IDs, steps*n), sized(into.Labels, steps*n)
