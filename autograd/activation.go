@@ -45,7 +45,7 @@ func unary(where string, x *Node, forward func(y, x []float32), grad func(d, dy,
 	if x.requires {
 		Record(t, unaryOp{where, x, y, grad}, y)
 	}
-	return y
+	return y.nonlinear(where, x)
 }
 
 type unaryOp struct {
@@ -89,7 +89,7 @@ func rowwise(where string, x *Node, forward func(y, x []float32), grad func(dx, 
 	if x.requires {
 		Record(t, rowOp{where, x, y, n, grad}, y)
 	}
-	return y
+	return y.nonlinear(where, x)
 }
 
 type rowOp struct {
@@ -131,7 +131,7 @@ func Dropout(x *Node, p float32) *Node {
 	if x.requires {
 		Record(t, dropoutOp{x, y, mask}, y)
 	}
-	return y
+	return y.nonlinear(where, x)
 }
 
 type dropoutOp struct {

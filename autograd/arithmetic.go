@@ -9,8 +9,8 @@ import (
 )
 
 // Add returns a + b, element by element. b has the shape of a, or that of a's last dimensions (a bias: [..., N] +
-// [N]), or is one value; a smaller b is added again and again. The sum of a loss and something without a weight
-// ([Node.Weight]), or of two losses of the same weight, has that weight. It panics with a [*ShapeError] for other shapes.
+// [N]), or is one value; a smaller b is added again and again. A sum of losses keeps the weight of each ([Node.SetWeight]). It
+// panics with a [*ShapeError] for other shapes.
 func Add(a, b *Node) *Node {
 	y := binary("autograd.Add", a, b,
 		func(y, a, b []float32) { copy(y, a); kernel.Add(y, b) },
@@ -22,18 +22,13 @@ func Add(a, b *Node) *Node {
 				kernel.Add(db, dy)
 			}
 		})
-	switch {
-	case a.weight != a.weight || a.weight == b.weight:
-		y.weight = b.weight
-	case b.weight != b.weight:
-		y.weight = a.weight
-	}
+	y.added("autograd.Add", a, b, 1)
 	return y
 }
 
 // Sub returns a - b, element by element, for shapes as [Add] wants them.
 func Sub(a, b *Node) *Node {
-	return binary("autograd.Sub", a, b,
+	y := binary("autograd.Sub", a, b,
 		func(y, a, b []float32) { copy(y, a); kernel.AddScaled(y, -1, b) },
 		func(o binaryOp, part, b, dy, da, db []float32) {
 			if da != nil {
@@ -43,11 +38,13 @@ func Sub(a, b *Node) *Node {
 				kernel.AddScaled(db, -1, dy)
 			}
 		})
+	y.added("autograd.Sub", a, b, -1)
+	return y
 }
 
 // Mul returns a * b, element by element, for shapes as [Add] wants them.
 func Mul(a, b *Node) *Node {
-	return binary("autograd.Mul", a, b, kernel.Mul,
+	y := binary("autograd.Mul", a, b, kernel.Mul,
 		func(o binaryOp, part, b, dy, da, db []float32) {
 			if da != nil {
 				kernel.AddMul(da, dy, b)
@@ -56,12 +53,13 @@ func Mul(a, b *Node) *Node {
 				kernel.AddMul(db, dy, part)
 			}
 		})
+	return y.product("autograd.Mul", a, b)
 }
 
 // Div returns a / b, element by element, for shapes as [Add] wants them. What is divided by zero is infinite or NaN, and
 // so is then the loss: an error of Backward.
 func Div(a, b *Node) *Node {
-	return binary("autograd.Div", a, b, kernel.Div,
+	y := binary("autograd.Div", a, b, kernel.Div,
 		func(o binaryOp, part, b, dy, da, db []float32) {
 			d := o.t.Scratch(len(b))
 			kernel.Div(d, dy, b)
@@ -74,6 +72,7 @@ func Div(a, b *Node) *Node {
 				kernel.AddScaled(db, -1, d)
 			}
 		})
+	return y.quotient("autograd.Div", a, b)
 }
 
 // binary is an operation, element by element, of a and a b that is repeated over a's leading dimensions. forward computes y
@@ -121,6 +120,16 @@ func (o binaryOp) Backward() {
 	if o.a.requires {
 		da = o.a.AccumulateGrad()
 	}
+	if o.y.origin == sum { // of one value, as are its operands
+		dy := o.t.Scratch(1)
+		if dy[0] = o.y.grad[0] * o.t.scaleOf(o.a); da != nil {
+			o.grad(o, o.a.data, o.b.data, dy, da, nil)
+		}
+		if dy[0] = o.y.grad[0] * o.t.scaleOf(o.b); db != nil {
+			o.grad(o, o.a.data, o.b.data, dy, nil, db)
+		}
+		return
+	}
 	o.each(func(lo, hi int) {
 		taken := o.t.taken
 		part := da
@@ -141,7 +150,7 @@ func Scale(x *Node, s float32) *Node {
 	if x.requires {
 		Record(t, scaleOp{x, y, s}, y)
 	}
-	return y
+	return y.scaled(x, s)
 }
 
 type scaleOp struct {
@@ -187,7 +196,7 @@ func MatMul(a, b *Node) *Node {
 	if a.requires || b.requires {
 		Record(t, o, o.y)
 	}
-	return o.y
+	return o.y.product(where, a, b)
 }
 
 type matMulOp struct {

@@ -3,6 +3,8 @@ package autograd
 import (
 	"fmt"
 	"slices"
+
+	"github.com/unroll-go/unroll/tensor"
 )
 
 // Op is an operation that was run forward and can be run backward. Backward reads the gradients of
@@ -50,15 +52,17 @@ func (s *slot[T]) String() string {
 	return fmt.Sprintf("%T", s.op)
 }
 
-// Backward computes the gradients of n, a loss of one value, with respect to all that it was computed from.
-// It is called once a run. It returns the run's error ([Tape.Fail]), or one that wraps [ErrNotFinite] and
-// tells where the first such value is if n is NaN or infinite; the gradients of the weights are zero then. It
+// Backward computes the gradients of n, a loss of one value, with respect to everything that it was computed from.
+// It is called once a run. It returns the run's error ([Tape.Fail]); one that wraps [ErrNotFinite] and tells where the
+// first such value is if n is NaN or infinite; or [ErrNoGradient]. The gradients of the weights are zero then. It
 // panics with a [*UsageError] when called a second time, on an inference tape or after weights were changed,
 // and with a [*ShapeError] if n has more than one value.
 func (n *Node) Backward() error { return n.BackwardScaled(1) }
 
-// BackwardScaled is Backward of scale times n.
-func (n *Node) BackwardScaled(scale float32) error {
+// BackwardScaled is Backward of scale times n. Of a loss that is a sum of means ([Node.Terms]), terms are further factors,
+// one for each mean: the gradient is the one of the sum over them of scale*terms[i]*mean[i]. It panics, too, with a
+// [*UsageError] if there are factors, but not one for each mean.
+func (n *Node) BackwardScaled(scale float32, terms ...float32) error {
 	n.check()
 	n.single("autograd.Node.Backward")
 	t := n.tape
@@ -70,9 +74,15 @@ func (n *Node) BackwardScaled(scale float32) error {
 	case t.version != t.set.version.Load():
 		panic(&UsageError{Where: "autograd.Node.Backward", What: "weights were changed since the run began; Reset the tape and run the model again"})
 	}
+	if len(terms) > 0 {
+		scale = n.scaleTerms(scale, terms)
+	}
 	t.done = true
 	if v := n.data[0]; t.err == nil && v-v != 0 {
-		t.Fail(fmt.Errorf("autograd: %w: %v%s", ErrNotFinite, v, t.firstNotFinite()))
+		t.Fail(t.notFinite(v))
+	}
+	if t.err == nil && !n.requires && n.counts() {
+		t.Fail(fmt.Errorf("autograd: %w", ErrNoGradient))
 	}
 	if t.err == nil {
 		n.AccumulateGrad()[0] += scale
@@ -88,21 +98,42 @@ func (n *Node) BackwardScaled(scale float32) error {
 	return t.err
 }
 
-// firstNotFinite tells where the first value that is NaN or infinite stands on the tape.
-func (t *Tape) firstNotFinite() string {
+// notFinite returns the error for a loss of value v. It tells where the first value that is NaN or infinite stands on the
+// tape.
+func (t *Tape) notFinite(v float32) error {
 	for _, n := range t.nodes[t.run%generations][:t.count] {
-		for i, v := range n.data {
-			if v-v == 0 {
-				continue
-			}
-			maker := "an input"
-			if n.maker > 0 {
-				maker = "the output of " + t.ops[n.maker-1].(fmt.Stringer).String()
-			}
-			return fmt.Sprintf("; the first on the tape is %v, element %d of %s of shape %v", v, i, maker, n.shape)
+		i := slices.IndexFunc(n.data, func(v float32) bool { return v-v != 0 })
+		if i < 0 {
+			continue
 		}
+		first := &DataError{Text: fmt.Sprintf("%v, element %d of %s of shape %v", n.data[i], i, t.origin(n), n.shape)}
+		if len(n.shape) > 1 && t.weight(n) == nil {
+			first.Rows = tensor.Size(n.shape[:min(2, len(n.shape)-1)])
+			first.Row = i / (len(n.data) / first.Rows)
+		}
+		return fmt.Errorf("autograd: %w: %v; the first on the tape is %w", ErrNotFinite, v, first)
 	}
-	return ""
+	return fmt.Errorf("autograd: %w: %v", ErrNotFinite, v)
+}
+
+// origin tells where a node comes from.
+func (t *Tape) origin(n *Node) string {
+	if n.maker > 0 {
+		return "the output of " + t.ops[n.maker-1].(fmt.Stringer).String()
+	}
+	if p := t.weight(n); p != nil {
+		return "weight " + p.Name
+	}
+	return "an input"
+}
+
+// weight returns the weight that a node of [Tape.Param] holds, nil for other nodes.
+func (t *Tape) weight(n *Node) *Param {
+	i := slices.IndexFunc(t.set.params, func(p *Param) bool { return &p.Value.Data()[0] == &n.data[0] })
+	if i < 0 {
+		return nil
+	}
+	return t.set.params[i]
 }
 
 // TapeOf returns the tape that the nodes are on, for an operation named where. Nil nodes are passed

@@ -103,7 +103,7 @@ func sumOf(where string, y, x *Node, e extent, scale float64) *Node {
 	if x.requires {
 		Record(y.tape, sumOp{where, x, y, e, scale}, y)
 	}
-	return y
+	return y.moved(where, x)
 }
 
 type sumOp struct {
@@ -142,7 +142,7 @@ func maxOf(where string, y, x *Node, e extent) *Node {
 	if x.requires {
 		Record(y.tape, maxOp{where, x, y, e}, y)
 	}
-	return y
+	return y.nonlinear(where, x)
 }
 
 type maxOp struct {

@@ -52,7 +52,7 @@ func part(where string, x, y *Node, e extent, from, to int) *Node {
 	if x.requires {
 		Record(y.tape, partOp{where, x, y, e, from, to}, y)
 	}
-	return y
+	return y.moved(where, x)
 }
 
 type partOp struct {
@@ -106,6 +106,13 @@ func Concat(dim int, xs ...*Node) *Node {
 	})
 	if requires {
 		Record(t, o, o.y)
+	}
+	o.y.origin = xs[0].origin
+	for _, x := range xs {
+		if x.origin != xs[0].origin || x.origin < plain {
+			o.y.nonlinear(where, x)
+			o.y.nonlinear(where, xs[0])
+		}
 	}
 	return o.y
 }
@@ -162,7 +169,7 @@ func Gather(x *Node, rows []int32) *Node {
 	for i, r := range rows {
 		to := y.data[i*e.inner:][:e.inner]
 		if r < 0 || int(r) >= e.n {
-			t.Fail(fmt.Errorf("%s: row %d at place %d, want 0 to %d", where, r, i, e.n-1))
+			t.Fail(&DataError{Text: fmt.Sprintf("%s: index %d, want 0 to %d", where, r, e.n-1), Row: i, Rows: len(rows)})
 			clear(to)
 			continue
 		}
@@ -171,7 +178,7 @@ func Gather(x *Node, rows []int32) *Node {
 	if x.requires {
 		Record(t, gatherOp{x, y, rows, e.inner}, y)
 	}
-	return y
+	return y.moved(where, x)
 }
 
 type gatherOp struct {
@@ -210,7 +217,7 @@ func Transpose(x *Node, i, j int) *Node {
 	if x.requires {
 		Record(t, o, o.y)
 	}
-	return o.y
+	return o.y.moved(where, x)
 }
 
 type transposeOp struct {

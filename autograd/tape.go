@@ -38,6 +38,11 @@ type Tape struct {
 	lists    []*Node       // operands of the run's operations on any number of them
 	packed   kernel.Matrix // the right-hand side of a product, while that is computed
 
+	weights []float32 // one for each call of SetWeight
+	terms   []Term    // of the run's sums of means
+	loss    []Term    // of the loss whose Backward runs, and the factors of their gradients
+	scales  []float32
+
 	seed   uint64
 	stream uint64 // of random numbers: the run
 	source *rand.PCG
@@ -62,8 +67,12 @@ type Node struct {
 	data     []float32
 	grad     []float32 // nil until a consumer adds to it
 	requires bool
-	maker    int     // 1 + index of the op that made it; 0: none
-	weight   float32 // of a loss; NaN: not set
+	maker    int // 1 + index of the op that made it; 0: none
+
+	// How a loss counts (weight.go).
+	origin int32  // the number of the SetWeight that the node is linear in, or plain, sum, bent
+	terms  []Term // of a sum
+	bender string // of a bent node: the operation
 }
 
 // NewTape returns a tape for training: it records operations for [Node.Backward]. What is
@@ -116,6 +125,7 @@ func (t *Tape) begin() {
 	t.run++
 	t.version = t.set.version.Load()
 	t.count, t.taken, t.intsUsed, t.recorded, t.draws, t.lists = 0, 0, 0, 0, 0, t.lists[:0]
+	t.weights, t.terms, t.loss, t.scales = t.weights[:0], t.terms[:0], nil, nil
 	t.done, t.err = false, nil
 }
 
@@ -257,7 +267,7 @@ func (t *Tape) node(shape []int) *Node {
 	}
 	n := (*nodes)[t.count]
 	t.count++
-	n.run, n.grad, n.requires, n.maker, n.weight = t.run, nil, false, 0, nan
+	n.run, n.grad, n.requires, n.maker, n.origin = t.run, nil, false, 0, plain
 	n.shape = append(n.shape[:0], shape...)
 	return n
 }
@@ -331,19 +341,4 @@ func (n *Node) AccumulateGrad() []float32 {
 		clear(n.grad)
 	}
 	return n.grad
-}
-
-// SetWeight says what a loss counts against the losses of other shards of the batch: the number
-// of rows that it is the mean of, or the sum of their weights.
-func (n *Node) SetWeight(w float32) {
-	n.check()
-	n.weight = w
-}
-
-// Weight returns what SetWeight set; ok is false if nothing did. Of the operations [Add] alone passes a
-// weight on: a loss that is composed otherwise and is not the mean over all rows wants a SetWeight of its
-// own.
-func (n *Node) Weight() (w float32, ok bool) {
-	n.check()
-	return n.weight, n.weight == n.weight
 }

@@ -121,7 +121,7 @@ func TestEmbedding(t *testing.T) {
 	assert.Equal(t, []float32{1, 1, 0, 0, 3, 3}, tape.Grads().Of(e.Weight))
 
 	tape.Reset()
-	assert.EqualError(t, autograd.Sum(e.Forward(tape, []int32{0, 3}, 1)).Backward(), "autograd.Gather: row 3 at place 1, want 0 to 2")
+	assert.EqualError(t, autograd.Sum(e.Forward(tape, []int32{0, 3}, 1)).Backward(), "autograd.Gather: index 3, want 0 to 2 (row 1 of 2)")
 	assert.EqualError(t, autograd.Try(func() { e.Forward(tape, []int32{0, 1, 2}, 2) }), "tokens.weight: 3 ids, want whole steps of a batch of 2")
 	e.Weight.Frozen = true
 	tape.Reset()

@@ -57,7 +57,7 @@ func (o CrossEntropy) of(where string, logits *autograd.Node, labels []int32) *a
 	}
 	all := o.check(where, classes) // weights together
 	even := float64(o.Smoothing) / float64(classes)
-	slopes := slopesOf(t, logits)
+	slopes := gradBuffer(t, logits)
 	p := slopes
 	if p == nil {
 		p = t.Scratch(len(x))
@@ -67,7 +67,8 @@ func (o CrossEntropy) of(where string, logits *autograd.Node, labels []int32) *a
 		row, from := p[i*classes:][:classes], x[i*classes:][:classes]
 		if label < 0 || int(label) >= classes {
 			if label != Ignore {
-				t.Fail(fmt.Errorf("%s: label %d in row %d, want 0 to %d, or %d to ignore the row", where, label, i, classes-1, Ignore))
+				t.Fail(&autograd.DataError{Text: fmt.Sprintf("%s: label %d, want 0 to %d, or %d to ignore the row", where, label, classes-1, Ignore),
+					Row: i, Rows: len(labels)})
 			}
 			clear(row)
 			continue

@@ -95,11 +95,11 @@ func TestWhatCannotBeLearnt(t *testing.T) {
 		text   string
 		finite bool
 	}{
-		{[]float32{1, 2, 3, 4}, []int32{0, 2}, "loss.SparseSoftmaxCrossEntropy: label 2 in row 1, want 0 to 1, or -100 to ignore the row", true},
-		{[]float32{1, 2, 3, 4}, []int32{-1, 7}, "loss.SparseSoftmaxCrossEntropy: label -1 in row 0, want 0 to 1, or -100 to ignore the row", true},
-		{[]float32{1, 2, nan, 4}, []int32{0, 1}, "autograd: loss is not finite: NaN; the first on the tape is NaN, element 2 of an input of shape [2 2]", false},
-		{[]float32{1, inf}, []int32{0}, "autograd: loss is not finite: NaN; the first on the tape is +Inf, element 1 of an input of shape [1 2]", false},
-		{[]float32{1, -inf}, []int32{1}, "autograd: loss is not finite: +Inf; the first on the tape is -Inf, element 1 of an input of shape [1 2]", false},
+		{[]float32{1, 2, 3, 4}, []int32{0, 2}, "loss.SparseSoftmaxCrossEntropy: label 2, want 0 to 1, or -100 to ignore the row (row 1 of 2)", true},
+		{[]float32{1, 2, 3, 4}, []int32{-1, 7}, "loss.SparseSoftmaxCrossEntropy: label -1, want 0 to 1, or -100 to ignore the row (row 0 of 2)", true},
+		{[]float32{1, 2, nan, 4}, []int32{0, 1}, "autograd: loss is not finite: NaN; the first on the tape is NaN, element 2 of an input of shape [2 2] (row 1 of 2)", false},
+		{[]float32{1, inf}, []int32{0}, "autograd: loss is not finite: NaN; the first on the tape is +Inf, element 1 of an input of shape [1 2] (row 0 of 1)", false},
+		{[]float32{1, -inf}, []int32{1}, "autograd: loss is not finite: +Inf; the first on the tape is -Inf, element 1 of an input of shape [1 2] (row 0 of 1)", false},
 	} {
 		_, grad, err := run(t, c.logits, c.labels)
 		assert.EqualError(t, err, c.text)

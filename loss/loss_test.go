@@ -50,7 +50,7 @@ func TestLossesAsPyTorch(t *testing.T) {
 			target := tensor.Of(file.Get("target").Float32(), 6, 5)
 			switch kind {
 			case "mse":
-				return loss.MSE(x, target)
+				return loss.MSE{}.Of(x, target)
 			case "huber":
 				return loss.Huber{Delta: option("delta")}.Of(x, target)
 			}
@@ -91,8 +91,33 @@ var kinds = map[string]struct {
 		},
 	},
 	"MSE": {
-		func(x *autograd.Node, _ []int32, target *tensor.Tensor) *autograd.Node { return loss.MSE(x, target) },
+		func(x *autograd.Node, _ []int32, target *tensor.Tensor) *autograd.Node {
+			return loss.MSE{}.Of(x, target)
+		},
 		elements(func(x, target complex128, _ int) complex128 { return (x - target) * (x - target) }),
+	},
+	"L1": {
+		func(x *autograd.Node, _ []int32, target *tensor.Tensor) *autograd.Node {
+			return loss.L1{}.Of(x, target)
+		},
+		elements(func(x, target complex128, _ int) complex128 {
+			if d := x - target; real(d) > 0 {
+				return d
+			}
+			return target - x
+		}),
+	},
+	"Quantile": {
+		func(x *autograd.Node, _ []int32, target *tensor.Tensor) *autograd.Node {
+			return loss.Quantile{Quantiles: quantiles}.Of(x, target)
+		},
+		elements(func(x, target complex128, column int) complex128 {
+			q := complex(float64(quantiles[column]), 0)
+			if d := target - x; real(d) > 0 {
+				return q * d
+			}
+			return (1 - q) * (x - target)
+		}),
 	},
 	"Huber": {
 		func(x *autograd.Node, _ []int32, target *tensor.Tensor) *autograd.Node {
@@ -120,7 +145,10 @@ var kinds = map[string]struct {
 	},
 }
 
-var classWeights = []float32{0.5, 2, 0, 1.25, 3}
+var (
+	classWeights = []float32{0.5, 2, 0, 1.25, 3}
+	quantiles    = []float32{0.1, 0.25, 0.5, 0.75, 0.9}
+)
 
 func elements(f func(x, target complex128, column int) complex128) func(x []complex128, _ int32, target []float32) (complex128, float64) {
 	return func(x []complex128, _ int32, target []float32) (sum complex128, weight float64) {
@@ -312,7 +340,13 @@ func TestSettingsOutOfRange(t *testing.T) {
 		"loss.CrossEntropy: ClassWeights[1] is -1, want it finite and at least 0":                           func() { loss.CrossEntropy{ClassWeights: []float32{1, -1, 0}}.Of(x, labels) },
 		"loss.CrossEntropy: ClassWeights[2] is +Inf, want it finite and at least 0":                         func() { loss.CrossEntropy{ClassWeights: []float32{1, 1, inf}}.Of(x, labels) },
 		"loss.CrossEntropy: 1 labels for logits of shape [2 3], want one label a row of at least one class": func() { loss.CrossEntropy{}.Of(x, labels[:1]) },
-		"loss.MSE: target of shape [3 2], want [2 3] as the output":                                         func() { loss.MSE(x, tensor.New(3, 2)) },
+		"loss.MSE: target of shape [3 2], want [2 3] as the output":                                         func() { loss.MSE{}.Of(x, tensor.New(3, 2)) },
+		"loss.MSE: the target is nil; the batch has none":                                                   func() { loss.MSE{}.Of(x, nil) },
+		"loss.L1: the target is nil; the batch has none":                                                    func() { loss.L1{}.Of(x, nil) },
+		"loss.BCEWithLogits: the target is nil; the batch has none":                                         func() { loss.BCEWithLogits{}.Of(x, nil) },
+		"loss.Quantile: 2 Quantiles, want one, or one for each column of shape [2 3]":                       func() { loss.Quantile{Quantiles: quantiles[:2]}.Of(x, target) },
+		"loss.Quantile: Quantiles[0] is 1, want more than 0 and less than 1":                                func() { loss.Quantile{Quantiles: []float32{1}}.Of(x, target) },
+		"loss.Quantile: target of shape [2 2], want [2 3] as the output":                                    func() { loss.Quantile{}.Of(x, tensor.New(2, 2)) },
 		"loss.Huber: target of shape [2], want [2 3] as the output":                                         func() { loss.Huber{}.Of(x, tensor.New(2)) },
 		"loss.Huber: Delta is -1, want it finite and more than 0, or 0 for 1":                               func() { loss.Huber{Delta: -1}.Of(x, target) },
 		"loss.BCEWithLogits: 2 PosWeight, want one for each column of shape [2 3]":                          func() { loss.BCEWithLogits{PosWeight: make([]float32, 2)}.Of(x, target) },
@@ -321,14 +355,48 @@ func TestSettingsOutOfRange(t *testing.T) {
 		assert.EqualError(t, autograd.Try(f), want)
 	}
 	l := loss.BCEWithLogits{}.Of(x, tensor.Of([]float32{0, 1, 0.5, nan, 1.25, -1}, 2, 3))
-	assert.EqualError(t, l.Backward(), "loss.BCEWithLogits: target 1.25 at element 4 of shape [2 3], want 0 to 1, or NaN to ignore it")
+	assert.EqualError(t, l.Backward(), "loss.BCEWithLogits: target 1.25 in column 1, want 0 to 1, or NaN to ignore it (row 1 of 2)")
+}
+
+// TestQuantilesOfOneNumber: a target of one column serves for all quantiles, and the loss is least at the quantiles.
+func TestQuantilesOfOneNumber(t *testing.T) {
+	numbers := []float32{9, 3, 5, 1, 7, 2, 8, 4, 6, 10, nan}
+	at := func(guess ...float32) (float32, []float32) {
+		var x []float32
+		for range numbers {
+			x = append(x, guess...)
+		}
+		l, grad, err := backward(x, 2, func(x *autograd.Node) *autograd.Node {
+			return loss.Quantile{Quantiles: []float32{0.25, 0.5}}.Of(x, tensor.Of(numbers, len(numbers), 1))
+		})
+		require.NoError(t, err)
+		sums := make([]float32, 2)
+		for i, g := range grad {
+			sums[i%2] += g
+		}
+		return l.Value(), sums
+	}
+	_, grad := at(2.5, 5.5)
+	assert.InDeltaSlice(t, []float32{(2*0.75 - 8*0.25) / 20, 0}, grad, 1e-7)
+	_, grad = at(3.5, 6.5)
+	assert.InDeltaSlice(t, []float32{(3*0.75 - 7*0.25) / 20, (6*0.5 - 4*0.5) / 20}, grad, 1e-7)
+	best, _ := at(3, 5.5)
+	for _, guess := range [][]float32{{1, 5.5}, {5, 5.5}, {3, 2}, {3, 9}} {
+		worse, _ := at(guess...)
+		assert.Greater(t, worse, best, "%v", guess)
+	}
+	l, _, err := backward([]float32{1, 2}, 1, func(x *autograd.Node) *autograd.Node {
+		return loss.Quantile{}.Of(x, tensor.Of([]float32{2, 0}, 2, 1))
+	})
+	require.NoError(t, err)
+	assert.Equal(t, float32(0.75), l.Value(), "half of the mean absolute error")
 }
 
 // Numbers of which one was not measured.
 func ExampleMSE() {
 	tape := autograd.NewTape(autograd.NewParams(1), 0)
 	y := tape.Leaf(tensor.Of([]float32{1, 2, 3}, 3))
-	l := loss.MSE(y, tensor.Of([]float32{0, float32(math.NaN()), 5}, 3))
+	l := loss.MSE{}.Of(y, tensor.Of([]float32{0, float32(math.NaN()), 5}, 3))
 	if err := l.Backward(); err != nil {
 		fmt.Println(err)
 	}

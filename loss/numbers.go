@@ -8,12 +8,78 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// MSE returns the mean over all elements of (x-target)^2, PyTorch's mse_loss. Elements whose target is NaN do not count. It
-// panics with a [*autograd.ShapeError] if the shapes differ.
-func MSE(x *autograd.Node, target *tensor.Tensor) *autograd.Node {
-	return numbers("loss.MSE", x, target, func(x, target float64, _ int) (value, slope float64) {
+// MSE is the mean over all elements of (x-target)^2: the mean squared error, PyTorch's mse_loss.
+type MSE struct{}
+
+// Of returns the loss of x for a target of the same shape. Elements whose target is NaN do not count. It
+// panics with a [*autograd.ShapeError] if the shapes differ, and with a [*autograd.UsageError] if target is nil.
+func (MSE) Of(x *autograd.Node, target *tensor.Tensor) *autograd.Node {
+	return numbers("loss.MSE", x, target, false, func(x, target float64, _ int) (value, slope float64) {
 		d := x - target
 		return d * d, 2 * d
+	})
+}
+
+// L1 is the mean over all elements of |x-target|: the mean absolute error, PyTorch's l1_loss. Its gradient at 0 is 0.
+type L1 struct{}
+
+// Of returns the loss of x for a target of the same shape. Elements whose target is NaN do not count. It panics as [MSE.Of]
+// does.
+func (L1) Of(x *autograd.Node, target *tensor.Tensor) *autograd.Node {
+	return numbers("loss.L1", x, target, false, func(x, target float64, _ int) (value, slope float64) {
+		d := x - target
+		return math.Abs(d), sign(d)
+	})
+}
+
+func sign(d float64) float64 {
+	switch {
+	case d > 0:
+		return 1
+	case d < 0:
+		return -1
+	}
+	return d // 0 or NaN
+}
+
+// Quantile is the mean over all elements of the pinball loss, whose minimum is a quantile of the targets (Koenker & Bassett 1978,
+// "Regression quantiles"). For d = target-x and the quantile q of the element's column,
+//
+//	q*d        where d >= 0
+//	(q-1)*d    elsewhere
+//
+// Its gradient at 0 is 0.
+type Quantile struct {
+	// Quantiles are the quantiles that the columns of x predict, each more than 0 and less than 1: one for each column, or
+	// one for all of them. Empty: 0.5, the median.
+	Quantiles []float32
+}
+
+// Of returns the loss of x [..., K]. The target has the shape of x or, for several quantiles of one number, [..., 1]. Elements
+// whose target is NaN do not count. It panics as [MSE.Of] does, and with a [*autograd.UsageError] if a quantile is out of
+// range.
+func (o Quantile) Of(x *autograd.Node, target *tensor.Tensor) *autograd.Node {
+	const where = "loss.Quantile"
+	columns := width(x.Shape())
+	if n := len(o.Quantiles); n > 1 && n != columns {
+		panic(&autograd.ShapeError{Where: where, Got: fmt.Sprintf("%d Quantiles", n),
+			Want: fmt.Sprintf("one, or one for each column of shape %v", append([]int(nil), x.Shape()...))})
+	}
+	for i, q := range o.Quantiles {
+		if !(q > 0 && q < 1) {
+			panic(&autograd.UsageError{Where: where, What: fmt.Sprintf("Quantiles[%d] is %v, want more than 0 and less than 1", i, q)})
+		}
+	}
+	return numbers(where, x, target, true, func(x, target float64, column int) (value, slope float64) {
+		q := 0.5
+		if len(o.Quantiles) > 0 {
+			q = float64(o.Quantiles[column%len(o.Quantiles)])
+		}
+		d := target - x
+		if d < 0 {
+			return (q - 1) * d, 1 - q
+		}
+		return q * d, -q * sign(d)
 	})
 }
 
@@ -37,7 +103,7 @@ func (o Huber) Of(x *autograd.Node, target *tensor.Tensor) *autograd.Node {
 	if delta == 0 {
 		delta = 1
 	}
-	return numbers(where, x, target, func(x, target float64, _ int) (value, slope float64) {
+	return numbers(where, x, target, false, func(x, target float64, _ int) (value, slope float64) {
 		d := x - target
 		if math.Abs(d) <= delta {
 			return d * d / 2, d
@@ -73,12 +139,16 @@ func (o BCEWithLogits) Of(x *autograd.Node, target *tensor.Tensor) *autograd.Nod
 			panic(&autograd.UsageError{Where: where, What: fmt.Sprintf("PosWeight[%d] is %v, want it finite and at least 0", c, w)})
 		}
 	}
+	if target == nil {
+		panic(&autograd.UsageError{Where: where, What: "the target is nil; the batch has none"})
+	}
 	for i, v := range target.Data() {
-		if v < 0 || v > 1 {
-			t.Fail(fmt.Errorf("%s: target %v at element %d of shape %v, want 0 to 1, or NaN to ignore it", where, v, i, target.Shape()))
+		if columns := width(target.Shape()); v < 0 || v > 1 {
+			t.Fail(&autograd.DataError{Text: fmt.Sprintf("%s: target %v in column %d, want 0 to 1, or NaN to ignore it", where, v, i%columns),
+				Row: i / columns, Rows: len(target.Data()) / columns})
 		}
 	}
-	return numbers(where, x, target, func(x, target float64, column int) (value, slope float64) {
+	return numbers(where, x, target, false, func(x, target float64, column int) (value, slope float64) {
 		yes := target
 		if o.PosWeight != nil {
 			yes *= float64(o.PosWeight[column])

@@ -1,10 +1,10 @@
-// Package train runs a model over data: [Step] computes the gradient of one batch with all cores,
-// [Evaluate] goes through a set without learning, [History] keeps what was measured.
+// Package train runs a model over data: [Step] computes the gradient of one batch on all cores, [Evaluate] runs a model
+// over a set without learning, [History] keeps the figures of each epoch.
 //
-// Work is parallel over the rows of a batch: it is cut into shards, and each goes through the whole
-// model by itself, on a tape of the goroutine that takes it. How it is cut depends on the number of its rows
-// alone and the shards' gradients are added in their order, so that the result is the same, bit for bit, for any
-// number of workers.
+// Work is parallel over the rows of a batch. The batch is cut into shards, and each shard goes through the whole
+// model by itself, on the tape of the goroutine that works on it. The number of rows alone decides how a batch is cut, and
+// the gradients of the shards are added in the order of the shards, so the result is the same, bit for bit, for any number of
+// workers.
 //
 //	step := train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
 //		return loss.SparseSoftmaxCrossEntropy(classify(t, b), b.Labels)
@@ -17,7 +17,9 @@
 package train
 
 import (
+	"errors"
 	"fmt"
+	"math"
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
@@ -26,6 +28,11 @@ import (
 
 // Step computes the gradient of a model's loss over a batch. It belongs to one goroutine and starts
 // its own; they end with each Run.
+//
+// # Batches in parts
+//
+// A batch larger than memory needs no accumulation of gradients: with more Shards, only as many shards as there are Workers
+// are in memory at a time. Gradients of batches that have to be gathered one after the other are added by [Step.Weight].
 type Step struct {
 	// Workers is the number of goroutines that work at a time. 0: GOMAXPROCS. It changes no
 	// bit of the result.
@@ -34,78 +41,180 @@ type Step struct {
 	// most 8. It changes the order of summation, and so the last bits.
 	Shards int
 
-	grads *autograd.Grads
-	crew  crew
-	steps uint64 // Runs, for what is random
+	params   *autograd.Params
+	model    func(*autograd.Tape, *dataset.Batch) *autograd.Node
+	grads    *autograd.Grads
+	crew     crew
+	steps    uint64 // Runs, from which random numbers follow
+	joint    bool   // a loss has been met whose gradient needs the weights of all shards: forward ends before backward begins
+	totals   []float64
+	weight   float32
+	forward  func(*seat, *shard) error // methods, kept so that handing them on allocates nothing
+	backward func(*seat, *shard) error
 }
+
+// ErrNothingCounted is wrapped by the error of a [Step.Run] over a batch in which nothing counts: it has no rows, all its labels
+// are ignored or all its targets are NaN.
+var ErrNothingCounted = errors.New("nothing in the batch counts")
 
 // NewStep returns a Step for a model: a function from a batch to its loss, a node with one value, that is
-// called for every shard, by several goroutines at once, on a training tape over p. A loss that says nothing
-// else ([autograd.Node.Weight]) is taken for a mean over all of the shard's rows. No weight can be made in
-// p's set afterwards.
+// called for every shard, by several goroutines at once, on a training tape over p.
+//
+// The loss is a mean or a sum of means, such as the losses of two tasks, each times a factor. Each is joined over the shards by
+// what it counts ([autograd.Node.SetWeight]), so the result is the loss of the whole batch, however it is cut. A loss, or a part
+// of a sum, without a weight is taken for a mean over all rows; a penalty on weights, equal in all shards, is one.
+//
+// No weight can be made in p's set afterwards.
 func NewStep(p *autograd.Params, model func(*autograd.Tape, *dataset.Batch) *autograd.Node) *Step {
-	s := &Step{grads: autograd.NewGrads(p)}
+	s := &Step{params: p, model: model, grads: autograd.NewGrads(p)}
 	s.crew.newTape = func() *autograd.Tape { return autograd.NewTape(p, 0) }
-	s.crew.run = func(at *seat, sh *shard) error {
-		if sh.grads == nil {
-			sh.grads = autograd.NewGrads(p)
-		}
-		at.tape.Start(p.Seed()+(s.steps<<20+uint64(sh.index))*0x9e3779b97f4a7c15, sh.grads)
-		loss := at.of(model(at.tape, &at.batch))
-		sh.weight = float32(sh.rows)
-		if w, ok := loss.Weight(); ok {
-			sh.weight = w
-		}
-		if err := loss.BackwardScaled(sh.weight); err != nil {
-			return err
-		}
-		sh.loss = loss.Value()
-		return nil
-	}
+	s.forward, s.backward = s.forwardShard, s.backwardShard
 	return s
-}
-
-// of checks that a model returned a node of the seat's tape.
-func (at *seat) of(out *autograd.Node) *autograd.Node {
-	if out == nil || out.Tape() != at.tape {
-		panic(&autograd.UsageError{Where: "train", What: "what the model returned is not a node of the tape that it was handed"})
-	}
-	return out
 }
 
 // Grads returns the gradient that the last Run computed; zero if it returned an error.
 func (s *Step) Grads() *autograd.Grads { return s.grads }
 
-// Run computes the loss of a batch, the mean over its rows as the loss counts them, and its gradient. Each shard
-// gathers its own rows. A batch with nothing to count has loss 0 and a zero gradient.
+// Weight returns how much the batch of the last Run counted: the number of its rows or labels, or the sum of their class weights.
+// The mean over several batches is the sum of their losses, or gradients, times these weights, divided by the sum of the
+// weights. It is NaN if the loss is a sum of means that count differently: such batches cannot be joined exactly, and are one
+// batch of more Shards instead. It is 0 after an error.
+func (s *Step) Weight() float32 { return s.weight }
+
+// Run computes the loss of a batch, the mean over what the loss counts, and its gradient. Each shard gathers its own rows.
 //
-// The error is that of the source, of the model ([autograd.Tape.Fail]) or one that wraps [autograd.ErrNotFinite]; the
-// gradient is zero then, and the next Run starts afresh. A panic in a worker is raised again here: a
+// The error is the source's, the model's ([autograd.Tape.Fail]), or wraps [autograd.ErrNotFinite], [autograd.ErrNoGradient] or
+// [ErrNothingCounted]. An error about one row ([autograd.DataError]) names the row of the batch and the example of its source.
+// The gradient is zero then, and the next Run starts afresh. A panic in a worker is raised again here: a
 // [*autograd.ShapeError] or [*autograd.UsageError] as it is, any other as a [*autograd.PanicError] with
 // the worker's stack.
 func (s *Step) Run(r dataset.Rows) (loss float32, err error) {
 	s.grads.Clear()
+	s.weight = 0
 	s.steps++
-	if len(r.Index) == 0 {
-		return 0, nil
-	}
-	if err := s.crew.do(r, s.Shards, s.Workers); err != nil {
+	if loss, err = s.run(r); err != nil {
+		s.weight = 0
 		return 0, fmt.Errorf("train: %w", err)
 	}
-	sum, total := 0.0, 0.0
-	for _, sh := range s.crew.shards[:s.crew.count] {
-		sum += float64(sh.weight) * float64(sh.loss)
-		total += float64(sh.weight)
-	}
-	if total == 0 {
-		return 0, nil
-	}
-	s.mean(float32(1 / total))
-	return float32(sum / total), nil
+	return loss, nil
 }
 
-// mean sums the shards' gradients, in their order, and scales the sum: a stretch at a time, which stays in the cache.
-func (s *Step) mean(scale float32) {
+func (s *Step) run(r dataset.Rows) (float32, error) {
+	if len(r.Index) == 0 {
+		return 0, ErrNothingCounted
+	}
+	s.crew.begin(r, s.Shards, s.Workers, s.joint)
+	if err := s.crew.each(s.forward); err != nil {
+		return 0, err
+	}
+	shards := s.crew.shards[:s.crew.count]
+	alike, err := s.total(shards)
+	if err != nil {
+		return 0, err
+	}
+	if !alike && !s.joint { // the gradients have wrong factors: once more, with tapes for all shards
+		s.joint = true
+		return s.run(r)
+	}
+	scale := 1.0
+	if s.weight = float32(math.NaN()); alike {
+		unit := 0.0
+		for _, sh := range shards {
+			unit += float64(sh.unit)
+		}
+		scale, s.weight = 1/unit, float32(unit)
+	}
+	if s.joint {
+		for _, sh := range shards {
+			if !alike {
+				sh.share(s.totals)
+			}
+		}
+		if err := s.crew.each(s.backward); err != nil {
+			return 0, err
+		}
+	}
+	s.sum(float32(scale))
+	loss := 0.0
+	for k, total := range s.totals {
+		if total == 0 {
+			continue
+		}
+		sum := 0.0
+		for _, sh := range shards {
+			sum += float64(sh.terms[k].Weight) * float64(sh.terms[k].Value)
+		}
+		loss += sum / total
+	}
+	return float32(loss), nil
+}
+
+// forwardShard runs the model on a shard and, if the shard's weights suffice, backwards.
+func (s *Step) forwardShard(at *seat, sh *shard) error {
+	if err := s.crew.gather(at, sh); err != nil {
+		return err
+	}
+	if sh.grads == nil {
+		sh.grads = autograd.NewGrads(s.params)
+	}
+	at.tape.Start(s.params.Seed()+(s.steps<<20+uint64(sh.index))*0x9e3779b97f4a7c15, sh.grads)
+	loss := s.model(at.tape, &at.batch)
+	at.check(loss)
+	at.loss = loss
+	var err error
+	if sh.terms, err = loss.Terms(sh.terms[:0]); err != nil {
+		if s.crew.count > 1 {
+			return err
+		}
+		sh.terms = append(sh.terms[:0], autograd.Term{Value: loss.Value(), Weight: float32(math.NaN())})
+	}
+	sh.weigh()
+	if s.joint {
+		return nil
+	}
+	return loss.BackwardScaled(sh.unit)
+}
+
+// backwardShard runs a shard backwards, each mean of the loss times the shard's part of what the mean counts.
+func (s *Step) backwardShard(at *seat, sh *shard) error {
+	return at.loss.BackwardScaled(sh.unit, sh.factors...)
+}
+
+// total sums the weights of each mean over the shards. alike reports whether the means count the same up to a factor, so that
+// one weight a shard serves for all of them.
+func (s *Step) total(shards []*shard) (alike bool, err error) {
+	s.totals = s.totals[:0]
+	for range shards[0].terms {
+		s.totals = append(s.totals, 0)
+	}
+	typical, counted := shards[0], false
+	for i, sh := range shards {
+		if !autograd.SameTerms(sh.terms, shards[0].terms) {
+			return false, fmt.Errorf("the losses of shards 0 and %d are not sums of the same means: the model computed something else", i)
+		}
+		if typical.unit == 0 {
+			typical = sh
+		}
+		for k, term := range sh.terms {
+			s.totals[k] += float64(term.Weight)
+			counted = counted || term.Weight != 0
+		}
+	}
+	if !counted {
+		return false, ErrNothingCounted
+	}
+	for _, sh := range shards {
+		for k, term := range sh.terms { // products of two float32 are exact in float64
+			if float64(term.Weight)*float64(typical.unit) != float64(sh.unit)*float64(typical.terms[k].Weight) {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
+// sum adds the gradients of the shards, in their order, and scales the sum: a stretch at a time, which stays in the cache.
+func (s *Step) sum(scale float32) {
 	const stretch = 4096
 	for lo := 0; lo < len(s.grads.Data); lo += stretch {
 		to := s.grads.Data[lo:min(lo+stretch, len(s.grads.Data))]
@@ -119,29 +228,4 @@ func (s *Step) mean(scale float32) {
 		}
 		kernel.Scale(to, scale)
 	}
-}
-
-// Evaluate runs a model over all of a source, in batches of size rows, on inference tapes and with all cores. Each
-// shard's output goes to add, in the order of the rows, in the caller's goroutine; out and b are good until add
-// returns. Evaluate panics, and returns errors, as [Step.Run] does; what was added before stays.
-func Evaluate(p *autograd.Params, s dataset.Source, size int, model func(*autograd.Tape, *dataset.Batch) *autograd.Node,
-	add func(out *autograd.Node, b *dataset.Batch)) error {
-	c := crew{
-		newTape: func() *autograd.Tape { return autograd.NewInference(p) },
-		keep:    true,
-		run: func(at *seat, _ *shard) error {
-			at.tape.Reset()
-			at.out = at.of(model(at.tape, &at.batch))
-			return at.tape.Err()
-		},
-	}
-	for rows := range dataset.Batches(s, size) {
-		if err := c.do(rows, 0, 0); err != nil {
-			return fmt.Errorf("train.Evaluate: %w", err)
-		}
-		for _, at := range c.seats[:c.count] {
-			add(at.out, &at.batch)
-		}
-	}
-	return nil
 }

@@ -212,13 +212,14 @@ func TestASumOfLossesKeepsItsWeight(t *testing.T) {
 func TestALossWithoutWeightCountsItsRows(t *testing.T) {
 	source := sequences(5)
 	params := autograd.NewParams(1)
+	w := params.New("w", autograd.Constant(1), 1)
 	step := train.NewStep(params, func(tape *autograd.Tape, b *dataset.Batch) *autograd.Node {
 		n := tape.New(1) // the mean of the labels
 		n.Data()[0] = 0
 		for _, l := range b.Labels {
 			n.Data()[0] += float32(l) / float32(len(b.Labels))
 		}
-		return n
+		return autograd.Mul(tape.Param(w), n)
 	})
 	step.Shards = 2 // 3 rows and 2
 	got, err := step.Run(source.all())
@@ -233,13 +234,14 @@ func TestNothingToCount(t *testing.T) {
 	}
 	m := newModel(false, 3, 9, 4)
 	step := train.NewStep(m.params, m.loss)
-	got, err := step.Run(source.all())
-	require.NoError(t, err)
-	assert.Zero(t, got)
-	assert.Zero(t, step.Grads().Norm())
-	got, err = step.Run(dataset.Rows{Source: source})
-	require.NoError(t, err)
-	assert.Zero(t, got)
+	for _, rows := range []dataset.Rows{source.all(), {Source: source}} {
+		got, err := step.Run(rows)
+		assert.ErrorIs(t, err, train.ErrNothingCounted)
+		assert.EqualError(t, err, "train: nothing in the batch counts")
+		assert.Zero(t, got)
+		assert.Zero(t, step.Grads().Norm())
+		assert.Zero(t, step.Weight())
+	}
 }
 
 // TestFailures has one shard of three go wrong: the error or panic arrives, the gradient is zero, and the next
@@ -253,7 +255,7 @@ func TestFailures(t *testing.T) {
 		check func(t *testing.T, err error, fault error)
 	}{
 		{"label", func(m *memory) { m.labels[50] = 9 }, nil, func(t *testing.T, err, fault error) {
-			assert.EqualError(t, err, "train: loss.SparseSoftmaxCrossEntropy: label 9 in row 15, want 0 to 3, or -100 to ignore the row")
+			assert.EqualError(t, err, "train: loss.SparseSoftmaxCrossEntropy: label 9, want 0 to 3, or -100 to ignore the row: row 50 of the batch, example 50 of the source")
 		}},
 		{"nan", func(m *memory) { m.x.Data()[(0*105+50)*3] = float32(math.NaN()) }, nil, func(t *testing.T, err, fault error) {
 			assert.ErrorIs(t, err, autograd.ErrNotFinite)
@@ -371,7 +373,7 @@ func TestEvaluate(t *testing.T) {
 	delete(source.err, 150)
 	source.labels[3] = 77
 	err = train.Evaluate(m.params, source, 100, m.loss, func(*autograd.Node, *dataset.Batch) {})
-	assert.EqualError(t, err, "train.Evaluate: loss.SparseSoftmaxCrossEntropy: label 77 in row 3, want 0 to 3, or -100 to ignore the row")
+	assert.EqualError(t, err, "train.Evaluate: loss.SparseSoftmaxCrossEntropy: label 77, want 0 to 3, or -100 to ignore the row: row 3 of the batch, example 3 of the source")
 }
 
 // A line is fitted to points: the model is a dense layer, its loss the mean of the squared error.

@@ -101,7 +101,7 @@ func (m model) learn(series *tensor.Tensor, epochs int, seed uint64) error {
 	windows := dataset.NewWindows(dataset.WindowConfig{Steps: window, Ahead: 1}, series)
 	step := train.NewStep(m.params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
 		h, _ := m.cell.Forward(t.Input(b.X), rnn.Options{})
-		return loss.MSE(m.head.Forward(h), b.Target)
+		return loss.MSE{}.Of(m.head.Forward(h), b.Target)
 	})
 	adam := optim.NewAdam(m.params, 0)
 	batches := windows.Len() / 50
