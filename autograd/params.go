@@ -131,14 +131,36 @@ func (p *Params) checkNew(name string) {
 	}
 }
 
-// seal fixes the place of every weight in a slab.
-func (s *set) seal() {
-	if s.sealed.Swap(true) {
-		return
-	}
-	for name := range s.pending {
+// Seal says that the model is complete: a weight made afterwards, anywhere in the set, is a panic. The first tape, gradient or
+// optimizer of a set seals it, too, because the place of each weight in a [Grads] is fixed from then on. It panics with a
+// [*UsageError] if a name was tied ([Params.Tie]) and no layer has made a weight of this name.
+func (p *Params) Seal() {
+	for name := range p.set.pending {
 		panic(&UsageError{Where: name, What: "tied, but no layer has made a weight of this name"})
 	}
+	p.set.sealed.Store(true)
+}
+
+// Clone returns a copy of the whole set under the same prefix: weights of the same names, ties, values and Frozen, none of them
+// shared. Layers go on using the set that they were made in; a clone keeps values, such as the best so far or their running
+// mean, to be handed back with [Params.CopyFrom].
+func (p *Params) Clone() *Params {
+	p.set.update.Lock()
+	defer p.set.update.Unlock()
+	s := &set{seed: p.set.seed, size: p.set.size, byName: map[string]*Param{}, pending: map[string]*Param{}}
+	copies := map[*Param]*Param{}
+	for _, from := range p.set.params {
+		to := &Param{Name: from.Name, Value: from.Value.Clone(), Frozen: from.Frozen, set: s, offset: from.offset}
+		copies[from], s.params = to, append(s.params, to)
+	}
+	for _, name := range p.set.names {
+		s.register(name, copies[p.set.byName[name]])
+	}
+	for name, to := range p.set.pending {
+		s.pending[name] = copies[to]
+	}
+	s.sealed.Store(p.set.sealed.Load())
+	return &Params{prefix: p.prefix, set: s}
 }
 
 func (s *set) register(name string, p *Param) {
@@ -249,7 +271,7 @@ type Grads struct {
 // NewGrads returns zeros for every weight of the set, whatever p's prefix. No weight can be
 // made in it afterwards.
 func NewGrads(p *Params) *Grads {
-	p.set.seal()
+	p.Seal()
 	return &Grads{Data: kernel.Alloc(p.set.size), set: p.set}
 }
 

@@ -91,7 +91,7 @@ func NewTape(p *Params, seed uint64) *Tape {
 func NewInference(p *Params) *Tape { return newTape(p) }
 
 func newTape(p *Params) *Tape {
-	p.set.seal()
+	p.Seal()
 	return &Tape{set: p.set, version: p.Version()}
 }
 
@@ -156,8 +156,15 @@ func (t *Tape) Fail(err error) {
 	}
 }
 
-// Err returns the run's first error, or nil.
-func (t *Tape) Err() error { return t.err }
+// Err returns the run's first error, or nil. On an inference tape, whose run no Backward ends, it is a [*UsageError] if weights were
+// changed since the run began: a part of the values may be those of the old weights and a part those of the new. Ask for it
+// once the outputs have been read.
+func (t *Tape) Err() error {
+	if t.err == nil && !t.training && t.version != t.set.version.Load() {
+		return &UsageError{Where: "autograd.Tape", What: "weights were changed since the run began; run the model again"}
+	}
+	return t.err
+}
 
 // Bytes returns the memory that the tape holds for activations, caches and gradients of nodes,
 // without the gradients of the weights.
