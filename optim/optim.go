@@ -75,7 +75,7 @@ type slot struct {
 }
 
 func newMemory(p *autograd.Params) memory {
-	autograd.NewInference(p) // so that no weight can be made any more
+	p.Seal()
 	weights := slices.Collect(p.All())
 	return memory{params: p, weights: weights, steps: make([]float32, len(weights))}
 }
