@@ -38,9 +38,10 @@ type CSV struct {
 	NonFinite  bool // "NaN" and "Inf" (any case, with a sign or without) are numbers, not errors
 }
 
-// Table is what a [CSV] reads: a Source with X of shape [N,F], steps of one, that a batch holds as [1,B,F]. For
-// sequences along a record, give X another shape over the same memory, as in tensor.Of(t.X.Data(), n, steps, 1); for a
-// series down the table, use [Windows].
+// Table is what a [CSV] reads: a Source with X of shape [N,F], which a batch holds as [B,F], without a time axis, as
+// layers.Dense reads it. For a recurrent layer, give X a time axis over the same memory: tensor.Of(t.X.Data(), n, 1, f)
+// for one step, or tensor.Of(t.X.Data(), n, steps, 1) for a sequence along each record. For a series down the table, use
+// [Windows].
 type Table struct {
 	Tensors
 	FeatureNames []string // of the columns of X: from the header, or their numbers

@@ -1,26 +1,31 @@
 package dataset
 
 import (
+	"errors"
 	"fmt"
+	"math"
 
 	"github.com/unroll-go/unroll/internal/label"
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// Tensors is a Source of examples of one length that are in memory, example by example (batch-first). Gather
-// makes them time-major. X is needed; of the others, those that are set are filled in a batch.
+// Tensors is a Source of examples of one length that are in memory as float32, example by example (batch-first).
+// Gather makes them time-major. The fields that are set are filled in a batch; N is the number of examples, T the
+// number of steps.
 //
 //	            here            in a batch
 //	X           [N,T,F]         [T,B,F]
-//	            [N,F]           [1,B,F], one step
-//	Target      [N,K]           [B,K], an example
-//	            [N,T,K]         [T,B,K], a step
-//	Labels      N classes       B, a class an example
-//	            N*T classes     T*B, a class a step, time-major
-//	Lengths     N numbers       B, valid steps from 1 to T
+//	            [N,F]           [B,F], no time axis
+//	Target      [N,K]           [B,K], numbers of each example
+//	            [N,T,K]         [T,B,K], numbers of each step
+//	Labels      N classes       [B], one class an example
+//	            N*T classes     [T,B], one class a step
+//	Lengths     N numbers       [B], valid steps of each example, 1 to T
 //
-// Labels of steps past an example's length become loss.Ignore (-100). The memory is borrowed, and may be shared by
-// several Tensors. Sizes that do not fit together are an error of Gather.
+// Past the length of an example the labels of steps become loss.Ignore (-100) and the targets of steps become NaN:
+// the losses count neither. Without X the source has nothing but labels or targets, as a part of [Join].
+//
+// The memory is borrowed, and several Tensors may share it. Sizes that do not fit together are an error of Gather.
 type Tensors struct {
 	X       *tensor.Tensor
 	Target  *tensor.Tensor
@@ -28,45 +33,67 @@ type Tensors struct {
 	Lengths []int
 }
 
-// Len returns the number of examples, that of X.
+// Len returns the number of examples, as the first of X, Target, Lengths and Labels tells that is set.
 func (s *Tensors) Len() int {
-	if s.X == nil || len(s.X.Shape()) == 0 {
-		return 0
-	}
-	return s.X.Dim(0)
+	n, _ := s.size()
+	return n
 }
 
 // Length implements [Measured].
 func (s *Tensors) Length(i int) int {
-	if s.Lengths != nil {
+	if i < len(s.Lengths) {
 		return s.Lengths[i]
 	}
-	return s.steps()
+	_, steps := s.size()
+	return steps
 }
 
-func (s *Tensors) steps() int {
-	if shape := s.X.Shape(); len(shape) == 3 {
-		return shape[1]
+// size returns the numbers of examples and steps. It does not look at whether the fields fit together.
+func (s *Tensors) size() (n, steps int) {
+	var shape []int
+	switch {
+	case s.X != nil:
+		shape = s.X.Shape()
+	case s.Target != nil:
+		shape = s.Target.Shape()
+	case len(s.Lengths) > 0:
+		return len(s.Lengths), max(1, len(s.Labels)/len(s.Lengths))
+	default:
+		return len(s.Labels), 1
 	}
-	return 1
+	switch len(shape) {
+	case 0:
+		return 0, 1
+	case 3:
+		return shape[0], shape[1]
+	default:
+		return shape[0], 1
+	}
 }
 
-// check returns what does not fit together. The lengths themselves are not looked at.
+// check returns an error if the fields do not fit together. It does not look at the values of Lengths.
 func (s *Tensors) check() error {
-	if s.X == nil {
-		return fmt.Errorf("dataset: Tensors has no X")
+	if s.X == nil && s.Target == nil && s.Labels == nil {
+		return errors.New("dataset: Tensors has no X, Target or Labels, want at least one of them")
 	}
-	x := s.X.Shape()
-	if len(x) != 2 && len(x) != 3 {
-		return fmt.Errorf("dataset: X has shape %v, want [N,T,F] or [N,F]", x)
+	n, steps := s.size()
+	if s.X != nil {
+		if x := s.X.Shape(); len(x) != 2 && len(x) != 3 {
+			return fmt.Errorf("dataset: X has shape %v, want [N,T,F] or [N,F]", x)
+		}
 	}
-	n, steps := x[0], s.steps()
 	if s.Target != nil {
 		y := s.Target.Shape()
 		perExample := len(y) == 2 && y[0] == n
 		perStep := len(y) == 3 && y[0] == n && y[1] == steps
-		if !perExample && !perStep {
-			return fmt.Errorf("dataset: Target has shape %v, want [%d,K] or [%d,%d,K] as X has %v", y, n, n, steps, x)
+		switch {
+		case perExample:
+		case s.X == nil && !perStep:
+			return fmt.Errorf("dataset: Target has shape %v, want [N,K] or [N,T,K]", y)
+		case s.X != nil && len(s.X.Shape()) == 2:
+			return fmt.Errorf("dataset: Target has shape %v, want [%d,K] as X has %v", y, n, s.X.Shape())
+		case !perStep:
+			return fmt.Errorf("dataset: Target has shape %v, want [%d,K] or [%d,%d,K] as X has %v", y, n, n, steps, s.X.Shape())
 		}
 	}
 	if l := len(s.Labels); s.Labels != nil && l != n && l != n*steps {
@@ -83,10 +110,10 @@ func (s *Tensors) Gather(rows []int, into *Batch) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	if err := checkRows(rows, s.Len(), "examples"); err != nil {
+	n, steps := s.size()
+	if err := checkRows(rows, n, "examples"); err != nil {
 		return err
 	}
-	steps := s.steps()
 	if s.Lengths != nil {
 		for _, r := range rows {
 			if l := s.Lengths[r]; l < 1 || l > steps {
@@ -95,52 +122,56 @@ func (s *Tensors) Gather(rows []int, into *Batch) error {
 		}
 	}
 	into.number(rows)
-	into.X, into.IDs = batchOf(into.X, s.X, rows, steps), nil
-	if s.Target == nil {
-		into.Target = nil
-	} else if y := s.Target.Shape(); len(y) == 3 {
-		into.Target = batchOf(into.Target, s.Target, rows, steps)
-	} else {
-		into.Target = shaped(into.Target, len(rows), y[1])
-		timeMajor(into.Target.Data(), s.Target.Data(), rows, 1, y[1])
-	}
-	s.gatherLabels(rows, steps, into)
+	into.IDs = nil
 	if s.Lengths == nil {
 		into.Lengths = nil
-		return nil
+	} else {
+		into.Lengths = into.Lengths[:0]
+		for _, r := range rows {
+			into.Lengths = append(into.Lengths, s.Lengths[r])
+		}
 	}
-	into.Lengths = into.Lengths[:0]
-	for _, r := range rows {
-		into.Lengths = append(into.Lengths, s.Lengths[r])
+	into.X = batchOf(into.X, s.X, rows)
+	into.Target = batchOf(into.Target, s.Target, rows)
+	if s.Target != nil && len(s.Target.Shape()) == 3 {
+		fillPadding(into.Target.Data(), into.Lengths, s.Target.Dim(2), float32(math.NaN()))
 	}
-	return nil
-}
-
-// batchOf fills t with the rows of from, [N,steps,F] or [N,F], as [steps,B,F].
-func batchOf(t, from *tensor.Tensor, rows []int, steps int) *tensor.Tensor {
-	shape := from.Shape()
-	width := shape[len(shape)-1]
-	t = shaped(t, steps, len(rows), width)
-	timeMajor(t.Data(), from.Data(), rows, steps, width)
-	return t
-}
-
-func (s *Tensors) gatherLabels(rows []int, steps int, into *Batch) {
 	switch {
 	case s.Labels == nil:
 		into.Labels = nil
-	case len(s.Labels) == s.Len():
+	case len(s.Labels) == n:
 		into.Labels = sized(into.Labels, len(rows))
 		timeMajor(into.Labels, s.Labels, rows, 1, 1)
 	default:
 		into.Labels = sized(into.Labels, steps*len(rows))
 		timeMajor(into.Labels, s.Labels, rows, steps, 1)
-		if s.Lengths == nil {
-			return
-		}
-		for b, r := range rows {
-			for t := s.Lengths[r]; t < steps; t++ {
-				into.Labels[t*len(rows)+b] = label.Ignore
+		fillPadding(into.Labels, into.Lengths, 1, label.Ignore)
+	}
+	return nil
+}
+
+// batchOf fills t with the rows of from: [N,T,F] becomes [T,B,F], and [N,F] becomes [B,F]. It returns nil if from is nil.
+func batchOf(t, from *tensor.Tensor, rows []int) *tensor.Tensor {
+	if from == nil {
+		return nil
+	}
+	shape := from.Shape()
+	if len(shape) == 2 {
+		t = shaped(t, len(rows), shape[1])
+		timeMajor(t.Data(), from.Data(), rows, 1, shape[1])
+		return t
+	}
+	t = shaped(t, shape[1], len(rows), shape[2])
+	timeMajor(t.Data(), from.Data(), rows, shape[1], shape[2])
+	return t
+}
+
+// fillPadding sets the elements of dst, [T,len(lengths),width], to value that are past the length of their row.
+func fillPadding[E any](dst []E, lengths []int, width int, value E) {
+	for b, length := range lengths {
+		for at := (length*len(lengths) + b) * width; at < len(dst); at += len(lengths) * width {
+			for k := range width {
+				dst[at+k] = value
 			}
 		}
 	}

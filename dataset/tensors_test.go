@@ -3,6 +3,7 @@ package dataset
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"testing"
 
@@ -10,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/unroll-go/unroll/tensor"
 )
+
+var nan = float32(math.NaN())
 
 // counted returns a tensor whose element i is i.
 func counted(shape ...int) *tensor.Tensor {
@@ -40,7 +43,9 @@ func TestTensorsGather(t *testing.T) {
 	}{
 		{"sequences", Tensors{X: counted(3, 2, 2)}, []int{2, 0},
 			tensor.Of([]float32{8, 9, 0, 1, 10, 11, 2, 3}, 2, 2, 2), nil, nil, nil},
-		{"one step", Tensors{X: counted(3, 2), Target: counted(3, 1), Labels: labels}, []int{1, 1, 2},
+		{"no time axis", Tensors{X: counted(3, 2), Target: counted(3, 1), Labels: labels}, []int{1, 1, 2},
+			tensor.Of([]float32{2, 3, 2, 3, 4, 5}, 3, 2), tensor.Of([]float32{1, 1, 2}, 3, 1), []int32{6, 6, 7}, nil},
+		{"one step", Tensors{X: counted(3, 1, 2), Target: counted(3, 1), Labels: labels}, []int{1, 1, 2},
 			tensor.Of([]float32{2, 3, 2, 3, 4, 5}, 1, 3, 2), tensor.Of([]float32{1, 1, 2}, 3, 1), []int32{6, 6, 7}, nil},
 		{"targets and labels a step", Tensors{X: counted(3, 2, 1), Target: counted(3, 2, 2), Labels: stepLabels}, []int{2, 1},
 			tensor.Of([]float32{4, 2, 5, 3}, 2, 2, 1), tensor.Of([]float32{8, 9, 4, 5, 10, 11, 6, 7}, 2, 2, 2),
@@ -49,9 +54,13 @@ func TestTensorsGather(t *testing.T) {
 			tensor.Of([]float32{2, 0, 3, 1}, 2, 2, 1), nil, []int32{2, 0, -100, 1}, []int{1, 2}},
 		{"labels an example and lengths", Tensors{X: counted(3, 2, 1), Labels: labels, Lengths: []int{2, 1, 2}}, []int{1},
 			tensor.Of([]float32{2, 3}, 2, 1, 1), nil, []int32{6}, []int{1}},
+		{"targets a step and lengths", Tensors{X: counted(3, 2, 1), Target: counted(3, 2, 2), Lengths: []int{2, 1, 2}}, []int{1, 0},
+			tensor.Of([]float32{2, 0, 3, 1}, 2, 2, 1), tensor.Of([]float32{4, 5, 0, 1, nan, nan, 2, 3}, 2, 2, 2), nil, []int{1, 2}},
+		{"targets an example and lengths", Tensors{X: counted(3, 2, 1), Target: counted(3, 2), Lengths: []int{2, 1, 2}}, []int{1},
+			tensor.Of([]float32{2, 3}, 2, 1, 1), tensor.Of([]float32{2, 3}, 1, 2), nil, []int{1}},
 		{"no rows", Tensors{X: counted(3, 2, 1), Labels: labels, Target: counted(3, 4)}, nil,
 			tensor.New(2, 0, 1), tensor.New(0, 4), []int32{}, nil},
-		{"no features", Tensors{X: counted(3, 0)}, []int{1}, tensor.New(1, 1, 0), nil, nil, nil},
+		{"no features", Tensors{X: counted(3, 0)}, []int{1}, tensor.New(1, 0), nil, nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := full()
@@ -62,7 +71,7 @@ func TestTensorsGather(t *testing.T) {
 			require.Equal(t, c.y == nil, b.Target == nil)
 			if c.y != nil {
 				assert.Equal(t, c.y.Shape(), b.Target.Shape())
-				assert.Equal(t, c.y.Data(), b.Target.Data())
+				assert.Equal(t, fmt.Sprint(c.y.Data()), fmt.Sprint(b.Target.Data()), "as text, because NaN is not equal to itself")
 			}
 			assert.Equal(t, c.labels, b.Labels)
 			assert.Equal(t, c.length, b.Lengths)
@@ -78,13 +87,18 @@ func TestTensorsErrors(t *testing.T) {
 		s    Tensors
 		want string
 	}{
-		{Tensors{}, "Tensors has no X"},
+		{Tensors{}, "Tensors has no X, Target or Labels, want at least one of them"},
+		{Tensors{Lengths: []int{1, 1}}, "Tensors has no X, Target or Labels, want at least one of them"},
 		{Tensors{X: &tensor.Tensor{}}, "X has shape [0], want [N,T,F] or [N,F]"},
 		{Tensors{X: tensor.New()}, "X has shape [], want [N,T,F] or [N,F]"},
 		{Tensors{X: counted(3, 2, 1, 1)}, "X has shape [3 2 1 1], want [N,T,F] or [N,F]"},
 		{Tensors{X: x, Target: counted(3)}, "Target has shape [3], want [3,K] or [3,2,K] as X has [3 2 1]"},
 		{Tensors{X: x, Target: counted(2, 1)}, "Target has shape [2 1], want [3,K] or [3,2,K] as X has [3 2 1]"},
 		{Tensors{X: x, Target: counted(3, 1, 1)}, "Target has shape [3 1 1], want [3,K] or [3,2,K] as X has [3 2 1]"},
+		{Tensors{X: counted(3, 2), Target: counted(3, 1, 1)}, "Target has shape [3 1 1], want [3,K] as X has [3 2]"},
+		{Tensors{Target: counted(3)}, "Target has shape [3], want [N,K] or [N,T,K]"},
+		{Tensors{Target: counted(3, 2), Labels: make([]int32, 2)}, "2 labels, want 3, one an example, or 3, one a step"},
+		{Tensors{Lengths: []int{1, 1}, Labels: make([]int32, 3)}, "3 labels, want 2, one an example, or 2, one a step"},
 		{Tensors{X: x, Labels: make([]int32, 2)}, "2 labels, want 3, one an example, or 6, one a step"},
 		{Tensors{X: x, Labels: []int32{}}, "0 labels, want 3, one an example, or 6, one a step"},
 		{Tensors{X: x, Lengths: []int{1}}, "1 lengths, want 3, one an example"},
@@ -98,6 +112,31 @@ func TestTensorsErrors(t *testing.T) {
 	}
 	assert.Zero(t, (&Tensors{}).Len())
 	assert.Zero(t, (&Tensors{X: tensor.New()}).Len())
+}
+
+// Without X, what is to be predicted says how many examples and steps there are.
+func TestTensorsWithoutX(t *testing.T) {
+	for _, c := range []struct {
+		s      Tensors
+		labels []int32
+		target []float32
+		steps  int
+	}{
+		{Tensors{Labels: []int32{5, 6, 7}}, []int32{7, 5}, nil, 1},
+		{Tensors{Labels: []int32{5, 6, 7, 8, 9, 10}, Lengths: []int{1, 2, 2}}, []int32{9, 5, 10, -100}, nil, 2},
+		{Tensors{Target: counted(3, 1)}, nil, []float32{2, 0}, 1},
+		{Tensors{Target: counted(3, 2, 1), Labels: []int32{5, 6, 7}}, []int32{7, 5}, []float32{4, 0, 5, 1}, 2},
+	} {
+		b := full()
+		require.NoError(t, c.s.Gather([]int{2, 0}, b))
+		assert.Nil(t, b.X)
+		assert.Equal(t, c.labels, b.Labels)
+		if c.target != nil {
+			assert.Equal(t, c.target, b.Target.Data())
+		}
+		assert.Equal(t, [2]int{2, c.steps}, [2]int{b.Rows(), b.Steps()})
+		assert.Equal(t, 3, c.s.Len())
+	}
 }
 
 // everySource returns a source of each kind with at least 12 examples.
@@ -114,7 +153,11 @@ func everySource(t testing.TB) map[string]Source {
 		ids[i] = int32(i)
 	}
 	_, part := Split(&Tensors{X: counted(20, 3, 2)}, 8)
+	speeds := &Sequences{IDs: words.IDs, StepTargets: ragged.X}
 	return map[string]Source{
+		"table":      &Tensors{X: counted(12, 3), Target: counted(12, 1)},
+		"targets":    &Tensors{Target: counted(12, 3, 1), Lengths: make12(2)},
+		"speeds":     speeds,
 		"Images":     pictures(12),
 		"Tensors":    &Tensors{X: counted(12, 3, 2), Target: counted(12, 3, 1), Labels: ids[:36], Lengths: make12(2)},
 		"Rows":       part,
