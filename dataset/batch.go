@@ -15,6 +15,9 @@ type Batch struct {
 	Labels  []int32        // one class a row, [B], or one class a step, [T,B] as IDs
 	Target  *tensor.Tensor // numbers to predict: of each row, [B,K], or of each step, [T,B,K]
 	Lengths []int          // number of valid steps of each row, [B]; nil: all steps are valid
+	// Parts are the batches of a [Join]'s sources, with the same rows in the same order. Their First is not set: the whole
+	// batch's counts.
+	Parts []Batch
 	// Index holds the number of each row's example, [B], as the innermost source counts its examples: for a part of
 	// a source, such as [Split] returns, the numbers in the whole source.
 	Index []int
@@ -25,8 +28,10 @@ type Batch struct {
 	index []int // the batch's own memory for Index
 }
 
-// number sets Index to rows. It copies rows, which may be Index itself.
-func (b *Batch) number(rows []int) {
+// start begins a new filling with the examples at rows: it sets Index, and empties Parts. It copies rows, which may be
+// Index itself.
+func (b *Batch) start(rows []int) {
+	b.Parts = b.Parts[:0]
 	b.index = append(b.index[:0], rows...)
 	b.Index = b.index
 }
@@ -38,7 +43,8 @@ func (b *Batch) Rows() int {
 	return rows
 }
 
-// Steps returns the number of steps, T: 1 where the examples have no time axis. It panics as [Batch.Rows] does.
+// Steps returns the number of steps, T: 1 where the examples have no time axis, and for the batch of a [Join], whose Parts
+// have steps of their own. It panics as [Batch.Rows] does.
 func (b *Batch) Steps() int {
 	_, steps := b.size()
 	return steps
@@ -49,7 +55,11 @@ func (b *Batch) Steps() int {
 func (b *Batch) Tokens() (ids []int32, rows int) {
 	rows, steps := b.size()
 	if b.IDs == nil && rows*steps > 0 {
-		b.wrong("no IDs", "%d, for %d rows of %d steps", rows*steps, rows, steps)
+		got := "no IDs"
+		if len(b.Parts) > 0 {
+			got = "no IDs in a batch of dataset.Join, whose data are in its Parts"
+		}
+		b.wrong(got, "%d, for %d rows of %d steps", rows*steps, rows, steps)
 	}
 	return b.IDs, rows
 }

@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 
@@ -28,7 +27,8 @@ func TestBatchKnowsItsRows(t *testing.T) {
 // Every source numbers its rows, and Rows and Steps follow from the batch, even if it is part of a part of the source.
 func TestRowsAndStepsOfEverySource(t *testing.T) {
 	steps := map[string]int{"Images": 3, "Tensors": 3, "table": 1, "targets": 3, "Rows": 3, "Windows": 4, "forecasts": 4,
-		"Sequences": 12, "words": 12, "speeds": 12, "Text": 5, "NewStreams": 7, "Table": 1}
+		"Sequences": 12, "words": 12, "speeds": 12, "Text": 5, "NewStreams": 7, "Table": 1,
+		"Join": 1, "Pairs": 1, "Join of parts": 1}
 	for name, s := range everySource(t) {
 		inner := []int{11, 3, 0, 0, 7}
 		if rows, ok := s.(Rows); ok {
@@ -134,20 +134,12 @@ func TestBatchesThatDoNotFit(t *testing.T) {
 		{Batch{X: x, Target: tensor.New()}, "Target has shape [], want [3,K], numbers of each row, or [T,3,K], of each step"},
 		{Batch{Target: tensor.New()}, "Target has shape [], want [B,K] or [T,B,K]"},
 	} {
-		want := fmt.Sprint("dataset.Batch: ", c.want)
 		for _, f := range []func(){func() { c.b.Rows() }, func() { c.b.Steps() }, func() { c.b.Tokens() }} {
-			err := caught(f)
-			var shape *tensor.ShapeError
-			require.ErrorAs(t, err, &shape, want)
-			assert.EqualError(t, err, want)
+			panicsWith[*tensor.ShapeError](t, "dataset.Batch: "+c.want, f)
 		}
 	}
-	assert.EqualError(t, caught(func() { (&Batch{X: x}).Tokens() }), "dataset.Batch: no IDs, want 12, for 3 rows of 4 steps")
-}
-
-// caught returns the error that f panics with, nil if there is none.
-func caught(f func()) (err error) {
-	defer func() { err, _ = recover().(error) }()
-	f()
-	return nil
+	panicsWith[*tensor.ShapeError](t, "dataset.Batch: no IDs, want 12, for 3 rows of 4 steps", func() { (&Batch{X: x}).Tokens() })
+	panicsWith[*tensor.ShapeError](t,
+		"dataset.Batch: no IDs in a batch of dataset.Join, whose data are in its Parts, want 3, for 3 rows of 1 steps",
+		func() { (&Batch{Index: make([]int, 3), Parts: make([]Batch, 2)}).Tokens() })
 }

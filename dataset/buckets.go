@@ -6,6 +6,8 @@ import (
 	"iter"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/unroll-go/unroll/tensor"
 )
 
 // Measured is a Source that knows how long its examples are.
@@ -23,11 +25,15 @@ type Measured interface {
 // company in each epoch; then they are cut, and the batches are shuffled (AllenNLP's BucketBatchSampler with its
 // padding_noise of 0.1).
 //
-// s must be [Measured], or a part of such a source: [Rows], as [Split] returns them. Buckets panics if it is not,
-// or if size is not positive.
+// s must be [Measured], or made of such a source by [Split], [Rows] or [Join]. Buckets panics with a
+// [*tensor.UsageError] if it is not, or if size is not positive.
 func Buckets(s Source, size int, seed, epoch uint64) iter.Seq[Rows] {
 	checkSize(size)
 	length := lengthOf(s)
+	if length == nil {
+		panic(&tensor.UsageError{Where: "dataset.Buckets",
+			What: fmt.Sprintf("a source of type %T, want one with a method Length(i int) int, or made of such a source", s)})
+	}
 	return func(yield func(Rows) bool) {
 		n := s.Len()
 		if n == 0 {
@@ -49,14 +55,30 @@ func Buckets(s Source, size int, seed, epoch uint64) iter.Seq[Rows] {
 	}
 }
 
-// lengthOf returns how long the examples of s are.
+// lengthOf returns a function that returns the length of an example of s, or nil if s does not know its lengths.
 func lengthOf(s Source) func(i int) int {
 	switch s := s.(type) {
 	case Measured:
 		return s.Length
 	case Rows:
-		length := lengthOf(s.Source)
-		return func(i int) int { return length(s.Index[i]) }
+		if length := lengthOf(s.Source); length != nil {
+			return func(i int) int { return length(s.Index[i]) }
+		}
+	case joined:
+		var lengths []func(i int) int
+		for _, part := range s {
+			if length := lengthOf(part); length != nil {
+				lengths = append(lengths, length)
+			}
+		}
+		if lengths != nil {
+			return func(i int) (sum int) {
+				for _, length := range lengths {
+					sum += length(i)
+				}
+				return sum
+			}
+		}
 	}
-	panic(fmt.Errorf("dataset.Buckets: a source of type %T, want one with a method Length(i int) int", s))
+	return nil
 }

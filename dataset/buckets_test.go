@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/unroll-go/unroll/tensor"
 )
 
 // long is a source of examples of these lengths.
@@ -150,8 +151,10 @@ func TestBucketsOfSources(t *testing.T) {
 }
 
 func TestBucketsPanics(t *testing.T) {
-	assert.PanicsWithError(t, "dataset: batch size is 0, want at least 1", func() { Buckets(long{1}, 0, 1, 1) })
+	panicsWith[*tensor.UsageError](t, "dataset: batch size is 0, want at least 1", func() { Buckets(long{1}, 0, 1, 1) })
 	part, _ := Split(numbers(3), 2)
-	assert.PanicsWithError(t, "dataset.Buckets: a source of type dataset.numbers, want one with a method Length(i int) int",
-		func() { Buckets(part, 1, 1, 1) })
+	for name, s := range map[string]Source{"numbers": numbers(3), "Rows": part, "joined": Join(numbers(2), part)} {
+		panicsWith[*tensor.UsageError](t, "dataset.Buckets: a source of type dataset."+name+
+			", want one with a method Length(i int) int, or made of such a source", func() { Buckets(s, 1, 1, 1) })
+	}
 }

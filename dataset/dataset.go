@@ -1,27 +1,26 @@
-// Package dataset brings examples to a model: where they are kept ([Source]),
-// which of them make a batch ([Batches], [Shuffled], [Buckets]) and the batch itself
-// ([Batch]).
+// Package dataset brings examples to a model: a [Source] keeps them, [Batches], [Shuffled] or [Buckets] say which
+// examples make a batch, and a [Batch] holds their numbers.
 //
-// A Source keeps its examples in whatever form is smallest (MNIST stays bytes) and
-// converts those of one batch when they are asked for. Batches are therefore
-// named before they are gathered: [Rows] is a list of indices into a Source, and
-// each shard of a training step gathers its own rows. Sequences are time-major,
-// always: [Batch].X is [T,B,F].
+// A Source keeps its examples in whatever form is smallest (MNIST stays bytes), and converts the examples of one batch
+// when they are asked for. A batch is therefore named before it is gathered: [Rows] is a list of indices into a Source,
+// and each shard of a training step gathers its own rows. Sequences are time-major, always: Batch.X is [T,B,F], for T
+// steps, B rows and F features.
 //
 // # Which source
 //
-//   - [Images]: grey pictures with a class each, kept as bytes. dataset/mnist and
-//     dataset/digits make them.
-//   - [Tensors]: examples of one length that are in memory as float32, with a class or
-//     numbers to predict, for each example or each step.
-//   - [CSV] reads a table of numbers and labels; the [Table] it returns is a Tensors.
-//   - [Windows]: windows over one or several series, to predict what comes next.
-//   - [Sequences]: examples of different lengths, of numbers or of tokens, padded in each
-//     batch to its longest. Take their batches with [Buckets], and little is padded.
-//   - [Text]: windows over the tokens of a text, to predict the next token; [NewStreams] for
-//     a model that keeps its state from batch to batch. A [Vocabulary] makes tokens of text.
+//   - [Tensors]: examples of one length that are in memory as float32, or a table without a time axis.
+//   - [Sequences]: examples of different lengths, of numbers or of tokens, padded in each batch to its longest example.
+//     Take their batches with [Buckets], so that little is padded.
+//   - [CSV] reads a table of numbers and labels; the [Table] that it returns is a Tensors.
+//   - [Windows]: windows over one or several series of numbers, to predict the numbers that follow.
+//   - [NewText]: windows over the tokens of a text, to predict the next token. [NewStreams]: the same, for a model that
+//     keeps its state from batch to batch. A [Vocabulary] makes tokens of text.
+//   - [Images]: grey pictures with a class each, kept as bytes. dataset/mnist and dataset/digits make them.
+//   - [Pairs]: a source sequence and a target sequence, for an encoder and a decoder.
+//   - [Join]: several sources side by side, for more than one input, set of labels or target.
 //
-// [Split] divides any of them. A kind of one's own needs Len and Gather, no more.
+// [Split] divides any of them. To predict a class, fill Labels, to predict numbers, fill Target: a value for each
+// example, or for each step. A source of one's own is a type with methods Len and Gather.
 package dataset
 
 import (
@@ -59,15 +58,15 @@ func (r Rows) Gather(rows []int, into *Batch) error {
 	if err := checkRows(rows, len(r.Index), "rows"); err != nil {
 		return err
 	}
-	into.number(rows)
+	into.start(rows)
 	for b, i := range into.Index {
 		into.Index[b] = r.Index[i]
 	}
 	return r.Source.Gather(into.Index, into)
 }
 
-// Batches returns s in order, cut into batches of size rows; the last one has what is left.
-// An Index is valid until the next batch. It panics if size is not positive.
+// Batches returns s in order, cut into batches of size rows; the last batch has the rows that are left.
+// An Index is valid until the next batch. It panics with a [*tensor.UsageError] if size is not positive.
 func Batches(s Source, size int) iter.Seq[Rows] {
 	checkSize(size)
 	return func(yield func(Rows) bool) {
@@ -85,9 +84,9 @@ func Batches(s Source, size int) iter.Seq[Rows] {
 }
 
 // Shuffled returns the rows of s in an order that follows from (seed, epoch) alone, cut into
-// max(1, floor(Len/size)) batches whose sizes differ by at most one, the larger ones
-// first: the cut of numpy's array_split. 55,000 rows in batches of 150 are 366
-// batches of 150 or 151 rows. An Index may be kept. It panics if size is not positive.
+// max(1, floor(Len/size)) batches whose sizes differ by at most one, the larger batches
+// first, as numpy's array_split cuts. 55,000 rows in batches of 150 are 366
+// batches of 150 or 151 rows. An Index may be kept. It panics with a [*tensor.UsageError] if size is not positive.
 func Shuffled(s Source, size int, seed, epoch uint64) iter.Seq[Rows] {
 	checkSize(size)
 	return func(yield func(Rows) bool) {
@@ -106,9 +105,13 @@ func Shuffled(s Source, size int, seed, epoch uint64) iter.Seq[Rows] {
 	}
 }
 
-// Cut returns the bounds of part i of n rows cut into parts, as numpy's array_split
-// cuts: the first n%parts of them have one row more. parts must be positive.
+// Cut returns the bounds of part i, counted from 0, of n rows that are cut into so many parts, as numpy's array_split
+// cuts: the first n%parts parts have one row more than the others. It panics with a [*tensor.UsageError] if parts is not
+// positive.
 func Cut(n, parts, i int) (lo, hi int) {
+	if parts < 1 {
+		panic(&tensor.UsageError{Where: "dataset.Cut", What: fmt.Sprintf("%d parts, want at least 1", parts)})
+	}
 	size, larger := n/parts, n%parts
 	lo = i*size + min(i, larger)
 	hi = lo + size
@@ -119,10 +122,11 @@ func Cut(n, parts, i int) (lo, hi int) {
 }
 
 // Split returns the first n examples of s and the rest, as Sources over the same memory. It
-// panics if n is not within 0 and s.Len().
+// panics with a [*tensor.UsageError] if n is not within 0 and s.Len().
 func Split(s Source, n int) (first, rest Source) {
 	if n < 0 || n > s.Len() {
-		panic(fmt.Errorf("dataset.Split: cut at %d, want within 0 and the source's %d examples", n, s.Len()))
+		panic(&tensor.UsageError{Where: "dataset.Split",
+			What: fmt.Sprintf("cut at %d, want within 0 and the source's %d examples", n, s.Len())})
 	}
 	index := make([]int, s.Len())
 	for i := range index {
@@ -133,11 +137,11 @@ func Split(s Source, n int) (first, rest Source) {
 
 func checkSize(size int) {
 	if size <= 0 {
-		panic(fmt.Errorf("dataset: batch size is %d, want at least 1", size))
+		panic(&tensor.UsageError{Where: "dataset", What: fmt.Sprintf("batch size is %d, want at least 1", size)})
 	}
 }
 
-// checkRows tells of the first row that is not within a set of n things.
+// checkRows returns an error that names the first of rows that is not within 0 and n-1. things is what the source holds.
 func checkRows(rows []int, n int, things string) error {
 	for _, r := range rows {
 		if r < 0 || r >= n {
@@ -147,7 +151,7 @@ func checkRows(rows []int, n int, things string) error {
 	return nil
 }
 
-// shaped gives t a shape, making it if it is nil.
+// shaped gives t a shape, and makes a tensor if t is nil.
 func shaped(t *tensor.Tensor, shape ...int) *tensor.Tensor {
 	if t == nil {
 		t = &tensor.Tensor{}
@@ -156,12 +160,12 @@ func shaped(t *tensor.Tensor, shape ...int) *tensor.Tensor {
 	return t
 }
 
-// sized returns s with n elements of any value, in its own memory where that is large enough.
+// sized returns a slice of n elements of any value, in the memory of s where it is large enough.
 func sized(s []int32, n int) []int32 {
 	return slices.Grow(s[:0], n)[:n]
 }
 
-// timeMajor fills dst, [steps,len(rows),width], with the rows of src, [N,steps,width].
+// timeMajor fills dst, [steps,B,width], with the examples at rows of src, [N,steps,width].
 func timeMajor[E any](dst, src []E, rows []int, steps, width int) {
 	for t := range steps {
 		for _, r := range rows {
@@ -171,7 +175,7 @@ func timeMajor[E any](dst, src []E, rows []int, steps, width int) {
 	}
 }
 
-// column writes seq into a column of dst, which has so many columns, from the top, and pad below it.
+// column writes seq from the top into column at of dst, [T,columns], and fills the rest of the column with pad.
 func column(dst []int32, columns, at int, seq []int32, pad int32) {
 	for i := at; i < len(dst); i += columns {
 		if len(seq) == 0 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/unroll-go/unroll/tensor"
 )
 
 // numbers is a source of n examples: example i has label 10*i.
@@ -260,12 +261,32 @@ func TestRowsGatherAllocatesNothing(t *testing.T) {
 func TestPanics(t *testing.T) {
 	for _, size := range []int{0, -1} {
 		want := fmt.Sprintf("dataset: batch size is %d, want at least 1", size)
-		assert.PanicsWithError(t, want, func() { Batches(numbers(3), size) })
-		assert.PanicsWithError(t, want, func() { Shuffled(numbers(3), size, 0, 0) })
+		panicsWith[*tensor.UsageError](t, want, func() { Batches(numbers(3), size) })
+		panicsWith[*tensor.UsageError](t, want, func() { Shuffled(numbers(3), size, 0, 0) })
 	}
 	for _, n := range []int{-1, 4} {
-		assert.PanicsWithError(t,
+		panicsWith[*tensor.UsageError](t,
 			fmt.Sprintf("dataset.Split: cut at %d, want within 0 and the source's 3 examples", n),
 			func() { Split(numbers(3), n) })
 	}
+	for _, parts := range []int{0, -1} {
+		panicsWith[*tensor.UsageError](t, fmt.Sprintf("dataset.Cut: %d parts, want at least 1", parts), func() { Cut(3, parts, 0) })
+	}
+}
+
+// panicsWith asserts that f panics with an error of type E and of that text.
+func panicsWith[E error](t *testing.T, want string, f func()) {
+	t.Helper()
+	err := caught(f)
+	if assert.EqualError(t, err, want) {
+		_, ok := err.(E)
+		assert.True(t, ok, "type is %T", err)
+	}
+}
+
+// caught returns the error that f panics with, nil if there is none.
+func caught(f func()) (err error) {
+	defer func() { err, _ = recover().(error) }()
+	f()
+	return nil
 }

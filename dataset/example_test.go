@@ -215,3 +215,45 @@ func ExampleBuckets() {
 	// [2 4 2 4 2 4 2 4 0 4] [4 5] [2 4]
 	// [1 3 0 3] [1 2] [1 3]
 }
+
+// A word goes into the encoder, and the decoder spells it backwards. The decoder's input is the target one step later,
+// after the start token 1; the last label is the end token 2.
+func ExamplePairs() {
+	words := [][]int32{{7, 8, 9}, {5, 6}}
+	reversed := [][]int32{{9, 8, 7}, {6, 5}}
+	s := dataset.Pairs(&dataset.Sequences{IDs: words}, reversed, 1, 2)
+	var b dataset.Batch
+	for rows := range dataset.Buckets(s, 2, 42, 0) {
+		if err := rows.Source.Gather(rows.Index, &b); err != nil {
+			log.Fatal(err)
+		}
+		encoder, decoder := &b.Parts[0], &b.Parts[1]
+		fmt.Println(encoder.IDs, encoder.Lengths)
+		fmt.Println(decoder.IDs, decoder.Lengths)
+		fmt.Println(decoder.Labels)
+	}
+	// Output:
+	// [5 7 6 8 0 9] [2 3]
+	// [1 1 6 9 5 8 2 7] [3 4]
+	// [6 9 5 8 2 7 -100 2]
+}
+
+// Two inputs, a sentence and a row of numbers, and two tasks: a class of the sentence, and a number to predict.
+func ExampleJoin() {
+	s := dataset.Join(
+		&dataset.Sequences{IDs: [][]int32{{1, 2, 3}, {4}}, Labels: []int32{0, 1}},
+		&dataset.Tensors{X: tensor.Of([]float32{0.1, 0.2, 0.3, 0.4}, 2, 2)},
+		&dataset.Tensors{Target: tensor.Of([]float32{10, 20}, 2, 1)})
+	var b dataset.Batch
+	if err := s.Gather([]int{1, 0}, &b); err != nil {
+		log.Fatal(err)
+	}
+	sentence, numbers, task := &b.Parts[0], &b.Parts[1], &b.Parts[2]
+	fmt.Println(sentence.IDs, sentence.Lengths, sentence.Labels)
+	fmt.Println(numbers.X, numbers.X.Data())
+	fmt.Println(task.Target, task.Target.Data())
+	// Output:
+	// [4 1 0 2 0 3] [1 3] [1 0]
+	// tensor[2 2] [0.3 0.4 0.1 0.2]
+	// tensor[2 1] [20 10]
+}

@@ -1,10 +1,15 @@
 package dataset
 
-import "github.com/unroll-go/unroll/internal/kernel"
+import (
+	"fmt"
+
+	"github.com/unroll-go/unroll/internal/kernel"
+)
 
 // Images is a Source of grey pictures with a class each, kept as bytes. Each
 // picture is read as a sequence from top to bottom: a step is one row of pixels.
-// Gather fills Batch.X, shape [Height, rows, Width], with pixel/255, and Batch.Labels.
+// Gather fills Batch.X, [T,B,F] with T = Height and F = Width, with pixel/255, and Batch.Labels. Pixels of another number
+// than Height, Width and Labels tell are an error of Gather.
 type Images struct {
 	Height, Width int
 	Pixels        []uint8 // picture by picture, each row by row: len is Len()*Height*Width
@@ -31,12 +36,15 @@ func (m *Images) Slice(lo, hi int) *Images {
 
 // Gather implements [Source].
 func (m *Images) Gather(rows []int, into *Batch) error {
+	if want := m.Len() * m.Height * m.Width; len(m.Pixels) != want {
+		return fmt.Errorf("dataset: Images has %d pixels, want %d for shape %v", len(m.Pixels), want, m.Shape())
+	}
 	if err := checkRows(rows, m.Len(), "pictures"); err != nil {
 		return err
 	}
-	into.number(rows)
+	into.start(rows)
 	into.X = shaped(into.X, m.Height, len(rows), m.Width)
-	into.IDs, into.Target, into.Lengths = nil, nil, nil // another kind of source may have filled them
+	into.IDs, into.Target, into.Lengths = nil, nil, nil // a source of another kind may have filled them
 	into.Labels = into.Labels[:0]
 	x := into.X.Data()
 	for b, r := range rows {

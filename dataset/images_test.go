@@ -108,3 +108,11 @@ func TestImagesSlice(t *testing.T) {
 		assert.Panics(t, func() { m.Slice(c[0], c[1]) }, "%v", c)
 	}
 }
+
+func TestImagesErrors(t *testing.T) {
+	m := pictures(5)
+	m.Pixels = m.Pixels[:29]
+	b := full()
+	assert.EqualError(t, m.Gather([]int{0}, b), "dataset: Images has 29 pixels, want 30 for shape [5 3 2]")
+	assert.Equal(t, full(), b, "the batch stays as it was")
+}

@@ -156,7 +156,7 @@ func (s *Sequences) Gather(rows []int, into *Batch) error {
 	if err := s.checkExamples(rows); err != nil {
 		return err
 	}
-	into.number(rows)
+	into.start(rows)
 	steps := 0
 	into.Lengths = into.Lengths[:0]
 	for _, r := range rows {

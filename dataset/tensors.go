@@ -121,7 +121,7 @@ func (s *Tensors) Gather(rows []int, into *Batch) error {
 			}
 		}
 	}
-	into.number(rows)
+	into.start(rows)
 	into.IDs = nil
 	if s.Lengths == nil {
 		into.Lengths = nil

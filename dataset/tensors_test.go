@@ -26,7 +26,7 @@ func counted(shape ...int) *tensor.Tensor {
 // full returns a batch in which another kind of source has filled everything.
 func full() *Batch {
 	return &Batch{X: counted(9, 9, 9), IDs: make([]int32, 99), Labels: make([]int32, 99), Target: counted(9),
-		Lengths: make([]int, 99), First: 7}
+		Lengths: make([]int, 99), Parts: make([]Batch, 9), First: 7}
 }
 
 func TestTensorsGather(t *testing.T) {
@@ -76,6 +76,7 @@ func TestTensorsGather(t *testing.T) {
 			assert.Equal(t, c.labels, b.Labels)
 			assert.Equal(t, c.length, b.Lengths)
 			assert.Nil(t, b.IDs)
+			assert.Empty(t, b.Parts)
 			assert.Equal(t, 7, b.First)
 		})
 	}
@@ -155,9 +156,13 @@ func everySource(t testing.TB) map[string]Source {
 	_, part := Split(&Tensors{X: counted(20, 3, 2)}, 8)
 	speeds := &Sequences{IDs: words.IDs, StepTargets: ragged.X}
 	return map[string]Source{
-		"table":      &Tensors{X: counted(12, 3), Target: counted(12, 1)},
-		"targets":    &Tensors{Target: counted(12, 3, 1), Lengths: make12(2)},
-		"speeds":     speeds,
+		"table":   &Tensors{X: counted(12, 3), Target: counted(12, 1)},
+		"targets": &Tensors{Target: counted(12, 3, 1), Lengths: make12(2)},
+		"speeds":  speeds,
+		"Join":    Join(words, pictures(12), ragged),
+		"Pairs":   Pairs(ragged, words.IDs, 1, 2),
+		"Join of parts": Join(Rows{Join(words, speeds), []int{11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0}},
+			Rows{Pairs(words, words.IDs, 1, 2), []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}}, numbers(12)),
 		"Images":     pictures(12),
 		"Tensors":    &Tensors{X: counted(12, 3, 2), Target: counted(12, 3, 1), Labels: ids[:36], Lengths: make12(2)},
 		"Rows":       part,
@@ -220,6 +225,9 @@ func contents(b *Batch) string {
 		if x != nil {
 			text += fmt.Sprint(x.Data())
 		}
+	}
+	for i := range b.Parts {
+		text += " Parts " + contents(&b.Parts[i])
 	}
 	return text
 }

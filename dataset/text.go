@@ -4,27 +4,30 @@ import (
 	"fmt"
 
 	"github.com/unroll-go/unroll/internal/label"
+	"github.com/unroll-go/unroll/tensor"
 )
 
 // Text is a Source of windows over the tokens of a text, for models that predict the next token. Gather fills
-// Batch.IDs and Batch.Labels, both time-major: the token of row b at step t is IDs[t*B+b], and the one that
-// follows it in the text is Labels[t*B+b], in the order of the rows of logits [T,B,C].
+// Batch.IDs and Batch.Labels, both [T,B]: the token of row b at step t is IDs[t*B+b], and the token that
+// follows it in the text is Labels[t*B+b]. That is also the order of the rows of logits [T,B,C].
 //
 // [NewText] makes windows that stand by themselves, to be shuffled; [NewStreams] makes parallel streams for a
 // model that keeps its state from batch to batch. The tokens are kept once.
 type Text struct {
 	ids           []int32
 	steps, stride int
-	rows, each    int // streams, and labels of each
-	n             int // windows
+	rows, each    int // number of streams, and of labels in each stream
+	n             int // number of windows
 }
 
-// NewText returns windows of so many steps, each starting stride tokens after the one before; 0: steps, so
-// that every token is an input once. A text needs a token more than a window has steps; what is left at its end is in no
-// window. NewText borrows ids. It panics if steps is not positive or stride is negative.
+// NewText returns windows of so many steps, each of which starts stride tokens after the window before. Stride 0 is
+// stride steps: every token is an input once. A window needs one token more than it has steps, for its last label; tokens
+// at the end of the text that fill no window are left out. NewText borrows ids. It panics with a [*tensor.UsageError] if
+// steps is not positive or stride is negative.
 func NewText(ids []int32, steps, stride int) *Text {
 	if steps < 1 || stride < 0 {
-		panic(fmt.Errorf("dataset.NewText: %d steps, stride %d, want at least 1 step and no negative stride", steps, stride))
+		panic(&tensor.UsageError{Where: "dataset.NewText",
+			What: fmt.Sprintf("%d steps, stride %d, want at least 1 step and no negative stride", steps, stride)})
 	}
 	if stride == 0 {
 		stride = steps
@@ -36,21 +39,24 @@ func NewText(ids []int32, steps, stride int) *Text {
 	return s
 }
 
-// NewStreams cuts the tokens into rows streams of one length, side by side, and these into windows of
-// so many steps, for truncated backpropagation through time. Take them in order, in batches of rows:
+// NewStreams cuts the tokens into parallel streams of one length, one for each of the rows, and each stream into windows
+// of so many steps, for truncated backpropagation through time. Take the windows in order, in batches of rows:
 //
 //	s := dataset.NewStreams(ids, rows, steps)
 //	for batch := range dataset.Batches(s, rows) {
 //
-// Row b of each batch then goes on where row b of the batch before ended, so that a model's state can be handed
-// on; the first batch of an epoch begins with a state of zeros. The last batch has fewer steps if a stream does not divide
-// by steps. Less than rows tokens at the text's end are left out.
+// Row b of each batch continues the text where row b of the batch before ended, so that the model can keep its state.
+// The first batch of an epoch begins with a state of zeros. The last batch has fewer
+// steps if the length of a stream is not divisible by steps: ask [Batch.Rows] and [Batch.Steps]. Fewer than rows tokens at
+// the end of the text are left out.
 //
-// (Batches of another size may mix windows of different lengths. They are padded then with token 0, the labels with
-// loss.Ignore (-100), and Batch.Lengths is set.) NewStreams borrows ids. It panics if rows or steps is not positive.
+// Batches of another size may mix windows of different lengths. The shorter windows are padded then with token 0, their
+// labels with loss.Ignore (-100), and Batch.Lengths is set. NewStreams borrows ids. It panics with a [*tensor.UsageError]
+// if rows or steps is not positive.
 func NewStreams(ids []int32, rows, steps int) *Text {
 	if rows < 1 || steps < 1 {
-		panic(fmt.Errorf("dataset.NewStreams: %d rows of %d steps, want at least 1 of each", rows, steps))
+		panic(&tensor.UsageError{Where: "dataset.NewStreams",
+			What: fmt.Sprintf("%d rows of %d steps, want at least 1 of each", rows, steps)})
 	}
 	s := &Text{ids: ids, steps: steps, stride: steps, rows: rows, each: max(0, len(ids)-1) / rows}
 	if s.each > 0 {
@@ -62,7 +68,7 @@ func NewStreams(ids []int32, rows, steps int) *Text {
 // Len returns the number of windows.
 func (s *Text) Len() int { return s.n }
 
-// Length implements [Measured].
+// Length implements [Measured]: the number of steps of window i.
 func (s *Text) Length(i int) int { return min(s.steps, s.each-i/s.rows*s.stride) }
 
 // Gather implements [Source].
@@ -74,7 +80,7 @@ func (s *Text) Gather(rows []int, into *Batch) error {
 	for _, r := range rows {
 		steps, shortest = max(steps, s.Length(r)), min(shortest, s.Length(r))
 	}
-	into.number(rows)
+	into.start(rows)
 	n := len(rows)
 	into.X, into.Target = nil, nil
 	into.IDs, into.Labels = sized(into.IDs, steps*n), sized(into.Labels, steps*n)

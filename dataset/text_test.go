@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/unroll-go/unroll/tensor"
 )
 
 func upTo(n int) (ids []int32) {
@@ -93,10 +94,10 @@ func TestStreamsOfAnyLength(t *testing.T) {
 }
 
 func TestTextPanics(t *testing.T) {
-	assert.PanicsWithError(t, "dataset.NewText: 0 steps, stride 1, want at least 1 step and no negative stride",
+	panicsWith[*tensor.UsageError](t, "dataset.NewText: 0 steps, stride 1, want at least 1 step and no negative stride",
 		func() { NewText(nil, 0, 1) })
-	assert.PanicsWithError(t, "dataset.NewText: 1 steps, stride -1, want at least 1 step and no negative stride",
+	panicsWith[*tensor.UsageError](t, "dataset.NewText: 1 steps, stride -1, want at least 1 step and no negative stride",
 		func() { NewText(nil, 1, -1) })
-	assert.PanicsWithError(t, "dataset.NewStreams: 0 rows of 3 steps, want at least 1 of each", func() { NewStreams(nil, 0, 3) })
-	assert.PanicsWithError(t, "dataset.NewStreams: 3 rows of 0 steps, want at least 1 of each", func() { NewStreams(nil, 3, 0) })
+	panicsWith[*tensor.UsageError](t, "dataset.NewStreams: 0 rows of 3 steps, want at least 1 of each", func() { NewStreams(nil, 0, 3) })
+	panicsWith[*tensor.UsageError](t, "dataset.NewStreams: 3 rows of 0 steps, want at least 1 of each", func() { NewStreams(nil, 3, 0) })
 }

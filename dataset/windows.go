@@ -125,7 +125,7 @@ func (w *Windows) Gather(rows []int, into *Batch) error {
 	if err := checkRows(rows, w.Len(), "windows"); err != nil {
 		return err
 	}
-	into.number(rows)
+	into.start(rows)
 	c := &w.c
 	n, width, targets := len(rows), len(c.Inputs), len(c.Targets)
 	into.IDs, into.Labels, into.Lengths = nil, nil, nil
