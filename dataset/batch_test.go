@@ -122,6 +122,7 @@ func TestBatchesThatDoNotFit(t *testing.T) {
 	}{
 		{Batch{IDs: make([]int32, 12)}, "12 IDs and no Index, want an Index with the number of each row's example"},
 		{Batch{Labels: make([]int32, 2)}, "2 Labels and no Index, want an Index with the number of each row's example"},
+		{Batch{X: tensor.New(), Index: make([]int, 2)}, "X has shape [], want 2 rows, as Index has"},
 		{Batch{X: tensor.New()}, "X has shape [], want [T,B,F] or [B,F]"},
 		{Batch{X: x, Index: make([]int, 2)}, "X has shape [4 3 2], want 2 rows, as Index has"},
 		{Batch{X: tensor.New(3, 2), Index: make([]int, 2)}, "X has shape [3 2], want 2 rows, as Index has"},

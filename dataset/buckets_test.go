@@ -150,6 +150,18 @@ func TestBucketsOfSources(t *testing.T) {
 	}
 }
 
+// Sequences that do not fit are Gather's error, not a panic of Buckets, which asks for their lengths before.
+func TestBucketsOfSourcesThatDoNotFit(t *testing.T) {
+	for name, s := range map[string]Source{
+		"[] is not a sequence": &Sequences{X: []*tensor.Tensor{tensor.New(), nil, counted(2, 1)}},
+		"lengths too few":      &Tensors{X: counted(3, 2, 1), Lengths: []int{1}},
+	} {
+		for rows := range Buckets(s, 3, 1, 1) {
+			assert.Error(t, rows.Source.Gather(rows.Index, new(Batch)), name)
+		}
+	}
+}
+
 func TestBucketsPanics(t *testing.T) {
 	panicsWith[*tensor.UsageError](t, "dataset: batch size is 0, want at least 1", func() { Buckets(long{1}, 0, 1, 1) })
 	part, _ := Split(numbers(3), 2)

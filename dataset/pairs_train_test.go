@@ -1,0 +1,80 @@
+package dataset_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/unroll-go/unroll/autograd"
+	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/layers"
+	"github.com/unroll-go/unroll/loss"
+	"github.com/unroll-go/unroll/optim"
+	"github.com/unroll-go/unroll/rnn"
+	"github.com/unroll-go/unroll/train"
+)
+
+// TestPairsTrain learns to reverse words of 1 to 4 letters with an encoder and a decoder. The loss is the mean over all
+// tokens of a batch, however it is cut into shards whose longest pairs differ, and a step allocates nothing.
+func TestPairsTrain(t *testing.T) {
+	const start, end, letters, hidden = 0, 1, 5, 24
+	r := rand.New(rand.NewPCG(1, 2))
+	words, reversed := make([][]int32, 300), make([][]int32, 300)
+	for i := range words {
+		for range 1 + r.IntN(4) {
+			words[i] = append(words[i], end+1+r.Int32N(letters))
+		}
+		reversed[i] = slices.Clone(words[i])
+		slices.Reverse(reversed[i])
+	}
+	pairs := dataset.Pairs(&dataset.Sequences{IDs: words}, reversed, start, end)
+
+	params := autograd.NewParams(3)
+	embedding := layers.NewEmbedding(params.In("embedding"), end+1+letters, 8)
+	encoder := rnn.NewGRU(params.In("encoder"), rnn.GRUConfig{Input: 8, Hidden: hidden})
+	decoder := rnn.NewGRU(params.In("decoder"), rnn.GRUConfig{Input: 8, Hidden: hidden})
+	head := layers.NewDense(params.In("head"), hidden, end+1+letters)
+	logits := func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		from, to := &b.Parts[0], &b.Parts[1]
+		_, state := encoder.Last(embedding.Forward(t, from.IDs, from.Rows()), rnn.Options{Lengths: from.Lengths})
+		y, _ := decoder.Forward(embedding.Forward(t, to.IDs, to.Rows()), rnn.Options{Start: state, Lengths: to.Lengths})
+		return head.Forward(y)
+	}
+	step := train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		return loss.SparseSoftmaxCrossEntropy(logits(t, b), b.Parts[1].Labels)
+	})
+	step.Workers = 1
+
+	whole := slices.Collect(dataset.Batches(pairs, 300))[0]
+	step.Shards = 1
+	want, err := step.Run(whole)
+	require.NoError(t, err)
+	step.Shards = 7
+	got, err := step.Run(whole)
+	require.NoError(t, err)
+	assert.InEpsilon(t, want, got, 1e-6)
+	run := func() {
+		if _, err := step.Run(whole); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 8 { // a node's memory goes round in a few runs
+		run()
+	}
+	assert.Zero(t, testing.AllocsPerRun(10, run))
+
+	step.Shards = 0
+	adam := optim.NewAdam(params, 0.01)
+	for epoch := range uint64(40) {
+		for rows := range dataset.Buckets(pairs, 30, 1, epoch) {
+			_, err := step.Run(rows)
+			require.NoError(t, err)
+			adam.Step(step.Grads())
+		}
+	}
+	last, err := step.Run(whole)
+	require.NoError(t, err)
+	assert.Less(t, last, float32(0.05), "from %v", want)
+}
