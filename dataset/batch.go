@@ -15,8 +15,7 @@ type Batch struct {
 	Labels  []int32        // one class a row, [B], or one class a step, [T,B] as IDs
 	Target  *tensor.Tensor // numbers to predict: of each row, [B,K], or of each step, [T,B,K]
 	Lengths []int          // number of valid steps of each row, [B]; nil: all steps are valid
-	// Parts are the batches of a [Join]'s sources, with the same rows in the same order. Their First is not set: the whole
-	// batch's counts.
+	// Parts are the batches of a [Join]'s sources, with the same rows in the same order and the same First.
 	Parts []Batch
 	// Index holds the number of each row's example, [B], as the innermost source counts its examples: for a part of
 	// a source, such as [Split] returns, the numbers in the whole source.

@@ -38,9 +38,9 @@ type Source interface {
 	// Len returns the number of examples.
 	Len() int
 	// Gather fills into with the examples at rows, in that order, and reuses its memory. It does not change
-	// into.First. The sources of this package set into.Index. A source of one's own need not: [Rows], [Join] and
-	// package train set into.Index to rows before they call Gather. If its Gather is called directly, it sets
-	// into.Index itself, or else the batch may not know its rows. After an error the batch must not be used.
+	// into.First. The sources of this package set into.Index. A source of one's own need not, because [Rows], [Join]
+	// and package train set into.Index to rows before they call Gather; it should, if its Gather is called directly,
+	// for without Index a batch of tokens does not know its rows. After an error the batch must not be used.
 	Gather(rows []int, into *Batch) error
 }
 

@@ -51,6 +51,7 @@ func (j joined) Gather(rows []int, into *Batch) error {
 	into.Parts = slices.Grow(into.Parts, len(j))[:len(j)]
 	for k, s := range j {
 		part := &into.Parts[k]
+		part.First = into.First
 		part.start(rows) // for a source of the user's own, which does not set Index
 		if err := s.Gather(into.Index, part); err != nil {
 			return fmt.Errorf("Parts[%d]: %w", k, err)

@@ -38,6 +38,7 @@ func TestJoin(t *testing.T) {
 	for i, steps := range []int{2, 4, 1} {
 		assert.Equal(t, 2, b.Parts[i].Rows())
 		assert.Equal(t, steps, b.Parts[i].Steps())
+		assert.Equal(t, 7, b.Parts[i].First)
 	}
 
 	// A source of another kind leaves no parts behind.

@@ -3,6 +3,7 @@ package dataset_test
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,8 +14,50 @@ import (
 	"github.com/unroll-go/unroll/loss"
 	"github.com/unroll-go/unroll/optim"
 	"github.com/unroll-go/unroll/rnn"
+	"github.com/unroll-go/unroll/tensor"
 	"github.com/unroll-go/unroll/train"
 )
+
+// Steps past a row's length do not count in regression.
+func TestPaddingHasNoWeight(t *testing.T) {
+	target := tensor.Of([]float32{1, 2, 3, 4, 5, 6}, 2, 3, 1)
+	part := func(lo, hi int) *tensor.Tensor { return tensor.Of(target.Data()[lo:hi], hi-lo, 1) }
+	tokens := [][]int32{{1, 2, 3}, {4}}
+	for name, s := range map[string]dataset.Source{
+		"Tensors":   &dataset.Tensors{X: tensor.New(2, 3, 1), Target: target, Lengths: []int{3, 1}},
+		"Sequences": &dataset.Sequences{IDs: tokens, StepTargets: []*tensor.Tensor{part(0, 3), part(3, 4)}},
+	} {
+		var b dataset.Batch
+		require.NoError(t, s.Gather([]int{0, 1}, &b), name)
+		tape := autograd.NewTape(autograd.NewParams(1), 0)
+		l := loss.MSE{}.Of(tape.Leaf(tensor.New(b.Steps(), b.Rows(), 1)), b.Target)
+		require.NoError(t, l.Backward())
+		weight, ok := l.Weight()
+		assert.True(t, ok, name)
+		assert.Equal(t, float32(4), weight, name)
+		assert.Equal(t, float32(1+4+9+16)/4, l.Value(), name)
+	}
+}
+
+// The output of a dense layer over a table has the shape of the table's targets.
+func TestTableMeetsDense(t *testing.T) {
+	table, err := dataset.CSV{Targets: []string{"3"}}.Read(strings.NewReader("1,2,5\n3,4,11\n5,6,17\n"))
+	require.NoError(t, err)
+	params := autograd.NewParams(1)
+	dense := layers.NewDense(params, 2, 1)
+	step := train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		return loss.MSE{}.Of(dense.Forward(t.Input(b.X)), b.Target)
+	})
+	params.Update(func() {
+		copy(dense.Weight.Value.Data(), []float32{1, 2})
+		dense.Bias.Value.Data()[0] = 1
+	})
+	for rows := range dataset.Batches(table, 3) {
+		l, err := step.Run(rows)
+		require.NoError(t, err)
+		assert.Equal(t, float32(1), l, "each target is 1 less")
+	}
+}
 
 // TestPairsTrain learns to reverse words of 1 to 4 letters with an encoder and a decoder. The loss is the mean over all
 // tokens of a batch, however it is cut into shards whose longest pairs differ, and a step allocates nothing.
