@@ -90,7 +90,7 @@ func (b *Batch) size() (rows, steps int) {
 	return rows, steps
 }
 
-// countRows returns the number of rows that the first of Index, X, Lengths and Target tells that is set.
+// countRows returns the number of rows. It follows from the first field that is set among Index, X, Lengths and Target.
 func (b *Batch) countRows() int {
 	switch {
 	case b.Index != nil:
@@ -115,15 +115,15 @@ func (b *Batch) countRows() int {
 	return 0
 }
 
-// countSteps returns the number of steps that the inputs tell or, if there are none, what is to be predicted.
+// countSteps returns the number of steps. It follows from the inputs or, if there are none, from Target and Labels.
 func (b *Batch) countSteps(rows int) int {
 	switch {
-	case b.X != nil:
-		if x := b.X.Shape(); len(x) > 2 {
-			return x[0]
-		}
+	case b.X != nil && len(b.X.Shape()) > 2:
+		return b.X.Dim(0)
 	case b.IDs != nil:
 		return b.wholeSteps("IDs", len(b.IDs), rows)
+	case b.X != nil:
+		return 1
 	case b.Target != nil && len(b.Target.Shape()) > 2:
 		return b.Target.Dim(0)
 	case b.Labels != nil:

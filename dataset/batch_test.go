@@ -9,7 +9,7 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// The last batch of streams has fewer steps than the others. Its rows are those of the others nevertheless.
+// The last batch of streams has fewer steps than the others, but as many rows.
 func TestBatchKnowsItsRows(t *testing.T) {
 	s := NewStreams(upTo(9), 2, 3) // two streams of 4 steps: batches of 3 steps and of 1
 	var b Batch
@@ -104,6 +104,7 @@ func TestRowsAndStepsOfOwnBatches(t *testing.T) {
 		{"tokens", Batch{IDs: make([]int32, 12), Index: make([]int, 3)}, 3, 4},
 		{"tokens with lengths", Batch{IDs: make([]int32, 12), Lengths: make([]int, 3)}, 3, 4},
 		{"tokens and numbers", Batch{X: tensor.New(4, 3, 2), IDs: make([]int32, 12), Labels: make([]int32, 3)}, 3, 4},
+		{"tokens and numbers without a time axis", Batch{X: tensor.New(3, 2), IDs: make([]int32, 12)}, 3, 4},
 		{"labels", Batch{Labels: make([]int32, 12), Index: make([]int, 3)}, 3, 4},
 		{"targets", Batch{Target: tensor.New(3, 2)}, 3, 1},
 		{"targets a step", Batch{Target: tensor.New(4, 3, 2), Labels: make([]int32, 12)}, 3, 4},

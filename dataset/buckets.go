@@ -17,13 +17,13 @@ type Measured interface {
 	Length(i int) int
 }
 
-// Buckets returns the rows of s in batches of examples that are about as long as each other, so that little
-// is padded: every example once, in batches of size rows as [Shuffled] cuts them. The batches and what is in
-// them follow from (seed, epoch) alone. An Index may be kept.
+// Buckets returns the rows of s in batches of examples of about the same length, so that little is padded: every
+// example once, in batches of the sizes that [Shuffled] makes. The batches, and the order of the examples in them, follow
+// from (seed, epoch) alone. An Index may be kept.
 //
-// The examples are sorted by their length, changed at random by up to a tenth, so that an example has other
-// company in each epoch; then they are cut, and the batches are shuffled (AllenNLP's BucketBatchSampler with its
-// padding_noise of 0.1).
+// The examples are sorted by their length times a random factor from 0.9 to 1.1, so that an example shares its batch with
+// other examples in each epoch. Then they are cut into batches, and the batches are shuffled (AllenNLP's
+// BucketBatchSampler with its padding_noise of 0.1).
 //
 // s must be [Measured], or made of such a source by [Split], [Rows] or [Join]. Buckets panics with a
 // [*tensor.UsageError] if it is not, or if size is not positive.

@@ -10,7 +10,7 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// long is a source of examples of these lengths.
+// long is a source whose example i has long[i] steps.
 type long []int
 
 func (l long) Len() int                    { return len(l) }
@@ -32,7 +32,7 @@ func (l long) longest(batch []int) (n int) {
 	return n
 }
 
-// lengths returns n lengths from 1 to most, the squares of which are spread evenly.
+// lengths returns n lengths from 1 to most, each the larger of two uniform random numbers.
 func lengths(n, most int) (l long) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range n {
@@ -101,7 +101,7 @@ func TestBucketsAreShuffled(t *testing.T) {
 	assert.InDelta(t, len(first)/2, rising, 12)
 }
 
-// As of Shuffled, the order is part of what a seed means.
+// A seed must give the same order with the next release and on every platform, as it does in Shuffled.
 func TestBucketsOrderStays(t *testing.T) {
 	l := long{5, 1, 9, 3, 3, 7, 2, 8, 6, 4}
 	assert.Equal(t, [][]int{{9, 0, 8}, {5, 7, 2}, {1, 6, 4, 3}}, collect(Buckets(l, 3, 42, 1)))
@@ -150,7 +150,7 @@ func TestBucketsOfSources(t *testing.T) {
 	}
 }
 
-// Sequences that do not fit are Gather's error, not a panic of Buckets, which asks for their lengths before.
+// Fields that do not fit together are an error of Gather. Buckets, which asks for lengths before that, must not panic.
 func TestBucketsOfSourcesThatDoNotFit(t *testing.T) {
 	for name, s := range map[string]Source{
 		"[] is not a sequence": &Sequences{X: []*tensor.Tensor{tensor.New(), nil, counted(2, 1)}},

@@ -122,8 +122,7 @@ func TestShuffledOrder(t *testing.T) {
 	}
 }
 
-// The order is part of what a seed means: a training run must give the same numbers with the next release and on
-// every platform.
+// A seed must give the same order with the next release and on every platform: training runs are repeated with it.
 func TestShuffledOrderStays(t *testing.T) {
 	assert.Equal(t, [][]int{{3, 6, 9, 2}, {7, 8, 4}, {0, 5, 1}}, collect(Shuffled(numbers(10), 3, 42, 1)))
 }
@@ -150,7 +149,7 @@ func TestBreakingOff(t *testing.T) {
 	}
 }
 
-// The sizes are those of numpy 2's array_split(arange(n), parts).
+// The expected sizes are the results of numpy 2's array_split(arange(n), parts).
 func TestCut(t *testing.T) {
 	for _, c := range []struct {
 		n, parts int
@@ -206,7 +205,7 @@ func TestSplit(t *testing.T) {
 	assert.Equal(t, []int32{40, 60, 40, 50}, gather(ofMiddle, 0, 2, 0, 1))
 	assert.Equal(t, []int{3, 3}, []int{last.Len(), ofMiddle.Len()})
 
-	// Batches of a part are cut and gathered as those of any source.
+	// Batches of a part are cut and gathered like batches of any other source.
 	var labels []int32
 	for rows := range Shuffled(ofMiddle, 2, 1, 1) {
 		labels = append(labels, gather(rows.Source, rows.Index...)...)
@@ -214,7 +213,7 @@ func TestSplit(t *testing.T) {
 	assert.ElementsMatch(t, []int32{40, 50, 60}, labels)
 }
 
-// What is outside a part must not be reached through it: it may be the test set.
+// Examples outside a part must not be reached through it: they may be the test set.
 func TestSplitKeepsRowsApart(t *testing.T) {
 	first, rest := Split(numbers(10), 4)
 	for _, c := range []struct {

@@ -20,8 +20,8 @@ import (
 //	question, answer, match := &b.Parts[0], &b.Parts[1], &b.Parts[2]
 //
 // A part with nothing but labels or targets is a [Tensors] or [Sequences] without inputs. For [Buckets], the length of an
-// example is the sum of its lengths in the parts that are [Measured]. The error of a part begins with its name, such as
-// "Parts[1]: ".
+// example is the sum of its lengths in the parts that are [Measured]. An error of a part tells
+// its number.
 //
 // Join panics with a [*tensor.UsageError] if there are no sources, and with a [*tensor.ShapeError] if they have different
 // numbers of examples.
@@ -54,7 +54,7 @@ func (j joined) Gather(rows []int, into *Batch) error {
 		part.First = into.First
 		part.start(rows) // for a source of the user's own, which does not set Index
 		if err := s.Gather(into.Index, part); err != nil {
-			return fmt.Errorf("Parts[%d]: %w", k, err)
+			return fmt.Errorf("part %d of dataset.Join: %w", k, err)
 		}
 	}
 	return nil

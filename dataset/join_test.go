@@ -68,7 +68,7 @@ func TestJoinErrors(t *testing.T) {
 	s := Join(numbers(3), &Sequences{IDs: [][]int32{{1}, {2}, {}}})
 	_, part := Split(s, 1)
 	var b Batch
-	assert.EqualError(t, part.Gather([]int{0, 1}, &b), "Parts[1]: dataset: sequence 2 has no steps, want at least one")
+	assert.EqualError(t, part.Gather([]int{0, 1}, &b), "part 1 of dataset.Join: dataset: sequence 2 has no steps, want at least one")
 	assert.EqualError(t, s.Gather([]int{3}, &b), "dataset: row 3 of a set of 3 examples")
 	panicsWith[*tensor.UsageError](t, "dataset.Join: no sources, want at least one", func() { Join() })
 	panicsWith[*tensor.ShapeError](t, "dataset.Join: source 2 has 4 examples, want 3, as source 0 has",

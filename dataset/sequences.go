@@ -36,7 +36,7 @@ type Sequences struct {
 	StepTargets []*tensor.Tensor
 }
 
-// Len returns the number of examples, as the first of IDs, X, StepLabels and StepTargets tells that is set.
+// Len returns the number of examples. It follows from the first field that is set among IDs, X, StepLabels and StepTargets.
 func (s *Sequences) Len() int {
 	switch {
 	case s.IDs != nil:
@@ -50,7 +50,7 @@ func (s *Sequences) Len() int {
 	}
 }
 
-// Length returns the number of steps of example i.
+// Length implements [Measured]: the number of steps of example i.
 func (s *Sequences) Length(i int) int {
 	switch {
 	case s.IDs != nil:

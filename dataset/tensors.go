@@ -33,13 +33,13 @@ type Tensors struct {
 	Lengths []int
 }
 
-// Len returns the number of examples, as the first of X, Target, Lengths and Labels tells that is set.
+// Len returns the number of examples. It follows from the first field that is set among X, Target, Lengths and Labels.
 func (s *Tensors) Len() int {
 	n, _ := s.size()
 	return n
 }
 
-// Length implements [Measured].
+// Length implements [Measured]: the number of valid steps of example i.
 func (s *Tensors) Length(i int) int {
 	if i < len(s.Lengths) {
 		return s.Lengths[i]

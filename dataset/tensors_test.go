@@ -115,7 +115,7 @@ func TestTensorsErrors(t *testing.T) {
 	assert.Zero(t, (&Tensors{X: tensor.New()}).Len())
 }
 
-// Without X, what is to be predicted says how many examples and steps there are.
+// Without X, the numbers of examples and steps follow from Target, Lengths and Labels.
 func TestTensorsWithoutX(t *testing.T) {
 	for _, c := range []struct {
 		s      Tensors
@@ -197,7 +197,7 @@ func TestGatherAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A batch follows from its rows alone, whatever was in it and who else gathers.
+// The content of a batch follows from its rows alone, whatever the batch held before and whichever goroutine gathers.
 func TestGatherConcurrently(t *testing.T) {
 	for name, s := range everySource(t) {
 		var group sync.WaitGroup
@@ -218,7 +218,7 @@ func TestGatherConcurrently(t *testing.T) {
 	}
 }
 
-// contents tells all that a model sees of a batch.
+// contents returns everything that a model sees of a batch, as text.
 func contents(b *Batch) string {
 	text := fmt.Sprint(b.X, b.Target, b.IDs, b.Labels, b.Lengths, b.Lengths == nil, b.Index)
 	for _, x := range []*tensor.Tensor{b.X, b.Target} {
