@@ -31,7 +31,8 @@ func SparseSoftmaxCrossEntropy(logits *autograd.Node, labels []int32) *autograd.
 // vision", section 7). The mean is that sum over the rows divided by the sum of their w[y].
 type CrossEntropy struct {
 	// ClassWeights are the weights of the classes, finite and at least 0; nil means 1 each. Since the mean divides by the sum
-	// of the weights, only their ratios matter: they may be of any size.
+	// of the weights, only their ratios matter, and they may be of any size. Where they add up to less than 2^-64 or more than
+	// 2^64, the weight that the node carries is multiplied by a power of two.
 	ClassWeights []float32
 	// Smoothing is the share, from 0 to 1, of the target that is spread over all classes.
 	Smoothing float32

@@ -46,7 +46,8 @@
 //	state.ZeroRow(0) // the next sequence starts anew
 //
 // With many streams, each has a row of one State. [State.CarryRows] and [State.SetRows] advance any of them in one step, which
-// is much faster than a step for each; every stream gets the same bits as it would alone.
+// is much faster than a step for each; every stream gets the same bits as it would alone. The example named Server is a server
+// that does so, and whose weights may be replaced while it runs ([autograd.Pool]).
 //
 // A sequence too long for one run is trained in windows, one run for each. Row b of a window must continue row b of the window
 // before, as dataset.NewStreams arranges. The model starts from the State and sets it to the end of the window; in

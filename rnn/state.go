@@ -74,7 +74,7 @@ func (s *State) Carry(t *autograd.Tape, first, n int) Carry {
 }
 
 // CarryRows copies any rows onto a tape, where they want no gradient: row i of the Carry is row rows[i] of the state. With
-// SetRows it advances some of many sequences in one step, whose results are the bits of a step for each alone:
+// SetRows it advances some of many sequences in one step, in which each gets the same bits as in a step of its own:
 //
 //	y, next := layer.Step(tape.Input(x), state.CarryRows(tape, rows)) // x is [len(rows), Input]
 //	state.SetRows(next, rows)
