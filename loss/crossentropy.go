@@ -30,8 +30,9 @@ func SparseSoftmaxCrossEntropy(logits *autograd.Node, labels []int32) *autograd.
 // for p = softmax(logits) and s = Smoothing (Szegedy et al. 2016, "Rethinking the Inception architecture for computer
 // vision", section 7). The mean is that sum over the rows divided by the sum of their w[y].
 type CrossEntropy struct {
-	// ClassWeights are the classes' weights, finite and at least 0; nil means 1 each. The mean stays a mean: what counts
-	// is how they compare.
+	// ClassWeights are the weights of the classes, finite and at least 0; nil means 1 each. Since the mean divides by the sum
+	// of the weights, only their ratios matter, and they may be of any size. Where they add up to less than 2^-64 or more than
+	// 2^64, the weight that the node carries is multiplied by a power of two.
 	ClassWeights []float32
 	// Smoothing is the share, from 0 to 1, of the target that is spread over all classes.
 	Smoothing float32
@@ -56,30 +57,31 @@ func (o CrossEntropy) of(where string, logits *autograd.Node, labels []int32) *a
 			Got: fmt.Sprintf("%d labels for logits of shape %v", len(labels), append([]int(nil), shape...)), Want: "one label a row of at least one class"})
 	}
 	all := o.check(where, classes) // weights together
-	even := float64(o.Smoothing) / float64(classes)
+	rows, weight := o.count(t, where, labels, classes)
+	if weight == 0 {
+		return mean(where, logits, 0, 0, 0, nil)
+	}
+	// Each weight is taken relative to the mean over the rows, so that float32 can hold the gradients of weights of any size.
+	scale := float64(rows) / weight
+	even := float64(o.Smoothing) / float64(classes) * scale
 	slopes := gradBuffer(t, logits)
 	p := slopes
 	if p == nil {
 		p = t.Scratch(len(x))
 	}
-	sum, weight := 0.0, 0.0
+	sum := 0.0
 	for i, label := range labels {
 		row, from := p[i*classes:][:classes], x[i*classes:][:classes]
 		if label < 0 || int(label) >= classes {
-			if label != Ignore {
-				t.Fail(&autograd.DataError{Text: fmt.Sprintf("%s: label %d, want 0 to %d, or %d to ignore the row", where, label, classes-1, Ignore),
-					Row: i, Rows: len(labels)})
-			}
 			clear(row)
 			continue
 		}
-		w := 1.0
+		w := scale
 		if o.ClassWeights != nil {
-			w = float64(o.ClassWeights[label])
+			w *= float64(o.ClassWeights[label])
 		}
 		lost := float64(kernel.SoftmaxCrossEntropy(row, from, int(label))) // -log p of the label
 		own := float64(1-o.Smoothing) * w
-		weight += w
 		if own > 0 { // a class that counts for nothing may be impossible
 			sum += own * lost
 		}
@@ -105,7 +107,28 @@ func (o CrossEntropy) of(where string, logits *autograd.Node, labels []int32) *a
 			row[c] = float32(slope)
 		}
 	}
-	return mean(where, logits, sum, weight, slopes)
+	if _, exponent := math.Frexp(all); exponent < -64 || exponent > 64 {
+		weight = math.Ldexp(weight, -exponent) // in a unit in which float32 can hold the weights of all shards
+	}
+	return mean(where, logits, sum, rows, weight, slopes)
+}
+
+// count returns the number of rows that are not ignored and the sum of their classes' weights. A label that is out of range
+// fails the run.
+func (o CrossEntropy) count(t *autograd.Tape, where string, labels []int32, classes int) (rows int, weight float64) {
+	for i, label := range labels {
+		switch {
+		case label == Ignore:
+		case label < 0 || int(label) >= classes:
+			t.Fail(&autograd.DataError{Text: fmt.Sprintf("%s: label %d, want 0 to %d, or %d to ignore the row", where, label, classes-1, Ignore),
+				Row: i, Rows: len(labels)})
+		case o.ClassWeights == nil:
+			rows, weight = rows+1, weight+1
+		default:
+			rows, weight = rows+1, weight+float64(o.ClassWeights[label])
+		}
+	}
+	return rows, weight
 }
 
 // check panics if a setting is out of range, and returns the sum of the weights.

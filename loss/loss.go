@@ -33,17 +33,18 @@ import (
 // Ignore is the label of a row that does not count, PyTorch's default ignore_index.
 const Ignore = label.Ignore
 
-// mean returns sum/weight as a loss of x of that weight. dx are the derivatives of sum by x, nil if x wants no gradient.
-func mean(where string, x *autograd.Node, sum, weight float64, dx []float32) *autograd.Node {
+// mean returns sum/count as a loss of x that carries the weight; if that is 0, nothing counts. dx are the derivatives of sum by x,
+// nil if x wants no gradient.
+func mean(where string, x *autograd.Node, sum float64, count int, weight float64, dx []float32) *autograd.Node {
 	t := x.Tape()
 	y := t.New(1)
 	y.SetWeight(float32(weight))
 	if y.Data()[0] = 0; weight == 0 {
 		return y
 	}
-	y.Data()[0] = float32(sum / weight)
+	y.Data()[0] = float32(sum / float64(count))
 	if dx != nil {
-		autograd.Record(t, meanOp{where, x, y, dx, float32(weight)}, y)
+		autograd.Record(t, meanOp{where, x, y, dx, float32(count)}, y)
 	}
 	return y
 }
@@ -57,17 +58,17 @@ func gradBuffer(t *autograd.Tape, x *autograd.Node) []float32 {
 }
 
 type meanOp struct {
-	where  string
-	x, y   *autograd.Node
-	dx     []float32
-	weight float32
+	where string
+	x, y  *autograd.Node
+	dx    []float32
+	count float32
 }
 
 func (o meanOp) String() string { return o.where }
 
 func (o meanOp) Backward() {
 	if d := o.y.Grad(); d != nil {
-		kernel.AddScaled(o.x.AccumulateGrad(), d[0]/o.weight, o.dx)
+		kernel.AddScaled(o.x.AccumulateGrad(), d[0]/o.count, o.dx)
 	}
 }
 
@@ -100,7 +101,7 @@ func numbers(where string, x *autograd.Node, target *tensor.Tensor, wide bool, f
 			dx[i] = float32(slope)
 		}
 	}
-	return mean(where, x, sum, float64(count), dx)
+	return mean(where, x, sum, count, float64(count), dx)
 }
 
 // width returns the last dimension of a shape: the number of columns.

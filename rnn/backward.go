@@ -228,7 +228,7 @@ func (r *run) crosses(k, t int) bool {
 		at, first = t+1, r.steps-1
 	}
 	if t == first && r.lengths == nil {
-		return wanted(r.start.H)
+		return wanted(r.start.H) || wanted(r.start.C)
 	}
 	return r.truncate == 0 || at <= 0 || at >= r.steps || (r.steps-at)%r.truncate != 0
 }

@@ -18,7 +18,8 @@ type LSTMConfig struct {
 	Projection int
 	// Peephole lets the gates see the second state (Gers & Schmidhuber 2000, "Recurrent nets that time and count").
 	Peephole bool
-	// LayerNorm normalises the two products of the gates (Ba, Kiros & Hinton 2016, "Layer normalization").
+	// LayerNorm normalises the two products of the gates (Ba, Kiros & Hinton 2016, "Layer normalization"). Sequences that
+	// begin with frames of zeros make its gradient explode: see [LSTM].
 	LayerNorm bool
 	// ForgetBias is the first value of the forget gate's bias_ih; its bias_hh begins at 0 then. 0: as Init says.
 	ForgetBias float32
@@ -51,6 +52,14 @@ type LSTMConfig struct {
 //
 // where norm takes the mean from all 4*Hidden sums of a row and divides by sqrt(variance + 1e-5); the gains w_ih and w_hh
 // are weight_ln_ih_l0 and weight_ln_hh_l0 [4*Hidden]. c_t is not normalised.
+//
+// LayerNorm is sensitive to leading frames of zeros, such as the blank rows at the top of a picture. As long as x_t, h_(t-1) and
+// the biases are all 0, norm divides by sqrt(1e-5), and backpropagation through such a step multiplies the gradient of h by up
+// to 0.25/sqrt(1e-5) = 79 times the norm of the rows of W_hh for the gate g. With 64 units and Init Glorot that is a factor of
+// about 50 a step: after some 20 such steps the gradient overflows and is NaN, although the loss is finite. Any of these
+// helps: biases that are not 0 (Init PyTorch); noise of 0.001 on the input, or an h_0 that is not 0; padding at the
+// end of a sequence, with Options.Lengths, in place of padding at its beginning. optim.ClipNorm helps while the gradient is
+// finite, that is, for few such frames.
 type LSTM struct{ stack }
 
 // NewLSTM makes the weights in p. It panics with a [*autograd.UsageError] if the configuration cannot be,

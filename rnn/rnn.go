@@ -1,92 +1,137 @@
-// Package rnn holds recurrent layers, trained by backpropagation through time.
+// Package rnn holds recurrent layers and trains them by backpropagation through time.
 //
-// A layer reads a sequence step by step and keeps a state: h_t follows from x_t and h_(t-1). [Elman] is the simple
-// one; [LSTM] and [GRU] have gates that let them remember for longer. The same layer
-// can be run in three ways. [Elman.Forward] is sequence to sequence, [T,B,Input] -> [T,B,Dirs*Out];
-// [Elman.Last] is sequence to vector, the output of the last step alone, and the cheaper of the two to train
-// a classifier with; [Elman.Step] is one step, for streaming. Sequences are time-major, always. Dirs is 2 for a
-// bidirectional layer, else 1; Out is Hidden, or the projection's width.
+// A recurrent layer reads a sequence step by step. It computes each state h_t from the input x_t of the step and the
+// state before, h_(t-1), with the same weights at every step. [Elman] is the simplest layer. [LSTM] and [GRU] have
+// gates, which decide how much of the state is kept, and so learn to remember over more steps.
 //
-//	cell := rnn.NewElman(params.In("rnn"), rnn.ElmanConfig{Input: 28, Hidden: 150})
-//	h, _ := cell.Last(tape.Input(batch.X), rnn.Options{})
+//	layer := rnn.NewElman(params.In("rnn"), rnn.ElmanConfig{Input: 28, Hidden: 150})
+//	head := layers.NewDense(params.In("head"), layer.Out(), 10)
+//	...
+//	h, _ := layer.Last(tape.Input(batch.X), rnn.Options{}) // [28,B,28] gives [B,150]
+//	logits := head.Forward(h)
+//
+// # Three ways to run a layer
+//
+// Sequences are always time-major: [T,B,Input] is T steps of B rows, and each row is one sequence of the batch.
+//
+//   - [Elman.Forward] is sequence to sequence: it returns the outputs of all steps, [T,B,Out].
+//   - [Elman.Last] is sequence to vector: it returns the output of each row's last step, [B,Out]. It costs less memory and
+//     time than Forward when the loss needs the last output only, as a classifier's does.
+//   - [Elman.Step] is a single step, [B,Input] to [B,Out], for streams whose next input is not known yet.
+//
+// In these shapes, Out is what the layer's method Out returns: Dirs*H_out. Dirs is 2 for a bidirectional layer and 1
+// otherwise. H_out, as PyTorch calls it, is Hidden, or Projection for an LSTM that has a projection.
 //
 // A recurrence of your own is a [Cell], and [Unroll] takes it over a sequence.
 //
-// # State
+// # Streams: where the state is
 //
-// A layer holds no state of its own. What a sequence ends with is a [Carry], and the next sequence may start from it
-// (Options.Start). On the same tape, a Carry keeps its gradient: the two calls are one
-// sequence. Across runs a state is plain numbers, a [State], through which no gradient flows:
+// A layer holds weights and no state, so that one layer serves any number of sequences and goroutines at once. Each
+// call starts from the state in Options.Start and returns the state after the last step. There are four starts:
 //
-//	state := cell.NewState(batch)
+//   - The zero [Carry]: zeros, the start of a new sequence.
+//   - A [Carry] that an earlier call on the same tape returned. The two calls are then one sequence, and the gradient
+//     flows from the second call back into the first. A Carry consists of nodes, and is gone when its tape is Reset.
+//   - A [State]: plain numbers that the program keeps from run to run. No gradient flows through them.
+//   - A [Start]: weights, from which all sequences start and which are trained with the other weights.
+//
+// A server that streams keeps a State and copies it onto the tape and back at each step:
+//
+//	state := layer.NewState(1)
 //	for ... {
 //		tape.Reset()
-//		y, next := cell.Step(tape.Input(x), state.Carry(tape, 0, batch))
+//		y, next := layer.Step(tape.Input(x), state.Carry(tape, 0, 1))
 //		state.Set(next, 0)
 //	}
+//	state.ZeroRow(0) // the next sequence starts anew
 //
-// A sequence starts from zeros, from a Carry, or from a state that is learned, a [Start].
+// With many streams, each has a row of one State. [State.CarryRows] and [State.SetRows] advance any of them in one step, which
+// is much faster than a step for each; every stream gets the same bits as it would alone. The example named Server is a server
+// that does so, and whose weights may be replaced while it runs ([autograd.Pool]).
+//
+// A sequence too long for one run is trained in windows, one run for each. Row b of a window must continue row b of the window
+// before, as dataset.NewStreams arranges. The model starts from the State and sets it to the end of the window; in
+// train.Step, whose shards run side by side, each shard uses the rows of the State from batch.First on:
+//
+//	y, end := layer.Forward(tape.Input(batch.X), rnn.Options{Start: state.Carry(tape, batch.First, rows)})
+//	state.Set(end, batch.First)
+//
+// As long as the weights stay the same, the gradients of the windows add up to that of one long run with Options.Truncate.
 //
 // # Sequences of different lengths
 //
-// Options.Lengths says how long each row of a batch is. Rows come in any order, results too, and padding costs next to
-// nothing: a step computes the rows that have it.
+// Options.Lengths is the number of steps of each row of a batch. Rows may be in any order, and the results are in the same
+// order. Padding costs next to nothing, since a step computes only the rows that reach it.
 //
-//	y, end := cell.Forward(tape.Input(batch.X), rnn.Options{Lengths: batch.Lengths})
+//	y, end := layer.Forward(tape.Input(batch.X), rnn.Options{Lengths: batch.Lengths})
 //
 // # Backpropagation through time
 //
-// Backward goes through all steps from the last to the first (Werbos 1990, "Backpropagation through time:
-// what it does and how to do it"). With Options.Truncate k the sequence is cut into windows of k steps,
-// counted back from the last one, and no gradient crosses a cut; the state does (Williams & Peng 1990). Last
-// then keeps the activations of one window alone, and goes back through that alone; not so with two directions or with
-// Lengths, where a gradient may begin anywhere.
+// The gradient of the loss is computed from the last step back to the first (Werbos 1990, "Backpropagation through time: what
+// it does and how to do it"). At each step, the gradient of h_t is turned into the gradients of x_t, of h_(t-1) and
+// of the weights; since all steps share the weights, their gradients add up.
+//
+// With Options.Truncate k, the sequence is cut into windows of k steps, counted back from the last step. The state
+// crosses the cuts, but no gradient does (Williams & Peng 1990). Last then keeps the activations of a single window, and
+// goes back through the last window alone. This saving does not apply to a bidirectional layer or to rows of
+// different lengths, where a gradient may begin at any step.
+//
+// A gradient that goes back through many steps is multiplied by the recurrent weights at each of them, and may vanish
+// or explode. Gates help against the first, and optim.ClipNorm against the second.
 //
 // # Regularisation
 //
-// Four fields of a configuration, each a probability, act on training tapes; in inference they do nothing, but that zoneout
-// takes the mean. Dropout is PyTorch's: what a layer above the first reads is dropped element by element. RecurrentDropout
-// drops units of the state as the recurrent product reads it, the same ones at all steps of a call (Gal & Ghahramani 2016, "A
-// theoretically grounded application of dropout in recurrent neural networks"). WeightDropout drops elements of weight_hh,
-// the same ones for all rows and steps of a call (Merity, Keskar & Socher 2018, "Regularizing and optimizing LSTM
-// language models"). Zoneout lets a unit keep its state for a step (Krueger et al. 2017, "Zoneout"). What is
-// kept by a dropout is divided by 1-p. A call on a tape is a sequence here: one that is cut into several calls draws
-// new masks for each.
+// A configuration has up to five probabilities, which act on training tapes. In inference they do nothing, except that
+// zoneout takes the mean over its masks.
+//
+//   - Dropout drops elements of the input of each layer above the first, as in PyTorch.
+//   - RecurrentDropout drops units of h_(t-1) where it is multiplied by weight_hh, the same units at all steps of a call
+//     (Gal & Ghahramani 2016, "A theoretically grounded application of dropout in recurrent neural networks").
+//   - WeightDropout drops elements of weight_hh, the same elements for all rows and steps of a call (Merity, Keskar &
+//     Socher 2018, "Regularizing and optimizing LSTM language models").
+//   - Zoneout lets a unit of h keep its value for a step, and the LSTM's ZoneoutCell a unit of c (Krueger et al. 2017,
+//     "Zoneout: Regularizing RNNs by randomly preserving hidden activations").
+//
+// Elements that a dropout keeps are divided by 1-p. Every call draws new masks, so a sequence that is cut into
+// several calls has new masks in each.
 //
 // # Weights
 //
-// Names, shapes and the order of gates are PyTorch's: weight_ih_l0 [G*Hidden, Input], weight_hh_l0 [G*Hidden,
-// Out], bias_ih_l0 and bias_hh_l0 [G*Hidden], and so on for each layer, with G gates; those of the reverse direction end with
-// _reverse. A layer above the first has Dirs*Out inputs. States are [Layers*Dirs, B, Out].
+// Names, shapes and the order of gates are those of PyTorch. Layer 0 has weight_ih_l0 [G*Hidden, Input], weight_hh_l0
+// [G*Hidden, H_out], bias_ih_l0 and bias_hh_l0 [G*Hidden], where G is the number of gates: 1 for Elman, 4 for LSTM, 3 for
+// GRU. Layer 1 has weight_ih_l1 [G*Hidden, Dirs*H_out], and so on. Weights of the reverse direction have the suffix
+// _reverse.
 package rnn
 
 import "github.com/unroll-go/unroll/autograd"
 
-// Options are the settings of one call. The zero value starts from zeros and backpropagates through
-// all steps.
+// Options are the settings of one call. The zero value starts from zeros and backpropagates through all steps of rows
+// that all have T steps.
 type Options struct {
-	// Start is the state before the first step: the end of an earlier call or [State.Carry]. The zero
-	// value is zeros.
+	// Start is the state before the first step: the end of an earlier call, [State.Carry] or [Start.Carry]. The zero value is
+	// zeros. Gradients go to H and to C where these want one, independently of each other.
 	Start Carry
-	// Truncate is the number of steps that gradients go back: windows of so many steps counted back from the last
-	// one of x, the same cuts in every layer, direction and row. 0, or T and more, is full backpropagation.
+	// Truncate is the number of steps k in a window of truncated backpropagation through time. Windows are counted back from
+	// the last step of x, and their cuts are at the same steps in all layers, directions and rows. 0, or k of T and more,
+	// is full backpropagation.
 	Truncate int
-	// Lengths is the number of steps of each row of the batch, 0 to T, in any order; nil: all rows have T. What x holds
-	// past a row's end (padding) is never read. Outputs there are 0, the end is the state after the row's own last step, and
-	// the reverse direction begins at it. A row of length 0 ends with its start.
+	// Lengths is the number of steps of each row of the batch, 0 to T, in any order. Nil means that all rows have T steps.
+	// Values of x beyond the end of a row (padding) are never read, and outputs there are 0. The end of a row is the state
+	// after its own last step, where the reverse direction begins. A row of length 0 ends with its start.
 	Lengths []int
 }
 
-// Carry is a state on a tape: H is [Layers*Dirs, B, Out], where Out is Hidden, or the LSTM's Projection; C is
-// [Layers*Dirs, B, Hidden], and nil but for the LSTM. Directions of a layer lie side by side: forward, reverse.
+// Carry is a state on a tape. H is [Layers*Dirs, B, H_out]; C is [Layers*Dirs, B, Hidden] for an LSTM and nil for the other
+// layers. The two directions of a layer follow each other: forward, then reverse.
 type Carry struct{ H, C *autograd.Node }
 
-// Layer is what the recurrent layers share; see [Elman] for its methods.
+// Layer is what the recurrent layers have in common. See [Elman] for the methods.
 type Layer interface {
 	Forward(x *autograd.Node, o Options) (y *autograd.Node, end Carry)
 	Last(x *autograd.Node, o Options) (h *autograd.Node, end Carry)
 	Step(x *autograd.Node, s Carry) (y *autograd.Node, next Carry)
 	NewState(batch int) *State
+	Out() int
 }
 
 var (
@@ -95,17 +140,21 @@ var (
 	_ Layer = (*GRU)(nil)
 )
 
-// Init names the first values of a recurrent layer's weights.
+// Out returns the number of features of an output, the last dimension of the y of Forward: Dirs*H_out, where H_out is Hidden,
+// or Projection for an LSTM that has a projection. It is the input width of the layer that comes next.
+func (s *stack) Out() int { return s.directions * s.out }
+
+// Init is a rule for the first values of a recurrent layer's weights.
 type Init int
 
 const (
-	// Glorot draws both matrices from the uniform distribution of limit sqrt(6/(in+Out+G*Hidden)):
-	// Glorot's rule for the joined matrix over [x_t, h_(t-1)], as TensorFlow 1 initialises its cells. Biases
-	// are 0, but the LSTM's forget gate starts at 1.
+	// Glorot draws both matrices from U(-limit, limit) with limit sqrt(6/(in + H_out + G*Hidden)), which is Glorot's
+	// rule for one matrix that multiplies [x_t, h_(t-1)], as in the cells of TensorFlow 1. Biases are 0, except that the
+	// LSTM's forget gate starts at 1.
 	Glorot Init = iota
-	// PyTorch draws everything, biases too, from the uniform distribution of limit 1/sqrt(Hidden).
+	// PyTorch draws all weights and biases from U(-1/sqrt(Hidden), 1/sqrt(Hidden)).
 	PyTorch
-	// Keras draws the input matrix by Glorot's rule, the recurrent one orthogonal. Biases are 0, but
-	// the LSTM's forget gate starts at 1.
+	// Keras draws weight_ih by Glorot's rule and makes weight_hh orthogonal. Biases are 0, except that the LSTM's forget
+	// gate starts at 1.
 	Keras
 )

@@ -544,10 +544,10 @@ func TestMisuse(t *testing.T) {
 		{"rnn.Elman: Input 0, Hidden 3, Layers 1, Init 0; want positive sizes that memory can hold and a known Init", func() {
 			rnn.NewElman(autograd.NewParams(1), rnn.ElmanConfig{Hidden: 3})
 		}},
-		{"rnn.State.Carry: rows 1 to 3, want at least one, within the state's 2", func() { elman.NewState(2).Carry(tape, 1, 2) }},
-		{"rnn.State.ZeroRow: rows 2 to 3, want at least one, within the state's 2", func() { elman.NewState(2).ZeroRow(2) }},
+		{"rnn.State.Carry: 2 rows from row 1 on, want at least one, within the state's 2", func() { elman.NewState(2).Carry(tape, 1, 2) }},
+		{"rnn.State.ZeroRow: 1 rows from row 2 on, want at least one, within the state's 2", func() { elman.NewState(2).ZeroRow(2) }},
 		{"rnn.State.Set: carry of shape [1 2 4], want [2, rows, 4]", func() { elman.NewState(2).Set(rnn.Carry{H: in(1, 2, 4)}, 0) }},
-		{"rnn.State.Set: rows 1 to 3, want at least one, within the state's 2", func() { elman.NewState(2).Set(rnn.Carry{H: in(2, 2, 4)}, 1) }},
+		{"rnn.State.Set: 2 rows from row 1 on, want at least one, within the state's 2", func() { elman.NewState(2).Set(rnn.Carry{H: in(2, 2, 4)}, 1) }},
 		{"rnn.State.Set: the carry is that of another kind of layer: one has a C, the other has none", func() {
 			lstm.NewState(2).Set(rnn.Carry{C: in(1, 2, 4)}, 0)
 		}},
@@ -577,7 +577,7 @@ func TestAFailedSetChangesNothing(t *testing.T) {
 	state := rnn.NewLSTM(params, rnn.LSTMConfig{Input: 2, Hidden: 2}).NewState(2)
 	tape := autograd.NewInference(params)
 	c := rnn.Carry{H: tape.Input(random(1, 1, 2, 2)), C: tape.Input(random(1, 1, 2, 3))}
-	assert.EqualError(t, autograd.Try(func() { state.Set(c, 0) }), "rnn.State.Set: carry of shape [1 2 3], want [1, rows, 2]")
+	assert.EqualError(t, autograd.Try(func() { state.Set(c, 0) }), "rnn.State.Set: carry of shape [1 2 3], want [1, 2, 2]")
 	assert.Equal(t, make([]float32, 4), state.H.Data())
 }
 

@@ -7,18 +7,19 @@ import (
 	"github.com/unroll-go/unroll/internal/kernel"
 )
 
-// Start is a state that sequences start from and that is learned with the weights: one for all rows.
+// Start is an initial state that is trained with the weights, the same for all rows.
 //
-//	start := rnn.NewStart(params.In("start"), cell)
-//	h, _ := cell.Last(x, rnn.Options{Start: start.Carry(tape, batch)})
+//	start := rnn.NewStart(params.In("start"), layer)
+//	h, _ := layer.Last(x, rnn.Options{Start: start.Carry(tape, batch)})
 //
-// A [State] for streaming begins with it by state.Set(start.Carry(tape, rows), 0).
+// Either part may be frozen ([autograd.Param.Frozen]) while the other is trained. A stream begins with the trained state after
+// state.Set(start.Carry(tape, rows), 0).
 type Start struct{ h, c *autograd.Param }
 
-// NewStart makes the weights h0 [Layers*Dirs, Out] and, for an LSTM, c0 [Layers*Dirs, Hidden] in p: zeros at first. It
-// panics as [autograd.Params.New] does.
-func NewStart(p *autograd.Params, of Layer) *Start {
-	one := of.NewState(1)
+// NewStart makes the weights h0 [Layers*Dirs, H_out] and, for an LSTM, c0 [Layers*Dirs, Hidden] in p. Their first values are
+// zeros. It panics as [autograd.Params.New] does.
+func NewStart(p *autograd.Params, layer Layer) *Start {
+	one := layer.NewState(1)
 	s := &Start{h: p.New("h0", autograd.Zeros, one.H.Dim(0), one.H.Dim(2))}
 	if one.C != nil {
 		s.c = p.New("c0", autograd.Zeros, one.C.Dim(0), one.C.Dim(2))
@@ -26,8 +27,8 @@ func NewStart(p *autograd.Params, of Layer) *Start {
 	return s
 }
 
-// Carry puts the state on a tape for so many rows, for Options.Start and Step. It panics with a
-// [*autograd.UsageError] if that is not positive.
+// Carry puts the state on a tape, repeated for each row of a batch, for Options.Start and Step. It panics with a
+// [*autograd.UsageError] if batch is not positive.
 func (s *Start) Carry(t *autograd.Tape, batch int) (c Carry) {
 	if batch < 1 {
 		panic(&autograd.UsageError{Where: s.h.Name, What: fmt.Sprintf("a start for %d rows, want at least 1", batch)})
@@ -39,13 +40,13 @@ func (s *Start) Carry(t *autograd.Tape, batch int) (c Carry) {
 	return c
 }
 
-// repeated returns p [k, n] for all rows of a batch, [k, B, n].
+// repeated returns p [k, width] repeated for each row of a batch, [k, B, width].
 func repeated(t *autograd.Tape, p *autograd.Param, batch int) *autograd.Node {
 	from := t.Param(p)
-	k, n := p.Value.Dim(0), p.Value.Dim(1)
-	y := t.New(k, batch, n)
+	k, width := p.Value.Dim(0), p.Value.Dim(1)
+	y := t.New(k, batch, width)
 	for i := range k * batch {
-		copy(y.Data()[i*n:][:n], from.Data()[i/batch*n:])
+		copy(y.Data()[i*width:][:width], from.Data()[i/batch*width:])
 	}
 	if from.RequiresGrad() {
 		autograd.Record(t, repeatOp{from, y}, y)
@@ -53,6 +54,7 @@ func repeated(t *autograd.Tape, p *autograd.Param, batch int) *autograd.Node {
 	return y
 }
 
+// repeatOp has y [k, B, width], the rows of from [k, width] repeated.
 type repeatOp struct{ from, y *autograd.Node }
 
 func (o repeatOp) String() string { return "rnn.Start" }
@@ -63,8 +65,8 @@ func (o repeatOp) Backward() {
 		return
 	}
 	to, shape := o.from.AccumulateGrad(), o.y.Shape()
-	k, batch, n := shape[0], shape[1], shape[2]
+	k, batch, width := shape[0], shape[1], shape[2]
 	for i := range k {
-		kernel.AddColumns(to[i*n:][:n], grad[i*batch*n:], n, batch)
+		kernel.AddColumns(to[i*width:][:width], grad[i*batch*width:], width, batch)
 	}
 }

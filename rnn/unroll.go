@@ -8,10 +8,10 @@ import (
 	"github.com/unroll-go/unroll/internal/kernel"
 )
 
-// Cell is a recurrence of your own: a step from an input and the state before to an output and the state after. S is
-// whatever the state is made of: a node, a struct of nodes.
+// Cell is a recurrence of your own. Step computes the output of one step and the state after it from the step's input and
+// the state before it. S is the type of the state, such as a node or a struct of nodes.
 //
-// The simple recurrence h' = tanh(x·U + h·W + b), say, composed of operations of package autograd:
+// For example, the simple recurrence h' = tanh(x·U + h·W + b), composed of operations of package autograd:
 //
 //	type simple struct{ u, w, b *autograd.Param } // [in,H], [H,H], [H]
 //
@@ -25,12 +25,12 @@ type Cell[S any] interface {
 	Step(x *autograd.Node, s S) (y *autograd.Node, next S)
 }
 
-// Unroll takes a cell through a sequence, by full backpropagation through time: x [T,B,...] gives y [T,B,...], the outputs of
-// all steps, and the state after the last one. A step gets x's part [B,...], and all its outputs have one shape. The state
-// before the first step, s, is for the cell to understand.
+// Unroll runs a cell over a sequence, with full backpropagation through time. From x [T,B,...] it computes y [T,B,...],
+// the outputs of all steps, and the state after the last step. Each step reads its part of x, [B,...], and the outputs of all
+// steps have the same shape. s is the state before the first step; it goes to the cell as it is.
 //
-// To cut gradients, as [Options].Truncate does, take the windows one by one, each on a new run of the tape, and
-// hand the state on as plain numbers: copied from its nodes, and put on the tape again by [autograd.Tape.Input].
+// To cut gradients, as [Options].Truncate does, run the windows one by one, each on a new run of the tape, and hand
+// the state on as plain numbers: copy them from the nodes, and put them on the tape again with [autograd.Tape.Input].
 //
 // It panics with a [*autograd.ShapeError] if x has no steps or an output has another shape than the first one, and
 // with a [*autograd.UsageError] if x is nil, or the cell returns no output or one on another tape.
@@ -55,7 +55,7 @@ func Unroll[S any](c Cell[S], x *autograd.Node, s S) (y *autograd.Node, end S) {
 			y = t.New(append(append(room[:0], steps), out.Shape()...)...)
 		} else if !slices.Equal(out.Shape(), y.Shape()[1:]) {
 			panic(&autograd.ShapeError{Where: where, Got: fmt.Sprintf("the output of step %d has shape %v", i, slices.Clone(out.Shape())),
-				Want: fmt.Sprintf("%v, that of the first", slices.Clone(y.Shape()[1:]))})
+				Want: fmt.Sprintf("%v as at the first step", slices.Clone(y.Shape()[1:]))})
 		}
 		n := len(out.Data())
 		copy(y.Data()[i*n:], out.Data())
@@ -66,7 +66,7 @@ func Unroll[S any](c Cell[S], x *autograd.Node, s S) (y *autograd.Node, end S) {
 	return y, s
 }
 
-// outputOp is the output of a step, whose place in y begins at from.
+// outputOp copies the output of a step into y, from index from on.
 type outputOp struct {
 	out, y *autograd.Node
 	from   int

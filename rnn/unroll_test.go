@@ -166,7 +166,7 @@ func TestMisuseOfUnroll(t *testing.T) {
 		{"rnn.Unroll: input has shape [3], want [T, B, ...] with at least one step", func() { rnn.Unroll(odd{}, in(3), 0) }},
 		{"rnn.Unroll: input has shape [0 2], want [T, B, ...] with at least one step", func() { rnn.Unroll(odd{}, in(0, 2), 0) }},
 		{"rnn.Unroll: the input is nil", func() { rnn.Unroll(odd{}, nil, 0) }},
-		{"rnn.Unroll: the output of step 1 has shape [2 1], want [2 2], that of the first", func() { rnn.Unroll(odd{}, in(3, 2, 2), 0) }},
+		{"rnn.Unroll: the output of step 1 has shape [2 1], want [2 2] as at the first step", func() { rnn.Unroll(odd{}, in(3, 2, 2), 0) }},
 		{"rnn.Unroll: the cell returned no output at step 0", func() { rnn.Unroll(odd{true}, in(3, 2, 2), 0) }},
 	} {
 		assert.EqualError(t, autograd.Try(c.do), c.text)
