@@ -17,13 +17,7 @@
 //	}
 package layers
 
-import (
-	"fmt"
-	"slices"
-
-	"github.com/unroll-go/unroll/autograd"
-	"github.com/unroll-go/unroll/internal/kernel"
-)
+import "github.com/unroll-go/unroll/autograd"
 
 // Layer is what all layers of this package but [Embedding], whose input are no numbers, share.
 type Layer interface {
@@ -55,96 +49,3 @@ type Dropout struct{ P float32 }
 
 // Forward applies the layer to x of any shape. It panics with a [*autograd.UsageError] if P is not within [0, 1).
 func (d Dropout) Forward(x *autograd.Node) *autograd.Node { return autograd.Dropout(x, d.P) }
-
-// Embedding is a table of vectors, one for each token of a vocabulary; PyTorch's Embedding.
-type Embedding struct {
-	Weight *autograd.Param // "weight" [vocabulary, features]
-}
-
-// NewEmbedding makes the table in p, from the normal distribution of deviation 1 as PyTorch does. It panics with a
-// [*autograd.ShapeError] if a size is not positive, and as [autograd.Params.New] does.
-func NewEmbedding(p *autograd.Params, vocabulary, features int) *Embedding {
-	return &Embedding{p.New("weight", autograd.Normal(1), vocabulary, features)}
-}
-
-// Forward returns the vectors of ids, time-major as dataset.Batch.IDs, for a batch of so many rows: [T,B,features]
-// where T = len(ids)/batch. An id outside the vocabulary fails the run ([autograd.Tape.Fail]). ids is borrowed until
-// Backward has run. It panics with a [*autograd.ShapeError] if ids are not whole steps.
-func (e *Embedding) Forward(t *autograd.Tape, ids []int32, batch int) *autograd.Node {
-	if batch < 1 || len(ids)%batch != 0 {
-		panic(&autograd.ShapeError{Where: e.Weight.Name, Got: fmt.Sprintf("%d ids", len(ids)), Want: fmt.Sprintf("whole steps of a batch of %d", batch)})
-	}
-	y := autograd.Gather(t.Param(e.Weight), ids)
-	return autograd.Reshape(y, len(ids)/batch, batch, e.Weight.Value.Dim(1))
-}
-
-// LayerNorm normalises each row, the last dimension, to mean 0 and variance 1, and then scales and shifts it (Ba,
-// Kiros & Hinton 2016, "Layer Normalization", arXiv:1607.06450); PyTorch's LayerNorm:
-//
-//	y = (x - mean(x)) / sqrt(var(x) + Eps) * weight + bias
-//
-// var(x) is the mean of the squares of x-mean(x).
-type LayerNorm struct {
-	Weight *autograd.Param // "weight" [features]
-	Bias   *autograd.Param // "bias" [features]
-	Eps    float64         // 1e-5 unless set
-}
-
-// NewLayerNorm makes the weights in p: "weight" one, "bias" zero. It panics with a [*autograd.ShapeError] if features is
-// not positive, and as [autograd.Params.New] does.
-func NewLayerNorm(p *autograd.Params, features int) *LayerNorm {
-	return &LayerNorm{p.New("weight", autograd.Constant(1), features), p.New("bias", autograd.Zeros, features), 1e-5}
-}
-
-// Forward applies the layer to each row of x, [..., features]. It panics with a [*autograd.ShapeError] if the last dimension
-// is another.
-func (l *LayerNorm) Forward(x *autograd.Node) *autograd.Node {
-	t := autograd.TapeOf(l.Weight.Name, x)
-	shape, n := x.Shape(), l.Weight.Value.Len()
-	if len(shape) == 0 || shape[len(shape)-1] != n {
-		panic(&autograd.ShapeError{Where: l.Weight.Name, Got: fmt.Sprintf("input has shape %v", slices.Clone(shape)), Want: fmt.Sprintf("[..., %d]", n)})
-	}
-	rows := len(x.Data()) / n
-	o := layerNormOp{l, x, t.New(shape...), t.Scratch(rows), t.Scratch(rows)}
-	for i := range rows {
-		o.mean[i], o.rstd[i] = kernel.LayerNorm(o.y.Data()[i*n:][:n], x.Data()[i*n:][:n], l.Weight.Value.Data(), l.Bias.Value.Data(), l.Eps)
-	}
-	if x.RequiresGrad() || !l.Weight.Frozen || !l.Bias.Frozen {
-		autograd.Record(t, o, o.y)
-	}
-	return o.y
-}
-
-type layerNormOp struct {
-	l          *LayerNorm
-	x, y       *autograd.Node
-	mean, rstd []float32
-}
-
-func (o layerNormOp) String() string { return "layers.LayerNorm " + o.l.Weight.Name }
-
-func (o layerNormOp) Backward() {
-	dy := o.y.Grad()
-	if dy == nil {
-		return
-	}
-	w, grads := o.l.Weight.Value.Data(), o.y.Tape().Grads()
-	var dx, dw, db []float32
-	if o.x.RequiresGrad() {
-		dx = o.x.AccumulateGrad()
-	}
-	if !o.l.Weight.Frozen {
-		dw = grads.Of(o.l.Weight)
-	}
-	if !o.l.Bias.Frozen {
-		db = grads.Of(o.l.Bias)
-	}
-	n := len(w)
-	for i := range o.mean {
-		var row []float32
-		if dx != nil {
-			row = dx[i*n:][:n]
-		}
-		kernel.LayerNormGrad(row, dw, db, dy[i*n:][:n], o.x.Data()[i*n:][:n], w, o.mean[i], o.rstd[i])
-	}
-}
