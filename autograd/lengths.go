@@ -79,10 +79,7 @@ func (o maskedSoftmaxOp) Backward() {
 func MeanSteps(x *Node, lengths []int) *Node {
 	const where = "autograd.MeanSteps"
 	t := TapeOf(where, x)
-	if len(x.shape) < 2 {
-		panic(&ShapeError{Where: where, Got: fmt.Sprintf("shape %v", slices.Clone(x.shape)), Want: "[T, B, ...]"})
-	}
-	length.Check(where, lengths, x.shape[1], x.shape[0])
+	checkSteps(where, x, lengths)
 	o := meanStepsOp{x, t.New(x.shape[1:]...), lengths}
 	y := o.y.data
 	clear(y)
@@ -90,7 +87,7 @@ func MeanSteps(x *Node, lengths []int) *Node {
 		kernel.AddColumns(y, x.data, len(y), x.shape[0])
 		kernel.Scale(y, 1/float32(max(1, x.shape[0])))
 	} else {
-		o.each(func(at, row, width, _ int) { kernel.Add(y[row:row+width], x.data[at:at+width]) })
+		eachStep(x, lengths, func(at, row, width, _ int) { kernel.Add(y[row:row+width], x.data[at:at+width]) })
 		for row, n := range lengths {
 			width := len(y) / len(lengths)
 			kernel.Scale(y[row*width:][:width], 1/float32(max(1, n)))
@@ -102,6 +99,30 @@ func MeanSteps(x *Node, lengths []int) *Node {
 	return o.y
 }
 
+func checkSteps(where string, x *Node, lengths []int) {
+	if len(x.shape) < 2 {
+		panic(&ShapeError{Where: where, Got: fmt.Sprintf("shape %v", slices.Clone(x.shape)), Want: "[T, B, ...]"})
+	}
+	length.Check(where, lengths, x.shape[1], x.shape[0])
+}
+
+// eachStep calls f for each valid step of each row of x [T,B,...], step by step: at and row are the places of its width
+// elements in x and in a [B,...], and n is the number of steps of the row. Without lengths the whole batch is one row.
+func eachStep(x *Node, lengths []int, f func(at, row, width, n int)) {
+	steps := x.shape[0]
+	for step := range steps {
+		size := len(x.data) / steps
+		if lengths == nil {
+			f(step*size, 0, size, steps)
+		}
+		for row, n := range lengths {
+			if width := size / len(lengths); step < n {
+				f(step*size+row*width, row*width, width, n)
+			}
+		}
+	}
+}
+
 type meanStepsOp struct {
 	x, y    *Node
 	lengths []int
@@ -109,26 +130,46 @@ type meanStepsOp struct {
 
 func (o meanStepsOp) String() string { return "autograd.MeanSteps" }
 
-// each calls f for each valid step of each row, step by step, with the places in x and y of its width elements and the
-// number of steps of the row. Without lengths the whole batch is one row.
-func (o meanStepsOp) each(f func(at, row, width, n int)) {
-	size := len(o.y.data)
-	for step := range o.x.shape[0] {
-		if o.lengths == nil {
-			f(step*size, 0, size, o.x.shape[0])
-		}
-		for row, n := range o.lengths {
-			if width := size / len(o.lengths); step < n {
-				f(step*size+row*width, row*width, width, n)
-			}
-		}
-	}
-}
-
 func (o meanStepsOp) Backward() {
 	if o.y.grad == nil {
 		return
 	}
 	dx := o.x.AccumulateGrad()
-	o.each(func(at, row, width, n int) { kernel.AddScaled(dx[at:at+width], 1/float32(n), o.y.grad[row:row+width]) })
+	eachStep(o.x, o.lengths, func(at, row, width, n int) {
+		kernel.AddScaled(dx[at:at+width], 1/float32(n), o.y.grad[row:row+width])
+	})
+}
+
+// MaskSteps returns x [T,B,...] with zeros for the steps from lengths[b] on of each row b. An operation that reads the
+// padding, such as a product, wants it where the padding may be NaN or its values would count. nil lengths mean that all are
+// T; then MaskSteps returns x itself. lengths is borrowed until Backward has run. MaskSteps panics as [MeanSteps] does.
+func MaskSteps(x *Node, lengths []int) *Node {
+	const where = "autograd.MaskSteps"
+	t := TapeOf(where, x)
+	checkSteps(where, x, lengths)
+	if lengths == nil {
+		return x
+	}
+	o := maskStepsOp{x, t.New(x.shape...), lengths}
+	clear(o.y.data)
+	eachStep(x, lengths, func(at, _, width, _ int) { copy(o.y.data[at:at+width], x.data[at:]) })
+	if x.requires {
+		Record(t, o, o.y)
+	}
+	return o.y
+}
+
+type maskStepsOp struct {
+	x, y    *Node
+	lengths []int
+}
+
+func (o maskStepsOp) String() string { return "autograd.MaskSteps" }
+
+func (o maskStepsOp) Backward() {
+	if o.y.grad == nil {
+		return
+	}
+	dx := o.x.AccumulateGrad()
+	eachStep(o.x, o.lengths, func(at, _, width, _ int) { kernel.Add(dx[at:at+width], o.y.grad[at:at+width]) })
 }

@@ -33,6 +33,11 @@ var ofLengths = map[string]struct {
 		func(i int) bool { return i/2 < []int{3, 1}[i%2] }, meanSteps(4, 1, 3, 1), []int{2}},
 	"MeanSteps of maps": {[]int{3, 2, 2, 3}, []int{3, 2}, MeanSteps,
 		func(i int) bool { return i/12 < []int{3, 2}[i/6%2] }, meanSteps(3, 6, 3, 2), []int{2, 2, 3}},
+	"MaskSteps": {[]int{4, 3, 5}, []int{2, 0, 4}, MaskSteps,
+		func(i int) bool { return i/15 < []int{2, 0, 4}[i/5%3] }, maskSteps(15, 5, 2, 0, 4), []int{4, 3, 5}},
+	"MaskSteps of numbers": {[]int{4, 2}, []int{3, 1}, MaskSteps,
+		func(i int) bool { return i/2 < []int{3, 1}[i%2] }, maskSteps(2, 1, 3, 1), []int{4, 2}},
+	"MaskSteps of all": {[]int{4, 2}, nil, MaskSteps, func(int) bool { return true }, maskSteps(2, 1, 4, 4), []int{4, 2}},
 	"MeanSteps of all": {[]int{5, 2, 3}, nil, MeanSteps, func(int) bool { return true }, meanSteps(5, 3, 5, 5), []int{2, 3}},
 }
 
@@ -53,6 +58,19 @@ func meanSteps(steps, width int, lengths ...int) func(in complexes) complexes {
 		for i, z := range in {
 			if step, at := i/len(y), i%len(y); step < lengths[at/width] {
 				y[at] += z / complex(float64(lengths[at/width]), 0)
+			}
+		}
+		return y
+	}
+}
+
+// maskSteps keeps the valid steps of size elements, width a row.
+func maskSteps(size, width int, lengths ...int) func(in complexes) complexes {
+	return func(in complexes) complexes {
+		y := make(complexes, len(in))
+		for i, z := range in {
+			if i/size < lengths[i%size/width] {
+				y[i] = z
 			}
 		}
 		return y
@@ -104,6 +122,7 @@ func TestLengthsOfNothing(t *testing.T) {
 	for _, y := range []*Node{
 		MaskedSoftmax(of(2, 0), []int{0, 0}), MaskedSoftmax(of(0, 3), []int{}), MaskedSoftmax(of(0), []int{0}),
 		MeanSteps(of(0, 2, 3), []int{0, 0}), MeanSteps(of(0, 2, 3), nil), MeanSteps(of(3, 0, 2), []int{}), MeanSteps(of(3, 2, 0), []int{1, 2}),
+		MaskSteps(of(0, 2, 3), []int{0, 0}), MaskSteps(of(3, 0, 2), []int{}), MaskSteps(of(3, 2, 0), []int{1, 2}),
 	} {
 		for _, v := range y.Data() {
 			assert.Zero(t, v)
@@ -121,6 +140,8 @@ func TestWrongLengths(t *testing.T) {
 		"autograd.MaskedSoftmax: 3 lengths, want 1, one a row":                            func() { MaskedSoftmax(of(4), []int{1, 2, 3}) },
 		"autograd.MaskedSoftmax: row 1 has length 5, want 0 to 4, the steps of the input": func() { MaskedSoftmax(of(2, 4), []int{1, 5}) },
 		"autograd.MeanSteps: shape [3], want [T, B, ...]":                                 func() { MeanSteps(of(3), nil) },
+		"autograd.MaskSteps: shape [3], want [T, B, ...]":                                 func() { MaskSteps(of(3), nil) },
+		"autograd.MaskSteps: 2 lengths, want 3, one a row":                                func() { MaskSteps(of(2, 3), []int{1, 1}) },
 		"autograd.MeanSteps: 1 lengths, want 3, one a row":                                func() { MeanSteps(of(2, 3), []int{1}) },
 		"autograd.MeanSteps: row 0 has length -1, want 0 to 2, the steps of the input":    func() { MeanSteps(of(2, 1), []int{-1}) },
 	} {
