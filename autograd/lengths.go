@@ -42,7 +42,7 @@ func MaskedSoftmax(x *Node, lengths []int) *Node {
 	if x.requires {
 		Record(t, o, o.y)
 	}
-	return o.y
+	return o.y.nonlinear(where, x)
 }
 
 type maskedSoftmaxOp struct {
@@ -96,7 +96,7 @@ func MeanSteps(x *Node, lengths []int) *Node {
 	if x.requires {
 		Record(t, o, o.y)
 	}
-	return o.y
+	return o.y.moved(where, x)
 }
 
 func checkSteps(where string, x *Node, lengths []int) {
@@ -156,7 +156,7 @@ func MaskSteps(x *Node, lengths []int) *Node {
 	if x.requires {
 		Record(t, o, o.y)
 	}
-	return o.y
+	return o.y.moved(where, x)
 }
 
 type maskStepsOp struct {

@@ -148,3 +148,27 @@ func TestWrongLengths(t *testing.T) {
 		panicsAs[*ShapeError](t, want, f)
 	}
 }
+
+// TestLengthsOfLosses: the operations carry the weight of a loss a step if they are linear in it.
+func TestLengthsOfLosses(t *testing.T) {
+	tape := NewTape(NewParams(1), 1)
+	loss := Scale(tape.Leaf(drawn(standard, 1, 3, 2, 4)), 1)
+	loss.SetWeight(7)
+	other := tape.Leaf(drawn(standard, 2, 3, 2, 4))
+	lengths := []int{3, 1}
+	weights := MaskedSoftmax(tape.Leaf(drawn(standard, 3, 2, 3)), lengths)
+	query := tape.Leaf(drawn(standard, 4, 2, 4))
+	for name, y := range map[string]*Node{
+		"MeanSteps": MeanSteps(loss, lengths), "MaskSteps": MaskSteps(loss, lengths), "SumSteps": SumSteps(weights, loss, lengths),
+		"DotSteps": DotSteps(query, loss, lengths),
+	} {
+		w, ok := y.Weight()
+		assert.True(t, ok && w == 7, name)
+	}
+	_, ok := MeanSteps(other, lengths).Weight()
+	assert.False(t, ok)
+	_, err := Sum(MaskedSoftmax(Reshape(loss, 6, 4), nil)).Terms(nil)
+	assert.ErrorContains(t, err, "autograd.Softmax")
+	_, err = Sum(MaskedSoftmax(Reshape(loss, 12, 2), make([]int, 12))).Terms(nil)
+	assert.ErrorContains(t, err, "autograd.MaskedSoftmax")
+}
