@@ -10,9 +10,9 @@ import (
 	"github.com/unroll-go/unroll/internal/length"
 )
 
-// Attention reads from a memory, a sequence [T,B,M] such as the outputs of an encoder, what matters to a query, such as the
-// state of a decoder. Each query gets a score for each step of the memory of its row; the softmax of the scores weighs
-// the steps, and their weighted sum is the context:
+// Attention summarises a memory, a sequence [T,B,M] such as the outputs of an encoder, for a query, such as the state of a
+// decoder. Each query is given a score for each step of the memory of its row. The softmax of the scores over the steps gives
+// the weights, and the weighted sum of the steps is the context:
 //
 //	weights[u,b,t] = exp(score[u,b,t]) / (sum over s < lengths[b] of exp(score[u,b,s]))
 //	context[u,b] = sum over t < lengths[b] of weights[u,b,t] * memory[t,b]
@@ -25,8 +25,8 @@ type Attention interface {
 	// context 0. lengths is borrowed until Backward has run. Forward panics with a [*autograd.ShapeError] if shapes or
 	// lengths do not fit.
 	Forward(query, memory *autograd.Node, lengths []int) (context, weights *autograd.Node)
-	// Keys returns what the score compares with queries, from the memory: [T,B,M] gives [T,B,K]. A decoder that queries
-	// the same memory step by step calls Keys once and Attend for each step.
+	// Keys returns the keys, which the score compares with the queries, of a memory: [T,B,M] gives [T,B,K]. A decoder that
+	// queries the same memory step by step calls Keys once and Attend for each step.
 	Keys(memory *autograd.Node, lengths []int) *autograd.Node
 	// Attend is Forward with keys [T,B,K] and values [T,B,V] of the caller's: the context is the weighted sum of the
 	// values. Forward(query, memory, lengths) is Attend(query, Keys(memory, lengths), memory, lengths).
@@ -74,7 +74,7 @@ func weigh(scores, values *autograd.Node, lengths []int) (context, weights *auto
 	return autograd.SumSteps(weights, values, lengths), weights
 }
 
-// AdditiveAttention is the [Attention] whose score is that of a layer of Hidden tanh units (Bahdanau, Cho & Bengio 2015,
+// AdditiveAttention is the [Attention] whose score is computed by a hidden layer of tanh units (Bahdanau, Cho & Bengio 2015,
 // "Neural machine translation by jointly learning to align and translate", arXiv:1409.0473, section 3.1 and appendix A.1.2):
 //
 //	score[u,b,t] = v·tanh(W·query[u,b] + U·memory[t,b])

@@ -6,7 +6,7 @@ import (
 	"github.com/unroll-go/unroll/autograd"
 )
 
-// Embedding is a table of vectors, one for each token of a vocabulary; PyTorch's Embedding.
+// Embedding is a table of vectors, one for each token of a vocabulary. It is PyTorch's Embedding.
 type Embedding struct {
 	Weight *autograd.Param // "weight" [vocabulary, features]
 }

@@ -1,13 +1,14 @@
-// Package layers holds the layers that keep no state between steps. (Recurrent ones are in package rnn.)
+// Package layers holds the layers without a state between steps. Recurrent layers are in package rnn.
 //
-// A layer is a small immutable struct of weights, made once under a prefix of an
-// [autograd.Params] and used on any tape of that Params, by many goroutines at once. Its Forward takes and
-// returns nodes; whether that trains is the tape's matter.
+// A layer is a small immutable struct of weights. It is made once under a prefix of an [autograd.Params] and used on any
+// tape of that Params, by many goroutines at once. Its Forward takes nodes and returns nodes; the tape decides between
+// training and inference.
 //
 //	head := layers.NewDense(params.In("head"), 150, 10) // makes head.weight, head.bias
 //	logits := head.Forward(h)                            // [B,150] -> [B,10]
 //
-// Names and layouts of weights are PyTorch's. An activation is a function of package autograd, and a layer as [Func]:
+// Names and layouts of weights are PyTorch's. The activations are functions of package autograd; [Func] makes a layer of
+// one:
 //
 //	mlp := layers.Sequential{
 //		layers.NewDense(params.In("0"), 28, 64),
@@ -15,28 +16,31 @@
 //		layers.Dropout{P: 0.2},
 //		layers.NewDense(params.In("3"), 64, 10),
 //	}
+//
+// [Embedding] turns tokens into vectors, and an [Attention] summarises a sequence for a query.
 package layers
 
 import "github.com/unroll-go/unroll/autograd"
 
-// Layer is what all layers of this package but [Embedding], whose input are no numbers, share.
+// Layer is a layer of one input and one output, such as a part of a [Sequential]. An [Embedding], whose input is tokens, and
+// an [Attention], which has several inputs, are no Layers.
 type Layer interface {
 	Forward(x *autograd.Node) *autograd.Node
 }
 
 var _ = []Layer{(*Dense)(nil), (*LayerNorm)(nil), Dropout{}, Func(nil), Sequential(nil)}
 
-// Func is a function as a layer, such as an activation: layers.Func(autograd.Tanh).
+// Func makes a layer of a function, such as an activation: layers.Func(autograd.Tanh).
 type Func func(x *autograd.Node) *autograd.Node
 
 // Forward calls f.
 func (f Func) Forward(x *autograd.Node) *autograd.Node { return f(x) }
 
-// Sequential is layers one after the other. PyTorch names the weights of its Sequential by their places: make layer i
-// in params.In("i") to read and write its files.
+// Sequential applies its layers one after the other. PyTorch names the weights of a Sequential by the places of its layers:
+// make the layer at place 2 in params.In("2") to read and write PyTorch's files.
 type Sequential []Layer
 
-// Forward hands x through all layers.
+// Forward applies all layers to x, in order.
 func (s Sequential) Forward(x *autograd.Node) *autograd.Node {
 	for _, l := range s {
 		x = l.Forward(x)
@@ -44,7 +48,8 @@ func (s Sequential) Forward(x *autograd.Node) *autograd.Node {
 	return x
 }
 
-// Dropout is [autograd.Dropout] as a layer: in training, each element is 0 with probability P.
+// Dropout applies [autograd.Dropout]: in training, each element is set to 0 with probability P and the others are divided by
+// 1-P.
 type Dropout struct{ P float32 }
 
 // Forward applies the layer to x of any shape. It panics with a [*autograd.UsageError] if P is not within [0, 1).
