@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/autograd/gradcheck"
+	"github.com/unroll-go/unroll/dataset"
 	"github.com/unroll-go/unroll/internal/golden"
 	"github.com/unroll-go/unroll/internal/reference"
 	"github.com/unroll-go/unroll/layers"
@@ -123,7 +124,9 @@ func TestLayerNormOfZeros(t *testing.T) {
 	}
 }
 
-// tokens is a batch of ids, as dataset.Batch is one.
+var _ layers.Tokens = (*dataset.Batch)(nil)
+
+// tokens is a batch of ids and its number of rows.
 type tokens struct {
 	ids  []int32
 	rows int
