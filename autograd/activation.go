@@ -16,13 +16,13 @@ func Sigmoid(x *Node) *Node {
 	return unary("autograd.Sigmoid", x, kernel.Sigmoid, func(d, dy, _, y []float32) { kernel.SigmoidGrad(d, dy, y) })
 }
 
-// ReLU returns max(x, 0), element by element; its gradient at 0 is 0.
+// ReLU returns max(x, 0), element by element. The derivative at 0 is taken as 0.
 func ReLU(x *Node) *Node {
 	return unary("autograd.ReLU", x, kernel.ReLU, func(d, dy, _, y []float32) { kernel.ReLUGrad(d, dy, y) })
 }
 
 // GELU returns x*P(X <= x) for X of the standard normal distribution, element by element (Hendrycks & Gimpel 2016,
-// "Gaussian Error Linear Units", arXiv:1606.08415): the exact form, PyTorch's default, not the one by tanh.
+// "Gaussian Error Linear Units", arXiv:1606.08415). It is the exact form, PyTorch's default, not the approximation by tanh.
 func GELU(x *Node) *Node {
 	return unary("autograd.GELU", x, kernel.GELU, func(d, dy, x, _ []float32) { kernel.GELUGrad(d, dy, x) })
 }
@@ -32,12 +32,12 @@ func Exp(x *Node) *Node {
 	return unary("autograd.Exp", x, kernel.Exp, func(d, dy, _, y []float32) { kernel.Mul(d, dy, y) })
 }
 
-// Log returns the natural logarithm of x, element by element. That of 0 is -Inf and of less NaN.
+// Log returns the natural logarithm of x, element by element: -Inf for 0 and NaN for negative numbers.
 func Log(x *Node) *Node {
 	return unary("autograd.Log", x, kernel.Log, func(d, dy, x, _ []float32) { kernel.Div(d, dy, x) })
 }
 
-// unary is an operation that acts on each element alone. grad computes the gradient of x by that of y.
+// unary is an operation on each element by itself. grad computes d, the gradient of x, from dy, the gradient of y.
 func unary(where string, x *Node, forward func(y, x []float32), grad func(d, dy, x, y []float32)) *Node {
 	t := TapeOf(where, x)
 	y := t.New(x.shape...)
@@ -65,18 +65,19 @@ func (o unaryOp) Backward() {
 	kernel.Add(o.x.AccumulateGrad(), d)
 }
 
-// Softmax returns e^x over its sum, along the last dimension. It is stable for x of any size: the largest of a row is
-// subtracted first. It panics with a [*ShapeError] if x has no dimension.
+// Softmax returns e^x divided by the sum of e^x along the last dimension. The largest element of a row is subtracted first,
+// so that no finite x overflows. Softmax panics with a [*ShapeError] if x has no dimension.
 func Softmax(x *Node) *Node {
 	return rowwise("autograd.Softmax", x, kernel.Softmax, kernel.SoftmaxGrad)
 }
 
-// LogSoftmax returns the logarithm of [Softmax], computed without it: log(softmax(x)) would lose what is small.
+// LogSoftmax returns the logarithm of [Softmax] along the last dimension. It is computed directly from x, because small
+// probabilities would round to 0 before the logarithm. It panics with a [*ShapeError] if x has no dimension.
 func LogSoftmax(x *Node) *Node {
 	return rowwise("autograd.LogSoftmax", x, kernel.LogSoftmax, kernel.LogSoftmaxGrad)
 }
 
-// rowwise is an operation that acts on each row, the last dimension, alone. grad adds to the gradient of x.
+// rowwise is an operation on each row of x, along the last dimension, by itself. grad adds to the gradient of x.
 func rowwise(where string, x *Node, forward func(y, x []float32), grad func(dx, dy, y []float32)) *Node {
 	t := TapeOf(where, x)
 	if len(x.shape) == 0 {
@@ -112,9 +113,10 @@ func (o rowOp) Backward() {
 	}
 }
 
-// Dropout sets each element to 0 with probability p and divides the others by 1-p, so that their mean stays (Srivastava
-// et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting"). On an inference tape it
-// returns x. The choice is the tape's ([Tape.Rand]). It panics with a [*UsageError] if p is not within [0, 1).
+// Dropout sets each element to 0 with probability p and divides the others by 1-p, so that the expected value of each
+// element stays the same (Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting"). On
+// an inference tape it returns x. The random numbers are the tape's ([Tape.Rand]). Dropout panics with a [*UsageError] if p
+// is not within [0, 1).
 func Dropout(x *Node, p float32) *Node {
 	const where = "autograd.Dropout"
 	if !(p >= 0 && p < 1) {
@@ -147,8 +149,8 @@ func (o dropoutOp) Backward() {
 	}
 }
 
-// DropoutMask fills mask with 0, each element with probability p, and 1/(1-p), for layers that
-// drop out what they compute themselves. It is one call of [Tape.Rand].
+// DropoutMask sets each element of mask to 0 with probability p and to 1/(1-p) otherwise. It is for layers that apply
+// dropout within an operation of their own, and counts as one call of [Tape.Rand].
 func (t *Tape) DropoutMask(mask []float32, p float32) {
 	kernel.Bernoulli(mask, t.Rand().Uint64(), 0, p, 0, 1/(1-p))
 }

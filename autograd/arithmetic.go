@@ -8,9 +8,11 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// Add returns a + b, element by element. b has the shape of a, or that of a's last dimensions (a bias: [..., N] +
-// [N]), or is one value; a smaller b is added again and again. A sum of losses keeps the weight of each ([Node.SetWeight]). It
-// panics with a [*ShapeError] for other shapes.
+// Add returns a + b, element by element. The shapes of a and b broadcast by NumPy's rules: they are aligned at the last
+// dimension, a missing dimension counts as 1, and an operand whose dimension is 1 is repeated along it. So a bias [N] is
+// added to each row of [..., N], and [T,B,1] + [B,H] is [T,B,H]. The gradient of a repeated operand is the sum over its
+// repetitions. A sum of losses keeps the weight of each ([Node.SetWeight]). Add panics with a [*ShapeError] that names both
+// shapes if they do not broadcast.
 func Add(a, b *Node) *Node {
 	y := binary("autograd.Add", a, b,
 		func(y, a, b []float32) { copy(y, a); kernel.Add(y, b) },
@@ -26,7 +28,7 @@ func Add(a, b *Node) *Node {
 	return y
 }
 
-// Sub returns a - b, element by element, for shapes as [Add] wants them.
+// Sub returns a - b, element by element. Shapes broadcast as in [Add].
 func Sub(a, b *Node) *Node {
 	y := binary("autograd.Sub", a, b,
 		func(y, a, b []float32) { copy(y, a); kernel.AddScaled(y, -1, b) },
@@ -42,7 +44,7 @@ func Sub(a, b *Node) *Node {
 	return y
 }
 
-// Mul returns a * b, element by element, for shapes as [Add] wants them.
+// Mul returns a * b, element by element. Shapes broadcast as in [Add].
 func Mul(a, b *Node) *Node {
 	y := binary("autograd.Mul", a, b, kernel.Mul,
 		func(o binaryOp, part, b, dy, da, db []float32) {
@@ -56,8 +58,8 @@ func Mul(a, b *Node) *Node {
 	return y.product("autograd.Mul", a, b)
 }
 
-// Div returns a / b, element by element, for shapes as [Add] wants them. What is divided by zero is infinite or NaN, and
-// so is then the loss: an error of Backward.
+// Div returns a / b, element by element. Shapes broadcast as in [Add]. A quotient by zero is infinite or NaN; if the loss
+// becomes infinite or NaN, Backward returns an error.
 func Div(a, b *Node) *Node {
 	y := binary("autograd.Div", a, b, kernel.Div,
 		func(o binaryOp, part, b, dy, da, db []float32) {
@@ -75,22 +77,25 @@ func Div(a, b *Node) *Node {
 	return y.quotient("autograd.Div", a, b)
 }
 
-// binary is an operation, element by element, of a and a b that is repeated over a's leading dimensions. forward computes y
-// and grad adds to da and db, nil where they are not wanted, each for a stretch of a as long as b.
+// binary is an element-wise operation of a and b. forward computes y, and grad adds to da and db, nil where they are not
+// wanted, each for stretches of the same length. The operation itself covers equal shapes, a b that is repeated over the
+// leading dimensions of a, and two operands of one value, as losses are; for other shapes there is [broadcastOp].
 func binary(where string, a, b *Node, forward func(y, a, b []float32), grad func(o binaryOp, a, b, dy, da, db []float32)) *Node {
 	t := TapeOf(where, a, b)
-	one := len(b.data) == 1 && len(b.shape) <= 1
-	if lead := len(a.shape) - len(b.shape); !one && (lead < 0 || !slices.Equal(a.shape[lead:], b.shape)) {
-		panic(&ShapeError{Where: where, Got: fmt.Sprintf("shape %v", slices.Clone(b.shape)),
-			Want: fmt.Sprintf("%v as the first operand, its last dimensions or one value", slices.Clone(a.shape))})
+	o := binaryOp{t, where, a, b, nil, grad}
+	switch lead := len(a.shape) - len(b.shape); {
+	case lead >= 0 && slices.Equal(a.shape[lead:], b.shape):
+		o.y = t.New(a.shape...)
+	case len(a.data) == 1 && len(b.data) == 1:
+		o.y, _ = broadcastShape(where, t, a, b)
+	default:
+		return broadcast(o, forward)
 	}
-	y := t.New(a.shape...)
-	o := binaryOp{t, where, a, b, y, grad}
-	o.each(func(lo, hi int) { forward(y.data[lo:hi], a.data[lo:hi], b.data) })
+	o.each(func(lo, hi int) { forward(o.y.data[lo:hi], a.data[lo:hi], b.data) })
 	if a.requires || b.requires {
-		Record(t, o, y)
+		Record(t, o, o.y)
 	}
-	return y
+	return o.y
 }
 
 type binaryOp struct {
@@ -166,9 +171,9 @@ func (o scaleOp) Backward() {
 	}
 }
 
-// MatMul returns the matrix product a·b: [..., K] times [K,N] is [..., N]. If b has more than two dimensions, the ones
-// before its last two are those of a, and each matrix of a is multiplied with b's at the same place: [B,M,K] times
-// [B,K,N] is [B,M,N]. It panics with a [*ShapeError] for other shapes.
+// MatMul returns the matrix product a·b: [..., K] times [K,N] is [..., N]. If b has more than two dimensions, a and b are
+// batches of matrices with equal leading dimensions, and each matrix of a is multiplied with the matrix of b at the same
+// place: [B,M,K] times [B,K,N] is [B,M,N]. MatMul panics with a [*ShapeError] for other shapes; it does not broadcast.
 func MatMul(a, b *Node) *Node {
 	const where = "autograd.MatMul"
 	t := TapeOf(where, a, b)

@@ -79,7 +79,7 @@ func ExampleTry() {
 		}
 	}
 	// Output:
-	// autograd.Mul: shape [3], want [2] as the first operand, its last dimensions or one value
+	// autograd.Mul: shapes [2] and [3], want dimensions that are equal or 1, counted from the last
 	// 9
 }
 

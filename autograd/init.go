@@ -9,8 +9,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Init fills a new weight with its first values, drawn from r, which is seeded by the Params'
-// seed and the weight's name.
+// Init fills a new weight with its first values. The random numbers of r follow from the seed of the Params and the name of
+// the weight.
 type Init func(r *rand.Rand, v *tensor.Tensor)
 
 // Zeros is the Init that sets every value to 0.
@@ -44,16 +44,16 @@ func Normal(std float64) Init {
 	}
 }
 
-// GlorotUniform draws from the uniform distribution of limit sqrt(6/(in+out)) for a weight of shape
+// GlorotUniform draws from the uniform distribution over [-limit, limit), limit = sqrt(6/(in+out)), for a weight of shape
 // [out, in] (Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward
 // neural networks", equation 16). It panics with a [*ShapeError] for other shapes.
 func GlorotUniform(r *rand.Rand, v *tensor.Tensor) {
 	Uniform(math.Sqrt(6/fans("autograd.GlorotUniform", v)))(r, v)
 }
 
-// GlorotNormal draws from the normal distribution of standard deviation sqrt(2/(in+out)) for a
-// weight of shape [out, in] (Glorot & Bengio 2010). Keras cuts off the tails beyond two
-// deviations; this, as PyTorch, does not. It panics with a [*ShapeError] for other shapes.
+// GlorotNormal draws from the normal distribution of mean 0 and standard deviation sqrt(2/(in+out)) for a weight of shape
+// [out, in] (Glorot & Bengio 2010). Like PyTorch, and unlike Keras, it does not truncate the distribution at two standard
+// deviations. It panics with a [*ShapeError] for other shapes.
 func GlorotNormal(r *rand.Rand, v *tensor.Tensor) {
 	Normal(math.Sqrt(2/fans("autograd.GlorotNormal", v)))(r, v)
 }
@@ -88,6 +88,7 @@ func Orthogonal(r *rand.Rand, v *tensor.Tensor) {
 	}
 }
 
+// fans returns in+out of a weight of shape [out, in].
 func fans(where string, v *tensor.Tensor) float64 {
 	if len(v.Shape()) != 2 {
 		panic(&ShapeError{Where: where, Got: fmt.Sprintf("shape %v", v.Shape()), Want: "two dimensions [out, in]"})

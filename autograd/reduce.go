@@ -14,8 +14,8 @@ func Sum(x *Node) *Node {
 	return sumOf("autograd.Sum", t.New(1), x, extent{1, len(x.data), 1}, 1)
 }
 
-// Mean returns the mean of all elements of x, shape [1], added in float64. It panics with a [*ShapeError] if there
-// are none.
+// Mean returns the mean of all elements of x, shape [1], added in float64. It panics with a [*ShapeError] if x has no
+// elements.
 func Mean(x *Node) *Node {
 	const where = "autograd.Mean"
 	t := TapeOf(where, x)
@@ -23,8 +23,8 @@ func Mean(x *Node) *Node {
 	return sumOf(where, t.New(1), x, extent{1, len(x.data), 1}, 1/float64(len(x.data)))
 }
 
-// Max returns the largest element of x, shape [1]; NaN if one is. The gradient goes to the first of them. It panics
-// with a [*ShapeError] if there are none.
+// Max returns the largest element of x, shape [1], or NaN if an element is NaN. If several elements are the largest, the
+// gradient goes to the first. Max panics with a [*ShapeError] if x has no elements.
 func Max(x *Node) *Node {
 	const where = "autograd.Max"
 	t := TapeOf(where, x)
@@ -32,15 +32,17 @@ func Max(x *Node) *Node {
 	return maxOf(where, t.New(1), x, extent{1, len(x.data), 1})
 }
 
-// SumDim returns the sums of x along dimension dim, which the result has no more: SumDim of [T,B,H] along 0 is [B,H]. Along the
-// last dimension it adds in float64, else in float32 and in order. It panics with a [*ShapeError] if there is no such dimension.
+// SumDim returns the sums of x along dimension dim, and removes that dimension: SumDim of [T,B,H] along 0 is [B,H]. It adds in
+// float64 along the last dimension, and in float32 and in order along others. SumDim panics with a [*ShapeError] if x has no
+// such dimension.
 func SumDim(x *Node, dim int) *Node {
 	const where = "autograd.SumDim"
 	y, e := without(where, x, dim)
 	return sumOf(where, y, x, e, 1)
 }
 
-// MeanDim is the mean where [SumDim] is the sum. It panics, too, if the dimension is 0.
+// MeanDim returns the means of x along dimension dim, and removes that dimension. It adds and panics as [SumDim] does, and
+// also panics with a [*ShapeError] if the dimension has no elements. [MeanSteps] is the mean over the valid steps.
 func MeanDim(x *Node, dim int) *Node {
 	const where = "autograd.MeanDim"
 	y, e := without(where, x, dim)
@@ -48,7 +50,8 @@ func MeanDim(x *Node, dim int) *Node {
 	return sumOf(where, y, x, e, 1/float64(e.n))
 }
 
-// MaxDim is the largest element, as of [Max], where [SumDim] is the sum. It panics, too, if the dimension is 0.
+// MaxDim returns the largest elements of x along dimension dim, as [Max] defines them, and removes that dimension. It panics
+// as [MeanDim] does.
 func MaxDim(x *Node, dim int) *Node {
 	const where = "autograd.MaxDim"
 	y, e := without(where, x, dim)
@@ -56,10 +59,10 @@ func MaxDim(x *Node, dim int) *Node {
 	return maxOf(where, y, x, e)
 }
 
-// extent is one dimension among the others: n elements, inner apart, outer times.
+// extent describes one dimension of an array: n elements that are inner apart, repeated outer times.
 type extent struct{ outer, n, inner int }
 
-// along returns dimension dim of x's.
+// along returns the extent of x's dimension dim.
 func along(where string, x *Node, dim int) extent {
 	if dim < 0 || dim >= len(x.shape) {
 		panic(&ShapeError{Where: where, Got: fmt.Sprintf("dimension %d of shape %v", dim, slices.Clone(x.shape)), Want: "one of those, counted from 0"})
@@ -67,7 +70,7 @@ func along(where string, x *Node, dim int) extent {
 	return extent{tensor.Size(x.shape[:dim]), x.shape[dim], tensor.Size(x.shape[dim+1:])}
 }
 
-// without returns a node of x's shape without dimension dim, and where that was.
+// without returns a new node with x's shape but for dimension dim, and the extent of that dimension.
 func without(where string, x *Node, dim int) (*Node, extent) {
 	t := TapeOf(where, x)
 	e := along(where, x, dim)
@@ -87,7 +90,7 @@ func (e extent) filled(where string, x *Node) {
 	}
 }
 
-// sumOf sets y to scale times the sums along e.
+// sumOf sets y to scale times the sums of x along e.
 func sumOf(where string, y, x *Node, e extent, scale float64) *Node {
 	if e.inner == 1 {
 		for i := range y.data {
@@ -134,7 +137,7 @@ func (o sumOp) Backward() {
 	}
 }
 
-// maxOf sets y to the largest elements along e.
+// maxOf sets y to the largest elements of x along e.
 func maxOf(where string, y, x *Node, e extent) *Node {
 	for o := range e.outer {
 		kernel.MaxColumns(y.data[o*e.inner:][:e.inner], x.data[o*e.n*e.inner:], e.n)

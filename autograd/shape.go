@@ -8,8 +8,8 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// Reshape returns x under another shape of as many elements, over the same memory. It panics with a [*ShapeError] if
-// their numbers differ.
+// Reshape returns the elements of x, in their order, under another shape. It shares x's memory. Reshape panics with a
+// [*ShapeError] if the shape has another number of elements.
 func Reshape(x *Node, shape ...int) *Node {
 	t := TapeOf("autograd.Reshape", x)
 	if n := tensor.Size(shape); n != len(x.data) {
@@ -19,8 +19,9 @@ func Reshape(x *Node, shape ...int) *Node {
 	return part("autograd.Reshape", x, t.View(x.data, shape...), extent{1, len(x.data), 1}, 0, len(x.data))
 }
 
-// Slice returns what x has from from on and before to along dimension dim: PyTorch's narrow. Along the first
-// dimension it is a view of x's memory, else a copy. It panics with a [*ShapeError] if x has no such dimension or part.
+// Slice returns the elements of x with places from, inclusive, to to, exclusive, along dimension dim: PyTorch's narrow. Along
+// the first dimension it is a view of x's memory, along others a copy. Slice panics with a [*ShapeError] if x has no such
+// dimension or places.
 func Slice(x *Node, dim, from, to int) *Node {
 	const where = "autograd.Slice"
 	t := TapeOf(where, x)
@@ -42,12 +43,12 @@ func Slice(x *Node, dim, from, to int) *Node {
 	return part(where, x, y, e, from, to)
 }
 
-// of returns from to to of place o of a slab whose dimension has n elements.
+// of returns the elements [from, to) at outer index o of a slab whose dimension has n elements.
 func (e extent) of(slab []float32, o, from, to, n int) []float32 {
 	return slab[(o*n+from)*e.inner : (o*n+to)*e.inner]
 }
 
-// part records that y is the part of x from from to to along e.
+// part records that y is the elements [from, to) of x along e.
 func part(where string, x, y *Node, e extent, from, to int) *Node {
 	if x.requires {
 		Record(y.tape, partOp{where, x, y, e, from, to}, y)
@@ -74,8 +75,8 @@ func (o partOp) Backward() {
 	}
 }
 
-// Concat returns the xs one after the other along dimension dim. Their other dimensions are the same, or it panics with a
-// [*ShapeError]; and with a [*UsageError] if there are none.
+// Concat joins the xs along dimension dim, in their order. It panics with a [*ShapeError] if their other dimensions differ,
+// and with a [*UsageError] if there are no xs.
 func Concat(dim int, xs ...*Node) *Node {
 	const where = "autograd.Concat"
 	if len(xs) == 0 {
@@ -133,7 +134,7 @@ type concatOp struct {
 
 func (o concatOp) String() string { return "autograd.Concat" }
 
-// each calls f for each operand, its size along the dimension and where it begins in y.
+// each calls f for each operand, with its size along the dimension and its first place in y.
 func (o concatOp) each(f func(x *Node, n, at int)) {
 	at := 0
 	for _, x := range o.xs {
@@ -157,9 +158,9 @@ func (o concatOp) Backward() {
 	})
 }
 
-// Gather returns the rows of x, its parts along the first dimension, at each of rows: PyTorch's index_select, and
-// what an embedding is. rows is borrowed until Backward has run. A row that x has not fails the run ([Tape.Fail]) and
-// gives zeros. It panics with a [*ShapeError] if x has no dimension.
+// Gather returns the rows of x, which are its parts along the first dimension, with the given indices: PyTorch's
+// index_select, the operation of an embedding. rows is borrowed until Backward has run. An index outside x is an error of
+// the run ([Tape.Fail]) and gives zeros. Gather panics with a [*ShapeError] if x has no dimension.
 func Gather(x *Node, rows []int32) *Node {
 	const where = "autograd.Gather"
 	t := TapeOf(where, x)
@@ -222,12 +223,12 @@ func Transpose(x *Node, i, j int) *Node {
 
 type transposeOp struct {
 	x, y *Node
-	dims [5]int // of x; the second and the fourth are exchanged
+	dims [5]int // x's shape, merged to five dimensions of which the second and the fourth are exchanged
 }
 
 func (o transposeOp) String() string { return "autograd.Transpose" }
 
-// each calls f with the places in x and in y of stretches of n elements.
+// each calls f for each contiguous stretch of n elements, with its place in x and in y.
 func (o transposeOp) each(f func(from, to, n int)) {
 	n, from := o.dims[4], 0
 	for a := range o.dims[0] {

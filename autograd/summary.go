@@ -6,7 +6,7 @@ import (
 	"text/tabwriter"
 )
 
-// Summary is a table of weights: one line each, and what they come to. It prints itself.
+// Summary is a table of weights, one line for each weight and one for the totals. fmt prints it by its String method.
 type Summary []*Param
 
 // Summary returns a table of the weights under p's prefix.
@@ -17,8 +17,8 @@ func (p *Params) Summary() (s Summary) {
 	return s
 }
 
-// String returns the table: name, shape, number of values and bytes of each weight, whether it is frozen, and the
-// sums.
+// String returns the table: the name, the shape, the number of values and of bytes of each weight, whether the weight is
+// frozen, and the totals.
 func (s Summary) String() string {
 	var out strings.Builder
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)

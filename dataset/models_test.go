@@ -81,8 +81,8 @@ func TestPairsTrain(t *testing.T) {
 	head := layers.NewDense(params.In("head"), hidden, end+1+letters)
 	logits := func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
 		from, to := &b.Parts[0], &b.Parts[1]
-		_, state := encoder.Last(embedding.Forward(t, from.IDs, from.Rows()), rnn.Options{Lengths: from.Lengths})
-		y, _ := decoder.Forward(embedding.Forward(t, to.IDs, to.Rows()), rnn.Options{Start: state, Lengths: to.Lengths})
+		_, state := encoder.Last(embedding.Forward(t, from), rnn.Options{Lengths: from.Lengths})
+		y, _ := decoder.Forward(embedding.Forward(t, to), rnn.Options{Start: state, Lengths: to.Lengths})
 		return head.Forward(y)
 	}
 	step := train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {

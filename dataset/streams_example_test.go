@@ -40,7 +40,7 @@ func ExampleNewStreams_training() {
 	// tape and back, so that no gradient goes into the batch before.
 	state := cell.NewState(rows)
 	model := func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
-		x := embedding.Forward(t, b.IDs, b.Rows())
+		x := embedding.Forward(t, b)
 		y, end := cell.Forward(x, rnn.Options{Start: state.Carry(t, b.First, b.Rows())})
 		state.Set(end, b.First)
 		return loss.SparseSoftmaxCrossEntropy(head.Forward(y), b.Labels)
@@ -81,7 +81,7 @@ func ExampleNewStreams_training() {
 	}
 	for len(text) < len(line) {
 		tape.Reset()
-		y, end := cell.Forward(embedding.Forward(tape, next, 1), rnn.Options{Start: one.Carry(tape, 0, 1)})
+		y, end := cell.Forward(embedding.Lookup(tape, next, 1), rnn.Options{Start: one.Carry(tape, 0, 1)})
 		one.Set(end, 0)
 		logits := head.Forward(y).Data()
 		logits = logits[len(logits)-v.Len():] // of the last step

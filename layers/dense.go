@@ -12,17 +12,36 @@ import (
 //	y = x·Wᵀ + b
 type Dense struct {
 	Weight *autograd.Param // "weight" [out, in]
-	Bias   *autograd.Param // "bias" [out]
+	Bias   *autograd.Param // "bias" [out]; nil without a bias
 
 	forward, backward *autograd.Derived[kernel.Matrix] // Wᵀ and W, packed
 }
 
-// NewDense makes the weights in p: "weight" by Glorot's uniform initialisation, "bias" zero. It panics with a
-// [*autograd.ShapeError] if in or out is not positive, and as [autograd.Params.New] does.
+// DenseConfig describes a [Dense]. Only the sizes are required.
+type DenseConfig struct {
+	// In and Out are the numbers of features of the input and of the output.
+	In, Out int
+	// NoBias leaves out the bias b.
+	NoBias bool
+	// Init fills the weight W [out, in]; nil means [autograd.GlorotUniform].
+	Init autograd.Init
+}
+
+// NewDense makes a layer with a bias: it is NewDenseWith(p, DenseConfig{In: in, Out: out}).
 func NewDense(p *autograd.Params, in, out int) *Dense {
-	d := &Dense{
-		Weight: p.New("weight", autograd.GlorotUniform, out, in),
-		Bias:   p.New("bias", autograd.Zeros, out),
+	return NewDenseWith(p, DenseConfig{In: in, Out: out})
+}
+
+// NewDenseWith makes the weights in p: "weight", and "bias" filled with zeros. It panics with a [*autograd.ShapeError] if In
+// or Out is not positive, and as [autograd.Params.New] does.
+func NewDenseWith(p *autograd.Params, c DenseConfig) *Dense {
+	if c.Init == nil {
+		c.Init = autograd.GlorotUniform
+	}
+	in, out := c.In, c.Out
+	d := &Dense{Weight: p.New("weight", c.Init, out, in)}
+	if !c.NoBias {
+		d.Bias = p.New("bias", autograd.Zeros, out)
 	}
 	d.forward = autograd.NewDerived(p, func(m *kernel.Matrix) {
 		m.Reset(in, out)
@@ -41,8 +60,8 @@ func (d *Dense) In() int { return d.Weight.Value.Dim(1) }
 // Out returns the number of features of the output.
 func (d *Dense) Out() int { return d.Weight.Value.Dim(0) }
 
-// Forward applies the layer to the last dimension of x: [..., in] -> [..., out]. It panics with a
-// [*autograd.ShapeError] if that is not in.
+// Forward applies the layer to the last dimension of x: [..., in] -> [..., out]. It panics with a [*autograd.ShapeError] if
+// the last dimension of x is not in.
 func (d *Dense) Forward(x *autograd.Node) *autograd.Node {
 	t := autograd.TapeOf(d.Weight.Name, x)
 	in, out, rows := d.In(), d.Out(), 1
@@ -57,12 +76,19 @@ func (d *Dense) Forward(x *autograd.Node) *autograd.Node {
 		rows *= n
 	}
 	y := t.New(append(outer, out)...)
-	kernel.Affine(y.Data(), out, rows, d.Bias.Value.Data(), kernel.Block{Data: x.Data(), Stride: in, Cols: in}, kernel.Block{}, d.forward.Get())
-	if x.RequiresGrad() || !d.Weight.Frozen || !d.Bias.Frozen {
+	var bias []float32
+	if d.Bias != nil {
+		bias = d.Bias.Value.Data()
+	}
+	kernel.Affine(y.Data(), out, rows, bias, kernel.Block{Data: x.Data(), Stride: in, Cols: in}, kernel.Block{}, d.forward.Get())
+	if x.RequiresGrad() || !d.Weight.Frozen || d.biasLearns() {
 		autograd.Record(t, denseOp{d, x, y, rows}, y)
 	}
 	return y
 }
+
+// biasLearns reports whether there is a bias whose gradient is wanted.
+func (d *Dense) biasLearns() bool { return d.Bias != nil && !d.Bias.Frozen }
 
 type denseOp struct {
 	d    *Dense
@@ -81,7 +107,7 @@ func (o denseOp) Backward() {
 	if !o.d.Weight.Frozen {
 		kernel.GemmT(grads.Of(o.d.Weight), in, out, in, o.rows, dy, out, o.x.Data(), in)
 	}
-	if !o.d.Bias.Frozen {
+	if o.d.biasLearns() {
 		kernel.AddColumns(grads.Of(o.d.Bias), dy, out, o.rows)
 	}
 	if o.x.RequiresGrad() {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/unroll-go/unroll/autograd"
+	"github.com/unroll-go/unroll/autograd/gradcheck"
 	"github.com/unroll-go/unroll/internal/reference"
 	"github.com/unroll-go/unroll/layers"
 	"github.com/unroll-go/unroll/tensor"
@@ -45,6 +46,41 @@ func TestDenseGradients(t *testing.T) {
 		assert.LessOrEqual(t, reference.MaxRelErr(tape.Grads().Of(d.Weight), reference.Gradient(f, cw)), 1e-5, "weight %v", size)
 		assert.LessOrEqual(t, reference.MaxRelErr(tape.Grads().Of(d.Bias), reference.Gradient(f, cb)), 1e-5, "bias %v", size)
 	}
+}
+
+func TestDenseWithoutBias(t *testing.T) {
+	params := autograd.NewParams(1)
+	d := layers.NewDenseWith(params.In("query"), layers.DenseConfig{In: 5, Out: 3, NoBias: true, Init: autograd.Constant(0.5)})
+	assert.Nil(t, d.Bias)
+	assert.Equal(t, 15, params.Count())
+	for _, w := range d.Weight.Value.Data() {
+		assert.Equal(t, float32(0.5), w)
+	}
+	params.Update(func() { copy(d.Weight.Value.Data(), random(4, 15).Data()) })
+	x := params.New("x", autograd.Normal(1), 4, 5)
+	y := d.Forward(autograd.NewInference(params).Input(x.Value))
+	cx, cw := reference.Complex(x.Value.Data()), reference.Complex(d.Weight.Value.Data())
+	want := reference.Real(reference.Dense(cx, cw, make([]complex128, 3)))
+	assert.LessOrEqual(t, reference.MaxRelErr(y.Data(), want), 1e-6)
+	require.NoError(t, gradcheck.Check(params, func(tape *autograd.Tape) *autograd.Node {
+		return gradcheck.Project(d.Forward(tape.Param(x)))
+	}, gradcheck.Options{Tolerance: 1e-3}))
+	d.Weight.Frozen = true
+	assert.False(t, d.Forward(autograd.NewTape(params, 0).Input(x.Value)).RequiresGrad())
+}
+
+// TestDenseConfig: the short form is the configuration of the sizes alone, to the bit.
+func TestDenseConfig(t *testing.T) {
+	one, other := autograd.NewParams(3), autograd.NewParams(3)
+	layers.NewDense(one, 4, 2)
+	layers.NewDenseWith(other, layers.DenseConfig{In: 4, Out: 2})
+	for name, w := range one.Named() {
+		assert.Equal(t, w.Value, other.Get(name).Value, name)
+	}
+	layers.NewDenseWith(one.In("own"), layers.DenseConfig{In: 4, Out: 2, Init: autograd.Orthogonal})
+	w := one.Get("own.weight").Value.Data()
+	assert.InDelta(t, 0, w[0]*w[4]+w[1]*w[5]+w[2]*w[6]+w[3]*w[7], 1e-6)
+	assert.Equal(t, make([]float32, 2), one.Get("own.bias").Value.Data())
 }
 
 func TestDenseOverSteps(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/autograd/gradcheck"
+	"github.com/unroll-go/unroll/dataset"
 	"github.com/unroll-go/unroll/internal/golden"
 	"github.com/unroll-go/unroll/internal/reference"
 	"github.com/unroll-go/unroll/layers"
@@ -67,7 +68,7 @@ func TestLayersAsPyTorch(t *testing.T) {
 		"layer_norm": func(_ *autograd.Tape, x *autograd.Node) *autograd.Node { return l.Forward(x) },
 		"layer_gelu": func(_ *autograd.Tape, x *autograd.Node) *autograd.Node { return autograd.GELU(x) },
 		"layer_embedding": func(t *autograd.Tape, x *autograd.Node) *autograd.Node {
-			return table.Forward(t, []int32{3, 0, 3, 1, 1, 2}, 2)
+			return table.Forward(t, tokens{[]int32{3, 0, 3, 1, 1, 2}, 2})
 		},
 	} {
 		file, err := golden.Load(name)
@@ -109,23 +110,52 @@ func TestLayerNormFrozenAndShapes(t *testing.T) {
 	}
 }
 
+// TestLayerNormOfZeros: the factor by which the gradient of a row without variance grows, as the documentation says.
+func TestLayerNormOfZeros(t *testing.T) {
+	params := autograd.NewParams(1)
+	l := layers.NewLayerNorm(params, 2)
+	for eps, factor := range map[float64]float64{1e-5: 316.2278, 1e-3: 31.62278} {
+		l.Eps = eps
+		tape := autograd.NewTape(params, 0)
+		x := tape.Leaf(tensor.New(2))
+		difference := tape.Input(tensor.Of([]float32{1, -1}, 2))
+		require.NoError(t, autograd.Sum(autograd.Mul(l.Forward(x), difference)).Backward())
+		assert.LessOrEqual(t, reference.MaxRelErr(x.Grad(), []float64{factor, -factor}), 1e-6)
+	}
+}
+
+var _ layers.Tokens = (*dataset.Batch)(nil)
+
+// tokens is a batch of ids and its number of rows.
+type tokens struct {
+	ids  []int32
+	rows int
+}
+
+func (b tokens) Tokens() ([]int32, int) { return b.ids, b.rows }
+
 func TestEmbedding(t *testing.T) {
 	params := autograd.NewParams(1)
 	e := layers.NewEmbedding(params.In("tokens"), 3, 2)
 	tape := autograd.NewTape(params, 0)
-	y := e.Forward(tape, []int32{2, 0, 2, 2}, 2)
-	assert.Equal(t, []int{2, 2, 2}, y.Shape())
+	y := e.Forward(tape, tokens{[]int32{2, 0, 2, 2, 1, 2}, 2})
+	assert.Equal(t, []int{3, 2, 2}, y.Shape())
 	v := e.Weight.Value.Data()
-	assert.Equal(t, []float32{v[4], v[5], v[0], v[1], v[4], v[5], v[4], v[5]}, y.Data())
+	assert.Equal(t, []float32{v[4], v[5], v[0], v[1], v[4], v[5], v[4], v[5], v[2], v[3], v[4], v[5]}, y.Data())
 	require.NoError(t, autograd.Sum(y).Backward())
-	assert.Equal(t, []float32{1, 1, 0, 0, 3, 3}, tape.Grads().Of(e.Weight))
+	assert.Equal(t, []float32{1, 1, 1, 1, 4, 4}, tape.Grads().Of(e.Weight))
 
 	tape.Reset()
-	assert.EqualError(t, autograd.Sum(e.Forward(tape, []int32{0, 3}, 1)).Backward(), "autograd.Gather: index 3, want 0 to 2 (row 1 of 2)")
-	assert.EqualError(t, autograd.Try(func() { e.Forward(tape, []int32{0, 1, 2}, 2) }), "tokens.weight: 3 ids, want whole steps of a batch of 2")
+	assert.Equal(t, []int{1, 3, 2}, e.Lookup(tape, []int32{0, 1, 2}, 3).Shape())
+	assert.Equal(t, []int{0, 3, 2}, e.Lookup(tape, nil, 3).Shape())
+	assert.EqualError(t, autograd.Sum(e.Lookup(tape, []int32{0, 3}, 1)).Backward(), "autograd.Gather: index 3, want 0 to 2 (row 1 of 2)")
+	for _, rows := range []int{2, 0, -1} {
+		assert.EqualError(t, autograd.Try(func() { e.Forward(tape, tokens{[]int32{0, 1, 2}, rows}) }),
+			fmt.Sprintf("tokens.weight: 3 ids for a batch of %d rows, want the same number of ids for each row", rows))
+	}
 	e.Weight.Frozen = true
 	tape.Reset()
-	assert.False(t, e.Forward(tape, []int32{0}, 1).RequiresGrad())
+	assert.False(t, e.Lookup(tape, []int32{0}, 1).RequiresGrad())
 }
 
 // stack is all layers in a row.
@@ -194,7 +224,7 @@ func ExampleEmbedding() {
 	params := autograd.NewParams(1)
 	table := layers.NewEmbedding(params.In("tokens"), 65, 8)
 	tape := autograd.NewInference(params)
-	ids := []int32{5, 6, 7, 5, 6, 7} // two steps of a batch of three
-	fmt.Println(table.Forward(tape, ids, 3).Shape())
+	ids := []int32{5, 6, 7, 5, 6, 7} // two steps of a batch of three; a dataset.Batch goes to Forward
+	fmt.Println(table.Lookup(tape, ids, 3).Shape())
 	// Output: [2 3 8]
 }

@@ -1,58 +1,68 @@
-// Package gradcheck compares the gradients that a model computes with differences of its loss, to prove a new operation
-// or layer:
+// Package gradcheck compares the gradients of a model with differences of its loss. It is for proving a new operation or
+// layer:
 //
 //	params := autograd.NewParams(1)
 //	layer := NewMine(params.In("mine"))
-//	x := params.New("x", autograd.Normal(1), 4, 3) // an input is checked as a weight is
+//	x := params.New("x", autograd.Normal(1), 4, 3) // an input is checked in the same way as a weight
 //	err := gradcheck.Check(params, func(t *autograd.Tape) *autograd.Node {
 //		return gradcheck.Project(layer.Forward(t.Param(x)))
 //	}, gradcheck.Options{})
 //
-// # What is compared
+// # The comparison
 //
 // For each weight w with gradient g, and for some directions d whose elements are 1 and -1 at random, the directional
 // derivative g·d is compared with the central difference of the loss L, of fourth order,
 //
 //	(8 (L(w+hd) - L(w-hd)) - (L(w+2hd) - L(w-2hd))) / 12h
 //
-// (Abramowitz & Stegun 1964, equation 25.3.6). The loss is a float32, so the difference is only good to some digits: too large a
-// step bends, too small a one drowns in rounding. Three steps are tried, and the best of them must agree. Ten
-// directions would find a wrong element among thousands; what no direction can find is an error that is small beside
-// the whole gradient of that weight. Keep weights small, then, and losses near 1.
+// (Abramowitz & Stegun 1964, equation 25.3.6). The loss is a float32, so the difference has only a few correct digits: a
+// large step h adds the loss's curvature to the difference, a small one its rounding error. Three steps are tried, and the
+// best of them must agree. Ten directions find a wrong element among thousands. No direction finds an error that is small
+// beside the whole gradient of that weight, so check small weights, and losses near 1.
 package gradcheck
 
 import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// Options are the settings of [Check]; the zero value is good for most.
+// Options are the settings of [Check]. The zero value suits most models.
 type Options struct {
-	// Tolerance is the largest error relative to the derivative; 0 means 1e-2.
+	// Tolerance is the largest allowed error relative to the derivative; 0 means 1e-2.
 	Tolerance float64
-	// Directions is how many are tried for each weight; 0 means 4.
+	// Directions is the number of directions for each weight; 0 means 4.
 	Directions int
-	// Seed of the directions and of what is random in the model.
+	// Seed determines the directions and the random numbers of the model's tape.
 	Seed uint64
 }
 
-// steps are those tried, relative to the weight's size.
+// steps are the values of h that are tried, relative to the size of the weight.
 var steps = [...]float64{0x1p-6, 0x1p-9, 0x1p-12}
 
-// Check returns an error that names the weight, the two derivatives and their relative error if a gradient of model, which
-// returns its loss, is not that of its values, and Backward's error if there is one. The model must give the same loss each
-// time: what is random in it comes from the tape. Weights are moved and set back; frozen ones are not checked. A
-// derivative that is lost in the loss's rounding counts as zero.
+// Check compares the gradients of all weights under p's prefix, except frozen ones, with differences of the loss that
+// model returns. If a gradient is wrong, the error names the weight, the two derivatives and their relative error. Check
+// also returns the error of Backward, and an error if there is nothing to compare because p has no weight or all are frozen.
+//
+// The model must return the same loss each time; it takes random numbers from the tape. Check changes the weights and
+// restores them. A derivative that is smaller than the rounding error of the loss counts as zero.
 func Check(p *autograd.Params, model func(*autograd.Tape) *autograd.Node, o Options) error {
 	if o.Tolerance == 0 {
 		o.Tolerance = 1e-2
 	}
 	if o.Directions == 0 {
 		o.Directions = 4
+	}
+	weights := slices.Collect(p.All())
+	switch {
+	case len(weights) == 0:
+		return fmt.Errorf("gradcheck: nothing to check under %q: there are no weights", p.Prefix())
+	case !slices.ContainsFunc(weights, func(w *autograd.Param) bool { return !w.Frozen }):
+		return fmt.Errorf("gradcheck: nothing to check under %q: all %d weights are frozen", p.Prefix(), len(weights))
 	}
 	tape, grads := autograd.NewTape(p, o.Seed), autograd.NewGrads(p)
 	value := func() float64 {
@@ -68,7 +78,7 @@ func Check(p *autograd.Params, model func(*autograd.Tape) *autograd.Node, o Opti
 	gradient := autograd.NewGrads(p)
 	copy(gradient.Data, grads.Data)
 	r := rand.New(rand.NewPCG(o.Seed, 0))
-	for w := range p.All() {
+	for _, w := range weights {
 		if w.Frozen {
 			continue
 		}
@@ -89,7 +99,7 @@ func Check(p *autograd.Params, model func(*autograd.Tape) *autograd.Node, o Opti
 	return nil
 }
 
-// scaleOf is the size of a weight's values, at least 1/16.
+// scaleOf returns the root mean square of a weight's values, at least 1/16.
 func scaleOf(w *autograd.Param) float64 {
 	sum := 0.0
 	for _, v := range w.Value.Data() {
@@ -98,7 +108,7 @@ func scaleOf(w *autograd.Param) float64 {
 	return max(1.0/16, math.Sqrt(sum/float64(w.Value.Len())))
 }
 
-// nearest returns the difference that is nearest to got, and its relative error.
+// nearest returns the difference, over all steps, with the smallest error relative to the derivative got, and that error.
 func nearest(got, size float64, difference func(h float64) float64, scale float64) (want, off float64) {
 	off = math.Inf(1)
 	for _, s := range steps {
@@ -116,7 +126,7 @@ func nearest(got, size float64, difference func(h float64) float64, scale float6
 	return want, off
 }
 
-// along returns the derivative of value as w moves along d.
+// along returns the central difference of value in direction d of the weight w, with step h.
 func along(p *autograd.Params, w *autograd.Param, d []float32, h float64, value func() float64) float64 {
 	data := w.Value.Data()
 	before := append([]float32(nil), data...)
@@ -134,8 +144,8 @@ func along(p *autograd.Params, w *autograd.Param, d []float32, h float64, value 
 	return (8*near - far) / (12 * h)
 }
 
-// Project returns the sum of x's elements, each times a number of its own between 1/2 and 3/2 over the root of their
-// count: a loss to which every element of an output matters, and differently.
+// Project returns a loss that depends on every element of x with a different derivative: the sum of the elements, each
+// times a fixed random factor between 1/2 and 3/2 over the square root of their number.
 func Project(x *autograd.Node) *autograd.Node {
 	t := autograd.TapeOf("gradcheck.Project", x)
 	factors := tensor.New(x.Shape()...)

@@ -71,11 +71,28 @@ func TestFrozenAndErrors(t *testing.T) {
 	assert.ErrorIs(t, gradcheck.Check(p, func(t *autograd.Tape) *autograd.Node {
 		return autograd.Sum(autograd.Tanh(t.Param(a)))
 	}, gradcheck.Options{}), autograd.ErrNoGradient)
+	assert.NoError(t, gradcheck.Check(p, wrong, gradcheck.Options{}), "a frozen weight is not checked")
 	a.Frozen = false
 	infinite := func(t *autograd.Tape) *autograd.Node {
 		return autograd.Sum(autograd.Log(autograd.Scale(t.Param(a), 0)))
 	}
 	assert.ErrorIs(t, gradcheck.Check(p, infinite, gradcheck.Options{}), autograd.ErrNotFinite)
+}
+
+// TestNothingToCheck: a check that compares nothing must not pass.
+func TestNothingToCheck(t *testing.T) {
+	p := autograd.NewParams(1)
+	a := p.New("rnn.a", autograd.Normal(1), 3)
+	a.Frozen = true
+	other := p.New("head.b", autograd.Normal(1), 3)
+	loss := func(t *autograd.Tape) *autograd.Node {
+		return autograd.Sum(autograd.Mul(t.Param(a), t.Param(other)))
+	}
+	require.NoError(t, gradcheck.Check(p, loss, gradcheck.Options{}))
+	assert.EqualError(t, gradcheck.Check(p.In("rnn"), loss, gradcheck.Options{}), "gradcheck: nothing to check under \"rnn.\": all 1 weights are frozen")
+	other.Frozen = true
+	assert.EqualError(t, gradcheck.Check(p, loss, gradcheck.Options{}), "gradcheck: nothing to check under \"\": all 2 weights are frozen")
+	assert.EqualError(t, gradcheck.Check(p.In("none"), loss, gradcheck.Options{}), "gradcheck: nothing to check under \"none.\": there are no weights")
 }
 
 func TestProject(t *testing.T) {

@@ -30,6 +30,9 @@
 //	lr_*              after [steps]: the rate of each step
 //	cross_entropy*    logits, labels, loss, grad.logits
 //	layer_*           x, factors, perhaps weight, bias, table; y; grad.* of sum(y*factors)
+//	attention_*       dot, scaled, general, additive: query [B,Q], or [U,B,Q] and lengths [B] in those named _lengths;
+//	                  memory [T,B,M]; weight, or query.weight, memory.weight and score.weight; context; attention: the
+//	                  weights of the steps; loss: the sum over both of each times loss.context, loss.attention; grad.*
 //	loss_*            x; target, or labels; perhaps weights; loss, grad.x; Config: options
 //
 // Sequences are [T,B,I] and [T,B,H], states [layers,B,H]. With D directions they are [T,B,D*H] and [layers*D,B,H], and

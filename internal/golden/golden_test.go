@@ -11,7 +11,7 @@ import (
 
 func TestEveryCaseLoads(t *testing.T) {
 	names := Names("*")
-	assert.Len(t, names, 3*(3*2+1)+48+20+2+4+8+3+12+8)
+	assert.Len(t, names, 3*(3*2+1)+48+20+2+4+8+3+12+8+8)
 	for _, name := range names {
 		f, err := Load(name)
 		require.NoError(t, err)
@@ -22,7 +22,7 @@ func TestEveryCaseLoads(t *testing.T) {
 
 // What goes into float32 code must be what went into PyTorch. No result is all zeros, which would test little.
 func TestGivenValuesFitFloat32(t *testing.T) {
-	result := regexp.MustCompile(`^(y|hn|cn|loss|losses|norm|after)$|^(grad|after|clipped)\.`)
+	result := regexp.MustCompile(`^(y|hn|cn|loss|losses|norm|after|context|attention)$|^(grad|after|clipped)\.`)
 	given := 0
 	for _, name := range Names("*") {
 		f, err := Load(name)
@@ -39,7 +39,7 @@ func TestGivenValuesFitFloat32(t *testing.T) {
 			}
 		}
 	}
-	assert.Equal(t, 279+708+184+19+9, given)
+	assert.Equal(t, 279+708+184+19+9+44, given)
 }
 
 func TestGet(t *testing.T) {

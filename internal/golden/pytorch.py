@@ -302,6 +302,47 @@ def layers():
               {"y": y, **{"grad." + key: g for key, g in zip(leaves, grads)}})
 
 
+def attention():
+    """Attention of one query a row over the whole memory, and of three queries a row over memories of unequal lengths.
+
+    torch has none of these layers; each is composed from the equations of its paper (see layers/attention.go). The
+    memory past a row's length gets a score of -inf.
+    """
+    T, B, M, H = 5, 4, 6, 7
+    for kind in "dot", "scaled", "general", "additive":
+        for queries, lengths in ((0, None), (3, [5, 2, 4, 1])):
+            name = "attention_%s%s" % (kind, "_lengths" if lengths else "")
+            draw = Draw(name)
+            width = 5 if kind in ("general", "additive") else M
+            leaves = {"query": draw.uniform(*([queries] if queries else []), B, width), "memory": draw.uniform(T, B, M)}
+            if kind == "general":
+                leaves["weight"] = draw.uniform(width, M)
+            if kind == "additive":
+                leaves.update({"query.weight": draw.uniform(H, width), "memory.weight": draw.uniform(H, M),
+                               "score.weight": draw.uniform(1, H)})
+            leaves = {key: v.requires_grad_() for key, v in leaves.items()}
+            query, memory = leaves["query"].reshape(-1, B, width), leaves["memory"]
+            if kind == "additive":
+                hidden = (query @ leaves["query.weight"].T)[:, None] + (memory @ leaves["memory.weight"].T)[None]
+                scores = (hidden.tanh() @ leaves["score.weight"][0]).transpose(1, 2)
+            else:
+                keys = memory @ leaves["weight"].T if kind == "general" else memory
+                scores = torch.einsum("ubn,tbn->ubt", query, keys) / (width ** 0.5 if kind == "scaled" else 1)
+            if lengths:
+                scores = scores.masked_fill(torch.arange(T) >= torch.tensor(lengths)[:, None], float("-inf"))
+            weights = scores.softmax(-1)
+            results = {"context": torch.einsum("ubt,tbn->ubn", weights, memory), "attention": weights}
+            if not queries:
+                results = {key: v[0] for key, v in results.items()}
+            factors = weigh(draw, results)
+            loss = weighted(factors, results)
+            loss.backward()
+            given = {**leaves, **factors, **({"lengths": torch.tensor(lengths)} if lengths else {})}
+            write(name, "attention by the equations: context, weights (attention) and the gradients of loss, the sum over "
+                  "both of each times loss.context, loss.attention", given,
+                  {**results, "loss": loss, **{"grad." + key: v.grad for key, v in leaves.items()}})
+
+
 class Lion(torch.optim.Optimizer):
     """Algorithm 2 of Chen et al. 2023, arXiv:2302.06675; torch has none."""
 
@@ -407,4 +448,5 @@ if __name__ == "__main__":
     cross_entropy()
     losses()
     layers()
+    attention()
     optim()
