@@ -16,40 +16,42 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// CSV says how a table of numbers and labels is read from text: comma-separated values (RFC 4180), a record an
-// example. The zero value reads a table of numbers without a header.
+// CSV says how a table of numbers and labels is read from text: comma-separated values (RFC 4180), where each record is
+// an example. The zero value reads a table of numbers without a header.
 //
-// A column is named by what the header calls it, or by its number, counted from 1 as in error messages: "3". A name
-// goes before a number.
+// The fields below name a column by its name in the header, or by its number, counted from 1 as in error messages: "3".
+// Where "3" is also a name in the header, it means the column of that name.
 type CSV struct {
 	Header   bool     // the first record holds the columns' names
 	Comma    rune     // between fields. 0: a comma
-	Features []string // columns of numbers for X, in this order. Empty: all that are not named below
+	Features []string // columns of numbers for X, in this order. Empty: all but Targets and Label
 	Targets  []string // columns of numbers to predict
 	Label    string   // column of labels. Empty: none
 
-	// TextLabels tells that labels are text: class 0 is the first that occurs, and so on. Labels are integers otherwise,
-	// and stay as they are.
+	// TextLabels says that labels are text: the first label in the table is class 0, the next one that differs from it is
+	// class 1, and so on. Without TextLabels, labels are integers, which are kept unchanged.
 	TextLabels bool
-	// Classes, if not empty, are the labels that may occur, as text: class c is Classes[c].
+	// Classes, if not empty, are the labels that may occur, as text: the label Classes[c] is class c.
 	Classes []string
 
-	EmptyIsNaN bool // an empty field among numbers is a NaN, not an error
-	NonFinite  bool // "NaN" and "Inf" (any case, with a sign or without) are numbers, not errors
+	// EmptyIsNaN reads an empty field among numbers as NaN instead of an error. Models cannot learn from a NaN input:
+	// see FillGaps and WindowConfig.SkipGaps.
+	EmptyIsNaN bool
+	NonFinite  bool // reads "NaN" and "Inf" (in any case, with or without a sign) as numbers instead of errors
 }
 
-// Table is what a [CSV] reads: a Source with X of shape [N,F], which a batch holds as [B,F], without a time axis, as
-// layers.Dense reads it. For a recurrent layer, give X a time axis over the same memory: tensor.Of(t.X.Data(), n, 1, f)
-// for one step, or tensor.Of(t.X.Data(), n, steps, 1) for a sequence along each record. For a series down the table, use
-// [Windows].
+// Table is the result of reading a [CSV]: a Source with X of shape [N,F], a row for each record, which a batch holds as
+// [B,F], without a time axis, as layers.Dense reads it. For a recurrent layer, give X a time axis over the same memory:
+// tensor.Of(t.X.Data(), n, 1, f) for one step, or tensor.Of(t.X.Data(), n, steps, 1) where each record is a sequence.
+// Where the records are the steps of a series, pass X to [NewWindows].
 type Table struct {
 	Tensors
-	FeatureNames []string // of the columns of X: from the header, or their numbers
-	TargetNames  []string // of the columns of Target
+	FeatureNames []string // names of the columns of X, from the header, or else their numbers counted from 1
+	TargetNames  []string // names of the columns of Target
 	Classes      []string // text of each class; nil if labels are integers
 }
 
-// Load reads a file. Errors are those of [CSV.Read], with the file's name.
+// Load reads the table in a file. Its errors are those of [CSV.Read], with the path of the file.
 func (c CSV) Load(path string) (*Table, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -59,33 +61,33 @@ func (c CSV) Load(path string) (*Table, error) {
 	return c.read(f, "dataset: "+path+": ")
 }
 
-// Read reads a table to its end. A byte order mark, line ends of Windows and spaces around a field (but not after
-// quotes) do not matter. Empty lines are skipped, but are an error within a table of one column, where they may be
-// what is missing.
+// Read reads a table to its end. It accepts a byte order mark, lines that end in CR LF, and spaces around a field (but not
+// after a closing quote). Empty lines are skipped, except that an empty line within a table of one column is an error,
+// because it may be a missing value.
 //
-// What is not as c says is an error that tells the line and the column, what was found and what was expected: records
-// of different lengths, fields that are no decimal numbers or outside of float32's range, and so on. A table without a
-// record is an error; one of a header alone has no examples. Memory is in proportion to what has been read. Read panics
-// if Comma cannot separate fields, or if a class is given twice.
+// Text that differs from the description c is an error that names the line and the column, what was found and what was
+// expected: records of different lengths, fields that are not decimal numbers or are outside the range of float32, and so
+// on. A table without a record is an error; a table of a header alone has no examples. Memory grows in proportion to the
+// text read. Read panics with a [*tensor.UsageError] if Comma cannot separate fields, or if Classes has a class twice.
 func (c CSV) Read(r io.Reader) (*Table, error) { return c.read(r, "dataset: ") }
 
-// csvReader is a table on its way.
+// csvReader is the state of reading a table.
 type csvReader struct {
 	CSV
-	where   string // what errors begin with
+	where   string // the beginning of each error
 	records *csv.Reader
-	line    int // of the record
-	breaks  int // line breaks in its first field
-	fields  []string
-	names   []string // of the columns; nil without a header
-	width   int
+	line    int      // line of the current record, counted from 1
+	breaks  int      // line breaks in the first field of the current record
+	fields  []string // of the current record
+	names   []string // names of the columns; nil without a header
+	width   int      // number of columns
 
 	features, targets []int // columns
 	label             int   // column; -1: none
 	classes           map[string]int32
 	table             *Table
-	x, y              []float32
-	n                 int // examples
+	x, y              []float32 // values of the features and of the targets so far
+	n                 int       // examples so far
 }
 
 func (c CSV) read(from io.Reader, where string) (*Table, error) {
@@ -93,7 +95,7 @@ func (c CSV) read(from io.Reader, where string) (*Table, error) {
 		c.Comma = ','
 	}
 	if strings.ContainsRune("\"\r\n\ufffd", c.Comma) || !utf8.ValidRune(c.Comma) {
-		panic(fmt.Errorf("dataset.CSV: Comma is %q, which cannot separate fields", c.Comma))
+		panic(&tensor.UsageError{Where: "dataset.CSV", What: fmt.Sprintf("Comma is %q, which cannot separate fields", c.Comma)})
 	}
 	table := &Table{Classes: slices.Clone(c.Classes)}
 	classes := make(map[string]int32, len(c.Classes))
@@ -101,7 +103,7 @@ func (c CSV) read(from io.Reader, where string) (*Table, error) {
 		classes[class] = int32(i)
 	}
 	if len(classes) != len(c.Classes) {
-		panic(fmt.Errorf("dataset.CSV: Classes are %q, want each once", c.Classes))
+		panic(&tensor.UsageError{Where: "dataset.CSV", What: fmt.Sprintf("Classes are %q, want each once", c.Classes)})
 	}
 	text := bufio.NewReader(from)
 	if mark, _ := text.Peek(3); bytes.Equal(mark, []byte("\ufeff")) {
@@ -109,7 +111,7 @@ func (c CSV) read(from io.Reader, where string) (*Table, error) {
 	}
 	r := &csvReader{CSV: c, where: where, records: csv.NewReader(text), label: -1, classes: classes, table: table}
 	r.records.Comma = c.Comma
-	r.records.FieldsPerRecord = -1 // next tells more
+	r.records.FieldsPerRecord = -1 // next compares the numbers of fields, with a clearer error
 	r.records.ReuseRecord = true
 	r.records.TrimLeadingSpace = c.Comma != ' ' && c.Comma != '\t'
 	if err := r.all(); err != nil {
@@ -118,19 +120,19 @@ func (c CSV) read(from io.Reader, where string) (*Table, error) {
 	return r.finish(), nil
 }
 
-// errorf tells of the record at r.line.
+// errorf returns an error about the current record.
 func (r *csvReader) errorf(format string, args ...any) error {
 	return fmt.Errorf("%sline %d: "+format, append([]any{r.where, r.line}, args...)...)
 }
 
-// next reads a record. The error is io.EOF at the end.
+// next reads the next record. Its error is io.EOF at the end of the table.
 func (r *csvReader) next() error {
 	fields, err := r.records.Read()
 	if err == io.EOF {
 		return err
 	}
 	if err != nil {
-		return fmt.Errorf("%s%w", r.where, err) // has the line, if it is about one
+		return fmt.Errorf("%s%w", r.where, err) // a parse error names the line itself
 	}
 	after := r.line + 1 + r.breaks
 	r.line, _ = r.records.FieldPos(0)
@@ -183,7 +185,7 @@ func (r *csvReader) all() error {
 	return nil
 }
 
-// choose finds the columns.
+// choose finds the columns that the fields of CSV name.
 func (r *csvReader) choose() error {
 	var err error
 	named := map[int]bool{}
@@ -215,7 +217,7 @@ func (r *csvReader) choose() error {
 	return err
 }
 
-// find returns the column of a name or number.
+// find returns the column that has a name or number, counted from 0.
 func (r *csvReader) find(name string) (int, error) {
 	found := -1
 	for i, n := range r.names {
@@ -240,7 +242,7 @@ func (r *csvReader) find(name string) (int, error) {
 	return 0, r.errorf("no column %q, want a number from 1 to %d", name, r.width)
 }
 
-// name is what the header calls a column, or its number.
+// name returns the name of a column in the header, or else its number counted from 1.
 func (r *csvReader) name(column int) string {
 	if r.names != nil {
 		return r.names[column]
@@ -248,7 +250,7 @@ func (r *csvReader) name(column int) string {
 	return strconv.Itoa(column + 1)
 }
 
-// record adds an example.
+// record adds the current record as an example.
 func (r *csvReader) record() (err error) {
 	if r.x, err = r.numbers(r.x, r.features); err != nil {
 		return err
@@ -268,7 +270,7 @@ func (r *csvReader) record() (err error) {
 	return nil
 }
 
-// unlike returns the error that a field is not as wanted.
+// unlike returns the error for a field of the current record that is not as wanted.
 func (r *csvReader) unlike(column int, want string) error {
 	line, _ := r.records.FieldPos(column)
 	name := ""
@@ -282,7 +284,7 @@ func (r *csvReader) unlike(column int, want string) error {
 	return fmt.Errorf("%sline %d, column %d%s: found %s, want %s", r.where, line, column+1, name, found, want)
 }
 
-// numbers appends the fields of some columns to a slice.
+// numbers appends the numbers in some columns of the current record to a slice.
 func (r *csvReader) numbers(to []float32, columns []int) ([]float32, error) {
 	for _, column := range columns {
 		v, want := r.number(r.fields[column])
@@ -294,7 +296,7 @@ func (r *csvReader) numbers(to []float32, columns []int) ([]float32, error) {
 	return to, nil
 }
 
-// number returns the value of a field, or what would have one.
+// number returns the value of a field. If the field has none, want says what was expected.
 func (r *csvReader) number(field string) (v float32, want string) {
 	if field == "" && r.EmptyIsNaN {
 		return float32(math.NaN()), ""
@@ -311,7 +313,7 @@ func (r *csvReader) number(field string) (v float32, want string) {
 	return float32(v64), ""
 }
 
-// class returns the label of a field, or what would be one.
+// class returns the label in a field. If the field has none, want says what was expected.
 func (r *csvReader) class(field string) (label int32, want string) {
 	given := r.CSV.Classes
 	if len(given) == 0 && !r.TextLabels {

@@ -112,8 +112,8 @@ func ExampleCSV() {
 func ExampleWindows() {
 	series := tensor.Of([]float32{0, 1, 2, 3, 4, 5, 6, 7, 8}, 9, 1)
 	config := dataset.WindowConfig{Steps: 3, Ahead: 1, Horizon: 1}
-	train := dataset.NewWindows(config, tensor.Of(series.Data()[:5], 5, 1))
-	valid := dataset.NewWindows(config, tensor.Of(series.Data()[5:], 4, 1))
+	past, future := dataset.SplitSeries(series, 5)
+	train, valid := dataset.NewWindows(config, past), dataset.NewWindows(config, future)
 	fmt.Println(train.Len(), valid.Len())
 
 	var b dataset.Batch

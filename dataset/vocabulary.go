@@ -11,21 +11,22 @@ import (
 	"unicode/utf8"
 
 	"github.com/unroll-go/unroll/internal/atomicfile"
+	"github.com/unroll-go/unroll/tensor"
 )
 
-// Unknown is the token that stands for those which a vocabulary does not know, if the vocabulary has it. If it has
-// not, a token that it does not know is an error.
+// Unknown is the token that replaces each token which is not in a vocabulary, if the vocabulary contains Unknown itself.
+// Encoding with a vocabulary without it returns an error for such tokens.
 const Unknown = "<unk>"
 
-// Vocabulary numbers tokens from 0: characters, words, or any other pieces of text. It does not change, and may
-// be used by many goroutines. Its JSON is the array of its tokens, in order.
+// Vocabulary numbers tokens from 0: characters, words, or any other pieces of text. The number of a token is its id. A
+// Vocabulary does not change and may be used by many goroutines. Its JSON is the array of its tokens in the order of ids.
 type Vocabulary struct {
 	tokens []string
 	ids    map[string]int32
 }
 
-// NewVocabulary returns the vocabulary of these tokens, in this order. No tokens at all, an empty one, one that is there
-// twice or is not UTF-8 is an error.
+// NewVocabulary returns the vocabulary in which tokens[i] has the id i. It is an error if there are no tokens, or if a token
+// is empty, is not UTF-8 or occurs twice.
 func NewVocabulary(tokens ...string) (*Vocabulary, error) {
 	v, err := number(tokens)
 	if err != nil {
@@ -34,7 +35,7 @@ func NewVocabulary(tokens ...string) (*Vocabulary, error) {
 	return v, nil
 }
 
-// number is NewVocabulary, with errors that others put in front of what they tell.
+// number is NewVocabulary with errors that have no prefix, so that its callers can add theirs.
 func number(tokens []string) (*Vocabulary, error) {
 	if len(tokens) == 0 {
 		return nil, fmt.Errorf("vocabulary without tokens, want at least one")
@@ -52,12 +53,12 @@ func number(tokens []string) (*Vocabulary, error) {
 	return v, nil
 }
 
-// BuildVocabulary returns the vocabulary of the tokens of a text: first the special ones, such as [Unknown], in the
-// order given, then each other one that occurs, in the order of bytes, which is that of Unicode's code points. So it
-// does not depend on the order of the text. Errors are those of [NewVocabulary].
+// BuildVocabulary returns the vocabulary of the tokens of a text: first the special tokens, such as [Unknown], in the order
+// given, then every other token of the text, sorted by bytes, which is the order of Unicode code points. The ids therefore
+// do not depend on the order of the text. Its errors are those of [NewVocabulary].
 //
 //	dataset.BuildVocabulary(strings.SplitSeq(text, ""))                 // characters
-//	dataset.BuildVocabulary(strings.FieldsSeq(text), dataset.Unknown)   // words, and one for all others
+//	dataset.BuildVocabulary(strings.FieldsSeq(text), dataset.Unknown)   // words, and one token for all words not in text
 func BuildVocabulary(tokens iter.Seq[string], special ...string) (*Vocabulary, error) {
 	seen := map[string]bool{}
 	for _, token := range special {
@@ -66,7 +67,7 @@ func BuildVocabulary(tokens iter.Seq[string], special ...string) (*Vocabulary, e
 	var found []string
 	for token := range tokens {
 		if !seen[token] {
-			token = strings.Clone(token) // does not keep the whole text in memory
+			token = strings.Clone(token) // a substring would keep the whole text in memory
 			seen[token] = true
 			found = append(found, token)
 		}
@@ -78,16 +79,21 @@ func BuildVocabulary(tokens iter.Seq[string], special ...string) (*Vocabulary, e
 // Len returns the number of tokens.
 func (v *Vocabulary) Len() int { return len(v.tokens) }
 
-// ID returns the number of a token, and whether it is in the vocabulary; [Unknown] is not considered.
+// ID returns the id of a token and whether the token is in the vocabulary. It does not replace a token by [Unknown].
 func (v *Vocabulary) ID(token string) (id int32, ok bool) {
 	id, ok = v.ids[token]
 	return id, ok
 }
 
-// Token returns the token of a number. It panics if that is not within 0 and Len()-1.
-func (v *Vocabulary) Token(id int32) string { return v.tokens[id] }
+// Token returns the token of an id. It panics with a [*tensor.UsageError] if the id is not within 0 and Len()-1.
+func (v *Vocabulary) Token(id int32) string {
+	if id < 0 || int(id) >= len(v.tokens) {
+		panic(&tensor.UsageError{Where: "dataset.Vocabulary", What: fmt.Sprintf("token %d, want 0 to %d", id, len(v.tokens)-1)})
+	}
+	return v.tokens[id]
+}
 
-// lookUp is ID, or else the number of Unknown.
+// lookUp returns the id of a token, or else the id of Unknown.
 func (v *Vocabulary) lookUp(token string) (id int32, ok bool) {
 	if id, ok = v.ids[token]; !ok {
 		id, ok = v.ids[Unknown]
@@ -95,8 +101,8 @@ func (v *Vocabulary) lookUp(token string) (id int32, ok bool) {
 	return id, ok
 }
 
-// Encode returns the numbers of the characters of a text. The error for one that is not in the vocabulary, and for
-// what is not UTF-8, names it, its line and its column, both counted from 1, columns in characters.
+// Encode returns the ids of the characters of a text. A character that is not in the vocabulary and a byte that is not UTF-8
+// are errors, which name it and its line and column, both counted from 1, with columns counted in characters.
 func (v *Vocabulary) Encode(text string) ([]int32, error) {
 	ids := make([]int32, 0, utf8.RuneCountInString(text))
 	line, column := 1, 0
@@ -120,8 +126,8 @@ func (v *Vocabulary) Encode(text string) ([]int32, error) {
 	return ids, nil
 }
 
-// EncodeTokens returns the numbers of tokens, such as strings.FieldsSeq(text). The error for one that is not in the
-// vocabulary tells which it is, counted from 0.
+// EncodeTokens returns the ids of tokens, such as strings.FieldsSeq(text). A token that is not in the vocabulary is an error,
+// which gives the token and its place among the tokens, counted from 0.
 func (v *Vocabulary) EncodeTokens(tokens iter.Seq[string]) ([]int32, error) {
 	var ids []int32
 	for token := range tokens {
@@ -134,11 +140,11 @@ func (v *Vocabulary) EncodeTokens(tokens iter.Seq[string]) ([]int32, error) {
 	return ids, nil
 }
 
-// Decode returns the text of tokens, one after the other. It panics as [Vocabulary.Token] does.
+// Decode returns the tokens of ids, joined without separators. It panics as [Vocabulary.Token] does.
 func (v *Vocabulary) Decode(ids []int32) string {
 	var text strings.Builder
 	for _, id := range ids {
-		text.WriteString(v.tokens[id])
+		text.WriteString(v.Token(id))
 	}
 	return text.String()
 }
@@ -146,8 +152,8 @@ func (v *Vocabulary) Decode(ids []int32) string {
 // MarshalJSON implements [json.Marshaler].
 func (v *Vocabulary) MarshalJSON() ([]byte, error) { return json.Marshal(v.tokens) }
 
-// UnmarshalJSON implements [json.Unmarshaler]. Errors are those of [NewVocabulary] and of package json, and that the JSON
-// is not UTF-8; v stays as it was then.
+// UnmarshalJSON implements [json.Unmarshaler]. Its errors are those of [NewVocabulary] and of package json, and an error for
+// JSON that is not UTF-8. After an error v is unchanged.
 func (v *Vocabulary) UnmarshalJSON(data []byte) error {
 	read, err := parse(data)
 	if err != nil {
@@ -157,10 +163,10 @@ func (v *Vocabulary) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// parse is UnmarshalJSON, with errors as those of number.
+// parse reads the JSON of a vocabulary. Its errors have no prefix, as those of number.
 func parse(data []byte) (*Vocabulary, error) {
 	if !utf8.Valid(data) {
-		return nil, fmt.Errorf("vocabulary is not UTF-8") // package json would replace what is not
+		return nil, fmt.Errorf("vocabulary is not UTF-8") // package json would replace the bytes silently
 	}
 	var tokens []string
 	if err := json.Unmarshal(data, &tokens); err != nil {
@@ -169,7 +175,7 @@ func parse(data []byte) (*Vocabulary, error) {
 	return number(tokens)
 }
 
-// Save writes the vocabulary to a file, as JSON with a token a line: whole, or not at all.
+// Save writes the vocabulary to a file, as JSON with one token a line. If it fails, the file is as it was before.
 func (v *Vocabulary) Save(path string) error {
 	err := atomicfile.Write(path, func(w io.Writer) error {
 		e := json.NewEncoder(w)

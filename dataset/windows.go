@@ -7,45 +7,51 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// WindowConfig says which windows are taken from a series and what is to be predicted from each.
+// WindowConfig says which windows are taken from a series and what is to be predicted from each window.
 type WindowConfig struct {
 	Steps  int // steps of a window
-	Stride int // steps from one window's start to the next one's. 0: 1
-	// Ahead is how many steps after an input its target is: 1 for the next step. 0, the same step, is for
-	// targets that are no inputs.
+	Stride int // steps from the start of one window to the start of the next. 0: 1
+	// Ahead is how many steps after an input its target is: 1 for the next step. 0, the same step, is for targets that
+	// are not inputs.
 	Ahead int
-	// Horizon 0 is sequence to sequence: each step of a window has a target, Ahead steps later, and
-	// Batch.Target is [Steps,B,K]. With n it is sequence to vector: the targets of a window are those of n steps, the first
-	// of them Ahead steps after the window's last, and Batch.Target is [B,n*K], step by step.
+	// Horizon 0 is sequence to sequence: each step of a window has a target, Ahead steps later, and Batch.Target is
+	// [Steps,B,K]. Horizon n is sequence to vector: the targets of a window are the values of n steps, the first of them
+	// Ahead steps after the last step of the window, and Batch.Target is [B,n*K], step by step.
 	Horizon int
-	Inputs  []int // columns of the series that are inputs. Empty: all
+	Inputs  []int // columns of the series that are inputs, F of them, counted from 0. Empty: all
 	Targets []int // columns that are to be predicted, K of them. Empty: all
+	// SkipGaps leaves out each window with a NaN among its inputs or targets, as FillGaps or an empty field of a CSV
+	// leaves in a series. Where NaN occurs in targets alone, SkipGaps is not needed: losses and metrics pass over such
+	// targets.
+	SkipGaps bool
 }
 
-// Windows is a Source of windows over one or several series of numbers. An example is a window; the series
-// are kept once, however much their windows overlap. Gather fills Batch.X, [Steps,B,F], and
-// Batch.Target.
+// Windows is a Source of windows over one or several series of numbers. An example is a window. The series are kept once,
+// however much their windows overlap. Gather fills Batch.X, [Steps,B,F], and Batch.Target.
 //
-// Windows are in the order of time, series by series, and end where a target would be past the end of its
-// series: a series that is too short has none. No window reaches from one series into the next. [Split] cuts by time, but
-// windows on both sides of the cut share steps; where that must not be, cut the series instead, with
-// [tensor.Of] over parts of its memory.
+// Windows are in the order of time, series by series. The last window of a series is the last whose targets all lie within
+// the series; a series that is too short has none. No window reaches from one series into the next. [Split] cuts by time,
+// but windows on both sides of the cut share steps; where that must not be, cut the series instead, with [SplitSeries].
 type Windows struct {
 	c        WindowConfig
 	series   []*tensor.Tensor
-	ends     []int // windows in the series up to and with each
-	features int
+	ends     []int // for each series, the number of windows in it and in all series before it
+	firsts   []int // with SkipGaps: the first step of each window
+	skipped  int
+	features int // columns of the series
 }
 
-// NewWindows returns the windows over series of shape [T,F], with the same F, which it borrows. It panics if
-// Steps is not positive, another number is negative, a column is not in the series, a shape is another one,
-// there is no series, or Ahead is 0 for a column that is an input too.
+// NewWindows returns the windows over series of shape [T,F], with the same F, which it borrows. With SkipGaps it looks for
+// NaN now, not later. It panics with a [*tensor.ShapeError] if a series has another shape, and with a [*tensor.UsageError]
+// if Steps is not positive, another number is negative, a column is not in the series, there is no series, or Ahead is 0
+// for a column that is both input and target.
 func NewWindows(c WindowConfig, series ...*tensor.Tensor) *Windows {
+	const where = "dataset.NewWindows"
 	if c.Stride == 0 {
 		c.Stride = 1
 	}
 	wrong := func(format string, args ...any) {
-		panic(fmt.Errorf("dataset.NewWindows: "+format, args...))
+		panic(&tensor.UsageError{Where: where, What: fmt.Sprintf(format, args...)})
 	}
 	if c.Steps < 1 || c.Stride < 0 || c.Ahead < 0 || c.Horizon < 0 {
 		wrong("Steps %d, Stride %d, Ahead %d, Horizon %d, want at least 1 step and nothing negative",
@@ -56,18 +62,17 @@ func NewWindows(c WindowConfig, series ...*tensor.Tensor) *Windows {
 	}
 	w := &Windows{c: c, series: series}
 	for i, s := range series {
-		shape := s.Shape()
-		if len(shape) != 2 {
-			wrong("series %d has shape %v, want [T,F]", i, shape)
-		}
+		_, width := seriesShape(where, fmt.Sprintf("series %d", i), s)
 		if i == 0 {
-			w.features = shape[1]
+			w.features = width
 		}
-		if shape[1] != w.features {
-			wrong("series %d has %d columns, want %d as the first", i, shape[1], w.features)
+		if width != w.features {
+			panic(&tensor.ShapeError{Where: where, Got: fmt.Sprintf("series %d has %d columns", i, width),
+				Want: fmt.Sprintf("%d as in series 0", w.features)})
 		}
 	}
-	w.c.Inputs, w.c.Targets = w.columns("Inputs", c.Inputs), w.columns("Targets", c.Targets)
+	w.c.Inputs = columnsOr(where, "Inputs", c.Inputs, w.features)
+	w.c.Targets = columnsOr(where, "Targets", c.Targets, w.features)
 	input := make([]bool, w.features)
 	for _, f := range w.c.Inputs {
 		input[f] = true
@@ -77,43 +82,82 @@ func NewWindows(c WindowConfig, series ...*tensor.Tensor) *Windows {
 			wrong("Ahead is 0, but column %d is both input and target", f)
 		}
 	}
-	last := c.Steps + c.Ahead + max(c.Horizon, 1) - 1 // steps from a window's start to behind its last target
-	total := 0
-	for _, s := range series {
-		if spare := s.Dim(0) - last; spare >= 0 {
-			total += spare/c.Stride + 1
-		}
-		w.ends = append(w.ends, total)
-	}
+	w.place()
 	return w
 }
 
-// columns returns the columns to take: all where none are named.
-func (w *Windows) columns(field string, named []int) (columns []int) {
-	for _, f := range named {
-		if f < 0 || f >= w.features {
-			panic(fmt.Errorf("dataset.NewWindows: %s has column %d, want 0 to %d", field, f, w.features-1))
+// place finds the windows.
+func (w *Windows) place() {
+	reach := w.c.Steps + w.c.Ahead + max(w.c.Horizon, 1) - 1 // steps from the start of a window to behind its last target
+	total := 0
+	for _, s := range w.series {
+		windows := 0
+		if spare := s.Dim(0) - reach; spare >= 0 {
+			windows = spare/w.c.Stride + 1
 		}
-		columns = append(columns, f)
-	}
-	for f := range w.features {
-		if len(named) == 0 {
-			columns = append(columns, f)
+		if w.c.SkipGaps {
+			windows = w.placeWhole(s, windows)
 		}
+		total += windows
+		w.ends = append(w.ends, total)
 	}
-	return columns
 }
 
-// Len returns the number of windows.
+// placeWhole appends to firsts the windows of a series that have no NaN, and returns how many there are.
+func (w *Windows) placeWhole(s *tensor.Tensor, windows int) (whole int) {
+	inputs, targets := w.gaps(s, w.c.Inputs), w.gaps(s, w.c.Targets)
+	from, steps := w.targets()
+	for i := range windows {
+		first := i * w.c.Stride
+		if inputs[first+w.c.Steps]-inputs[first] == 0 && targets[first+from+steps]-targets[first+from] == 0 {
+			w.firsts = append(w.firsts, first)
+			whole++
+		}
+	}
+	w.skipped += windows - whole
+	return whole
+}
+
+// gaps returns, for each step of a series and for its end, how many steps before it have a NaN in one of the columns.
+func (w *Windows) gaps(s *tensor.Tensor, columns []int) []int {
+	steps := s.Dim(0)
+	before := make([]int, steps+1)
+	for t := range steps {
+		before[t+1] = before[t]
+		for _, f := range columns {
+			if v := s.Data()[t*w.features+f]; v != v {
+				before[t+1]++
+				break
+			}
+		}
+	}
+	return before
+}
+
+// targets returns the first step with a target, counted from the start of a window, and how many steps have one.
+func (w *Windows) targets() (from, steps int) {
+	if w.c.Horizon == 0 {
+		return w.c.Ahead, w.c.Steps
+	}
+	return w.c.Steps - 1 + w.c.Ahead, w.c.Horizon
+}
+
+// Len returns the number of windows, without those that SkipGaps left out.
 func (w *Windows) Len() int { return w.ends[len(w.ends)-1] }
 
-// At returns where window i is: its series, and the step of it that is the window's first. It panics if there is no
-// window i.
+// Skipped returns how many windows SkipGaps left out.
+func (w *Windows) Skipped() int { return w.skipped }
+
+// At returns the series that window i is in, counted from 0, and the first step of the window in that series. It panics
+// with a [*tensor.UsageError] if there is no window i.
 func (w *Windows) At(i int) (series, first int) {
 	if i < 0 || i >= w.Len() {
-		panic(fmt.Errorf("dataset.Windows.At: window %d of %d", i, w.Len()))
+		panic(&tensor.UsageError{Where: "dataset.Windows.At", What: fmt.Sprintf("window %d of %d", i, w.Len())})
 	}
 	series = sort.SearchInts(w.ends, i+1)
+	if w.c.SkipGaps {
+		return series, w.firsts[i]
+	}
 	if series > 0 {
 		i -= w.ends[series-1]
 	}
@@ -135,21 +179,22 @@ func (w *Windows) Gather(rows []int, into *Batch) error {
 	} else {
 		into.Target = shaped(into.Target, n, c.Horizon*targets)
 	}
+	ahead, steps := w.targets()
 	for b, r := range rows {
 		series, first := w.At(r)
 		from := w.series[series].Data()[first*w.features:]
 		w.take(into.X.Data()[b*width:], n*width, from, c.Steps, c.Inputs)
+		from = from[ahead*w.features:]
 		if c.Horizon == 0 {
-			w.take(into.Target.Data()[b*targets:], n*targets, from[c.Ahead*w.features:], c.Steps, c.Targets)
+			w.take(into.Target.Data()[b*targets:], n*targets, from, steps, c.Targets)
 		} else {
-			w.take(into.Target.Data()[b*c.Horizon*targets:], targets,
-				from[(c.Steps-1+c.Ahead)*w.features:], c.Horizon, c.Targets)
+			w.take(into.Target.Data()[b*steps*targets:], targets, from, steps, c.Targets)
 		}
 	}
 	return nil
 }
 
-// take copies columns of so many steps of a series to dst, stride apart.
+// take copies columns of the first steps of a series to dst, where the steps are stride values apart.
 func (w *Windows) take(dst []float32, stride int, from []float32, steps int, columns []int) {
 	for t := range steps {
 		step := from[t*w.features:]

@@ -104,7 +104,7 @@ func TestWindowsPanics(t *testing.T) {
 			"Steps 1, Stride 1, Ahead 0, Horizon -2, want at least 1 step and nothing negative"},
 		{WindowConfig{Steps: 1, Ahead: 1}, nil, "no series, want at least one"},
 		{WindowConfig{Steps: 1, Ahead: 1}, []*tensor.Tensor{s, counted(3)}, "series 1 has shape [3], want [T,F]"},
-		{WindowConfig{Steps: 1, Ahead: 1}, []*tensor.Tensor{s, counted(3, 1)}, "series 1 has 1 columns, want 2 as the first"},
+		{WindowConfig{Steps: 1, Ahead: 1}, []*tensor.Tensor{s, counted(3, 1)}, "series 1 has 1 columns, want 2 as in series 0"},
 		{WindowConfig{Steps: 1, Ahead: 1, Inputs: []int{0, 2}}, []*tensor.Tensor{s}, "Inputs has column 2, want 0 to 1"},
 		{WindowConfig{Steps: 1, Ahead: 1, Targets: []int{-1}}, []*tensor.Tensor{s}, "Targets has column -1, want 0 to 1"},
 		{WindowConfig{Steps: 1, Inputs: []int{1}}, []*tensor.Tensor{s}, "Ahead is 0, but column 1 is both input and target"},

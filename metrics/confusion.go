@@ -2,51 +2,86 @@ package metrics
 
 import (
 	"fmt"
+	"math"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
+
+	"github.com/unroll-go/unroll/tensor"
 )
 
-// ConfusionMatrix counts rows by their class and by what was guessed, and tells precision, recall and F1 of each class
-// and over all. Averages and what is divided by zero follow scikit-learn (zero_division=0).
+// ConfusionMatrix counts rows by their label and by their guess, the class that the model takes them for. It gives
+// precision, recall and F1 of each class and over all classes.
 //
-// A guess is the first of the largest logits. A row with a NaN has none, and a label may be no class (negative or at
-// least Classes, but for [Ignore]): such rows are kept beside the matrix, under [None], and count as wrong.
+// The guess of a row of logits is the class of the largest logit, the first of them in a tie. A row with a NaN has no
+// guess, and a label may be no class (negative or at least Classes, but for [Ignore]). Such rows are counted under [None],
+// and as wrong.
 type ConfusionMatrix struct {
-	Classes int // 0: as many as the first Add has
+	Classes int // number of classes, C. 0: as many as Names or, without Names, as the logits of the first Add
+	// Names are the names of the classes, such as the Classes of a dataset.Table, for String and for pictures. nil: the
+	// classes are called by their numbers.
+	Names []string
 
-	counts []int // [Classes+1, Classes+1], a row a label, the last row and column for None
+	counts []int // [C+1,C+1]: a row for each label and a column for each guess, the last row and column for None
 }
 
-// None stands for a label that is no class, and for a guess that could not be made.
+// None stands for a label that is no class, and for the guess of a row that has none.
 const None = -1
 
-// Add takes in logits [B,C], row-major, with a label for each of the B rows. Rows with the label [Ignore] are passed
-// over. It panics if the logits are not one for each of Classes in each row.
+const confusion = "metrics.ConfusionMatrix"
+
+// Add counts the rows of logits [B,C], row-major, with one label for each row. Rows with the label [Ignore] do not count.
+// Add panics with a [*tensor.ShapeError] if there are not C logits for each label, and with a [*tensor.UsageError] if Names
+// has not one name for each class.
 func (m *ConfusionMatrix) Add(logits []float32, labels []int32) {
 	if len(labels) == 0 && len(logits) == 0 {
 		return
 	}
-	if m.Classes == 0 && len(labels) > 0 {
-		m.Classes = len(logits) / len(labels)
+	found := 0
+	if len(labels) > 0 {
+		found = len(logits) / len(labels)
 	}
+	m.settle(found)
 	if m.Classes < 1 || len(logits) != m.Classes*len(labels) {
-		panic(fmt.Errorf("metrics.ConfusionMatrix: %d logits for %d labels, want one for each of %d classes in each row",
-			len(logits), len(labels), m.Classes))
+		panic(&tensor.ShapeError{Where: confusion, Got: fmt.Sprintf("%d logits for %d labels", len(logits), len(labels)),
+			Want: fmt.Sprintf("one for each of %d classes in each row", m.Classes)})
 	}
 	for b, label := range labels {
 		m.add(label, argmax(logits[b*m.Classes:][:m.Classes]))
 	}
 }
 
-// AddGuesses takes in guesses and labels, one of each a row; what is no class is [None]. It panics if their numbers differ or
-// Classes is not set.
+// AddGuesses counts rows with one guess and one label each. A number that is no class counts as [None]. AddGuesses panics
+// with a [*tensor.ShapeError] if there are not as many guesses as labels, and with a [*tensor.UsageError] if neither
+// Classes nor Names is set.
 func (m *ConfusionMatrix) AddGuesses(guesses, labels []int32) {
-	if len(guesses) != len(labels) || m.Classes < 1 {
-		panic(fmt.Errorf("metrics.ConfusionMatrix: %d guesses for %d labels of %d classes, want as many, and Classes set",
-			len(guesses), len(labels), m.Classes))
+	m.settle(0)
+	if m.Classes < 1 {
+		panic(&tensor.UsageError{Where: confusion, What: "AddGuesses does not know the number of classes; set Classes or Names"})
+	}
+	if len(guesses) != len(labels) {
+		panic(&tensor.ShapeError{Where: confusion, Got: fmt.Sprintf("%d guesses", len(guesses)), Want: fmt.Sprintf("one for each of %d labels", len(labels))})
 	}
 	for b, label := range labels {
 		m.add(label, int(guesses[b]))
+	}
+}
+
+// settle sets Classes where it is 0, to found where there are no Names, and checks it.
+func (m *ConfusionMatrix) settle(found int) {
+	if m.Classes == 0 {
+		m.Classes = len(m.Names)
+	}
+	if m.Classes == 0 {
+		m.Classes = found
+	}
+	if m.Names != nil && len(m.Names) != m.Classes {
+		panic(&tensor.UsageError{Where: confusion, What: fmt.Sprintf("%d Names for %d classes", len(m.Names), m.Classes)})
+	}
+	if side := m.Classes + 1; m.counts != nil && len(m.counts) != side*side {
+		panic(&tensor.UsageError{Where: confusion, What: "Classes was changed after rows were added"})
 	}
 }
 
@@ -60,7 +95,7 @@ func (m *ConfusionMatrix) add(label int32, guess int) {
 	m.counts[m.place(int(label))*(m.Classes+1)+m.place(guess)]++
 }
 
-// place is that of a class in the matrix, the last for what is none.
+// place returns the row or column of a class in counts: the last one for a number that is no class.
 func (m *ConfusionMatrix) place(class int) int {
 	if class < 0 || class >= m.Classes {
 		return m.Classes
@@ -68,7 +103,7 @@ func (m *ConfusionMatrix) place(class int) int {
 	return class
 }
 
-// argmax returns the first of the largest, or None if one is NaN.
+// argmax returns the index of the largest value, the first of them in a tie, or None if a value is NaN.
 func argmax(row []float32) int {
 	best := 0
 	for i, v := range row {
@@ -82,12 +117,34 @@ func argmax(row []float32) int {
 	return best
 }
 
-// Count returns the number of rows of that label that were guessed to be guess; each may be [None].
+// Count returns the number of rows with a label and a guess, each of which may be [None]. Count, and the methods below that
+// take a class, panic with a [*tensor.UsageError] for a number that is neither None nor one of the classes.
 func (m *ConfusionMatrix) Count(label, guess int) int {
+	m.mustBeClass(label)
+	m.mustBeClass(guess)
 	if m.counts == nil {
 		return 0
 	}
 	return m.counts[m.place(label)*(m.Classes+1)+m.place(guess)]
+}
+
+// mustBeClass lets any class pass while the number of classes is not known, so that a matrix without rows has results.
+func (m *ConfusionMatrix) mustBeClass(class int) {
+	if class < None || class >= m.Classes && m.Classes > 0 {
+		panic(&tensor.UsageError{Where: confusion, What: fmt.Sprintf("class %d, want None or 0 to %d", class, m.Classes-1)})
+	}
+}
+
+// Name returns the name of a class: "none" for [None], and its number where there are no Names.
+func (m *ConfusionMatrix) Name(class int) string {
+	m.mustBeClass(class)
+	switch {
+	case class == None:
+		return "none"
+	case class < len(m.Names):
+		return m.Names[class]
+	}
+	return strconv.Itoa(class)
 }
 
 // Total returns the number of rows counted.
@@ -98,7 +155,7 @@ func (m *ConfusionMatrix) Total() (n int) {
 	return n
 }
 
-// Support returns the number of rows of that label.
+// Support returns the number of rows with a label.
 func (m *ConfusionMatrix) Support(label int) (n int) {
 	for guess := None; guess < m.Classes; guess++ {
 		n += m.Count(label, guess)
@@ -106,32 +163,34 @@ func (m *ConfusionMatrix) Support(label int) (n int) {
 	return n
 }
 
-// guessed returns the number of rows that were guessed to be a class.
-func (m *ConfusionMatrix) guessed(class int) (n int) {
+// guessed returns the number of rows with a guess.
+func (m *ConfusionMatrix) guessed(guess int) (n int) {
 	for label := None; label < m.Classes; label++ {
-		n += m.Count(label, class)
+		n += m.Count(label, guess)
 	}
 	return n
 }
 
-// Precision returns the share of rows guessed to be class that are: 0 if none was guessed.
+// Precision returns the share of the rows guessed as a class that have its label, or NaN if no row was guessed as it.
 func (m *ConfusionMatrix) Precision(class int) float64 {
 	return share(m.Count(class, class), m.guessed(class))
 }
 
-// Recall returns the share of rows of class that were guessed: 0 if there are none.
+// Recall returns the share of the rows with the label of a class that were guessed as it, or NaN if no row has the label.
 func (m *ConfusionMatrix) Recall(class int) float64 {
 	return share(m.Count(class, class), m.Support(class))
 }
 
-// F1 returns the harmonic mean of precision and recall of a class: 0 if there is neither.
+// F1 returns the harmonic mean of precision and recall of a class, 2*right/(guessed+labelled): 0 if no row of the class was
+// guessed rightly, or NaN if the class is neither the label nor the guess of any row.
 func (m *ConfusionMatrix) F1(class int) float64 {
 	return share(2*m.Count(class, class), m.guessed(class)+m.Support(class))
 }
 
-// Accuracy returns the share of rows that were guessed rightly, NaN if there are none.
-func (m *ConfusionMatrix) Accuracy() float64 { return float64(m.right()) / float64(m.Total()) }
+// Accuracy returns the share of rows whose guess is their label, or NaN if there are no rows.
+func (m *ConfusionMatrix) Accuracy() float64 { return share(m.right(), m.Total()) }
 
+// right returns the number of rows whose guess is their label.
 func (m *ConfusionMatrix) right() (n int) {
 	for c := range m.Classes {
 		n += m.Count(c, c)
@@ -139,22 +198,30 @@ func (m *ConfusionMatrix) right() (n int) {
 	return n
 }
 
-// Macro returns the means of precision, recall and F1 over the classes that were met, as a label or a guess:
-// each class counts the same, however rare. They are 0 if none was.
+// Macro returns the means of precision, recall and F1 over the classes that are the label or the guess of any row: each
+// class counts the same, however rare. A class without a guess has a precision of 0 in the mean, and a class without a
+// label a recall of 0, as in scikit-learn (zero_division=0). The means are NaN if there is no such class.
 func (m *ConfusionMatrix) Macro() (precision, recall, f1 float64) {
-	met := 0
+	met := 0.0
 	for c := range m.Classes {
-		if m.guessed(c)+m.Support(c) > 0 {
-			precision, recall, f1 = precision+m.Precision(c), recall+m.Recall(c), f1+m.F1(c)
-			met++
+		guessed, support := m.guessed(c), m.Support(c)
+		if guessed+support == 0 {
+			continue
+		}
+		met++
+		f1 += m.F1(c)
+		if guessed > 0 {
+			precision += m.Precision(c)
+		}
+		if support > 0 {
+			recall += m.Recall(c)
 		}
 	}
-	n := float64(max(met, 1))
-	return precision / n, recall / n, f1 / n
+	return precision / met, recall / met, f1 / met
 }
 
-// Micro returns precision, recall and F1 over all rows together. They are the accuracy, all three, where no label
-// and no guess is [None].
+// Micro returns precision, recall and F1 over all rows together, or NaN where there are no rows. All three are the accuracy
+// where no label and no guess is [None].
 func (m *ConfusionMatrix) Micro() (precision, recall, f1 float64) {
 	guesses, labels := 0, 0
 	for c := range m.Classes {
@@ -163,27 +230,32 @@ func (m *ConfusionMatrix) Micro() (precision, recall, f1 float64) {
 	return share(m.right(), guesses), share(m.right(), labels), share(2*m.right(), guesses+labels)
 }
 
+// share returns part/whole, NaN for a whole of 0.
 func share(part, whole int) float64 {
 	if whole == 0 {
-		return 0
+		return math.NaN()
 	}
 	return float64(part) / float64(whole)
 }
 
-// Reset forgets all rows and keeps Classes.
+// Reset forgets all rows and keeps Classes and Names.
 func (m *ConfusionMatrix) Reset() { clear(m.counts) }
 
-// Merge adds what o has counted, as if its rows had been added to m. It panics if o has another number of
-// classes.
+// Merge adds the counts of o, as if its rows had been added to m, and takes its Names if m has none. It panics with a
+// [*tensor.UsageError] if o has another number of classes or other Names. A matrix without rows adds nothing.
 func (m *ConfusionMatrix) Merge(o ConfusionMatrix) {
 	if o.counts == nil {
 		return
 	}
-	if m.Classes == 0 {
-		m.Classes = o.Classes
-	}
+	m.settle(o.Classes)
 	if m.Classes != o.Classes {
-		panic(fmt.Errorf("metrics.ConfusionMatrix: merged with one of %d classes, want %d", o.Classes, m.Classes))
+		panic(&tensor.UsageError{Where: confusion, What: fmt.Sprintf("merged with a matrix of %d classes, want %d", o.Classes, m.Classes)})
+	}
+	if m.Names != nil && o.Names != nil && !slices.Equal(m.Names, o.Names) {
+		panic(&tensor.UsageError{Where: confusion, What: fmt.Sprintf("merged with a matrix of the classes %q, want %q", o.Names, m.Names)})
+	}
+	if m.Names == nil {
+		m.Names = o.Names
 	}
 	if m.counts == nil {
 		m.counts = make([]int, len(o.counts))
@@ -193,22 +265,22 @@ func (m *ConfusionMatrix) Merge(o ConfusionMatrix) {
 	}
 }
 
-// String returns a table: a line for each label, the guesses in columns, then recall, precision and F1. What is none has
-// a line or a column only where it was met.
+// String returns a table with a line for each label and a column for each guess, then the precision, recall and F1 of each
+// class. There is a line for labels that are no class, and a column for rows without a guess, only where there are any.
 func (m *ConfusionMatrix) String() string {
 	var out strings.Builder
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	unguessed := m.guessed(None) > 0
 	fmt.Fprint(w, "label\\guess\t")
 	for c := range m.Classes {
-		fmt.Fprintf(w, "%d\t", c)
+		fmt.Fprintf(w, "%s\t", m.cell(c))
 	}
 	if unguessed {
-		fmt.Fprint(w, "none\t")
+		fmt.Fprintf(w, "%s\t", m.cell(None))
 	}
 	fmt.Fprint(w, "precision\trecall\tF1\t\n")
-	line := func(name string, label int) {
-		fmt.Fprintf(w, "%s\t", name)
+	line := func(label int) {
+		fmt.Fprintf(w, "%s\t", m.cell(label))
 		for c := range m.Classes {
 			fmt.Fprintf(w, "%d\t", m.Count(label, c))
 		}
@@ -217,13 +289,22 @@ func (m *ConfusionMatrix) String() string {
 		}
 	}
 	for c := range m.Classes {
-		line(fmt.Sprint(c), c)
+		line(c)
 		fmt.Fprintf(w, "%.4f\t%.4f\t%.4f\t\n", m.Precision(c), m.Recall(c), m.F1(c))
 	}
 	if m.Support(None) > 0 {
-		line("none", None)
+		line(None)
 		fmt.Fprint(w, "\n")
 	}
 	w.Flush()
 	return out.String()
+}
+
+// cell returns the name of a class as a cell of a table: quoted where it would break the table.
+func (m *ConfusionMatrix) cell(class int) string {
+	name := m.Name(class)
+	if strings.ContainsFunc(name, unicode.IsControl) {
+		return strconv.Quote(name)
+	}
+	return name
 }

@@ -15,14 +15,19 @@ var (
 
 func TestConfusionMatrix(t *testing.T) {
 	m := ConfusionMatrix{Classes: 4}
-	assert.True(t, math.IsNaN(m.Accuracy()))
-	p, r, f := m.Macro()
-	assert.Equal(t, []float64{0, 0, 0}, []float64{p, r, f})
+	for _, over := range []func() (p, r, f float64){m.Macro, m.Micro, func() (p, r, f float64) {
+		return m.Precision(1), m.Recall(1), m.F1(1)
+	}, func() (p, r, f float64) { return m.Accuracy(), math.NaN(), math.NaN() }} {
+		p, r, f := over()
+		assert.True(t, math.IsNaN(p) && math.IsNaN(r) && math.IsNaN(f), "over nothing: %v, %v, %v", p, r, f)
+	}
+	assert.True(t, math.IsNaN(new(ConfusionMatrix).Recall(3)), "not even the number of classes is known")
 	m.AddGuesses(guesses, labels)
 	assert.Equal(t, 9, m.Total())
+	classes := []int{0, 1, 2, 3, None}
 	for i, row := range [][]int{{2, 0, 0, 0, 0}, {0, 2, 1, 0, 1}, {1, 0, 1, 0, 0}, {0, 0, 0, 0, 0}, {0, 1, 0, 0, 0}} {
 		for j, want := range row {
-			assert.Equal(t, want, m.Count(i, j), "%d, %d", i, j) // 4 is None
+			assert.Equal(t, want, m.Count(classes[i], classes[j]), "%d, %d", i, j)
 		}
 	}
 	assert.Equal(t, 1, m.Count(1, None))
@@ -33,11 +38,9 @@ func TestConfusionMatrix(t *testing.T) {
 	assert.InDelta(t, 4.0/7, m.F1(1), 1e-15)
 	assert.InDelta(t, 2.0/3, m.Precision(0), 1e-15)
 	assert.Equal(t, 1.0, m.Recall(0))
-	assert.Zero(t, m.Precision(3))
-	assert.Zero(t, m.Recall(3))
-	assert.Zero(t, m.F1(3))
+	assert.True(t, math.IsNaN(m.Precision(3)) && math.IsNaN(m.Recall(3)) && math.IsNaN(m.F1(3)))
 	assert.InDelta(t, 5.0/9, m.Accuracy(), 1e-15)
-	p, r, f = m.Macro() // class 3 was not met
+	p, r, f := m.Macro() // class 3 was not met
 	assert.InDelta(t, (2.0/3+2.0/3+1.0/2)/3, p, 1e-15)
 	assert.InDelta(t, (1+0.5+0.5)/3, r, 1e-15)
 	assert.InDelta(t, (0.8+4.0/7+0.5)/3, f, 1e-15)
@@ -62,15 +65,51 @@ func TestConfusionMatrixOfLogits(t *testing.T) {
 	assert.Equal(t, 1, m.Count(0, 0))
 	steady := testing.AllocsPerRun(10, func() { m.Add([]float32{1, 2, 3}, []int32{2}) })
 	assert.Zero(t, steady)
-	for want, f := range map[string]func(){
-		"metrics.ConfusionMatrix: 4 logits for 2 labels, want one for each of 3 classes in each row":  func() { m.Add(make([]float32, 4), make([]int32, 2)) },
-		"metrics.ConfusionMatrix: 0 logits for 1 labels, want one for each of 0 classes in each row":  func() { new(ConfusionMatrix).Add(nil, make([]int32, 1)) },
-		"metrics.ConfusionMatrix: 1 guesses for 2 labels of 3 classes, want as many, and Classes set": func() { m.AddGuesses(make([]int32, 1), make([]int32, 2)) },
-		"metrics.ConfusionMatrix: 1 guesses for 1 labels of 0 classes, want as many, and Classes set": func() { new(ConfusionMatrix).AddGuesses(make([]int32, 1), make([]int32, 1)) },
-		"metrics.ConfusionMatrix: merged with one of 3 classes, want 2":                               func() { two := ConfusionMatrix{Classes: 2}; two.Merge(m) },
-	} {
-		assert.PanicsWithError(t, want, f)
-	}
+}
+
+// Classes that are never guessed, or are no label, count as 0 in the macro means: scikit-learn 1.9.1 gives these numbers for
+// precision_recall_fscore_support([0, 0, 1], [0, 2, 0], average="macro", zero_division=0).
+func TestConfusionMatrixMacroOfRareClasses(t *testing.T) {
+	m := ConfusionMatrix{Classes: 4}
+	m.AddGuesses([]int32{0, 2, 0}, []int32{0, 0, 1})
+	assert.Equal(t, 0.5, m.Precision(0))
+	assert.True(t, math.IsNaN(m.Precision(1)), "never guessed")
+	assert.Equal(t, 0.0, m.Recall(1))
+	assert.Equal(t, 0.0, m.F1(1))
+	assert.Equal(t, 0.0, m.Precision(2))
+	assert.True(t, math.IsNaN(m.Recall(2)), "no label")
+	p, r, f := m.Macro()
+	assert.InDelta(t, 1.0/6, p, 1e-15)
+	assert.InDelta(t, 1.0/6, r, 1e-15)
+	assert.InDelta(t, 1.0/6, f, 1e-15)
+}
+
+func TestConfusionMatrixNames(t *testing.T) {
+	m := ConfusionMatrix{Names: []string{"cat", "dog", "a\tb"}}
+	assert.Equal(t, "cat", m.Name(0), "before any row")
+	m.Add([]float32{1, 2, 3, 3, 1, 0, nan, 0, 0}, []int32{2, 1, 7})
+	assert.Equal(t, 3, m.Classes)
+	assert.Equal(t, "dog", m.Name(1))
+	assert.Equal(t, "none", m.Name(None))
+	assert.Equal(t, `
+  label\guess  cat  dog  "a\tb"  none  precision  recall      F1
+          cat    0    0       0     0     0.0000     NaN  0.0000
+          dog    1    0       0     0        NaN  0.0000  0.0000
+       "a\tb"    0    0       1     0     1.0000  1.0000  1.0000
+         none    0    0       0     1
+`, "\n"+m.String())
+	numbered := ConfusionMatrix{}
+	numbered.Add([]float32{1, 2}, []int32{0})
+	assert.Equal(t, "1", numbered.Name(1))
+
+	var all ConfusionMatrix
+	all.Merge(m)
+	all.Merge(m)
+	assert.Equal(t, m.Names, all.Names)
+	assert.Equal(t, 6, all.Total())
+	all.Merge(ConfusionMatrix{Names: []string{"other"}}) // without rows: nothing
+	m.Reset()
+	assert.Equal(t, "cat", m.Name(0))
 }
 
 func TestMergeOfAnyCut(t *testing.T) {
@@ -124,8 +163,23 @@ func TestRegression(t *testing.T) {
 	far.Add([]float32{1 << 23, 1<<23 + 1}, []float32{1 << 23, 1<<23 + 2})
 	assert.InDelta(t, 0.5, far.R2(), 1e-12)
 	far.Add([]float32{nan}, []float32{1})
-	assert.True(t, math.IsNaN(far.MSE()), "a prediction that is NaN shows")
-	assert.PanicsWithError(t, "metrics.Regression: 1 predictions for 2 targets", func() { m.Add(make([]float32, 1), make([]float32, 2)) })
+	for name, v := range map[string]float64{"MSE": far.MSE(), "RMSE": far.RMSE(), "MAE": far.MAE(), "R2": far.R2()} {
+		assert.True(t, math.IsNaN(v), "a prediction that is NaN shows in %s", name)
+	}
+	assert.Equal(t, 3, far.Count())
+}
+
+// Errors without bound must not pass for the errors of a model that is as good as the mean.
+func TestRegressionInfinite(t *testing.T) {
+	var prediction, target, merged Regression
+	prediction.Add([]float32{1, inf, 3}, []float32{1, 2, 3})
+	assert.Equal(t, math.Inf(-1), prediction.R2())
+	assert.Equal(t, math.Inf(1), prediction.RMSE())
+	target.Add([]float32{1, 2, 3}, []float32{1, inf, 3})
+	assert.True(t, math.IsNaN(target.R2()), "%v", target.R2())
+	merged.Add([]float32{1, 2}, []float32{1, 2})
+	merged.Merge(target)
+	assert.True(t, math.IsNaN(merged.R2()), "%v", merged.R2())
 }
 
 func TestPerplexity(t *testing.T) {
@@ -141,16 +195,17 @@ func TestPerplexity(t *testing.T) {
 	assert.Equal(t, Perplexity{}, p)
 }
 
+// Names are optional: without them the classes are called 0, 1 and 2. Two dogs of three are taken for another animal.
 func ExampleConfusionMatrix() {
-	m := ConfusionMatrix{Classes: 3}
-	m.AddGuesses([]int32{0, 0, 1, 2, 1, 2}, []int32{0, 0, 1, 1, 2, 2})
+	m := ConfusionMatrix{Names: []string{"cat", "cow", "dog"}}
+	m.AddGuesses([]int32{0, 0, 1, 2, 0, 1}, []int32{0, 0, 1, 2, 2, 2})
 	fmt.Printf("accuracy %.2f\n%v", m.Accuracy(), &m)
 	// Output:
 	// accuracy 0.67
-	//   label\guess  0  1  2  precision  recall      F1
-	//             0  2  0  0     1.0000  1.0000  1.0000
-	//             1  0  1  1     0.5000  0.5000  0.5000
-	//             2  0  1  1     0.5000  0.5000  0.5000
+	//   label\guess  cat  cow  dog  precision  recall      F1
+	//           cat    2    0    0     0.6667  1.0000  0.8000
+	//           cow    0    1    0     0.5000  1.0000  0.6667
+	//           dog    1    1    1     1.0000  0.3333  0.5000
 }
 
 func ExampleRegression() {

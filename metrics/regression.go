@@ -3,20 +3,24 @@ package metrics
 import (
 	"fmt"
 	"math"
+
+	"github.com/unroll-go/unroll/tensor"
 )
 
-// Regression measures how far predicted numbers are from the true ones. Numbers whose target is NaN, such as padding or
-// what was not measured, are passed over.
+// Regression measures how far predicted numbers are from their targets. Numbers whose target is NaN, such as padding or a
+// value that was not measured, do not count. A prediction that is NaN for a target that is a number makes every result NaN.
 type Regression struct {
-	n                 int
-	absolute, squared sum     // of the errors
-	mean, spread      float64 // of the targets; the sum of the squares of their distances from the mean
+	n                 int     // targets
+	absolute, squared sum     // of the absolute and of the squared errors
+	mean              float64 // of the targets
+	spread            float64 // sum of the squared distances of the targets from their mean
 }
 
-// Add takes in predictions and targets. It panics if their numbers differ.
+// Add adds predictions with their targets. It panics with a [*tensor.ShapeError] if there are not as many of both.
 func (m *Regression) Add(predicted, targets []float32) {
 	if len(predicted) != len(targets) {
-		panic(fmt.Errorf("metrics.Regression: %d predictions for %d targets", len(predicted), len(targets)))
+		panic(&tensor.ShapeError{Where: "metrics.Regression", Got: fmt.Sprintf("%d predictions", len(predicted)),
+			Want: fmt.Sprintf("one for each of %d targets", len(targets))})
 	}
 	for i, target := range targets {
 		if target != target {
@@ -34,26 +38,28 @@ func (m *Regression) Add(predicted, targets []float32) {
 	}
 }
 
-// Count returns the number of targets.
+// Count returns the number of targets that counted.
 func (m *Regression) Count() int { return m.n }
 
-// MSE returns the mean squared error, NaN if nothing was added.
+// MSE returns the mean squared error, or NaN if no target counted.
 func (m *Regression) MSE() float64 { return m.squared.value() / float64(m.n) }
 
-// RMSE returns the root of [Regression.MSE], in the unit of the targets.
+// RMSE returns the square root of [Regression.MSE], in the unit of the targets.
 func (m *Regression) RMSE() float64 { return math.Sqrt(m.MSE()) }
 
-// MAE returns the mean absolute error, NaN if nothing was added.
+// MAE returns the mean absolute error, in the unit of the targets, or NaN if no target counted.
 func (m *Regression) MAE() float64 { return m.absolute.value() / float64(m.n) }
 
-// R2 returns the coefficient of determination, 1 - squared error/variance of the targets: 1 for perfect predictions, 0 for
-// those that are no better than the targets' mean, and less for worse ones. Where all targets are the same it is 1 if all
-// predictions are right and 0 otherwise, as in scikit-learn; of fewer than two targets it is NaN.
+// R2 returns the coefficient of determination, 1 - MSE/variance of the targets: 1 for perfect predictions, 0 for
+// predictions that are no better than the mean of the targets, and less for worse ones. Where all targets are the same
+// number it is 1 if all predictions are right and 0 otherwise, as in scikit-learn. For fewer than two targets, and for an
+// infinite target, it is NaN.
 func (m *Regression) R2() float64 {
-	switch errors := m.squared.value(); {
+	errors := m.squared.value()
+	switch {
 	case m.n < 2:
 		return math.NaN()
-	case m.spread > 0:
+	case m.spread != 0:
 		return 1 - errors/m.spread
 	case errors == 0:
 		return 1
@@ -66,7 +72,7 @@ func (m *Regression) R2() float64 {
 // Reset forgets all numbers.
 func (m *Regression) Reset() { *m = Regression{} }
 
-// Merge adds what o has taken in, as if its numbers had been added to m (Chan, Golub & LeVeque 1979, "Updating formulae and a
+// Merge adds the sums of o, as if its numbers had been added to m (Chan, Golub & LeVeque 1979, "Updating formulae and a
 // pairwise algorithm for computing sample variances").
 func (m *Regression) Merge(o Regression) {
 	if o.n == 0 {

@@ -1,54 +1,36 @@
-// Package metrics measures how well a model does, over any number of batches: accuracy ([TopK]), which classes it takes for
-// which ([ConfusionMatrix]), how far off its numbers are ([Regression]), how well it foresees tokens ([Perplexity]), and
-// weighted means of anything else ([Mean]).
-//
-// A metric is a small struct whose zero value is ready. Add takes in one batch, as plain slices, and allocates
-// nothing; Value tells the result over all that was added, NaN if that is nothing; Reset starts anew.
-// Sums are kept, not averages of batches, so that the cut into batches does not matter:
-//
-//	var accuracy metrics.TopK
-//	for ... {
-//		accuracy.Add(logits, labels)
-//	}
-//	fmt.Println(accuracy.Value())
-//
-// A metric belongs to one goroutine. Where several evaluate shards of a batch, each has a metric
-// of its own, and Merge adds them up.
 package metrics
 
 import (
 	"fmt"
 
-	"github.com/unroll-go/unroll/internal/label"
+	"github.com/unroll-go/unroll/tensor"
 )
 
-// Ignore is the label of a row that does not count, such as padding: the ignore_index of PyTorch's losses.
-const Ignore = label.Ignore
-
-// TopK is the share of rows whose label is among the K classes of the largest logits: accuracy for
-// K = 1. It follows TensorFlow's in_top_k: a label ranks by the number of logits that are strictly larger than
-// its own, so that of classes which tie across the boundary all are in.
+// TopK is the share of rows whose label is among the K classes with the largest logits: the accuracy for K = 1. It follows
+// TensorFlow's in_top_k: a label is among them if fewer than K logits are strictly larger than its own. Where several
+// classes tie for the last of the K places, all of them are therefore in; [TopK.Tied] counts the rows to which that
+// applies.
 //
-// Wrong are, whatever K: a label that is not a class (negative or at least C, but for [Ignore]), one whose
-// own logit is not finite, and any label in a row with a NaN. Infinite logits of other classes compare as
-// numbers: -Inf masks a class. (TensorFlow counts those rows as wrong, too.)
+// A row is wrong, whatever K, if its label is not a class (negative or at least C, but for [Ignore]), if the logit of its
+// label is not finite, or if any logit of the row is NaN. Infinite logits of other classes compare as numbers: -Inf masks
+// a class. (TensorFlow counts rows with an infinite logit as wrong.)
 type TopK struct {
-	K int // 0 means 1; more than there are classes is all of them
+	K int // 0 means 1. A K of at least C makes every label right, apart from the wrong rows above
 
-	right, rows int
+	right, tied, rows int
 }
 
-// Add takes in logits [B,C], row-major, with a label for each of the B rows; C is
-// len(logits)/len(labels). Rows with the label [Ignore] are passed over. It panics if the logits
-// are not a whole number of classes a row, at least one, or if K is negative.
+// Add counts the rows of logits [B,C], row-major, with one label for each row; C is len(logits)/len(labels). Rows with the
+// label [Ignore] do not count. Add panics with a [*tensor.ShapeError] if C is not a whole number of at least 1, and with a
+// [*tensor.UsageError] if K is negative.
 func (m *TopK) Add(logits []float32, labels []int32) {
 	k := m.k()
 	if len(labels) == 0 && len(logits) == 0 {
 		return
 	}
 	if len(labels) == 0 || len(logits) == 0 || len(logits)%len(labels) != 0 {
-		panic(fmt.Errorf("metrics.TopK: %d logits for %d labels, want the same number of classes, at least 1, for each",
-			len(logits), len(labels)))
+		panic(&tensor.ShapeError{Where: "metrics.TopK", Got: fmt.Sprintf("%d logits for %d labels", len(logits), len(labels)),
+			Want: "the same number of classes, at least 1, for each"})
 	}
 	classes := len(logits) / len(labels)
 	for b, label := range labels {
@@ -56,54 +38,67 @@ func (m *TopK) Add(logits []float32, labels []int32) {
 			continue
 		}
 		m.rows++
-		if inTop(k, logits[b*classes:][:classes], label) {
-			m.right++
+		larger, equal, ok := rank(logits[b*classes:][:classes], label)
+		if !ok || larger >= k {
+			continue
+		}
+		m.right++
+		if larger+equal > k {
+			m.tied++
 		}
 	}
 }
 
-func inTop(k int, row []float32, label int32) bool {
+// rank returns how many logits of a row are larger than the logit of its label, and how many are equal to it (itself
+// included). ok is false if the row is wrong whatever K.
+func rank(row []float32, label int32) (larger, equal int, ok bool) {
 	if label < 0 || int(label) >= len(row) {
-		return false
+		return 0, 0, false
 	}
 	own := row[label]
 	if own-own != 0 { // infinite or NaN
-		return false
+		return 0, 0, false
 	}
-	larger := 0
 	for _, v := range row {
-		if v != v {
-			return false
-		}
-		if v > own {
+		switch {
+		case v != v:
+			return 0, 0, false
+		case v > own:
 			larger++
+		case v == own:
+			equal++
 		}
 	}
-	return larger < k
+	return larger, equal, true
 }
 
-// Value returns the share of right rows, from 0 to 1, or NaN if none was counted.
+// Value returns the share of right rows, from 0 to 1, or NaN if no row was counted.
 func (m *TopK) Value() float64 { return float64(m.right) / float64(m.rows) }
 
-// Count returns the number of rows counted: those added but for the ignored ones.
+// Count returns the number of rows counted, right or wrong, without the ignored rows.
 func (m *TopK) Count() int { return m.rows }
 
-// Reset forgets all rows and keeps K.
-func (m *TopK) Reset() { m.right, m.rows = 0, 0 }
+// Tied returns how many of the right rows owe it to a tie: with the tied classes in another order, the label would not be
+// among the first K. A model that gives all classes the same logit has a Value of 1, and all its rows are tied.
+func (m *TopK) Tied() int { return m.tied }
 
-// Merge adds what o has counted, as if its rows had been added to m. It panics if o
-// counts for another K.
+// Reset forgets all rows and keeps K.
+func (m *TopK) Reset() { *m = TopK{K: m.K} }
+
+// Merge adds the counts of o, as if its rows had been added to m. It panics with a [*tensor.UsageError] if o has another K.
 func (m *TopK) Merge(o TopK) {
 	if m.k() != o.k() {
-		panic(fmt.Errorf("metrics.TopK: merged with one of K %d, want %d", o.k(), m.k()))
+		panic(&tensor.UsageError{Where: "metrics.TopK", What: fmt.Sprintf("merged with a metric of K %d, want %d", o.k(), m.k())})
 	}
 	m.right += o.right
+	m.tied += o.tied
 	m.rows += o.rows
 }
 
+// k returns K, or 1 for 0.
 func (m *TopK) k() int {
 	if m.K < 0 {
-		panic(fmt.Errorf("metrics.TopK: K is %d, want at least 1, or 0 for 1", m.K))
+		panic(&tensor.UsageError{Where: "metrics.TopK", What: fmt.Sprintf("K is %d, want at least 1, or 0 for 1", m.K)})
 	}
 	return max(1, m.K)
 }
