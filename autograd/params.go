@@ -96,7 +96,7 @@ func (p *Params) New(name string, init Init, shape ...int) *Param {
 	if n, ok := tensor.TrySize(shape); !ok || n == 0 {
 		panic(&ShapeError{Where: full, Got: fmt.Sprintf("shape %v", shape), Want: "dimensions of at least 1 whose product fits an int"})
 	}
-	param := &Param{Name: full, Value: tensor.New(shape...), set: s, offset: s.size}
+	param := &Param{Name: full, Value: tensor.NewWeight(full, shape...), set: s, offset: s.size}
 	h := fnv.New64a()
 	h.Write([]byte(full))
 	init(rand.New(rand.NewPCG(s.seed, h.Sum64())), param.Value)

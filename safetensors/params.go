@@ -48,8 +48,16 @@ func Load(path string, p *autograd.Params) (metadata map[string]string, err erro
 	return load(path, weights(p), p.Update)
 }
 
-// LoadTensors is [Load] for tensors that are there already.
+// LoadTensors is [Load] for tensors of the caller's, such as those of a recurrent layer's state: it sets each to the
+// tensor of its name in the file. The value of a weight is refused with a *tensor.UsageError as the error,
+// because layers would go on with the copies that they made of the weight before.
 func LoadTensors(path string, tensors map[string]*tensor.Tensor) (metadata map[string]string, err error) {
+	for _, name := range slices.Sorted(maps.Keys(tensors)) {
+		if w := tensors[name].Weight(); w != "" {
+			return nil, &tensor.UsageError{Where: "safetensors.LoadTensors", What: fmt.Sprintf(
+				"the tensor for %q is the weight %s, whose values change through its Params alone; use safetensors.Load", name, w)}
+		}
+	}
 	return load(path, maps.All(tensors), func(write func()) { write() })
 }
 

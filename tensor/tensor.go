@@ -48,8 +48,9 @@ func (e *UsageError) Error() string { return e.Where + ": " + e.What }
 //
 // A Tensor may be read by many goroutines, and written by one that nobody reads.
 type Tensor struct {
-	shape []int // nil only in the zero value: no dimensions are those of a scalar
-	data  []float32
+	shape  []int // nil only in the zero value; a scalar has an empty shape that is not nil
+	data   []float32
+	weight string // the name of the weight whose value this tensor is, or ""
 }
 
 // New returns a tensor of zeros. It panics with a [*ShapeError] if a dimension
@@ -57,6 +58,19 @@ type Tensor struct {
 func New(shape ...int) *Tensor {
 	n := Size(shape)
 	return &Tensor{shape: append([]int{}, shape...), data: kernel.Alloc(n)}
+}
+
+// NewWeight is [New] for the value of a weight, which package autograd makes. The tensor knows the
+// weight's name ([Tensor.Weight]) and keeps its shape: [Tensor.Resize] panics.
+//
+// Layers keep copies of their weights that are packed for matrix products, and renew them after
+// autograd.Params.Update alone. A function that writes into tensors outside of an update must therefore
+// refuse a weight, as safetensors.LoadTensors does. A tensor that [Of] makes over a weight's memory is
+// not recognised.
+func NewWeight(name string, shape ...int) *Tensor {
+	t := New(shape...)
+	t.weight = name
+	return t
 }
 
 // Of returns a tensor over data, which it borrows: both see the same memory. It
@@ -120,9 +134,17 @@ func (t *Tensor) Len() int { return len(t.data) }
 // Dim returns the size of dimension i, counted from 0.
 func (t *Tensor) Dim(i int) int { return t.Shape()[i] }
 
-// Resize gives t a shape and room for it, and reuses its memory where that is large
-// enough. The values afterwards are undefined. It panics as [New] does.
+// Weight returns the full name of the weight whose value t is, such as "rnn.weight_ih_l0", or "" if t is
+// not the value of a weight.
+func (t *Tensor) Weight() string { return t.weight }
+
+// Resize gives t a new shape and memory for it, and reuses its present memory if that is large
+// enough. The values afterwards are undefined. It panics as [New] does, and with a [*UsageError] if t is
+// the value of a weight.
 func (t *Tensor) Resize(shape ...int) {
+	if t.weight != "" {
+		panic(&UsageError{t.weight, "resized; a weight keeps its shape"})
+	}
 	n := Size(shape)
 	if cap(t.data) < n || t.data == nil {
 		t.data = kernel.Alloc(n)
@@ -134,7 +156,7 @@ func (t *Tensor) Resize(shape ...int) {
 	t.shape = append(t.shape[:0], shape...)
 }
 
-// Clone returns a copy with memory of its own.
+// Clone returns a copy with memory of its own. The copy of a weight is not itself a weight.
 func (t *Tensor) Clone() *Tensor {
 	c := New(t.Shape()...)
 	copy(c.data, t.data)

@@ -281,3 +281,18 @@ func TestFromMatrix(t *testing.T) {
 	x := Of([]float32{0.1, -2.5, math.MaxFloat32, math.SmallestNonzeroFloat32, 0, 1}, 2, 3)
 	assert.Equal(t, x.Data(), FromMatrix(x.Dense()).Data(), "there and back")
 }
+
+func TestWeight(t *testing.T) {
+	w := NewWeight("rnn.bias", 2, 3)
+	assert.Equal(t, "rnn.bias", w.Weight())
+	assert.Equal(t, []int{2, 3}, w.Shape())
+	assert.Equal(t, make([]float32, 6), w.Data())
+	assert.Empty(t, w.Clone().Weight())
+	assert.Equal(t, New(2, 3), w.Clone())
+	assert.Empty(t, New(2).Weight())
+	for _, shape := range [][]int{{2, 3}, {3}} {
+		assert.PanicsWithError(t, "rnn.bias: resized; a weight keeps its shape", func() { w.Resize(shape...) })
+	}
+	assert.Equal(t, []int{2, 3}, w.Shape())
+	panicsWith(t, "tensor: shape [-1], want dimensions of at least 0 whose product fits an int", func() { NewWeight("w", -1) })
+}
