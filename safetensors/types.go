@@ -171,9 +171,9 @@ func (t *Tensor) Int64() ([]int64, error) {
 	return nil, t.fail("its numbers are %s, want I8 to I64, U8 to U64 or BOOL", t.DType)
 }
 
-// fail cuts names, which in a file may be very long.
+// fail returns an error that names the tensor.
 func (t *Tensor) fail(format string, args ...any) error {
-	return fmt.Errorf("%.100s: %s", t.Name, fmt.Sprintf(format, args...))
+	return fmt.Errorf("%s: %s", shown(t.Name), fmt.Sprintf(format, args...))
 }
 
 // fromFloat16 returns the value of an IEEE 754 binary16: a sign, 5 bits of exponent, 10 of fraction.

@@ -265,7 +265,7 @@ func TestTypeErrors(t *testing.T) {
 	wide := func(tensor *Tensor) error { _, err := tensor.Float64(); return err }
 	whole := func(tensor *Tensor) error { _, err := tensor.Int64(); return err }
 	long := &Tensor{Name: strings.Repeat("a", 1000), DType: I32}
-	assert.EqualError(t, float(long), long.Name[:100]+": its numbers are I32, want F32, F16, BF16 or F64")
+	assert.EqualError(t, float(long), `"`+long.Name[:100]+`"...: its numbers are I32, want F32, F16, BF16 or F64`)
 	large, huge := From("a", []float64{1, -1e39}, 2), From("a", []uint64{0, 1 << 63}, 2)
 	for want, err := range map[string]error{
 		"a: its numbers are I32, want F32, F16, BF16 or F64":          float(of(I32)),
