@@ -69,7 +69,7 @@ func (l Loading) load(path string, tensors iter.Seq2[string, *tensor.Tensor], up
 		return Report{}, err
 	}
 	defer r.Close()
-	f, err := Read(r)
+	f, err := readNamed(r, path)
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", path, err)
 	}

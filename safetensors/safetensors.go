@@ -132,14 +132,10 @@ type File struct {
 }
 
 // Read reads a file from its first byte to its last. Whatever the format forbids is an error that says what
-// is wrong. There may be at most 4096 tensors and entries of metadata together, 8 dimensions to a tensor,
+// is wrong; a file of another format that is in use for models is an error that wraps [ErrNotSafetensors]. There may be at most 4096 tensors and entries of metadata together, 8 dimensions to a tensor,
 // 256 KiB to a string and 100 MB of header.
 func Read(r io.Reader) (*File, error) {
-	f, err := read(r)
-	if err != nil {
-		return nil, fmt.Errorf("safetensors: %w", err)
-	}
-	return f, nil
+	return readNamed(r, "")
 }
 
 func read(r io.Reader) (*File, error) {
