@@ -71,7 +71,7 @@ func (s Set) files() []file {
 // Fetch is the function [Fetch] for any of the sets. FashionMNIST and KMNIST have one mirror each, their makers' own, which
 // speaks plain HTTP. A file of theirs is intact if it is packed and has the MD5 of the file that was published.
 func (s Set) Fetch(ctx context.Context, dir string, progress func(file string, done, total int64)) error {
-	f := fetcher{files: s.files(), mirrors: sets[s].mirrors, client: &http.Client{}, progress: progress}
+	f := fetcher{files: s.files(), mirrors: sets[s].mirrors, client: &http.Client{}, limits: mirrorLimits, progress: progress}
 	return f.fetch(ctx, dir)
 }
 
