@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Two files of a small set, their content, and the content that a mirror serves under their names.
+// The content of two files of a small set, and the packed files that a mirror serves.
 var (
 	smallContent = map[string][]byte{
 		"a-images": append(header(2, 2, 2), "abcdefgh"...),
@@ -45,7 +45,7 @@ func smallFetcher(mirrors ...string) *fetcher {
 	return f
 }
 
-// mirror serves the small set from /data/. What is asked of it is added to *asked.
+// mirror serves the small set from /data/. It appends the path of each request to *asked.
 func mirror(t *testing.T, asked *[]string) string {
 	return serve(t, asked, func(w http.ResponseWriter, r *http.Request) {
 		content, ok := smallServed[strings.TrimPrefix(r.URL.Path, "/data/")]
@@ -66,7 +66,7 @@ func serve(t *testing.T, asked *[]string, handler http.HandlerFunc) string {
 	return s.URL + "/data/"
 }
 
-// content returns the files of a folder by name, and that there is nothing else.
+// content returns the content of all files in a folder, by name.
 func content(t *testing.T, dir string) map[string][]byte {
 	found := map[string][]byte{}
 	entries, err := os.ReadDir(dir)
@@ -148,7 +148,7 @@ func TestFetchKeepsWhatIsIntact(t *testing.T) {
 }
 
 func TestFetchFromSecondMirror(t *testing.T) {
-	// Each handler spoils a-images; the answer is as for the plain file otherwise.
+	// Each handler answers every request in a wrong way.
 	packed := smallServed["a-images.gz"]
 	bytesOf := func(status int, b []byte) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(status); w.Write(b) }
@@ -202,7 +202,7 @@ func TestFetchFromSecondMirror(t *testing.T) {
 			assert.Equal(t, smallServed, content(t, dir))
 			assert.Equal(t, []string{"/data/a-images.gz", "/data/b-labels.gz"}, second)
 
-			// What is there before stays if it cannot be replaced.
+			// A damaged file stays if it cannot be replaced.
 			write(t, dir, "a-images.gz", []byte("damaged"))
 			require.Error(t, smallFetcher(bad).fetch(t.Context(), dir))
 			assert.Equal(t, "damaged", string(content(t, dir)["a-images.gz"]))
@@ -225,7 +225,7 @@ func TestFetchFromMirrorThatIsDown(t *testing.T) {
 	assert.Equal(t, smallServed, content(t, dir))
 }
 
-// A client that unpacks by itself what is served with Content-Encoding: gzip would keep another file.
+// A client that unpacks an answer with Content-Encoding: gzip by itself would store another file.
 func TestFetchAsksForTheFileAsItIs(t *testing.T) {
 	var asked []string
 	from := serve(t, &asked, func(w http.ResponseWriter, r *http.Request) {

@@ -19,12 +19,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// transport answers requests within the process, so that a test can use a clock that runs by itself.
+// transport answers requests within the process, so that a test can run with the fake clock of synctest.
 type transport func(*http.Request) (*http.Response, error)
 
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// slow is a body that gives its pieces one each interval, and then either ends or falls silent.
+// slow is a body that returns one piece after each interval, and then either ends or falls silent.
 type slow struct {
 	ctx      context.Context
 	pieces   [][]byte
@@ -52,8 +52,8 @@ func (s *slow) Read(p []byte) (int, error) {
 
 func (s *slow) Close() error { return nil }
 
-// answerIn answers with the file asked for, in pieces of so many bytes, one each interval. Most is how many pieces come; then
-// the body ends, or falls silent.
+// answerIn answers with the requested file in pieces of size bytes, one after each interval. After most pieces the body
+// ends or, if silent is set, returns nothing any more.
 func answerIn(size int, interval time.Duration, most int, silent bool) transport {
 	return func(r *http.Request) (*http.Response, error) {
 		packed := smallServed[strings.TrimPrefix(r.URL.Path, "/")]
@@ -94,7 +94,7 @@ func TestFetchFromSlowMirror(t *testing.T) {
 					f.limits.least = c.least
 				}
 				pieces := 0
-				f.progress = func(string, int64, int64) { time.Sleep(time.Minute); pieces++ } // the mirror's time alone counts
+				f.progress = func(string, int64, int64) { time.Sleep(time.Minute); pieces++ } // time of the caller, which does not count
 				start := time.Now()
 				err := f.fetch(t.Context(), dir)
 				if c.want == "" {
@@ -115,7 +115,7 @@ func TestFetchFromSlowMirror(t *testing.T) {
 	}
 }
 
-// Over the network: a server that gives a byte every 100 ms is left for the next one, which gives all at once.
+// This test uses the network: a server that sends a byte every 100 ms is left for the next one, which sends all at once.
 func TestFetchLeavesMirrorThatTrickles(t *testing.T) {
 	var slow, good []string
 	trickle := serve(t, &slow, func(w http.ResponseWriter, r *http.Request) {
@@ -157,7 +157,8 @@ func rawServer(t *testing.T, answer string) string {
 	return "http://" + l.Addr().String() + "/"
 }
 
-// evil is what a terminal would obey: control characters of ASCII, of Latin-1 as a byte and in UTF-8, and a change of direction.
+// evil is text that a terminal would act upon: control characters of ASCII, of Latin-1 as a byte and in UTF-8, and a change of
+// direction.
 const evil = "\x1b]0;owned\x07\x9b2J\u009b31m\u202e\b\x7f"
 
 // assertHarmless asserts that an error of n mirrors can be printed.
@@ -203,7 +204,7 @@ func TestFetchEscapesWhatMirrorsSay(t *testing.T) {
 	}
 }
 
-// Errors of the resolver, for one, have the host of a redirect in them as it is. What they wrap can still be asked for.
+// Errors of the resolver contain the host of a redirect unescaped. Callers can still ask for the error that was wrapped.
 func TestFetchEscapesErrorsOfTheClient(t *testing.T) {
 	cause := &net.DNSError{Err: `no such "host"\`, Name: "é" + evil + strings.Repeat(" ", 1000)}
 	f := smallFetcher("http://one/")
