@@ -33,8 +33,8 @@ func Example() {
 	// Output: 5 head.weight [2 3] <nil>
 }
 
-// Transfer learning: a classifier of 10 classes has been trained, and its encoder is reused to tell 3 other classes. The new model
-// loads all weights but those of the head, which is new and learns; the encoder is frozen.
+// Transfer learning: a model has been trained to tell 10 classes apart, and a new one reuses its encoder for 3 other
+// classes. The new model loads all weights but those of its head. It freezes the encoder, so that only the head learns.
 func Example_transferLearning() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {
@@ -69,7 +69,8 @@ func Example_transferLearning() {
 	// unused: [head.bias head.weight]
 }
 
-// The encoder alone is loaded from the file of a whole model, in which names have another prefix and a module another name.
+// The encoder alone is loaded from the file of a whole model. There its names have a longer prefix, and one module has
+// another name.
 func ExampleLoading() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {

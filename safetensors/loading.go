@@ -14,55 +14,54 @@ import (
 )
 
 // Loading says which tensors of a file go to which weights, for files that hold more than the model, less, or
-// the same under other names. The zero value is strict: names and shapes must be the same on both sides.
+// the same under other names. The zero value is strict: names and shapes must be the same on both sides. A shape that
+// differs is always an error, unless Except names the weight.
 //
-// A part of a model is loaded into the view of its weights. Here the encoder comes from a file of a whole model:
+// To load an encoder from the file of a whole model, give the prefix of the encoder's names in the file, and load into
+// the view of the encoder's weights:
 //
 //	safetensors.Loading{Prefix: "model.encoder."}.Load(path, params.In("encoder"))
 //
-// All weights but those of the head, which has a shape of its own in the new model:
+// To load all weights but those of the head, which has another shape in the new model, name the head:
 //
 //	safetensors.Loading{Except: []string{"head"}}.Load(path, params)
 //
-// Modules that have other names in the file:
+// If modules have other names in the file, say how to rename them:
 //
 //	safetensors.Loading{Rename: strings.NewReplacer("lstm.", "rnn.", "fc.", "head.").Replace}.Load(path, params)
-//
-// A shape that differs is always an error, unless Except names the weight.
 type Loading struct {
-	// Prefix selects the tensors of the file whose names begin with it, such as "model.encoder.", and is cut off
-	// their names. The other tensors are not used. It is an error if no name begins with Prefix.
+	// Prefix, such as "model.encoder." with the dot at the end, selects the tensors of the file whose names begin with
+	// it, and is removed from these names. The other tensors are not used. It is an error if no name begins with Prefix.
 	Prefix string
-	// Rename returns the name of the weight, under the prefix of the view that is loaded, for the name of a tensor in
-	// the file, without Prefix. A tensor for which it returns "" is not used. It is an error if two tensors get the
-	// same name, or if a tensor gets a new name that is not the name of a weight. Nil keeps all names.
+	// Rename takes the name of a tensor in the file, without Prefix, and returns the name of the weight, without the
+	// prefix of the view. A tensor for which it returns "" is not used. It is an error if two tensors get the same name,
+	// or if a tensor gets a new name that neither belongs to a weight nor is under Except. Nil keeps all names.
 	Rename func(name string) string
-	// Except names weights that keep their values, each by its own name or by that of a module around it: "head" stands
-	// for head.weight and head.bias, too. Names are those of weights under the prefix of the view, after
-	// Rename. Tensors of the file with such a name are not used, whatever their shape. It is an error if a name is
-	// neither among the weights nor in the file.
+	// Except lists weights that keep their values. An entry is the name of a weight, without the prefix of the view, or
+	// the name of a module: "head" stands for head.weight and head.bias. Tensors of the file that have such a
+	// name, after Rename, are not used, whatever their shape. It is an error if an entry names no weight and no tensor.
 	Except []string
-	// Partial accepts that the file has no tensor for some weights, which keep their values, and that the view has no
+	// Partial allows that the file has no tensor for some weights, which then keep their values, and that there is no
 	// weight for some tensors, as load_state_dict(strict=False) of PyTorch does.
 	Partial bool
 }
 
 // Report lists what [Loading.Load] did, sorted by name.
 type Report struct {
-	Metadata map[string]string // of the file
-	Used     []string          // names of the weights that were set, without the prefix of the view
-	Missing  []string          // names of the weights that kept their values: the file has none for them, or Except names them
-	Unused   []string          // names of the tensors in the file, with Prefix, that went to no weight
+	Metadata map[string]string // the metadata of the file
+	Used     []string          // weights that were set, by their names without the prefix of the view
+	Missing  []string          // weights that kept their values, because the file has no tensor for them or Except lists them
+	Unused   []string          // tensors that went to no weight, by their full names in the file
 }
 
-// Load sets weights under p's prefix to tensors of a file. It converts numbers as [Load] does. If anything does not
-// fit, one error tells every mismatch; if no tensor goes to a weight, that is an error, too. On any error no weight is
-// changed. A tied weight is set if the file has a tensor for one of its names that Except does not name.
+// Load sets weights under p's prefix to tensors of a file. It converts numbers as the function [Load] does. If anything
+// does not fit, one error tells every mismatch; it is also an error if no tensor goes to a weight. On any error no weight
+// is changed. A tied weight has several names, and is set if the file has a tensor for one that Except does not list.
 func (l Loading) Load(path string, p *autograd.Params) (Report, error) {
 	return l.load(path, weights(p), p.Update)
 }
 
-// load sets tensors, each given with its name, within update.
+// load sets tensors, which are given with their names. It writes into them within update.
 func (l Loading) load(path string, tensors iter.Seq2[string, *tensor.Tensor], update func(write func())) (Report, error) {
 	r, err := os.Open(path)
 	if err != nil {
@@ -97,7 +96,7 @@ func (l Loading) load(path string, tensors iter.Seq2[string, *tensor.Tensor], up
 type matching struct {
 	Loading
 	from   map[string]*Tensor           // tensors of the file by the names of weights, until match uses them
-	named  map[string]bool              // the entries of Except that have named something
+	named  map[string]bool              // the entries of Except that name a weight or a tensor
 	values map[*tensor.Tensor][]float32 // what each weight is to be set to
 	report Report
 	wrong  []string // every mismatch
@@ -107,7 +106,7 @@ func (m *matching) fail(format string, args ...any) {
 	m.wrong = append(m.wrong, fmt.Sprintf(format, args...))
 }
 
-// excepted reports whether Except names a weight.
+// excepted reports whether Except lists a name or a module around it.
 func (m *matching) excepted(name string) bool {
 	found := false
 	for _, e := range m.Except {
@@ -118,7 +117,7 @@ func (m *matching) excepted(name string) bool {
 	return found
 }
 
-// readNames fills from, and Unused with the tensors that the caller does not want.
+// readNames fills from with the tensors that Prefix, Rename and Except select, and Unused with the others.
 func (m *matching) readNames(f *File) {
 	selected := m.Prefix == ""
 	for i := range f.Tensors {
@@ -143,9 +142,9 @@ func (m *matching) readNames(f *File) {
 	}
 }
 
-// match fills values, Used and Missing.
+// match finds the tensor for each weight. It fills values, Used and Missing.
 func (m *matching) match(tensors iter.Seq2[string, *tensor.Tensor]) {
-	first := map[*tensor.Tensor]*Tensor{} // the tensor of the file under the first name of a weight
+	first := map[*tensor.Tensor]*Tensor{} // the tensor from which values has the numbers of a weight
 	missing := map[string]*tensor.Tensor{}
 	for name, to := range tensors {
 		excepted := m.excepted(name)
@@ -183,7 +182,7 @@ func (m *matching) match(tensors iter.Seq2[string, *tensor.Tensor]) {
 	}
 }
 
-// checkRest looks at the tensors and the exceptions that match has left over.
+// checkRest checks the tensors for which there is no weight, and the entries of Except.
 func (m *matching) checkRest() {
 	for name, t := range m.from {
 		switch {

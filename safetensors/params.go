@@ -45,9 +45,10 @@ func Load(path string, p *autograd.Params) (metadata map[string]string, err erro
 	return report.Metadata, err
 }
 
-// LoadTensors is [Load] for tensors of the caller's, such as those of a recurrent layer's state: it sets each to the
-// tensor of its name in the file. The value of a weight is refused with a *tensor.UsageError as the error,
-// because layers would go on with the copies that they made of the weight before.
+// LoadTensors is [Load] for tensors of the caller's, such as the state of a recurrent layer: it sets each tensor to the one
+// of the same name in the file. It refuses the value of a weight ([tensor.Tensor.Weight]) and returns a
+// [*tensor.UsageError], because layers would keep using the copies of the weight that they have packed before; weights are
+// set by Load.
 func LoadTensors(path string, tensors map[string]*tensor.Tensor) (metadata map[string]string, err error) {
 	for _, name := range slices.Sorted(maps.Keys(tensors)) {
 		if w := tensors[name].Weight(); w != "" {
