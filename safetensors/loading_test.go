@@ -31,7 +31,7 @@ func writeFile(t *testing.T, tensors ...Tensor) (path string) {
 	return path
 }
 
-// twoPart is an encoder and a head, all of whose weights are -1.
+// twoPart returns the weights of an encoder and of a head. All their numbers are -1.
 func twoPart() *autograd.Params {
 	p := autograd.NewParams(1)
 	p.In("encoder").New("w", autograd.Zeros, 2, 2)
@@ -57,7 +57,8 @@ func firsts(p *autograd.Params) map[string]float32 {
 	return got
 }
 
-// wholeModel is the file of a twoPart whose weights are 1 to 4, each name with a prefix and a head of another size.
+// wholeModel returns the tensors of a model like twoPart, with a prefix and a head of another size. The numbers of each
+// weight are 1, 2, 3 or 4.
 func wholeModel(prefix string) []Tensor {
 	return []Tensor{filled(prefix+"encoder.w", 1, 2, 2), filled(prefix+"encoder.b", 2, 2),
 		filled(prefix+"head.w", 3, 7, 2), filled(prefix+"head.b", 4, 7)}
@@ -167,7 +168,7 @@ func TestLoadingRefuses(t *testing.T) {
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// A weight that is tied has two names, of which a file may have one alone: safetensors in Python drops the second.
+// A tied weight has two names. A file may have a tensor for one of them only: safetensors.torch.save_model drops the second.
 func TestLoadingTiedWeights(t *testing.T) {
 	for _, c := range []struct {
 		loading Loading

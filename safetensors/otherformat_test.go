@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// zipped is a zip archive with empty files of these names.
+// zipped returns a zip archive with empty files of the given names.
 func zipped(names ...string) []byte {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -26,7 +26,8 @@ func zipped(names ...string) []byte {
 	return b.Bytes()
 }
 
-// otherFormats are files of other formats by name; those of testdata/formats were written by their own libraries.
+// otherFormats returns files of other formats by name. The files of testdata/formats were written by the formats' own
+// libraries.
 func otherFormats(t testing.TB) map[string][]byte {
 	files := map[string][]byte{
 		"model.keras":       zipped("metadata.json", "config.json", "model.weights.h5"),
@@ -81,10 +82,10 @@ func TestOtherFormats(t *testing.T) {
 		assert.NotContains(t, err.Error(), "\n")
 		assert.Equal(t, before, firsts(p))
 
-		// The content decides, not the name, but for ONNX.
+		// The content decides and not the name, except for ONNX.
 		_, err = Read(bytes.NewReader(content))
 		assert.Equal(t, !strings.EqualFold(name, "m.onnx"), errors.Is(err, ErrNotSafetensors), name)
-		// Cut short, a file is what it was or a damaged one.
+		// A file that is cut short is an error, too.
 		for cut := range min(len(content), 100) {
 			_, err := readNamed(bytes.NewReader(content[:cut]), name)
 			require.Error(t, err)
@@ -93,8 +94,8 @@ func TestOtherFormats(t *testing.T) {
 	}
 }
 
-// A damaged safetensors file is told by what is wrong with it, although the length of its header may look like the first
-// bytes of another format. A name does not decide.
+// The error for a damaged safetensors file says what is wrong with it, although the length of its header may look like the
+// first bytes of another format, and whatever the name.
 func TestDamagedFilesAreNotOtherFormats(t *testing.T) {
 	for _, length := range []int{0x0280, 0x0480, '<' + '!'<<8, 8} {
 		damaged := file("{"+strings.Repeat(" ", length-2)+"?", 0)

@@ -11,8 +11,8 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// A layer keeps packed copies of its weights, which follow the version of the Params. LoadTensors knows no Params, so
-// it must not write into a weight: the layer would go on to answer with the old numbers.
+// A layer packs copies of its weights once for each version of the Params. LoadTensors has no Params whose version it could
+// raise. If it wrote into a weight, the layer would go on to compute with the old numbers.
 func TestLoadTensorsRefusesWeights(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m.safetensors")
 	ones := tensor.Of([]float32{1, 1, 1, 1, 1, 1}, 2, 3)
@@ -38,7 +38,7 @@ func TestLoadTensorsRefusesWeights(t *testing.T) {
 	assert.Equal(t, make([]float32, 6), plain.Data(), "nothing is changed")
 	assert.Equal(t, before, answer())
 
-	// A copy of a weight is a tensor like others, and Load changes what the layer answers.
+	// A copy of a weight can be loaded into, and Load changes the layer's output.
 	_, err := LoadTensors(path, map[string]*tensor.Tensor{"bias": plain, "w": weight})
 	require.NoError(t, err)
 	assert.Equal(t, ones, weight)

@@ -116,7 +116,7 @@ func TestReadHistoryRefuses(t *testing.T) {
 	}
 }
 
-// Whatever is read comes back from the file that it is written to.
+// A history that was read can be written and read again without a change.
 func FuzzReadHistory(f *testing.F) {
 	for _, seed := range []string{
 		"", "epoch,loss\n0,0.25\n1,0.3333333333333333\n", "a\nNaN\n+Inf\n-Inf\n-0\n5e-324\n", "\"a,\"\"\"\r\n1\r\n", "a,a\n1,2\n", "a\n\"1\n",
@@ -152,7 +152,7 @@ func ExampleHistory() {
 	// 1,0.953
 }
 
-// A run that goes on from a checkpoint reads what was measured before and adds to it.
+// A run that continues from a checkpoint reads the measurements of the first part and adds to them.
 func ExampleReadHistory() {
 	file := strings.NewReader("epoch,acc_valid\n0,0.9322\n1,0.953\n")
 	h, err := train.ReadHistory(file)
