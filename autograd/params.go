@@ -150,7 +150,9 @@ func (p *Params) Clone() *Params {
 	s := &set{seed: p.set.seed, size: p.set.size, byName: map[string]*Param{}, pending: map[string]*Param{}}
 	copies := map[*Param]*Param{}
 	for _, from := range p.set.params {
-		to := &Param{Name: from.Name, Value: from.Value.Clone(), Frozen: from.Frozen, set: s, offset: from.offset}
+		value := tensor.NewWeight(from.Name, from.Value.Shape()...)
+		copy(value.Data(), from.Value.Data())
+		to := &Param{Name: from.Name, Value: value, Frozen: from.Frozen, set: s, offset: from.offset}
 		copies[from], s.params = to, append(s.params, to)
 	}
 	for _, name := range p.set.names {

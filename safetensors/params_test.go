@@ -38,8 +38,12 @@ func TestLoadTensorsRefusesWeights(t *testing.T) {
 	assert.Equal(t, make([]float32, 6), plain.Data(), "nothing is changed")
 	assert.Equal(t, before, answer())
 
+	// The weights of a cloned Params are weights, too.
+	_, err := LoadTensors(path, map[string]*tensor.Tensor{"bias": plain, "w": params.Clone().In("head").Get("weight").Value})
+	assert.ErrorContains(t, err, "is the weight head.weight")
+
 	// A copy of a weight can be loaded into, and Load changes the layer's output.
-	_, err := LoadTensors(path, map[string]*tensor.Tensor{"bias": plain, "w": weight})
+	_, err = LoadTensors(path, map[string]*tensor.Tensor{"bias": plain, "w": weight})
 	require.NoError(t, err)
 	assert.Equal(t, ones, weight)
 	require.NoError(t, SaveTensors(path, map[string]*tensor.Tensor{"weight": ones, "bias": tensor.New(2)}, nil))
