@@ -96,7 +96,7 @@ func (p *Params) New(name string, init Init, shape ...int) *Param {
 	if n, ok := tensor.TrySize(shape); !ok || n == 0 {
 		panic(&ShapeError{Where: full, Got: fmt.Sprintf("shape %v", shape), Want: "dimensions of at least 1 whose product fits an int"})
 	}
-	param := &Param{Name: full, Value: tensor.New(shape...), set: s, offset: s.size}
+	param := &Param{Name: full, Value: tensor.NewWeight(full, shape...), set: s, offset: s.size}
 	h := fnv.New64a()
 	h.Write([]byte(full))
 	init(rand.New(rand.NewPCG(s.seed, h.Sum64())), param.Value)
@@ -150,7 +150,9 @@ func (p *Params) Clone() *Params {
 	s := &set{seed: p.set.seed, size: p.set.size, byName: map[string]*Param{}, pending: map[string]*Param{}}
 	copies := map[*Param]*Param{}
 	for _, from := range p.set.params {
-		to := &Param{Name: from.Name, Value: from.Value.Clone(), Frozen: from.Frozen, set: s, offset: from.offset}
+		value := tensor.NewWeight(from.Name, from.Value.Shape()...)
+		copy(value.Data(), from.Value.Data())
+		to := &Param{Name: from.Name, Value: value, Frozen: from.Frozen, set: s, offset: from.offset}
 		copies[from], s.params = to, append(s.params, to)
 	}
 	for _, name := range p.set.names {

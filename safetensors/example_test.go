@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/layers"
+	"github.com/unroll-go/unroll/rnn"
 	"github.com/unroll-go/unroll/safetensors"
 )
 
@@ -29,4 +31,67 @@ func Example() {
 	metadata, err := safetensors.Load(path, other)
 	fmt.Println(metadata["epoch"], head.Weight.Name, head.Weight.Value.Shape(), err)
 	// Output: 5 head.weight [2 3] <nil>
+}
+
+// Transfer learning: a model has been trained to tell 10 classes apart, and a new one reuses its encoder for 3 other
+// classes. The new model loads all weights but those of its head. It freezes the encoder, so that only the head learns.
+func Example_transferLearning() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "digits.safetensors")
+
+	trained := autograd.NewParams(42)
+	rnn.NewGRU(trained.In("encoder"), rnn.GRUConfig{Input: 28, Hidden: 64})
+	layers.NewDense(trained.In("head"), 64, 10)
+	if err := safetensors.Save(path, trained, nil); err != nil {
+		panic(err)
+	}
+
+	params := autograd.NewParams(7)
+	rnn.NewGRU(params.In("encoder"), rnn.GRUConfig{Input: 28, Hidden: 64})
+	layers.NewDense(params.In("head"), 64, 3)
+	report, err := safetensors.Loading{Except: []string{"head"}}.Load(path, params)
+	if err != nil {
+		panic(err)
+	}
+	for w := range params.In("encoder").All() {
+		w.Frozen = true
+	}
+	fmt.Println("used:", report.Used)
+	fmt.Println("missing:", report.Missing)
+	fmt.Println("unused:", report.Unused)
+	// Output:
+	// used: [encoder.bias_hh_l0 encoder.bias_ih_l0 encoder.weight_hh_l0 encoder.weight_ih_l0]
+	// missing: [head.bias head.weight]
+	// unused: [head.bias head.weight]
+}
+
+// The encoder alone is loaded from the file of a whole model. There its names have a longer prefix, and one module has
+// another name.
+func ExampleLoading() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "model.safetensors")
+
+	trained := autograd.NewParams(42)
+	layers.NewLayerNorm(trained.In("model").In("encoder").In("norm"), 4)
+	layers.NewDense(trained.In("model").In("head"), 4, 2)
+	if err := safetensors.Save(path, trained, nil); err != nil {
+		panic(err)
+	}
+
+	params := autograd.NewParams(7)
+	layers.NewLayerNorm(params.In("encoder").In("layer_norm"), 4)
+	report, err := safetensors.Loading{
+		Prefix: "model.encoder.",
+		Rename: strings.NewReplacer("norm.", "layer_norm.").Replace,
+	}.Load(path, params.In("encoder"))
+	fmt.Println(report.Used, report.Missing, report.Unused, err)
+	// Output: [layer_norm.bias layer_norm.weight] [] [model.head.bias model.head.weight] <nil>
 }

@@ -9,17 +9,18 @@ import (
 	"unicode/utf8"
 )
 
-// parser reads a header. The format allows a fixed form alone, so there is nothing to nest and nothing to skip.
+// parser reads the JSON of a header. The format fixes how objects are nested, so the parser needs no recursion and skips
+// nothing but white space.
 type parser struct {
 	text []byte
-	at   int
+	at   int // the index of the next byte
 }
 
 func (p *parser) fail(format string, args ...any) error {
 	return fmt.Errorf("header, byte %d: %s", p.at, fmt.Sprintf(format, args...))
 }
 
-// next passes white space over and returns the byte behind it, or 0 at the end.
+// next skips white space and returns the byte after it without reading that, or 0 at the end.
 func (p *parser) next() byte {
 	for p.at < len(p.text) {
 		switch c := p.text[p.at]; c {
@@ -44,7 +45,7 @@ func (p *parser) expect(c byte) error {
 	}
 }
 
-// object reads {"key": ..., ...}; member reads what is behind a key's colon.
+// object reads {"key": value, ...} and calls member to read each value.
 func (p *parser) object(member func(key []byte) error) error {
 	if err := p.expect('{'); err != nil {
 		return err
@@ -71,7 +72,7 @@ func (p *parser) object(member func(key []byte) error) error {
 	}
 }
 
-// str reads a string: a part of the header, which is known to be UTF-8, if nothing in it is escaped.
+// str reads a string. The result shares memory with the header, which is known to be UTF-8.
 func (p *parser) str() ([]byte, error) {
 	if err := p.expect('"'); err != nil {
 		return nil, err
@@ -98,7 +99,7 @@ func (p *parser) str() ([]byte, error) {
 			p.at++
 		default:
 			if plain {
-				s, plain = p.text[start:p.at], false // in place: what is written is never longer than what was read
+				s, plain = p.text[start:p.at], false // decoded in place: an escape sequence is never shorter than its character
 			}
 			r, err := p.escape()
 			if err != nil {
@@ -110,7 +111,7 @@ func (p *parser) str() ([]byte, error) {
 	return nil, p.fail("it ends within a string")
 }
 
-// escape reads an escape sequence, two for a character outside the basic plane.
+// escape reads an escape sequence, or the two of a surrogate pair.
 func (p *parser) escape() (rune, error) {
 	if p.at+1 >= len(p.text) {
 		return 0, p.fail("it ends within a string")
@@ -141,7 +142,7 @@ func (p *parser) escape() (rune, error) {
 	return 0, p.fail("half of a surrogate pair in a string")
 }
 
-// hex reads a \u escape, with its four digits.
+// hex reads an escape sequence of \u and four digits.
 func (p *parser) hex() (rune, error) {
 	if p.at+6 > len(p.text) {
 		return 0, p.fail("it ends within a string")
@@ -165,7 +166,7 @@ func (p *parser) hex() (rune, error) {
 	return r, nil
 }
 
-// numbers reads [n, ...] of whole numbers that an int can hold into the front of all, and returns how many there are.
+// numbers reads an array of at most len(all) whole numbers that an int can hold, and returns their count.
 func (p *parser) numbers(all []int) (count int, err error) {
 	if err := p.expect('['); err != nil {
 		return 0, err
@@ -214,14 +215,14 @@ func (p *parser) number() (int, error) {
 	return int(n), nil
 }
 
-// parseHeader reads the names, types, shapes and places of tensors. It overwrites parts of text.
+// parseHeader reads the metadata, and the names, types, shapes and offsets of the tensors. It overwrites parts of text.
 func parseHeader(text []byte) (metadata map[string]string, tensors []Tensor, err error) {
 	if !utf8.Valid(text) {
 		return nil, nil, errors.New("header is not UTF-8")
 	}
 	const tooMany = "more than %d tensors and entries of metadata"
 	p := &parser{text: text}
-	// A tensor has a brace of its own.
+	// Each tensor has a brace, so this allocates once and not more than the text warrants.
 	tensors = make([]Tensor, 0, min(bytes.Count(text, []byte{'{'}), maxTensors))
 	err = p.object(func(name []byte) error {
 		if string(name) == metadataName {
@@ -261,7 +262,7 @@ func parseHeader(text []byte) (metadata map[string]string, tensors []Tensor, err
 	return metadata, tensors, nil
 }
 
-// tensor reads what a header says of one tensor, but for its name.
+// tensor reads the object that describes a tensor: all but its name.
 func (p *parser) tensor() (t Tensor, err error) {
 	var offsets [2]int
 	var dims [maxDims]int

@@ -1,34 +1,49 @@
-// Package safetensors keeps weights in files that PyTorch and others read and write.
+// Package safetensors saves weights to files of the safetensors format and loads them. PyTorch, JAX and others read and
+// write the same format.
 //
-// [Save] writes the weights under a view of an [autograd.Params] by name, [Load] reads them into weights of
-// the same names and shapes:
+// [Save] writes the weights of a model under their names, and [Load] reads them into weights of the same names and shapes:
 //
 //	err := safetensors.Save("model.safetensors", params, nil)
 //	...
 //	_, err = safetensors.Load("model.safetensors", params)
 //
-// Names are those under the view's prefix, without it: Save(path, params.In("rnn"), nil) writes weight_ih_l0 and not
-// rnn.weight_ih_l0, as PyTorch's state_dict of an nn.RNN has it. Layouts are PyTorch's anyway.
+// A view of an [autograd.Params] stands for a part of the model. Names in the file are without the prefix of the view:
+// Save(path, params.In("rnn"), nil) writes weight_ih_l0 and not rnn.weight_ih_l0. That is the name in the state_dict of an
+// nn.RNN in PyTorch, and the layouts of weights are the same, too.
+//
+// # A part of a model, or other names
+//
+// [Loading] loads files that hold more than the model, less, or the same under other names. Transfer learning takes all
+// weights but those of the head, which is new:
+//
+//	report, err := safetensors.Loading{Except: []string{"head"}}.Load("model.safetensors", params)
+//
+// The [Report] lists which weights were set, which kept their values, and which tensors of the file were not used.
+//
+// # Tensors that are not weights
+//
+// [SaveTensors] and [LoadTensors] do the same for tensors of the caller's, such as the state of a recurrent layer.
 //
 // # Types
 //
-// [Save] writes F32. [Load] takes F32, F16 and BF16, exactly, and F64, rounded to the nearest float32.
+// [Save] writes F32. [Load] converts F32, F16 and BF16 exactly, and rounds F64 to the nearest float32.
 //
-// A [Tensor] has its numbers as bytes, of any type of the format. [Tensor.Float32] and [Tensor.Float64] read F64, F32,
-// F16 and BF16, [Tensor.Int64] reads I8 to I64, U8 to U64 and BOOL. A number too large for an int64, or finite and too
-// large for a float32, is an error. [From] makes tensors of Go's numbers, bit for bit, and [Round] rounds float32 to
-// F16 and BF16, as PyTorch does. Numbers of other types (C64, F8, F6, F4) are left to the caller, as bytes.
+// A [Tensor] of a [File] holds its numbers as bytes, of any type of the format. [Tensor.Float32] and [Tensor.Float64] read
+// F64, F32, F16 and BF16, and [Tensor.Int64] reads I8 to I64, U8 to U64 and BOOL. A number too large for an int64, or a
+// finite number too large for a float32, is an error. [From] makes a Tensor of Go's numbers, bit for bit, and [Round]
+// rounds float32 to F16 or BF16, as PyTorch does. Numbers of other types (C64, F8, F6, F4) stay bytes.
 //
 // # The format
 //
-// A file is eight bytes with the length of a header, little-endian; the header, a JSON object that maps names
-// to {"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}, and __metadata__ to strings of the writer's choice;
-// then the tensors' bytes, little-endian and row-major, one after the other without a hole
+// A file consists of eight bytes with the length of the header, little-endian; of the header, a JSON object that maps
+// the name of each tensor to {"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}, and __metadata__ to an object of strings
+// that the writer chooses; and of the bytes of all tensors, little-endian and row-major, without gaps
 // (https://github.com/huggingface/safetensors).
 //
-// [Read] is strict: whatever a careless or hostile writer might leave (duplicate names, overlaps, holes,
-// sizes that overflow, bytes too many or too few) is an error, and memory follows the bytes that have
-// arrived, not what the header claims.
+// [Read] is strict. Whatever a careless or hostile writer might produce (duplicate names, overlaps, gaps, sizes that
+// overflow, too many or too few bytes) is an error, and the memory that Read allocates is in proportion to the bytes that
+// have arrived, not to the sizes in the header. Files of torch.save, Keras, NumPy and ONNX are recognised, and the error says how
+// to convert them ([ErrNotSafetensors]).
 package safetensors
 
 import (
@@ -49,20 +64,20 @@ import (
 
 const (
 	metadataName = "__metadata__"
-	maxHeader    = 100_000_000 // bytes, as the reference implementation
-	maxTensors   = 4096        // and entries of metadata, so that what is parsed stays in proportion to the text
-	maxString    = 256 << 10   // bytes of a name or a value of metadata, for the same reason
+	maxHeader    = 100_000_000 // bytes; the limit of the reference implementation
+	maxTensors   = 4096        // tensors and entries of metadata together, so that memory stays in proportion to the text
+	maxString    = 256 << 10   // bytes of a name or of a value of metadata, for the same reason
 	maxDims      = 8
 )
 
-// DType is the type of a tensor's numbers, as a header names it.
+// DType is the type of a tensor's numbers, by its name in a header.
 type DType string
 
 // The types whose values can be read and written here. Tensors of the format's other types are carried as bytes.
 const (
 	F16  DType = "F16"
 	BF16 DType = "BF16"
-	F32  DType = "F32" // that of weights
+	F32  DType = "F32" // the type that Save writes
 	F64  DType = "F64"
 	I8   DType = "I8"
 	I16  DType = "I16"
@@ -75,8 +90,8 @@ const (
 	Bool DType = "BOOL"
 )
 
-// dtypes are all types of the format with their sizes in bits, in the order by which the reference
-// implementation (0.8.0) sorts tensors: the last first.
+// dtypes are all types of the format, with their sizes in bits. The reference implementation (0.8.0) writes tensors of a
+// later type in this list before tensors of an earlier one.
 var dtypes = [...]struct {
 	name DType
 	bits int
@@ -87,7 +102,7 @@ var dtypes = [...]struct {
 	{I32, 32}, {U32, 32}, {F32, 32}, {"C64", 64}, {F64, 64}, {I64, 64}, {U64, 64},
 }
 
-// order returns the place of d in dtypes, or -1 if the type is unknown.
+// order returns the index of d in dtypes, or -1 if the type is unknown.
 func (d DType) order() int {
 	for i, known := range dtypes {
 		if known.name == d {
@@ -105,7 +120,7 @@ func (d DType) Bits() int {
 	return 0
 }
 
-// size returns the number of bytes of a tensor; ok is false if it is not whole or does not fit.
+// size returns the number of bytes of a tensor. Ok is false if the number is not whole or does not fit an int.
 func (d DType) size(shape []int) (n int, ok bool) {
 	n, ok = tensor.TrySize(shape)
 	bits := d.Bits()
@@ -122,24 +137,20 @@ type Tensor struct {
 	Shape []int
 	Data  []byte // little-endian, row-major
 
-	begin, end int // where Data lies behind a header that was read
+	begin, end int // the data_offsets of a tensor that was read
 }
 
 // File is the content of a file.
 type File struct {
-	Metadata map[string]string
-	Tensors  []Tensor // as they lie in the file
+	Metadata map[string]string // strings that the writer chose, or nil
+	Tensors  []Tensor          // in the order of their data
 }
 
-// Read reads a file from its first byte to its last. Whatever the format forbids is an error that says what
-// is wrong. There may be at most 4096 tensors and entries of metadata together, 8 dimensions to a tensor,
-// 256 KiB to a string and 100 MB of header.
+// Read reads a file to its end. Whatever the format forbids is an error that says what is wrong. A file in one of the other
+// formats that are in use for models is an error that wraps [ErrNotSafetensors]. A file may have at most 4096
+// tensors and entries of metadata together, 8 dimensions in a tensor, 256 KiB in a string and 100 MB in the header.
 func Read(r io.Reader) (*File, error) {
-	f, err := read(r)
-	if err != nil {
-		return nil, fmt.Errorf("safetensors: %w", err)
-	}
-	return f, nil
+	return readNamed(r, "")
 }
 
 func read(r io.Reader) (*File, error) {
@@ -186,8 +197,8 @@ func read(r io.Reader) (*File, error) {
 	return &File{metadata, tensors}, nil
 }
 
-// layOut sorts the tensors by place and returns the bytes that they fill. No name may be there twice, and
-// between two of them there may be neither hole nor overlap.
+// layOut sorts the tensors by the offsets of their data and returns the number of bytes of all data. It returns an error if
+// a name is there twice, or if there is a gap or an overlap between two tensors.
 func layOut(tensors []Tensor) (size int, err error) {
 	slices.SortFunc(tensors, func(a, b Tensor) int { return strings.Compare(a.Name, b.Name) })
 	for i := 1; i < len(tensors); i++ {
@@ -210,9 +221,9 @@ func layOut(tensors []Tensor) (size int, err error) {
 	return size, nil
 }
 
-// Write writes a file. Tensors are written in the order of the reference implementation, by type, larger ones
-// first, and then by name, so that equal content gives equal bytes. The error names what the format does not
-// allow: a name twice or not UTF-8, a type that is unknown, data that does not fit the shape.
+// Write writes a file. It writes tensors in the order of the reference implementation, by type, larger types first, and
+// then by name, so that equal content gives equal bytes. If the format does not allow the content (a name that is there
+// twice or is not UTF-8, an unknown type, data that does not fit the shape), the error says so and nothing is written.
 func Write(w io.Writer, f *File) error {
 	tensors := slices.Clone(f.Tensors)
 	slices.SortFunc(tensors, func(a, b Tensor) int {
@@ -236,7 +247,7 @@ func Write(w io.Writer, f *File) error {
 
 func validString(s string) bool { return len(s) <= maxString && utf8.ValidString(s) }
 
-// header returns the JSON text, filled up with spaces to a multiple of 8 bytes.
+// header returns the JSON text, padded with spaces to a multiple of 8 bytes.
 func header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 	text := []byte{'{'}
 	if len(metadata) > 0 {

@@ -20,7 +20,7 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// file is a file's bytes: the header's length, the header and so many bytes of data.
+// file returns the bytes of a file: the length of the header, the header and data bytes of data.
 func file(header string, data int) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	b = append(b, header...)
@@ -30,7 +30,7 @@ func file(header string, data int) []byte {
 	return b
 }
 
-// numbered is n items that differ in their numbers, with commas between.
+// numbered returns n items with commas between them, each formatted with its index.
 func numbered(format string, n int) string {
 	items := make([]string, n)
 	for i := range items {
@@ -160,7 +160,7 @@ func TestLegal(t *testing.T) {
 		{` { "a" : { "dtype" : "F32" , "shape" : [ 1 , 1 ] , "data_offsets" : [ 0 , 4 ] } } `, 4, []string{"a"}},
 		{`{"a":{"data_offsets":[0,4],"shape":[],"dtype":"F32"}}`, 4, []string{"a"}},
 		{`{"a":{"dtype":"F32","shape":[0,7],"data_offsets":[0,0]}}`, 0, []string{"a"}},
-		// Data that is not aligned, a tensor of no size between two others, and an order other than by name.
+		// Data that is not aligned, an empty tensor between two others, and another order than by name.
 		{`{"b":{"dtype":"F32","shape":[1],"data_offsets":[3,7]},"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"z":{"dtype":"F64","shape":[0],"data_offsets":[3,3]}}`, 7, []string{"a", "z", "b"}},
 		{`{"":{"dtype":"BOOL","shape":[1],"data_offsets":[0,1]},"../../etc/passwd":{"dtype":"I8","shape":[1],"data_offsets":[1,2]},"\u0000":{"dtype":"F4","shape":[2],"data_offsets":[2,3]}}`, 3, []string{"", "../../etc/passwd", "\x00"}},
 		{`{"\ud83d\ude00\"\\\/\b\f\n\r\té":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}}`, 8, []string{"😀\"\\/\b\f\n\r\té"}},
@@ -220,7 +220,7 @@ func TestMemoryFollowsTheBytes(t *testing.T) {
 	assert.EqualError(t, err, "safetensors: header of 520000000 bytes, want at most 100000000")
 }
 
-// failing is a reader in trouble.
+// failing is a reader and writer that always fails.
 type failing struct{}
 
 var errDisk = errors.New("disk torn")
@@ -260,7 +260,7 @@ func TestWriteRefuses(t *testing.T) {
 	assert.Panics(t, func() { From("a", []float32{1}, 2) })
 }
 
-// model is two weights, one of them under two names, and one outside the prefix.
+// model returns a view with two weights, one of them under two names, and all weights: those and one outside the prefix.
 func model(seed uint64) (all, view *autograd.Params) {
 	all = autograd.NewParams(seed)
 	all.New("other", autograd.Uniform(1), 2)
@@ -362,7 +362,7 @@ func TestSaveRefusesAViewOfNothing(t *testing.T) {
 	assert.NoFileExists(t, path)
 }
 
-// Each type of the reference implementation, eight numbers long.
+// A tensor of eight numbers for each type of the reference implementation.
 func TestTypes(t *testing.T) {
 	sizes := map[DType]int{"BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8,
 		"F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32,
@@ -396,7 +396,7 @@ func TestPython(t *testing.T) {
 		types = append(types, string(tensor.DType))
 	}
 	assert.Equal(t, "U64 I64 F64 C64 F32 F32 F32 U32 I32 F16 U16 I16 I8 U8 BOOL", strings.Join(types, " "))
-	// It writes what we write, byte for byte but for the order of the metadata.
+	// Both write the same bytes, except for the order of the metadata.
 	f.Metadata = nil
 	var ours bytes.Buffer
 	require.NoError(t, Write(&ours, f))
@@ -417,6 +417,9 @@ func FuzzRead(f *testing.F) {
 	for _, name := range []string{"testdata/golden.safetensors", "testdata/plain.safetensors", "testdata/values.safetensors", "testdata/unsigned.safetensors"} {
 		b, err := os.ReadFile(name)
 		require.NoError(f, err)
+		f.Add(b)
+	}
+	for _, b := range otherFormats(f) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -6,16 +6,15 @@ import (
 	"math"
 	"slices"
 
-	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// Number is a Go type that tensors of a file are made from, each with a type of the format.
+// Number is a Go type that has a counterpart among the types of the format.
 type Number interface {
 	float32 | float64 | int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64 | bool
 }
 
-// typeOf returns the type of the format that values have.
+// typeOf returns the type of the format for a slice of a Number.
 func typeOf(values any) DType {
 	switch values.(type) {
 	case []float32:
@@ -42,18 +41,18 @@ func typeOf(values any) DType {
 	return Bool
 }
 
-// From returns a tensor of values, whose type it takes over: F32 for float32, I64 for int64, BOOL for bool. It
-// panics with a [*tensor.ShapeError] if values does not have as many elements as shape.
+// From returns a tensor of the given values, of the type that corresponds to theirs: F32 for float32, I64 for int64, BOOL
+// for bool. It panics with a [*tensor.ShapeError] if values does not have as many elements as shape.
 func From[T Number](name string, values []T, shape ...int) Tensor {
 	mustFit(name, len(values), shape)
 	data, _ := binary.Append(nil, binary.LittleEndian, values) // no error for these types
 	return Tensor{Name: name, DType: typeOf(values), Shape: slices.Clone(shape), Data: data}
 }
 
-// Round returns a tensor of values rounded to F16 or BF16, to the nearest and of two to the even one, as PyTorch rounds
-// them: what is too large is infinite, NaN stays NaN. A NaN is made quiet and keeps its sign and what fits of its
-// payload. Round panics with a [*tensor.ShapeError] if values does not have as many elements as shape, and with an
-// [*autograd.UsageError] for other types.
+// Round returns a tensor of the given values, rounded to F16 or BF16: to the nearest number, ties to even, as PyTorch
+// rounds. A value that is too large becomes infinite. A NaN becomes a quiet NaN of the same sign, with the upper bits of its
+// payload. Round panics with a [*tensor.ShapeError] if values does not have as many elements as shape, and with a
+// [*tensor.UsageError] for other types.
 func Round(name string, to DType, values []float32, shape ...int) Tensor {
 	mustFit(name, len(values), shape)
 	round := bfloat16
@@ -62,7 +61,7 @@ func Round(name string, to DType, values []float32, shape ...int) Tensor {
 		round = float16
 	case BF16:
 	default:
-		panic(&autograd.UsageError{Where: "safetensors.Round", What: fmt.Sprintf("type is %s, want F16 or BF16", to)})
+		panic(&tensor.UsageError{Where: "safetensors.Round", What: fmt.Sprintf("type is %s, want F16 or BF16", to)})
 	}
 	t := Tensor{Name: name, DType: to, Shape: slices.Clone(shape), Data: make([]byte, 0, 2*len(values))}
 	for _, v := range values {
@@ -78,10 +77,10 @@ func mustFit(name string, values int, shape []int) {
 	}
 }
 
-// decoded returns a tensor's data as numbers of its own type.
+// decoded returns the numbers of a tensor whose type corresponds to T.
 func decoded[T Number](t *Tensor) []T {
 	values := make([]T, len(t.Data)/(t.DType.Bits()/8))
-	binary.Decode(t.Data, binary.LittleEndian, values) // data of another length was refused when it was read
+	binary.Decode(t.Data, binary.LittleEndian, values) // no error: values has the length of the data
 	return values
 }
 
@@ -93,9 +92,9 @@ func converted[T, F int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | flo
 	return to
 }
 
-// Float32 returns the values of a tensor of F32, F16 or BF16, exactly and with all bits of a NaN, or of F64, rounded
-// to the nearest and of two to the even one. The error names the tensor if it has another type, and the element by
-// its place in Data if it is finite and too large for a float32, where PyTorch would give an infinity.
+// Float32 returns the values of a tensor. F32, F16 and BF16 are converted exactly, with all bits of a NaN; F64 is rounded
+// to the nearest float32, ties to even. Other types are an error that names the tensor. A finite F64 too large for a
+// float32, for which PyTorch would return an infinity, is an error that tells the index of the element.
 func (t *Tensor) Float32() ([]float32, error) {
 	switch t.DType {
 	case F32:
@@ -123,7 +122,7 @@ func (t *Tensor) Float32() ([]float32, error) {
 	return nil, t.fail("its numbers are %s, want F32, F16, BF16 or F64", t.DType)
 }
 
-// Float64 returns the values of a tensor of F64, F32, F16 or BF16, exactly; NaN stays NaN. The error for other types
+// Float64 returns the values of a tensor of F64, F32, F16 or BF16, exactly; NaN stays NaN. Other types are an error that
 // names the tensor.
 func (t *Tensor) Float64() ([]float64, error) {
 	if t.DType == F64 {
@@ -133,9 +132,9 @@ func (t *Tensor) Float64() ([]float64, error) {
 	return converted[float64](narrow), err
 }
 
-// Int64 returns the values of a tensor of whole numbers, I8 to I64 and U8 to U64, or of BOOL, as 0 and 1. The
-// error names the tensor if it has another type, and the element by its place in Data if it is a U64 that is too
-// large or a byte that is no BOOL.
+// Int64 returns the values of a tensor of whole numbers (I8 to I64, U8 to U64) or of BOOL, as 0 and 1. Other types are an
+// error that names the tensor. A U64 too large for an int64, or a BOOL other than 0 and 1, is an error that tells the
+// index of the element.
 func (t *Tensor) Int64() ([]int64, error) {
 	switch t.DType {
 	case I8:
@@ -171,16 +170,16 @@ func (t *Tensor) Int64() ([]int64, error) {
 	return nil, t.fail("its numbers are %s, want I8 to I64, U8 to U64 or BOOL", t.DType)
 }
 
-// fail cuts names, which in a file may be very long.
+// fail returns an error that names the tensor.
 func (t *Tensor) fail(format string, args ...any) error {
-	return fmt.Errorf("%.100s: %s", t.Name, fmt.Sprintf(format, args...))
+	return fmt.Errorf("%s: %s", shown(t.Name), fmt.Sprintf(format, args...))
 }
 
-// fromFloat16 returns the value of an IEEE 754 binary16: a sign, 5 bits of exponent, 10 of fraction.
+// fromFloat16 returns the value of an IEEE 754 binary16: 1 bit of sign, 5 bits of exponent, 10 bits of fraction.
 func fromFloat16(h uint16) float32 {
 	sign, exponent, fraction := uint32(h&0x8000)<<16, uint32(h>>10&0x1f), uint32(h&0x3ff)
 	switch exponent {
-	case 0: // below the smallest normal number: fraction * 2^-24
+	case 0: // a subnormal number: fraction * 2^-24
 		return math.Float32frombits(sign | math.Float32bits(float32(fraction)*0x1p-24))
 	case 0x1f: // infinite or NaN
 		return math.Float32frombits(sign | 0xff<<23 | fraction<<13)
@@ -193,14 +192,14 @@ func float16(v float32) uint16 {
 	bits := math.Float32bits(v)
 	sign, size := uint16(bits>>16&0x8000), bits&^(1<<31)
 	switch {
-	case size > 0xff<<23: // NaN, with what fits of its fraction
+	case size > 0xff<<23: // NaN; the upper bits of the fraction are its payload
 		return sign | 0x7e00 | uint16(size>>13&0x3ff)
-	case size >= 143<<23: // 2^16
+	case size >= 143<<23: // at least 2^16: infinite
 		return sign | 0x7c00
-	case size < 113<<23: // 2^-14, below which numbers are 2^-24 apart
+	case size < 113<<23: // less than 2^-14: a multiple of 2^-24
 		return sign | uint16(math.RoundToEven(float64(math.Float32frombits(size))*0x1p24))
 	}
-	size -= 112 << 23
+	size -= 112 << 23                                 // the exponent's bias is 15 instead of 127
 	return sign | uint16((size+0xfff+size>>13&1)>>13) // may carry into the exponent, up to infinity
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/unroll-go/unroll/autograd"
 )
 
-// bits lets NaN be compared, of which all are alike here.
+// bits returns the bits of values, so that NaN can be compared. All NaN have the same bits here.
 func bits[T float32 | float64](values []T) (b []uint64) {
 	for _, v := range values {
 		if v != v {
@@ -75,8 +75,8 @@ func TestValuesOfPyTorch(t *testing.T) {
 	assert.Equal(t, []float32{2.5}, floats("scalar"))
 	assert.Empty(t, floats("empty"))
 
-	// All bits of what is at the limits, a NaN's too: negative zero, the least and the largest subnormal number, the
-	// least and the largest normal one, infinity, NaN with a payload.
+	// All bits of the extreme numbers are kept: of negative zero, the least and the largest subnormal number, the least and
+	// the largest normal number, infinity, and NaN with a payload.
 	patterns := map[string][]uint32{
 		"f16.bits":  {0x80000000, 0xb3800000, 0x387fc000, 0x38800000, 0xc77fe000, 0x7f800000, 0xffc02000},
 		"bf16.bits": {0x80000000, 0x80010000, 0x007f0000, 0x00800000, 0xff7f0000, 0x7f800000, 0xffc10000},
@@ -117,7 +117,7 @@ func TestValuesOfPyTorch(t *testing.T) {
 	assert.True(t, bytes.Equal(want, out.Bytes()))
 }
 
-// TestUnsignedNumbers does the same for what NumPy wrote.
+// TestUnsignedNumbers does the same for a file that NumPy wrote.
 func TestUnsignedNumbers(t *testing.T) {
 	u64 := From("u64", []uint64{0, 1, math.MaxInt64, 1 << 63, math.MaxUint64 - 1, math.MaxUint64}, 3, 2)
 	tensors := []Tensor{u64, From("u32", []uint32{0, 1, math.MaxUint32}, 3), From("u16", []uint16{0, 1, math.MaxUint16}, 3)}
@@ -153,7 +153,7 @@ func TestLoadConverts(t *testing.T) {
 	halves := []float32{1, -2.5, 0x1p-24, 65504, float32(math.Inf(1)), float32(math.NaN())}
 	bias := From("bias", []float64{1 + 0x1p-24, 1 + 3*0x1p-24, math.Inf(-1)}, 3)
 	_, view := model(1)
-	// A tied weight's names may have different types, if the values are the same.
+	// The tensors of a tied weight may have different types if their values are the same.
 	require.NoError(t, load(view, Round("weight", F16, halves, 2, 3), From("tied", halves, 2, 3), bias))
 	assert.Equal(t, bits(halves), bits(view.Get("weight").Value.Data()))
 	assert.Equal(t, []float32{1, 1 + 0x1p-22, float32(math.Inf(-1))}, view.Get("bias").Value.Data())
@@ -166,7 +166,7 @@ func TestLoadConverts(t *testing.T) {
 		assert.Equal(t, F32, saved.DType, saved.Name)
 	}
 
-	// The same bytes mean other values in another type.
+	// The same bytes have other values in another type.
 	weight := Round("weight", BF16, []float32{1, 2, 3, 4, 5, 6}, 2, 3)
 	tied := Tensor{Name: "tied", DType: F16, Shape: weight.Shape, Data: weight.Data}
 	version := view.Version()
@@ -179,7 +179,7 @@ func TestLoadConverts(t *testing.T) {
 	assert.Equal(t, []float32{1, 2, 3, 4, 5, 6}, view.Get("weight").Value.Data())
 }
 
-// TestEveryPattern: each number of 16 bits becomes a float32 and is itself again.
+// TestEveryPattern converts each number of 16 bits to float32 and back.
 func TestEveryPattern(t *testing.T) {
 	for pattern := range 1 << 16 {
 		h := uint16(pattern)
@@ -194,7 +194,7 @@ func TestEveryPattern(t *testing.T) {
 		} else if bfloat16(v) != h {
 			t.Fatalf("BF16 %#x became %v and %#x", h, v, bfloat16(v))
 		}
-		// By the definition, 1.fraction or 0.fraction times a power of two.
+		// The definition: 1.fraction (or 0.fraction if subnormal) times a power of two.
 		if exponent, fraction := int(h>>10&31), float64(h&0x3ff)/1024; exponent < 31 {
 			want := math.Ldexp(1+fraction, exponent-15)
 			if exponent == 0 {
@@ -210,7 +210,7 @@ func TestEveryPattern(t *testing.T) {
 	}
 }
 
-// TestNearest: of the two numbers around a float32 the nearer one is taken, and of two as near the even one.
+// TestNearest tests that a float32 is rounded to the nearer of the two numbers around it, and to the even one in a tie.
 func TestNearest(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, kind := range []struct {
@@ -265,7 +265,7 @@ func TestTypeErrors(t *testing.T) {
 	wide := func(tensor *Tensor) error { _, err := tensor.Float64(); return err }
 	whole := func(tensor *Tensor) error { _, err := tensor.Int64(); return err }
 	long := &Tensor{Name: strings.Repeat("a", 1000), DType: I32}
-	assert.EqualError(t, float(long), long.Name[:100]+": its numbers are I32, want F32, F16, BF16 or F64")
+	assert.EqualError(t, float(long), `"`+long.Name[:100]+`"...: its numbers are I32, want F32, F16, BF16 or F64`)
 	large, huge := From("a", []float64{1, -1e39}, 2), From("a", []uint64{0, 1 << 63}, 2)
 	for want, err := range map[string]error{
 		"a: its numbers are I32, want F32, F16, BF16 or F64":          float(of(I32)),
@@ -294,7 +294,7 @@ func TestTensorsKeepTheirOwnShapeAndData(t *testing.T) {
 	}
 }
 
-// Token ids beside weights of half the size.
+// A file with token ids and with weights of half precision.
 func ExampleRound() {
 	ids := From("ids", []int64{3, 1, 4}, 3)
 	half := Round("half", F16, []float32{1, 0.1, 1e6}, 3)

@@ -1,15 +1,16 @@
-// Package tensor holds plain numbers with a shape: what goes into a model, what
-// its weights are, and what comes out. It knows nothing of gradients (that is
-// package autograd).
+// Package tensor defines [Tensor], an array of float32 with a shape. The inputs, weights and outputs of models are
+// tensors. Gradients are the business of package autograd.
 //
-// A [Tensor] is a shape and a []float32 in row-major order: the last dimension is
-// contiguous, and element (t, b, f) of a [T,B,F] sequence is Data()[(t*B+b)*F+f].
-// There are no strides and no views of a part: a tensor is what its slice is.
+// A tensor stores its elements in row-major order, so that the last dimension is contiguous: element (t, b, f) of a
+// sequence [T,B,F] is Data()[(t*B+b)*F+f]. There are no strides and no views of parts of a tensor.
+//
+// The package also defines the errors with which the whole library panics on a caller's bug: [ShapeError] for sizes that
+// do not fit together, and [UsageError] for everything else.
 //
 // # With gonum
 //
-// [Tensor.General] shares memory with gonum's float32 BLAS ([blas32.General]).
-// [FromMatrix] and [Tensor.Dense] copy from and to gonum's float64 matrices.
+// [Tensor.General] returns a matrix of gonum's float32 BLAS ([blas32.General]) that shares the tensor's memory.
+// [FromMatrix] copies from a float64 matrix of gonum, and [Tensor.Dense] copies to one.
 package tensor
 
 import (
@@ -22,9 +23,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// ShapeError is what the library panics with when sizes do not fit together: the
-// caller's bug, told by what was met and what was wanted there. autograd.Try
-// turns the panic into an error.
+// ShapeError is the error with which the library panics when sizes do not fit together, which is a bug of the caller.
+// autograd.Try turns the panic into an error.
 type ShapeError struct {
 	Where string // the operation or the parameter, such as "rnn.weight_ih_l0"
 	Got   string // what was found, such as "input has 27 features"
@@ -33,9 +33,9 @@ type ShapeError struct {
 
 func (e *ShapeError) Error() string { return e.Where + ": " + e.Got + ", want " + e.Want }
 
-// UsageError is what the library panics with when it is used in a way that its rules forbid: a
-// name given twice, a setting out of range, a node of an earlier run. autograd.Try turns the
-// panic into an error.
+// UsageError is the error with which the library panics when it is used in a way that its rules forbid, which is a bug of
+// the caller: a name given twice, a setting out of range, a node of an earlier run. autograd.Try turns the panic into
+// an error.
 type UsageError struct {
 	Where string // the operation, the type or the parameter
 	What  string // what was found, and what to do instead
@@ -46,21 +46,34 @@ func (e *UsageError) Error() string { return e.Where + ": " + e.What }
 // Tensor is a dense array of float32 in row-major order. The zero value is
 // empty: shape [0], no data; [Tensor.Resize] gives it a shape.
 //
-// A Tensor may be read by many goroutines, and written by one that nobody reads.
+// Any number of goroutines may read a Tensor at the same time, but not while one writes to it.
 type Tensor struct {
-	shape []int // nil only in the zero value: no dimensions are those of a scalar
-	data  []float32
+	shape  []int // nil only in the zero value; a scalar has an empty shape that is not nil
+	data   []float32
+	weight string // the name of the weight whose value this tensor is, or ""
 }
 
-// New returns a tensor of zeros. It panics with a [*ShapeError] if a dimension
-// is negative or the number of elements is more than an int can hold.
+// New returns a tensor of zeros. It panics with a [*ShapeError] if a dimension is negative or if the number of elements
+// does not fit an int.
 func New(shape ...int) *Tensor {
 	n := Size(shape)
 	return &Tensor{shape: append([]int{}, shape...), data: kernel.Alloc(n)}
 }
 
-// Of returns a tensor over data, which it borrows: both see the same memory. It
-// panics with a [*ShapeError] if data does not have as many elements as shape.
+// NewWeight is [New] for the value of a weight. Package autograd calls it; users get weights from autograd.Params. The
+// tensor knows the name of the weight ([Tensor.Weight]) and keeps its shape: [Tensor.Resize] panics.
+//
+// Layers keep copies of their weights that are packed for matrix products, and renew the copies only after
+// autograd.Params.Update. A function that writes into tensors outside of an update must therefore refuse weights, as
+// safetensors.LoadTensors does. A tensor that [Of] makes over the memory of a weight is not recognised as a weight.
+func NewWeight(name string, shape ...int) *Tensor {
+	t := New(shape...)
+	t.weight = name
+	return t
+}
+
+// Of returns a tensor that uses data as its memory. It panics with a [*ShapeError] if data does not have as many
+// elements as shape.
 func Of(data []float32, shape ...int) *Tensor {
 	if n := Size(shape); len(data) != n {
 		panic(&ShapeError{"tensor.Of", fmt.Sprintf("%d values", len(data)),
@@ -69,8 +82,8 @@ func Of(data []float32, shape ...int) *Tensor {
 	return &Tensor{shape: append([]int{}, shape...), data: data}
 }
 
-// Size returns the number of elements of a shape; that of no dimensions is 1. It
-// panics with a [*ShapeError] if a dimension is negative or the product overflows.
+// Size returns the number of elements of a shape: the product of its dimensions, which is 1 for a scalar, without
+// dimensions. It panics with a [*ShapeError] if a dimension is negative or if the product does not fit an int.
 func Size(shape []int) int {
 	n, ok := TrySize(shape)
 	if !ok {
@@ -81,7 +94,7 @@ func Size(shape []int) int {
 	return n
 }
 
-// TrySize is [Size] for shapes that come from data: ok is false where Size panics.
+// TrySize is [Size] for shapes that come from data: it returns false for ok if Size would panic.
 func TrySize(shape []int) (n int, ok bool) {
 	n = 1
 	zero := false
@@ -103,7 +116,7 @@ func TrySize(shape []int) (n int, ok bool) {
 	return n, true
 }
 
-// Shape returns the dimensions. It is the tensor's own slice: do not change it.
+// Shape returns the dimensions. The slice belongs to the tensor: do not change it.
 func (t *Tensor) Shape() []int {
 	if t.shape == nil {
 		return []int{0}
@@ -111,18 +124,26 @@ func (t *Tensor) Shape() []int {
 	return t.shape
 }
 
-// Data returns the elements in row-major order: the tensor's memory, not a copy.
+// Data returns the elements in row-major order. It is the memory of the tensor, not a copy.
 func (t *Tensor) Data() []float32 { return t.data }
 
 // Len returns the number of elements.
 func (t *Tensor) Len() int { return len(t.data) }
 
-// Dim returns the size of dimension i, counted from 0.
+// Dim returns the size of dimension i, counted from 0. It panics if there is no such dimension.
 func (t *Tensor) Dim(i int) int { return t.Shape()[i] }
 
-// Resize gives t a shape and room for it, and reuses its memory where that is large
-// enough. The values afterwards are undefined. It panics as [New] does.
+// Weight returns the full name of the weight whose value t is, such as "rnn.weight_ih_l0", or "" if t is
+// not the value of a weight.
+func (t *Tensor) Weight() string { return t.weight }
+
+// Resize gives t a new shape and memory for it, and reuses its present memory if that is large
+// enough. The values afterwards are undefined. It panics as [New] does, and with a [*UsageError] if t is
+// the value of a weight.
 func (t *Tensor) Resize(shape ...int) {
+	if t.weight != "" {
+		panic(&UsageError{t.weight, "resized; a weight keeps its shape"})
+	}
 	n := Size(shape)
 	if cap(t.data) < n || t.data == nil {
 		t.data = kernel.Alloc(n)
@@ -134,7 +155,7 @@ func (t *Tensor) Resize(shape ...int) {
 	t.shape = append(t.shape[:0], shape...)
 }
 
-// Clone returns a copy with memory of its own.
+// Clone returns a copy with memory of its own. The copy of a weight is not itself a weight.
 func (t *Tensor) Clone() *Tensor {
 	c := New(t.Shape()...)
 	copy(c.data, t.data)
@@ -144,19 +165,19 @@ func (t *Tensor) Clone() *Tensor {
 // Zero sets every element to 0.
 func (t *Tensor) Zero() { clear(t.data) }
 
-// String tells the shape, not the values: "tensor[28 150 28]".
+// String returns the shape without the values, such as "tensor[28 150 28]".
 func (t *Tensor) String() string { return fmt.Sprintf("tensor%v", t.Shape()) }
 
-// General returns a matrix of gonum's float32 BLAS over t's memory: t's rows and
-// columns if it has two dimensions, one column if it has one. It panics with a
-// [*ShapeError] for other numbers of dimensions.
+// General returns a matrix of gonum's float32 BLAS that uses the memory of t. A tensor of two dimensions [rows,columns] is
+// that matrix, a tensor of one dimension [rows] a matrix with one column. Other numbers of dimensions panic with a
+// [*ShapeError].
 func (t *Tensor) General() blas32.General {
 	rows, cols := t.matrix("tensor.General")
 	return blas32.General{Rows: rows, Cols: cols, Stride: max(1, cols), Data: t.data}
 }
 
-// Dense returns a copy of t as gonum's float64 matrix, under the rules of
-// [Tensor.General]. A dimension of 0 panics as [mat.NewDense] does.
+// Dense returns a copy of t as a float64 matrix of gonum, with rows and columns as in [Tensor.General]. It panics as
+// [mat.NewDense] does if a dimension is 0.
 func (t *Tensor) Dense() *mat.Dense {
 	rows, cols := t.matrix("tensor.Dense")
 	d := mat.NewDense(rows, cols, nil)
@@ -168,7 +189,7 @@ func (t *Tensor) Dense() *mat.Dense {
 	return d
 }
 
-// FromMatrix returns a copy of a gonum matrix, each element rounded to float32.
+// FromMatrix returns a copy of a matrix of gonum, shape [rows,columns], with each element rounded to float32.
 func FromMatrix(m mat.Matrix) *Tensor {
 	rows, cols := m.Dims()
 	t := New(rows, cols)
@@ -180,6 +201,7 @@ func FromMatrix(m mat.Matrix) *Tensor {
 	return t
 }
 
+// matrix returns the numbers of rows and columns of t as a matrix.
 func (t *Tensor) matrix(where string) (rows, cols int) {
 	switch s := t.Shape(); len(s) {
 	case 1:

@@ -148,7 +148,7 @@ func TestZeroValue(t *testing.T) {
 	assert.Equal(t, New(2, 2), &x)
 }
 
-// TestScalar: no dimensions are one element, not the zero value's none.
+// TestScalar tests a shape without dimensions, which has one element, and the zero value, which has none.
 func TestScalar(t *testing.T) {
 	var resized Tensor
 	resized.Resize()
@@ -241,7 +241,7 @@ func TestGeneral(t *testing.T) {
 		}
 	}
 
-	// What BLAS writes arrives in the tensor.
+	// BLAS writes into the memory of the tensor.
 	a, b, y := counted(2, 3), counted(3, 2), New(2, 2)
 	blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, a.General(), b.General(), 0, y.General())
 	assert.Equal(t, []float32{22, 28, 49, 64}, y.Data())
@@ -271,7 +271,7 @@ func TestFromMatrix(t *testing.T) {
 	assert.Equal(t, []int{3, 1}, FromMatrix(mat.NewVecDense(3, nil)).Shape())
 	assert.Equal(t, []int{0, 0}, FromMatrix(&mat.Dense{}).Shape())
 
-	// Each element is rounded once, to the nearest float32; what float32 cannot hold is infinite.
+	// Each element is rounded once, to the nearest float32. An element too large for a float32 becomes infinite.
 	values := []float64{0.1, 1 << 24, 1<<24 + 1, 1e-50, math.MaxFloat64, -math.MaxFloat64, math.NaN(), math.Inf(-1)}
 	got := FromMatrix(mat.NewDense(2, 4, values)).Data()
 	for i, v := range values {
@@ -280,4 +280,19 @@ func TestFromMatrix(t *testing.T) {
 
 	x := Of([]float32{0.1, -2.5, math.MaxFloat32, math.SmallestNonzeroFloat32, 0, 1}, 2, 3)
 	assert.Equal(t, x.Data(), FromMatrix(x.Dense()).Data(), "there and back")
+}
+
+func TestWeight(t *testing.T) {
+	w := NewWeight("rnn.bias", 2, 3)
+	assert.Equal(t, "rnn.bias", w.Weight())
+	assert.Equal(t, []int{2, 3}, w.Shape())
+	assert.Equal(t, make([]float32, 6), w.Data())
+	assert.Empty(t, w.Clone().Weight())
+	assert.Equal(t, New(2, 3), w.Clone())
+	assert.Empty(t, New(2).Weight())
+	for _, shape := range [][]int{{2, 3}, {3}} {
+		assert.PanicsWithError(t, "rnn.bias: resized; a weight keeps its shape", func() { w.Resize(shape...) })
+	}
+	assert.Equal(t, []int{2, 3}, w.Shape())
+	panicsWith(t, "tensor: shape [-1], want dimensions of at least 0 whose product fits an int", func() { NewWeight("w", -1) })
 }

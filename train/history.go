@@ -2,24 +2,52 @@ package train
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/unroll-go/unroll/autograd"
 )
 
-// History is what was measured, a row an epoch (or whatever the caller counts), in named columns.
+// History is a table of measurements with named columns, such as the loss of each epoch. The caller decides what a row
+// is: mostly an epoch.
 type History struct {
 	columns []string
 	rows    [][]float64
 }
 
-// NewHistory returns an empty history with the given columns.
-func NewHistory(columns ...string) *History { return &History{columns: slices.Clone(columns)} }
+// NewHistory returns an empty history with the given columns. It panics with a [*autograd.UsageError] if there are
+// none, or if a name is empty, is there twice or has a line break.
+func NewHistory(columns ...string) *History {
+	if err := checkColumns(columns); err != nil {
+		panic(&autograd.UsageError{Where: "train.NewHistory", What: err.Error()})
+	}
+	return &History{columns: slices.Clone(columns)}
+}
 
-// Add appends a row. It panics with a [*autograd.ShapeError] if there is not one value a column.
+// checkColumns returns what is wrong with the names of a history's columns.
+func checkColumns(columns []string) error {
+	if len(columns) == 0 {
+		return errors.New("no columns, want at least one")
+	}
+	seen := make(map[string]bool, len(columns))
+	for _, name := range columns {
+		switch {
+		case name == "" || strings.ContainsAny(name, "\r\n"):
+			return fmt.Errorf("a column is named %.100q, want a name without line breaks that is not empty", name)
+		case seen[name]:
+			return fmt.Errorf("two columns are named %.100q", name)
+		}
+		seen[name] = true
+	}
+	return nil
+}
+
+// Add appends a row. It panics with a [*autograd.ShapeError] if the number of values is not the number of columns.
 func (h *History) Add(values ...float64) {
 	if len(values) != len(h.columns) {
 		panic(&autograd.ShapeError{Where: "train.History.Add", Got: fmt.Sprintf("%d values", len(values)),
@@ -31,8 +59,11 @@ func (h *History) Add(values ...float64) {
 // Len returns the number of rows.
 func (h *History) Len() int { return len(h.rows) }
 
-// Column returns the values of a column, a copy. It panics with a [*autograd.UsageError] if there is none of
-// that name.
+// Columns returns a copy of the names of the columns, in their order.
+func (h *History) Columns() []string { return slices.Clone(h.columns) }
+
+// Column returns a copy of the values of a column, one for each row. It panics with a [*autograd.UsageError] if no column
+// has that name.
 func (h *History) Column(name string) []float64 {
 	i := slices.Index(h.columns, name)
 	if i < 0 {
@@ -45,18 +76,83 @@ func (h *History) Column(name string) []float64 {
 	return values
 }
 
-// WriteCSV writes a line of names and a line a row, numbers with nine significant digits: enough to tell
-// any two float32 apart.
+// WriteCSV writes the names of the columns as the first line and each row as a further one. A number has as many
+// digits as [ReadHistory] needs to read the same float64; NaN and infinities are written as NaN, +Inf and -Inf. A
+// float32 that the caller has converted to float64 therefore has up to 17 digits: 0.1 becomes 0.10000000149011612.
 func (h *History) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	line := slices.Clone(h.columns)
 	out.Write(line)
 	for _, row := range h.rows {
 		for i, v := range row {
-			line[i] = strconv.FormatFloat(v, 'g', 9, 64)
+			line[i] = formatFloat(v)
 		}
 		out.Write(line)
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// formatFloat returns the shortest text that is read as v again, with an exponent for very small and very large numbers.
+func formatFloat(v float64) string {
+	format := byte('f')
+	if size := math.Abs(v); size != 0 && size < 1e-5 || size >= 1e15 {
+		format = 'e' // for infinities it makes no difference
+	}
+	return strconv.FormatFloat(v, format, -1, 64)
+}
+
+// ReadHistory reads a history that [History.WriteCSV] wrote, up to the end of r. Every number is the same as before,
+// but that all NaN are alike. An error that the content of the file causes tells the line.
+func ReadHistory(r io.Reader) (*History, error) {
+	h, err := readHistory(r)
+	if err != nil {
+		return nil, fmt.Errorf("train.ReadHistory: %w", err)
+	}
+	return h, nil
+}
+
+func readHistory(r io.Reader) (*History, error) {
+	in := csv.NewReader(r)
+	in.FieldsPerRecord = -1 // checked here, with an error that names the columns
+	in.ReuseRecord = true
+	fields, err := in.Read()
+	if err == io.EOF {
+		return nil, errors.New("nothing to read, want a line with the names of the columns")
+	} else if err != nil {
+		return nil, csvError(err)
+	}
+	h := &History{columns: slices.Clone(fields)}
+	if err := checkColumns(h.columns); err != nil {
+		return nil, fmt.Errorf("line 1: %w", err)
+	}
+	for {
+		fields, err := in.Read()
+		if err == io.EOF {
+			return h, nil
+		} else if err != nil {
+			return nil, csvError(err)
+		}
+		if len(fields) != len(h.columns) {
+			line, _ := in.FieldPos(0)
+			return nil, fmt.Errorf("line %d: %d values, want %d, one for each column", line, len(fields), len(h.columns))
+		}
+		row := make([]float64, len(fields))
+		for i, text := range fields {
+			if row[i], err = strconv.ParseFloat(text, 64); err != nil {
+				line, _ := in.FieldPos(i)
+				return nil, fmt.Errorf("line %d, column %.100q: %.100q is no number that a float64 can hold", line, h.columns[i], text)
+			}
+		}
+		h.rows = append(h.rows, row)
+	}
+}
+
+// csvError tells the line first, as the other errors of readHistory do.
+func csvError(err error) error {
+	var e *csv.ParseError
+	if errors.As(err, &e) {
+		return fmt.Errorf("line %d: %w", e.Line, e.Err)
+	}
+	return err
 }

@@ -1,15 +1,15 @@
-// Package digits draws digits: grey pictures of 28x28 pixels in ten classes, much like those of MNIST, but made
-// by arithmetic instead of read from files.
+// Package digits draws digits: grey pictures of 28x28 pixels in ten classes. They resemble the pictures of MNIST, but are
+// computed, so that programs and tests need no files:
 //
 //	drawn := digits.New(42, 55000, 5000, 10000)
 //
-// takes about a second and stands in for what mnist.Load returns.
+// takes about a second and returns sets of the sizes that mnist.Load returns.
 //
-// A class has several forms, such as a seven with a bar and one without. Each picture is one of them in a
-// handwriting of its own: points of the form are moved at random, the whole is bent, slanted, scaled, turned
-// and shifted, and a pen of random width follows it. So there is something to learn: of 10,000 test
-// pictures, softmax regression on the pixels gets 87 % right, and a tanh RNN of 150 units that reads them row
-// by row 97 %, after five epochs of 55,000 pictures in batches of 150 (Adam, learning rate 0.001).
+// A class has several forms, such as a seven with and without a bar. A picture shows one form in a random handwriting: the
+// points of the form are moved, the whole is bent, slanted, scaled, turned and shifted, and a pen of random width
+// follows it. The task is neither trivial nor noise: after five epochs of 55,000 pictures in batches of 150 (Adam,
+// learning rate 0.001), softmax regression on the pixels classifies 87 % of 10,000 test pictures correctly, and a tanh
+// RNN of 150 units that reads a picture row by row 97 %.
 package digits
 
 import (
@@ -28,17 +28,19 @@ const (
 	Classes = 10 // class c is the digit c
 )
 
-// Data is divided as mnist.Data is.
+// Data is three sets, as in mnist.Data.
 type Data struct {
 	Train, Valid, Test *dataset.Images
 }
 
-// New draws three sets of so many pictures each. Their classes are random, each as likely as the others.
+// New draws train pictures for training, valid for validation and test for the test. The classes are random and equally
+// likely.
 //
-// A picture follows from the seed, its set and its index alone, and has the same bytes on every platform. Thus
-// a longer set begins with the shorter one, and the number of goroutines that draw, GOMAXPROCS, makes no difference.
+// The bytes of a picture depend on the seed, its set and its index alone, and are the same on every platform. Therefore a
+// longer set begins with the pictures of a shorter one, and GOMAXPROCS, the number of goroutines that draw, makes
+// no difference.
 //
-// New panics with a [*tensor.ShapeError] if a number is negative or an int cannot count its pixels.
+// New panics with a [*tensor.ShapeError] if a number is negative or so large that an int cannot count the pixels.
 func New(seed uint64, train, valid, test int) *Data {
 	d := &Data{blank("training", train), blank("validation", valid), blank("test", test)}
 	var group sync.WaitGroup
@@ -55,7 +57,7 @@ func New(seed uint64, train, valid, test int) *Data {
 	return d
 }
 
-// blank returns n empty pictures.
+// blank returns n empty pictures, or panics.
 func blank(set string, n int) *dataset.Images {
 	pixels, ok := tensor.TrySize([]int{n, Size, Size})
 	if !ok {
@@ -65,8 +67,8 @@ func blank(set string, n int) *dataset.Images {
 	return &dataset.Images{Height: Size, Width: Size, Pixels: make([]uint8, pixels), Labels: make([]uint8, n)}
 }
 
-// fill draws pictures lo to hi of a set. Each has a generator of its own: ChaCha8, because streams
-// of keys that differ little have nothing in common.
+// fill draws the pictures [lo, hi) of a set. Each picture has its own random generator. It is ChaCha8, whose streams are
+// independent even if their keys differ in few bits.
 func fill(m *dataset.Images, lo, hi int, seed, set uint64) {
 	var key [32]byte
 	binary.LittleEndian.PutUint64(key[0:], seed)

@@ -18,7 +18,7 @@ import (
 
 func sets(d *Data) []*dataset.Images { return []*dataset.Images{d.Train, d.Valid, d.Test} }
 
-// The sum is the same on every platform. It changes with whatever changes pictures.
+// The sum is the same on every platform. Any change of the pictures changes it.
 func TestNewBytes(t *testing.T) {
 	sum := sha256.New()
 	for _, m := range sets(New(42, 500, 200, 300)) {
@@ -38,7 +38,7 @@ func TestNewShapes(t *testing.T) {
 	}
 }
 
-// A picture does not depend on how many others there are, in its set or elsewhere.
+// A picture does not depend on the sizes of the three sets.
 func TestNewPrefix(t *testing.T) {
 	long, short := New(5, 40, 3, 25), New(5, 7, 20, 24)
 	for i, m := range sets(long) {
@@ -84,8 +84,9 @@ func TestNewPanics(t *testing.T) {
 func TestDrawPanics(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, class := range []int{-1, 10} {
-		err := panicOf(func() { Draw(r, class, make([]uint8, Size*Size)) })
-		assert.EqualError(t, err, fmt.Sprintf("digits.Draw: class is %d, want 0 to 9", class))
+		var wrong *tensor.UsageError
+		require.ErrorAs(t, panicOf(func() { Draw(r, class, make([]uint8, Size*Size)) }), &wrong)
+		assert.EqualError(t, wrong, fmt.Sprintf("digits.Draw: class is %d, want 0 to 9", class))
 	}
 	for _, n := range []int{0, Size*Size - 1, Size*Size + 1} {
 		var wrong *tensor.ShapeError
@@ -101,7 +102,7 @@ func panicOf(f func()) (err error) {
 	return nil
 }
 
-// What was in the slice doesn't show through.
+// Draw overwrites the bytes that were in the slice before.
 func TestDrawOverwrites(t *testing.T) {
 	clean, used := make([]uint8, Size*Size), slices.Repeat([]uint8{77}, Size*Size)
 	for class := range Classes {
@@ -122,8 +123,8 @@ func TestClassesAreBalanced(t *testing.T) {
 	}
 }
 
-// Every class has about as much ink as in MNIST, whose mean pixel is 19 (ones) to 44 (zeros) and of whose pixels a
-// fifth are not black. Nearly all of it keeps clear of the border.
+// Every class has about as much ink as in MNIST, where the mean pixel is 19 (ones) to 44 (zeros) and a fifth of the pixels
+// are not black. Nearly all of the ink keeps clear of the border.
 func TestInk(t *testing.T) {
 	const n = 300
 	r := rand.New(rand.NewPCG(5, 6))
@@ -152,7 +153,7 @@ func TestInk(t *testing.T) {
 	assert.Less(t, cut, n*Classes/25, "pictures that touch the border")
 }
 
-// nearest returns which part of test has the label of the picture of refs that is nearest.
+// nearest returns the accuracy on test of a classifier that returns the label of the nearest picture in refs.
 func nearest(refs [][]float64, labels []uint8, test [][]float64, want []uint8) float64 {
 	right := 0
 	for i, x := range test {
@@ -185,8 +186,8 @@ func coarse(m *dataset.Images) [][]float64 {
 	return out
 }
 
-// Pictures of a class are alike, as their nearest neighbours tell, but not so alike that it would do to compare
-// with the mean picture of each class.
+// Pictures of a class are alike: their nearest neighbours classify them well. They are not so alike that the mean pictures
+// of the classes would do.
 func TestNeitherTrivialNorHopeless(t *testing.T) {
 	d := New(2, 2000, 0, 300)
 	train, test := coarse(d.Train), coarse(d.Test)
@@ -231,7 +232,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// steady is a source of one number, and then of ones in the middle: what r.Float64 makes a half of.
+// steady is a random source that returns first one given number, and then always the number from which r.Float64 computes 0.5.
 type steady struct{ next uint64 }
 
 func (s *steady) Uint64() uint64 {
@@ -240,7 +241,7 @@ func (s *steady) Uint64() uint64 {
 	return n
 }
 
-// A hand without whims draws a class in as many ways as it has forms.
+// Without randomness in the hand, a class is drawn in as many ways as it has forms.
 func TestDrawUsesEveryForm(t *testing.T) {
 	for class := range Classes {
 		seen := map[string]bool{}
@@ -253,8 +254,8 @@ func TestDrawUsesEveryForm(t *testing.T) {
 	}
 }
 
-// Bytes hide nearly all differences of a last bit, so the arithmetic itself is asked: a fused product would keep
-// the last term of a square, 2^-60.
+// Bytes hide nearly all differences of a last bit, so this tests the arithmetic itself: a fused product would keep the last
+// term of a square, 2^-60.
 func TestProductsAreRounded(t *testing.T) {
 	for _, a := range []float64{1 + 0x1p-30} { // not a constant: the compiler would calculate it all, and rightly
 		const square = 1 + 0x1p-29
@@ -282,8 +283,8 @@ func TestStraightLine(t *testing.T) {
 	}
 }
 
-// The curve begins and ends at the outer points, touches the middle of an inner side, and passes through a point
-// between only if that is there twice.
+// The curve begins and ends at the outer points, touches the middle of the line between inner points, and passes through an
+// inner point only if it is given twice.
 func TestFollow(t *testing.T) {
 	for _, c := range []struct {
 		points []vec

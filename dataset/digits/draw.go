@@ -8,13 +8,15 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// Draw draws a digit of the class into picture, Size*Size bytes row by row: 0 is paper, 255 full ink. All
-// chance comes from r: the same numbers from it make the same bytes, on every platform.
+// Draw draws a digit of the given class into picture, which has Size*Size bytes, row by row: 0 is paper, 255 full ink. It
+// overwrites every byte. The bytes depend on the class and the random numbers of r alone, and are the same on every
+// platform.
 //
-// Draw panics if class is not 0 to 9, and with a [*tensor.ShapeError] if picture has not Size*Size bytes.
+// Draw panics with a [*tensor.UsageError] if class is not 0 to 9, and with a [*tensor.ShapeError] if picture does not have
+// Size*Size bytes.
 func Draw(r *rand.Rand, class int, picture []uint8) {
 	if class < 0 || class >= Classes {
-		panic(fmt.Errorf("digits.Draw: class is %d, want 0 to %d", class, Classes-1))
+		panic(&tensor.UsageError{Where: "digits.Draw", What: fmt.Sprintf("class is %d, want 0 to %d", class, Classes-1)})
 	}
 	if len(picture) != Size*Size {
 		panic(&tensor.ShapeError{Where: "digits.Draw", Got: fmt.Sprintf("picture of %d bytes", len(picture)),
@@ -33,12 +35,12 @@ func Draw(r *rand.Rand, class int, picture []uint8) {
 	p.ink(r, &h, picture)
 }
 
-// vec is a point or a direction, in pixels, x to the right and y down.
+// vec is a point or a direction, in pixels: x to the right, y down.
 //
-// Pictures are the same on every platform, for they are made of what IEEE 754 defines to the bit: sums,
-// products, quotients and square roots. There is no sine or exponential, whose last bits depend on the
-// platform, and the conversions below round products before they are added: without them the compiler
-// fuses the two where the processor can. (It may fuse products with powers of two: those are exact.)
+// Pictures are the same on every platform because they are computed with sums, products, quotients and square roots, which
+// IEEE 754 defines to the last bit. Sines and exponentials, which it does not, are not used. The conversions to
+// float64 below round a product before it is added: without them, the compiler may fuse product and sum into one
+// operation that rounds once. (It may do so for products with powers of two, which are exact.)
 type vec struct{ x, y float64 }
 
 func (v vec) add(w vec) vec                { return vec{v.x + w.x, v.y + w.y} }
@@ -47,17 +49,17 @@ func (v vec) scale(s float64) vec          { return vec{float64(v.x * s), float6
 func (v vec) dot(w vec) float64            { return float64(v.x*w.x) + float64(v.y*w.y) }
 func (v vec) towards(w vec, t float64) vec { return v.add(w.sub(v).scale(t)) }
 
-// hand is how one picture is drawn.
+// hand is the handwriting of one picture.
 type hand struct {
-	wobble       float64 // how far a point of the form moves at most, each way
-	bendX, bendY vec     // what a point moves for a unit of coordinates' squares and products
+	wobble       float64 // the largest distance, in x and in y, by which a point of the form moves
+	bendX, bendY vec     // by how much a point moves in x and in y, as factors of (y*y, x*y) and of (x*x, x*y)
 	toX, toY     vec     // rows of the matrix that scales, slants and turns
 	pen          float64 // half the width of a line
-	soft         float64 // width of the line's edge, from full ink to none
-	grain        float64 // part of its ink that a pixel may lack
+	soft         float64 // width of a line's edge, over which the ink goes from full to none
+	grain        float64 // the largest fraction of its ink that a pixel lacks
 }
 
-// newHand makes a hand. Its ranges are chosen by eye, and such that models have something to learn.
+// newHand returns a random hand. The ranges are chosen by eye, and so wide that the classes are not trivial to tell apart.
 func newHand(r *rand.Rand) hand {
 	h := hand{
 		wobble: about(r, 1.5, 0.8),
@@ -78,16 +80,16 @@ func newHand(r *rand.Rand) hand {
 	return h
 }
 
-// about returns a number at most reach away from middle, and mostly nearer: it has the bell's shape.
+// about returns a random number within reach of middle. Its distribution is bell-shaped: the mean of three uniform numbers.
 func about(r *rand.Rand, middle, reach float64) float64 {
 	bell := (r.Float64() + r.Float64() + r.Float64() - 1.5) / 1.5
 	return middle + float64(bell*reach)
 }
 
-// reach is how far from the middle of a line there is ink.
+// reach returns the distance from the middle of a line within which there is ink.
 func (h *hand) reach() float64 { return h.pen + h.soft/2 }
 
-// place appends the points of all strokes of a form, moved to where they are drawn.
+// place appends the points of all strokes of a form to points, in pixels of the page.
 func (h *hand) place(r *rand.Rand, form [][]vec, points []vec) []vec {
 	low, high := vec{math.Inf(1), math.Inf(1)}, vec{math.Inf(-1), math.Inf(-1)}
 	for _, stroke := range form {
@@ -103,7 +105,7 @@ func (h *hand) place(r *rand.Rand, form [][]vec, points []vec) []vec {
 			points = append(points, v)
 		}
 	}
-	// The digit is about in the middle of the page, nearer the more of the page it needs.
+	// The digit lies near the middle of the page. The larger it is, the nearer.
 	const side, far = Size - 1, 4
 	room := vec{side, side}.sub(high.sub(low)).scale(0.5)
 	shift := vec{about(r, 0, max(0, min(room.x-h.reach(), far))), about(r, 0, max(0, min(room.y-h.reach(), far)))}
@@ -114,7 +116,7 @@ func (h *hand) place(r *rand.Rand, form [][]vec, points []vec) []vec {
 	return points
 }
 
-// page holds the square of each pixel's distance from the nearest line; a large number if no line comes near.
+// page holds for each pixel the square of its distance to the nearest line, or a large number if no line is near.
 type page [Size * Size]float64
 
 func (p *page) clear() {
@@ -123,8 +125,9 @@ func (p *page) clear() {
 	}
 }
 
-// follow draws the quadratic B-spline of the points: it starts at the first, ends at the last, and touches the
-// middle of each side between the others. Where a point is there twice, it goes through it with a corner.
+// follow draws the quadratic B-spline of the points. The curve starts at the first point, ends at the last, and is tangent to
+// the line between every two inner points, at the middle of that line. At a point that is given twice, the curve has
+// a corner.
 func (p *page) follow(points []vec, reach float64) {
 	last := len(points) - 1
 	from := points[0]
@@ -152,7 +155,7 @@ func (p *page) line(a, b vec, reach float64) {
 	for y := top; y < bottom; y++ {
 		for x := left; x < right; x++ {
 			d := vec{float64(x), float64(y)}.sub(a)
-			if t := d.dot(along); t > 0 { // what is nearest is b or before it, not a
+			if t := d.dot(along); t > 0 { // otherwise a is the nearest point of the line
 				d = d.sub(along.scale(min(t/length2, 1)))
 			}
 			p[y*Size+x] = min(p[y*Size+x], d.dot(d))
@@ -160,12 +163,12 @@ func (p *page) line(a, b vec, reach float64) {
 	}
 }
 
-// span returns the columns, or rows, within reach of a and b: those from lo on and before hi.
+// span returns the columns (or rows) [lo, hi) of the page that lie within reach of the interval between a and b.
 func span(a, b, reach float64) (lo, hi int) {
 	return max(0, int(math.Ceil(min(a, b)-reach))), min(Size, int(math.Floor(max(a, b)+reach))+1)
 }
 
-// ink makes grey of the distances.
+// ink computes the grey values of a picture from the distances.
 func (p *page) ink(r *rand.Rand, h *hand, picture []uint8) {
 	reach := h.reach()
 	for i, d2 := range p {

@@ -27,7 +27,7 @@ func Example() {
 	// [28 8 28] [2 5 6 7 1 0 5 0]
 }
 
-// A three, a character a pixel. Every second row is left out, as characters are twice as high as wide.
+// A three, with one character for each pixel. Every second row is left out, because characters are twice as high as wide.
 func ExampleDraw() {
 	picture := make([]uint8, digits.Size*digits.Size)
 	digits.Draw(rand.New(rand.NewPCG(2, 2)), 3, picture)

@@ -1,7 +1,7 @@
 package digits
 
-// forms holds the forms of each class: strokes of at least three points that bend the pen's way (see follow). What is
-// drawn lies about within -6 to 6 across and -10 to 10 down. A point that is there twice is a corner.
+// forms holds the forms of each class. A form is a list of strokes, and a stroke at least three control points of a curve (see
+// follow). The curves lie approximately within x from -6 to 6 and y from -10 to 10. A point that is given twice is a corner.
 var forms = [Classes][][][]vec{
 	0: {
 		{{{1, -10}, {-5, -10}, {-8, 0}, {-5, 10}, {0, 11}, {5, 10}, {8, 0}, {5, -10}, {-1, -11}, {-3, -9}}},

@@ -14,7 +14,7 @@ import (
 	"github.com/unroll-go/unroll/dataset/mnist"
 )
 
-// Downloads what is missing, then reads the set and gathers its first training batch.
+// Downloads the files that are missing, then reads the set and gathers its first training batch.
 func Example() {
 	dir, err := mnist.CacheDir()
 	if err != nil {
@@ -61,7 +61,7 @@ func ExampleSet_Classes() {
 	// Output: [T-shirt/top Trouser Pullover Dress] [o ki su tsu]
 }
 
-// A folder without the files is told from a damaged one.
+// A caller can tell missing files from damaged ones.
 func ExampleLoad() {
 	_, err := mnist.Load(filepath.Join(os.TempDir(), "no such folder"))
 	fmt.Println(errors.Is(err, fs.ErrNotExist))

@@ -1,7 +1,6 @@
 package mnist
 
 import (
-	"bufio"
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
@@ -9,41 +8,37 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/unroll-go/unroll/internal/atomicfile"
 )
 
-const (
-	answerTime = 5 * time.Second  // for a mirror to begin its answer, connecting and redirects included
-	stallTime  = 15 * time.Second // for the next byte of a file to arrive
-)
-
-// Fetch makes dir hold the four files of [MNIST]. It downloads, as NAME.gz, each one that is not there intact: that
-// is, whose unpacked content has not the SHA-256 of the genuine file. Files that are intact, packed or not,
-// stay untouched; if all are, nothing is asked of the network. The folder is made if need be.
+// Fetch makes sure that dir holds the four files of [MNIST]. It makes the folder if it does not exist, and downloads each
+// file that is missing or damaged, as NAME.gz. A file is intact if its unpacked content has the SHA-256 of the genuine
+// file; intact files, packed or not, stay as they are. If all four are intact, Fetch does not use the network.
 //
-// Each file is asked of Google's mirror and, if that does not serve it intact, of PyTorch's. A mirror is given up
-// when it has not begun to answer in 5 seconds, or when no byte comes for 15. Once no mirror serves a
-// file, Fetch gives up; the error joins what each of them said. If ctx ends, it is its cause.
+// Each file is asked of Google's mirror and, if that does not serve it intact, of PyTorch's. A mirror is given up if it
+// has not begun to answer after 5 seconds, if no byte arrives for 15 seconds, or if fewer than 30 KiB arrive in 30
+// seconds. If no mirror serves a file, Fetch returns an error with a line for each mirror, in which control
+// characters of what a server said are escaped. If ctx ends, the error wraps its cause.
 //
-// A file appears under its name when it is complete, verified and on the disk, and replaces one that was
-// damaged. Whatever goes wrong, no part of a file stays behind.
+// A file appears under its name when it is complete, verified and synced to the disk, and then replaces a damaged one. If
+// anything fails, no part of a file is left behind.
 //
-// If progress is not nil, it is called as a file arrives, by the caller's goroutine, with the bytes so far and
-// in all, or -1 where the mirror does not tell. A second mirror begins at 0 again.
+// If progress is not nil, Fetch calls it in the caller's goroutine as a file arrives, with the bytes that have arrived and
+// the bytes in all, which are -1 if the mirror does not say. A second mirror begins again from 0.
 func Fetch(ctx context.Context, dir string, progress func(file string, done, total int64)) error {
 	return MNIST.Fetch(ctx, dir, progress)
 }
 
+// fetcher downloads the files of a set.
 type fetcher struct {
 	files    []file
-	mirrors  []string // what comes before a file's name
+	mirrors  []string // addresses of folders, each with a slash at the end
 	client   *http.Client
-	progress func(file string, done, total int64)
+	limits   limits
+	progress func(file string, done, total int64) // or nil
 }
 
 func (f *fetcher) fetch(ctx context.Context, dir string) error {
@@ -68,7 +63,7 @@ func (f *fetcher) fetchFile(ctx context.Context, dir string, want file) error {
 		from := mirror + want.name + ".gz"
 		err := atomicfile.Write(filepath.Join(dir, want.name+".gz"), func(w io.Writer) error {
 			if err := f.download(ctx, from, want, w); err != nil {
-				return fmt.Errorf("%s: %w", from, err)
+				return fmt.Errorf("%s: %w", from, escaped{err})
 			}
 			return nil
 		})
@@ -83,78 +78,7 @@ func (f *fetcher) fetchFile(ctx context.Context, dir string, want file) error {
 	return fmt.Errorf("no mirror served it:\n%w", errors.Join(failed...))
 }
 
-// download writes what a mirror serves to w, and verifies it.
-func (f *fetcher) download(ctx context.Context, from string, want file, w io.Writer) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	giveUp := func(after time.Duration, why string) *time.Timer {
-		return time.AfterFunc(after, func() { cancel(fmt.Errorf("%s in %v", why, after)) })
-	}
-
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Accept-Encoding", "identity") // the file as it is: the client shall not unpack it
-	silent := giveUp(answerTime, "no answer")
-	resp, err := f.client.Do(req)
-	silent.Stop()
-	if err != nil {
-		var e *url.Error
-		if errors.As(err, &e) {
-			err = e.Err // without the address, which the caller tells
-		}
-		return because(ctx, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %s", resp.Status)
-	}
-
-	t := &transfer{name: want.name + ".gz", body: resp.Body, total: resp.ContentLength,
-		most: want.size() + 1024, progress: f.progress}
-	t.stalled = giveUp(stallTime, "no byte")
-	defer t.stalled.Stop()
-	return because(ctx, want.verify(io.TeeReader(t, w), func(r io.Reader) (io.Reader, error) {
-		return gunzip(bufio.NewReader(r))
-	}))
-}
-
-// because returns why ctx ended where that is what err comes from.
-func because(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
-}
-
-// transfer is the body of an answer on its way.
-type transfer struct {
-	name     string
-	body     io.Reader
-	done     int64
-	total    int64
-	most     int64 // a packed file that is longer is not ours
-	stalled  *time.Timer
-	progress func(file string, done, total int64)
-}
-
-func (t *transfer) Read(p []byte) (int, error) {
-	// Only the mirror's time counts, not the disk's or the callback's.
-	t.stalled.Reset(stallTime)
-	n, err := t.body.Read(p)
-	t.stalled.Stop()
-	t.done += int64(n)
-	if t.done > t.most {
-		return 0, fmt.Errorf("more than %d bytes", t.most)
-	}
-	if n > 0 && t.progress != nil {
-		t.progress(t.name, t.done, t.total)
-	}
-	return n, err
-}
-
-// intact tells whether dir holds f, as Load would find it.
+// intact reports whether the file that Load would read from dir is the genuine one.
 func (f file) intact(dir string) bool {
 	path, ok := f.find(dir)
 	if !ok {
@@ -168,7 +92,8 @@ func (f file) intact(dir string) bool {
 	return f.verify(r, unpack) == nil
 }
 
-// verify reads a file, unpacked by open, no further than one byte past f's size.
+// verify reads a file, which open unpacks, and compares its size and sum with those of the genuine file. It unpacks at
+// most one byte more than the genuine file has.
 func (f file) verify(r io.Reader, open func(io.Reader) (io.Reader, error)) error {
 	sum, packed := sha256.New(), md5.New()
 	content, err := open(io.TeeReader(r, packed))

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -16,14 +15,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// Two files of a small set, their content, and the content that a mirror serves under their names.
+// The content of two files of a small set, and the packed files that a mirror serves.
 var (
 	smallContent = map[string][]byte{
 		"a-images": append(header(2, 2, 2), "abcdefgh"...),
@@ -36,7 +33,7 @@ var (
 )
 
 func smallFetcher(mirrors ...string) *fetcher {
-	f := &fetcher{mirrors: mirrors, client: &http.Client{}}
+	f := &fetcher{mirrors: mirrors, client: &http.Client{}, limits: mirrorLimits}
 	for _, name := range slices.Sorted(maps.Keys(smallContent)) {
 		content := smallContent[name]
 		x, err := ReadIDX(bytes.NewReader(content))
@@ -48,7 +45,7 @@ func smallFetcher(mirrors ...string) *fetcher {
 	return f
 }
 
-// mirror serves the small set from /data/. What is asked of it is added to *asked.
+// mirror serves the small set from /data/. It appends the path of each request to *asked.
 func mirror(t *testing.T, asked *[]string) string {
 	return serve(t, asked, func(w http.ResponseWriter, r *http.Request) {
 		content, ok := smallServed[strings.TrimPrefix(r.URL.Path, "/data/")]
@@ -69,7 +66,7 @@ func serve(t *testing.T, asked *[]string, handler http.HandlerFunc) string {
 	return s.URL + "/data/"
 }
 
-// content returns the files of a folder by name, and that there is nothing else.
+// content returns the content of all files in a folder, by name.
 func content(t *testing.T, dir string) map[string][]byte {
 	found := map[string][]byte{}
 	entries, err := os.ReadDir(dir)
@@ -151,7 +148,7 @@ func TestFetchKeepsWhatIsIntact(t *testing.T) {
 }
 
 func TestFetchFromSecondMirror(t *testing.T) {
-	// Each handler spoils a-images; the answer is as for the plain file otherwise.
+	// Each handler answers every request in a wrong way.
 	packed := smallServed["a-images.gz"]
 	bytesOf := func(status int, b []byte) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(status); w.Write(b) }
@@ -205,7 +202,7 @@ func TestFetchFromSecondMirror(t *testing.T) {
 			assert.Equal(t, smallServed, content(t, dir))
 			assert.Equal(t, []string{"/data/a-images.gz", "/data/b-labels.gz"}, second)
 
-			// What is there before stays if it cannot be replaced.
+			// A damaged file stays if it cannot be replaced.
 			write(t, dir, "a-images.gz", []byte("damaged"))
 			require.Error(t, smallFetcher(bad).fetch(t.Context(), dir))
 			assert.Equal(t, "damaged", string(content(t, dir)["a-images.gz"]))
@@ -228,7 +225,7 @@ func TestFetchFromMirrorThatIsDown(t *testing.T) {
 	assert.Equal(t, smallServed, content(t, dir))
 }
 
-// A client that unpacks by itself what is served with Content-Encoding: gzip would keep another file.
+// A client that unpacks an answer with Content-Encoding: gzip by itself would store another file.
 func TestFetchAsksForTheFileAsItIs(t *testing.T) {
 	var asked []string
 	from := serve(t, &asked, func(w http.ResponseWriter, r *http.Request) {
@@ -276,88 +273,4 @@ func TestFetchIntoWhatIsNoFolder(t *testing.T) {
 	require.ErrorAs(t, err, &pathError)
 	assert.Equal(t, filepath.Join(dir, "file"), pathError.Path)
 	assert.Empty(t, asked)
-}
-
-// transport answers requests within the process, so that a test can use a clock that runs by itself.
-type transport func(*http.Request) (*http.Response, error)
-
-func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// slow is a body that gives its pieces one each interval, and then either ends or falls silent.
-type slow struct {
-	ctx      context.Context
-	pieces   [][]byte
-	interval time.Duration
-	silent   bool
-}
-
-func (s *slow) Read(p []byte) (int, error) {
-	if len(s.pieces) == 0 && !s.silent {
-		return 0, io.EOF
-	}
-	wait := time.After(s.interval)
-	if len(s.pieces) == 0 {
-		wait = nil
-	}
-	select {
-	case <-s.ctx.Done():
-		return 0, s.ctx.Err()
-	case <-wait:
-	}
-	n := copy(p, s.pieces[0])
-	s.pieces = s.pieces[1:]
-	return n, nil
-}
-
-func (s *slow) Close() error { return nil }
-
-func TestFetchFromSilentMirror(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		answer transport
-		took   time.Duration
-		want   string // of both mirrors; none: success
-	}{
-		{"no answer", func(r *http.Request) (*http.Response, error) {
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		}, 10 * time.Second, "no answer in 5s"},
-		{"answer without a body", body(0, true), 30 * time.Second, "no byte in 15s"},
-		{"stalled half-way", body(10, true), 2 * (10*(14+60) + 15) * time.Second, "no byte in 15s"},
-		{"slow", body(1000, false), 0, ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			synctest.Test(t, func(t *testing.T) {
-				f := smallFetcher("http://one/", "http://two/")
-				f.client = &http.Client{Transport: c.answer}
-				f.progress = func(string, int64, int64) { time.Sleep(time.Minute) } // a slow reader is not a stall
-				start := time.Now()
-				err := f.fetch(t.Context(), dir)
-				if c.want == "" {
-					require.NoError(t, err)
-					assert.Equal(t, smallServed, content(t, dir))
-					assert.Greater(t, time.Since(start), 10*time.Minute)
-					return
-				}
-				require.Error(t, err)
-				for _, mirror := range f.mirrors {
-					assert.Contains(t, err.Error(), mirror+"a-images.gz: "+c.want)
-				}
-				assert.NotErrorIs(t, err, context.Canceled)
-				assert.Equal(t, c.took, time.Since(start))
-				assert.Empty(t, content(t, dir))
-			})
-		})
-	}
-}
-
-// body answers with at most so many bytes of the file, one each 14 seconds.
-func body(most int, silent bool) transport {
-	return func(r *http.Request) (*http.Response, error) {
-		packed := smallServed[strings.TrimPrefix(r.URL.Path, "/")]
-		pieces := slices.Collect(slices.Chunk(packed[:min(most, len(packed))], 1))
-		s := &slow{r.Context(), pieces, 14 * time.Second, silent}
-		return &http.Response{StatusCode: 200, ContentLength: -1, Body: s}, nil
-	}
 }

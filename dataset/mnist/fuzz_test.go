@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lawfulRead is ReadIDX, checked to hold no more than it may for so many unpacked bytes.
+// lawfulRead calls ReadIDX and checks that it allocates no more than it may for the given number of unpacked bytes.
 func lawfulRead(t *testing.T, input []byte, unpacked int) (x *IDX, err error) {
 	spent := allocated(func() { x, err = ReadIDX(bytes.NewReader(input)) })
 	require.LessOrEqual(t, spent, uint64(2*unpacked+1<<20))
@@ -36,7 +36,7 @@ func FuzzIDX(f *testing.F) {
 	})
 }
 
-// FuzzGzip reads streams as they come, and content that is packed and then has one byte changed.
+// FuzzGzip reads the input itself or, if plain is set, the input packed and with one byte changed.
 func FuzzGzip(f *testing.F) {
 	good := append(header(2, 3), "abcdef"...)
 	packed := pack(good)
@@ -82,7 +82,7 @@ func FuzzGzip(f *testing.F) {
 	})
 }
 
-// unpackAll is what package gzip makes of a stream, all members of it.
+// unpackAll unpacks all members of a stream with package gzip.
 func unpackAll(stream []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(stream))
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 
 var gzipMagic = []byte{0x1f, 0x8b}
 
-// unpack returns the content of r: unpacked if it begins as gzip does, else as it is.
+// unpack returns a reader of the unpacked content if r begins with the magic number of gzip, and of r itself otherwise.
 func unpack(r io.Reader) (io.Reader, error) {
 	packed := bufio.NewReader(r)
 	start, err := packed.Peek(2)
@@ -24,7 +24,7 @@ func unpack(r io.Reader) (io.Reader, error) {
 	return gunzip(packed)
 }
 
-// gunzip returns the content of r, which must be gzip of one member and nothing after it.
+// gunzip returns a reader of the unpacked content of r, which must be a single gzip member with nothing after it.
 func gunzip(r *bufio.Reader) (io.Reader, error) {
 	start, err := r.Peek(2)
 	if err != nil && err != io.EOF {
@@ -33,7 +33,7 @@ func gunzip(r *bufio.Reader) (io.Reader, error) {
 	if !bytes.Equal(start, gzipMagic) {
 		return nil, fmt.Errorf("gzip: not gzip: begins with %q, want %q", start, gzipMagic)
 	}
-	// A bufio.Reader is read byte by byte, so that what follows the member stays in it.
+	// gzip.NewReader reads a bufio.Reader without buffering, so that bytes after the member stay in r.
 	z, err := gzip.NewReader(r)
 	if err != nil {
 		return nil, gzipError(err)
@@ -42,7 +42,7 @@ func gunzip(r *bufio.Reader) (io.Reader, error) {
 	return &member{r, z}, nil
 }
 
-// member is the one member of a gzip stream.
+// member reads the single member of a gzip stream, and returns an error if anything follows it.
 type member struct {
 	packed *bufio.Reader
 	z      *gzip.Reader
@@ -65,7 +65,7 @@ func (m *member) Read(p []byte) (int, error) {
 	return n, io.EOF
 }
 
-// gzipError says what package gzip's errors mean.
+// gzipError adds to an error of package gzip what it means for the file.
 func gzipError(err error) error {
 	switch err {
 	case io.ErrUnexpectedEOF:

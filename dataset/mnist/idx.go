@@ -9,9 +9,10 @@ import (
 
 	"github.com/unroll-go/unroll/dataset"
 	"github.com/unroll-go/unroll/internal/bounded"
+	"github.com/unroll-go/unroll/tensor"
 )
 
-// IDX is an array of bytes as IDX files hold it.
+// IDX is the content of an IDX file: an array of bytes with a shape.
 type IDX struct {
 	Shape []int   // one to four dimensions, none of them zero
 	Data  []uint8 // row-major: the last dimension is contiguous
@@ -19,19 +20,18 @@ type IDX struct {
 
 const (
 	typeByte = 0x08 // the type byte of unsigned bytes
-	maxDims  = 4    // more than any published IDX file has
+	maxDims  = 4    // no published IDX file has more
 )
 
-// ReadIDX reads one IDX file of unsigned bytes to its end, packed with gzip or not: the content tells. If
-// a shape is given in want, the file must have it; another one is refused before its data is read.
+// ReadIDX reads an IDX file of unsigned bytes to its end. The file may be packed with gzip; ReadIDX recognises that by the
+// content. If want is given, the file must have this shape; a file of another shape is refused before its data is read.
 //
-// The format (http://yann.lecun.com/exdb/mnist/, at its end) is a magic number of two zero bytes, a type
-// byte and the number of dimensions; then the dimensions as big-endian 32-bit numbers; then the data.
-// Anything else is an error: another type, no dimensions or more than four, a dimension of
-// zero, more data than an int can count, data that ends early or goes on; and of gzip, any damage, more
-// than one member, bytes after it.
+// The format (http://yann.lecun.com/exdb/mnist/, last section) is two zero bytes, a type byte and the number of dimensions;
+// then the dimensions as big-endian 32-bit numbers; then the data, row-major. ReadIDX returns an error for another
+// type, for no dimensions or more than four, for a dimension of zero, for more data than an int can count, and if the data
+// ends early or goes on. In a packed file, any damage, a second gzip member and bytes after the first are errors.
 //
-// Memory follows what has arrived, whatever the header says: at most twice that and 1 MiB.
+// ReadIDX allocates at most twice the bytes that have arrived, unpacked, and 1 MiB, whatever the header announces.
 func ReadIDX(r io.Reader, want ...int) (*IDX, error) {
 	r, err := unpack(r)
 	if err != nil {
@@ -51,7 +51,7 @@ func ReadIDX(r io.Reader, want ...int) (*IDX, error) {
 	return &IDX{shape, data}, nil
 }
 
-// readHeader reads the magic number and the dimensions. Size is the product of shape.
+// readHeader reads the type and the dimensions. Size is the product of the dimensions.
 func readHeader(r io.Reader) (shape []int, size int, err error) {
 	var head [4 + 4*maxDims]byte
 	if err := readPart(r, head[:4], 0); err != nil {
@@ -86,7 +86,7 @@ func readHeader(r io.Reader) (shape []int, size int, err error) {
 	return shape, int(n), nil
 }
 
-// readPart fills part, the header from offset on.
+// readPart reads len(part) bytes of the header into part. The bytes before them in the file, offset in number, are for errors.
 func readPart(r io.Reader, part []byte, offset int) error {
 	n, err := io.ReadFull(r, part)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
@@ -95,7 +95,7 @@ func readPart(r io.Reader, part []byte, offset int) error {
 	return err
 }
 
-// product multiplies dimensions; most is what an int can count, 2^31-1 on 32-bit platforms.
+// product returns the product of dimensions, which may be at most most: the largest int, 2^31-1 on 32-bit platforms.
 func product(dims []uint32, most uint64) (uint64, error) {
 	n := uint64(1)
 	for _, d := range dims {
@@ -110,7 +110,7 @@ func product(dims []uint32, most uint64) (uint64, error) {
 	return n, nil
 }
 
-// readData reads size bytes, and that the file ends there.
+// readData reads size bytes and checks that the file ends after them.
 func readData(r io.Reader, size int) ([]uint8, error) {
 	data, err := bounded.Read(r, size)
 	if err == io.ErrUnexpectedEOF {
@@ -129,9 +129,16 @@ func readData(r io.Reader, size int) ([]uint8, error) {
 	}
 }
 
-// NewImages makes a set of pictures, shape [N,Height,Width], and their labels, shape [N], each under
-// classes. It borrows the memory of both. MNIST and its kin have 10 classes, EMNIST's sets up to 62.
+// NewImages joins pictures, shape [N,Height,Width], and their labels, shape [N], whose values are 0 to classes-1. The
+// result uses the memory of both. MNIST, Fashion-MNIST and KMNIST have 10 classes, the sets of EMNIST up to 62. Files
+// that do not belong together or have other labels are an error. NewImages panics with a [*tensor.UsageError] if classes
+// is less than 1, and with a [*tensor.ShapeError] if an IDX has not as many bytes as its shape says.
 func NewImages(pictures, labels *IDX, classes int) (*dataset.Images, error) {
+	if classes < 1 {
+		panic(&tensor.UsageError{Where: "mnist.NewImages", What: fmt.Sprintf("%d classes, want at least 1", classes)})
+	}
+	pictures.check("pictures")
+	labels.check("labels")
 	p, l := pictures.Shape, labels.Shape
 	switch {
 	case len(p) != 3:
@@ -147,4 +154,12 @@ func NewImages(pictures, labels *IDX, classes int) (*dataset.Images, error) {
 		}
 	}
 	return &dataset.Images{Height: p[1], Width: p[2], Pixels: pictures.Data, Labels: labels.Data}, nil
+}
+
+// check panics if x, which may be made by hand, does not have as many bytes as its shape says.
+func (x *IDX) check(what string) {
+	if n := tensor.Size(x.Shape); len(x.Data) != n {
+		panic(&tensor.ShapeError{Where: "mnist.NewImages", Got: fmt.Sprintf("%d bytes of %s", len(x.Data), what),
+			Want: fmt.Sprintf("%d for shape %v", n, x.Shape)})
+	}
 }

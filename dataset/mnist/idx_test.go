@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"runtime"
@@ -16,9 +17,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/unroll-go/unroll/tensor"
 )
 
-// header is that of an IDX file of bytes.
+// header returns the header of an IDX file of unsigned bytes.
 func header(dims ...uint32) []byte {
 	h := []byte{0, 0, 8, byte(len(dims))}
 	for _, d := range dims {
@@ -36,7 +38,7 @@ func encode(x *IDX) []byte {
 	return append(header(dims...), x.Data...)
 }
 
-// pack is what packs the tests' files.
+// pack packs a file with gzip.
 func pack(content []byte) []byte {
 	var b bytes.Buffer
 	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
@@ -48,7 +50,7 @@ func pack(content []byte) []byte {
 	return b.Bytes()
 }
 
-// changed is a copy of b with other bytes from offset at on; a negative offset counts from the end.
+// changed returns a copy of b in which the bytes from offset at on are replaced; a negative offset counts from the end.
 func changed(b []byte, at int, to ...byte) []byte {
 	b = bytes.Clone(b)
 	if at < 0 {
@@ -60,7 +62,7 @@ func changed(b []byte, at int, to ...byte) []byte {
 
 func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
-// chunk is as much as is read at a time.
+// chunk is the number of bytes that ReadIDX reads at a time.
 const chunk = 256 << 10
 
 func TestReadIDX(t *testing.T) {
@@ -153,7 +155,7 @@ func TestReadIDXRefusals(t *testing.T) {
 	}
 }
 
-// A stream that need not be packed has another text for what is not gzip at all.
+// For a stream that need not be packed, the error is another one if the stream is not gzip at all.
 func TestGunzipWantsGzip(t *testing.T) {
 	for content, want := range map[string]string{
 		"":             `gzip: not gzip: begins with "", want "\x1f\x8b"`,
@@ -179,7 +181,7 @@ func TestReadIDXPassesReadErrorsOn(t *testing.T) {
 }
 
 func TestReadIDXWantedShape(t *testing.T) {
-	// The data is not there: the shape is refused before.
+	// The data is missing, but the shape is refused before it is read.
 	for _, content := range [][]byte{header(60001, 28, 28), pack(header(60001, 28, 28))} {
 		_, err := ReadIDX(bytes.NewReader(content), 60000, 28, 28)
 		assert.EqualError(t, err, "idx: shape [60001 28 28], want [60000 28 28]")
@@ -217,7 +219,7 @@ func TestProduct(t *testing.T) {
 	}
 }
 
-// A platform counts in int: 4 GB are too many for 32 bits, and cut short here for 64.
+// An int of 32 bits cannot count 4 GB; with 64 bits, the data is cut short.
 func TestReadIDXOfFourGigabytes(t *testing.T) {
 	want := "idx: data cut short: 2 bytes, want 4294967295"
 	if strconv.IntSize == 32 {
@@ -308,5 +310,22 @@ func TestNewImages(t *testing.T) {
 		m, err := NewImages(c.pictures, c.labels, c.classes)
 		assert.EqualError(t, err, want)
 		assert.Nil(t, m)
+	}
+}
+
+func TestNewImagesPanics(t *testing.T) {
+	pictures, labels := &IDX{[]int{3, 2, 2}, make([]uint8, 12)}, &IDX{[]int{3}, make([]uint8, 3)}
+	var usage *tensor.UsageError
+	for _, classes := range []int{0, -1} {
+		require.ErrorAs(t, panicOf(func() { NewImages(pictures, labels, classes) }), &usage)
+		assert.EqualError(t, usage, fmt.Sprintf("mnist.NewImages: %d classes, want at least 1", classes))
+	}
+	var shape *tensor.ShapeError
+	for want, x := range map[string][2]*IDX{
+		"mnist.NewImages: 11 bytes of pictures, want 12 for shape [3 2 2]": {{[]int{3, 2, 2}, make([]uint8, 11)}, labels},
+		"mnist.NewImages: 4 bytes of labels, want 3 for shape [3]":         {pictures, {[]int{3}, make([]uint8, 4)}},
+	} {
+		require.ErrorAs(t, panicOf(func() { NewImages(x[0], x[1], 10) }), &shape)
+		assert.EqualError(t, shape, want)
 	}
 }

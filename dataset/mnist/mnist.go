@@ -1,7 +1,7 @@
-// Package mnist brings the MNIST handwritten digits: 70,000 grey pictures of 28x28 pixels, ten classes.
+// Package mnist downloads and reads MNIST: 70,000 grey pictures of handwritten digits, 28x28 pixels, in ten classes.
 //
-// [Load] reads the set's four files from a folder, [Fetch] downloads those that the folder lacks, and
-// [CacheDir] is a folder to keep them in:
+// [Load] reads the four files of the set from a folder, [Fetch] downloads the files that are missing there, and
+// [CacheDir] returns a folder for them in the user's cache:
 //
 //	dir, err := mnist.CacheDir()
 //	...
@@ -9,11 +9,11 @@
 //	...
 //	digits, err := mnist.Load(dir)
 //
-// Pictures stay bytes; [dataset.Images] makes float32 of a batch when it is gathered. As a sequence
-// a picture has 28 steps, its rows from top to bottom, of 28 features.
+// Pictures are kept as bytes; [dataset.Images] converts them to float32 when it gathers a batch. A recurrent network reads a
+// picture as a sequence of 28 steps, its rows from top to bottom, with 28 features each.
 //
-// [FashionMNIST] and [KMNIST] come in files of the same names, format and sizes, are read by Load as well, and have a
-// Fetch and a CacheDir of their own. For other sets in IDX files there are [ReadIDX] and [NewImages].
+// [FashionMNIST] and [KMNIST] have files of the same names, format and sizes. Load reads these sets, too, and each [Set] has its
+// own Fetch and CacheDir. [ReadIDX] and [NewImages] read other sets in IDX files.
 package mnist
 
 import (
@@ -27,26 +27,26 @@ import (
 	"github.com/unroll-go/unroll/dataset"
 )
 
-// Data is the set as it is usually divided: of the 60,000 training pictures the first 5,000 for
-// validation and 55,000 to train on; and 10,000 for the test. Train and Valid share memory.
+// Data is a set, divided as is usual: of the 60,000 pictures of the training files, the first 5,000 are for validation
+// and the other 55,000 for training; the 10,000 pictures of the test files are for the test. Train and Valid share memory.
 type Data struct {
 	Train, Valid, Test *dataset.Images
 }
 
 const (
 	classes    = 10
-	validation = 5000
+	validation = 5000 // pictures of the training files that are for validation
 )
 
-// file is one of a set's files. The name is without .gz.
+// file is one of the four files of a set.
 type file struct {
-	name   string
+	name   string // without .gz
 	shape  []int
-	sum    string // SHA-256 of the unpacked file; "": only the packed file's sum is known
-	packed string // MD5 of the packed file; "": it may be packed in any way
+	sum    string // SHA-256 of the unpacked file, or "" if only the sum of the packed file is known
+	packed string // MD5 of the packed file, or "" if it may be packed in any way
 }
 
-// files are MNIST's, never changed. The sums are of what yann.lecun.com published.
+// files are the files of MNIST. They are not changed. The sums are those of the files that yann.lecun.com published.
 var files = [...]file{
 	{"train-images-idx3-ubyte", []int{60000, 28, 28}, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", ""},
 	{"train-labels-idx1-ubyte", []int{60000}, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", ""},
@@ -55,12 +55,12 @@ var files = [...]file{
 }
 
 // Load reads the set from the files in dir: train-images-idx3-ubyte, train-labels-idx1-ubyte,
-// t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte. Each may have .gz after its name, and is read with
-// that if both are there; whether it is packed is told by its content, not by its name.
+// t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte. Each may have .gz after its name; if both are there, Load reads
+// the one with .gz. The content decides whether a file is packed, not the name.
 //
-// The error for files that are not there names all of them and wraps [fs.ErrNotExist]. Files that
-// are not as [ReadIDX] and [NewImages] want them, or not of MNIST's sizes, are an error that names the file.
-// Load does not ask whether the content is MNIST's, as [Fetch] does: other sets have the same form.
+// If files are missing, the error names all of them and wraps [fs.ErrNotExist]. If [ReadIDX] or [NewImages] refuses a
+// file, or a file does not have the size of MNIST's, the error names the file. Load does not compare the content with
+// that of the genuine files, as [Fetch] does, because other sets have files of the same form.
 func Load(dir string) (*Data, error) {
 	var paths, missing []string
 	for _, f := range files {
@@ -85,18 +85,18 @@ func Load(dir string) (*Data, error) {
 	return &Data{train.Slice(validation, train.Len()), train.Slice(0, validation), test}, nil
 }
 
-// find returns the file of dir that is f, and whether there is one.
+// find returns the path of f in dir, and whether the file is there.
 func (f file) find(dir string) (path string, ok bool) {
 	for _, suffix := range []string{".gz", ""} {
 		path = filepath.Join(dir, f.name+suffix)
 		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-			return path, true // another error is told when it is opened
+			return path, true // opening the file returns any other error
 		}
 	}
 	return "", false
 }
 
-// load reads two files: pictures, then labels.
+// load reads a file of pictures and a file of labels.
 func load(paths []string, want []file) (*dataset.Images, error) {
 	var read [2]*IDX
 	for i, path := range paths {
@@ -112,11 +112,11 @@ func load(paths []string, want []file) (*dataset.Images, error) {
 	}
 	m, err := NewImages(read[0], read[1], classes)
 	if err != nil {
-		// The shapes are as wanted, so it is about a label.
+		// The shapes are right, so the error is about a label.
 		return nil, fmt.Errorf("mnist: %s: %w", paths[1], err)
 	}
 	return m, nil
 }
 
-// CacheDir is that of [MNIST], such as ~/.cache/unroll/mnist.
+// CacheDir returns the folder for [MNIST] in the user's cache, such as ~/.cache/unroll/mnist.
 func CacheDir() (string, error) { return MNIST.CacheDir() }

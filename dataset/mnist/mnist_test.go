@@ -40,7 +40,7 @@ func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	trainImages, trainLabels := made(files[0], 60000), made(files[1], 60000)
 	testImages, testLabels := made(files[2], 10000), made(files[3], 10000)
-	// Content and name tell different things of two of them; the file without .gz is not read if there are both.
+	// Two names do not fit the content. If a file is there twice, the one without .gz is not read.
 	write(t, dir, "train-images-idx3-ubyte.gz", pack(trainImages))
 	write(t, dir, "train-images-idx3-ubyte", []byte("not read"))
 	write(t, dir, "train-labels-idx1-ubyte.gz", trainLabels)
@@ -68,7 +68,7 @@ func TestLoad(t *testing.T) {
 		"mnist: "+filepath.Join(dir, "t10k-labels-idx1-ubyte")+": idx: label 10 of picture 9999, want 0 to 9")
 }
 
-// The training files are small here, and wrong only where that shows before their data is read.
+// The training files are short here: their errors are found before the data is read.
 func TestLoadRefusals(t *testing.T) {
 	good := map[string][]byte{
 		"train-images-idx3-ubyte.gz": pack(header(60000, 28, 28)),
@@ -202,7 +202,7 @@ func TestGenuine(t *testing.T) {
 	}
 }
 
-// The sums are the genuine files': with all of them there, nothing is asked of the network.
+// The sums are those of the genuine files: if all four are there, Fetch does not use the network.
 func TestFetchOfGenuineFiles(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -7,10 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/unroll-go/unroll/tensor"
 )
 
-// Set is one of the sets that come in MNIST's four files: 60,000 grey pictures to train on and 10,000 for the test, of
-// 28x28 pixels, in ten classes. [Load] reads any of them.
+// Set is one of the sets that have the form of MNIST: four files with 60,000 grey pictures for training and 10,000 for the
+// test, of 28x28 pixels, in ten classes. [Load] reads any of them. Methods of a Set that does not exist panic with a
+// [*tensor.UsageError], but for String.
 type Set int
 
 const (
@@ -22,12 +25,13 @@ const (
 	KMNIST
 )
 
-// sets is never changed. The MD5 sums are those that torchvision verifies; sums of the unpacked files are not published.
+// sets are the known sets. They are not changed. The MD5 sums are those that torchvision verifies; for the unpacked files
+// no sums are published.
 var sets = [...]struct {
-	name    string // of the folder
+	name    string // also of the folder
 	classes []string
-	mirrors []string // what comes before a file's name
-	packed  [len(files)]string
+	mirrors []string           // addresses of folders, each with a slash at the end
+	packed  [len(files)]string // MD5 of the packed files
 }{
 	MNIST: {"mnist",
 		[]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
@@ -51,13 +55,28 @@ var sets = [...]struct {
 		}},
 }
 
-// String returns the set's name in small letters, such as "fashion-mnist".
-func (s Set) String() string { return sets[s].name }
+// check panics if there is no such set.
+func (s Set) check() {
+	if s < 0 || int(s) >= len(sets) {
+		panic(&tensor.UsageError{Where: "mnist.Set", What: fmt.Sprintf("%d is not one of MNIST, FashionMNIST and KMNIST", int(s))})
+	}
+}
+
+// String returns the name of the set in small letters, such as "fashion-mnist".
+func (s Set) String() string {
+	if s < 0 || int(s) >= len(sets) {
+		return fmt.Sprintf("Set(%d)", int(s))
+	}
+	return sets[s].name
+}
 
 // Classes returns the name of each class: digits, English names of clothes, or characters in Latin letters.
-func (s Set) Classes() []string { return slices.Clone(sets[s].classes) }
+func (s Set) Classes() []string {
+	s.check()
+	return slices.Clone(sets[s].classes)
+}
 
-// files returns the set's four files.
+// files returns the four files of the set.
 func (s Set) files() []file {
 	f := slices.Clone(files[:])
 	for i, sum := range sets[s].packed {
@@ -68,16 +87,18 @@ func (s Set) files() []file {
 	return f
 }
 
-// Fetch is the function [Fetch] for any of the sets. FashionMNIST and KMNIST have one mirror each, their makers' own, which
-// speaks plain HTTP. A file of theirs is intact if it is packed and has the MD5 of the file that was published.
+// Fetch is the function [Fetch] for any of the sets. FashionMNIST and KMNIST have one mirror each, that of their authors, which
+// is asked over plain HTTP. A file of these sets is intact if it is packed and has the MD5 of the published file.
 func (s Set) Fetch(ctx context.Context, dir string, progress func(file string, done, total int64)) error {
-	f := fetcher{files: s.files(), mirrors: sets[s].mirrors, client: &http.Client{}, progress: progress}
+	s.check()
+	f := fetcher{files: s.files(), mirrors: sets[s].mirrors, client: &http.Client{}, limits: mirrorLimits, progress: progress}
 	return f.fetch(ctx, dir)
 }
 
-// CacheDir returns the folder for the set within [os.UserCacheDir], such as ~/.cache/unroll/kmnist. It
-// need not exist: Fetch makes it.
+// CacheDir returns the folder for the set within [os.UserCacheDir], such as ~/.cache/unroll/kmnist. The folder need not
+// exist: Fetch makes it.
 func (s Set) CacheDir() (string, error) {
+	s.check()
 	dir, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("mnist: %w", err)

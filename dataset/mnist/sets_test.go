@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/unroll-go/unroll/tensor"
 )
 
 func TestSets(t *testing.T) {
@@ -53,7 +54,31 @@ func TestSets(t *testing.T) {
 	assert.Len(t, sets, 3)
 }
 
-// Where the packed file's sum is what is known, only that very file is intact.
+func TestUnknownSet(t *testing.T) {
+	for _, s := range []Set{-1, 3} {
+		assert.Equal(t, fmt.Sprintf("Set(%d)", int(s)), s.String())
+		want := fmt.Sprintf("mnist.Set: %d is not one of MNIST, FashionMNIST and KMNIST", int(s))
+		for _, f := range []func(){
+			func() { s.Classes() },
+			func() { s.CacheDir() },
+			func() { s.Fetch(t.Context(), t.TempDir(), nil) },
+		} {
+			err := panicOf(f)
+			var wrong *tensor.UsageError
+			require.ErrorAs(t, err, &wrong)
+			assert.EqualError(t, err, want)
+		}
+	}
+}
+
+// panicOf returns the error that f panics with.
+func panicOf(f func()) (err error) {
+	defer func() { err, _ = recover().(error) }()
+	f()
+	return nil
+}
+
+// If only the sum of the packed file is known, no other file is intact.
 func TestFetchByPackedSum(t *testing.T) {
 	packed := smallServed["a-images.gz"]
 	repacked := changed(packed, 9, packed[9]^1)
@@ -94,7 +119,7 @@ func TestFetchByPackedSum(t *testing.T) {
 	assert.Empty(t, content(t, dir), "nothing is left")
 }
 
-// The files of the other sets are read by Load, which asks for form, not for content.
+// The files of MNIST are not intact files of KMNIST, although Load would read them.
 func TestGenuineFilesAreNotAnotherSets(t *testing.T) {
 	dir := genuine(t)
 	for _, f := range KMNIST.files() {

@@ -1,4 +1,4 @@
-// Package atomicfile writes files that are there whole or not at all.
+// Package atomicfile writes files so that a reader finds either the whole file or none.
 package atomicfile
 
 import (
@@ -11,9 +11,10 @@ import (
 	"path/filepath"
 )
 
-// Write puts what write writes at path: into a temporary file of the same folder, which is synced and then
-// renamed. If anything fails or write panics, the temporary file is removed and what was at path stays as it was.
-// The permissions of a file that is replaced are kept; a symbolic link is replaced, not followed.
+// Write creates or replaces the file at path. The function write writes the content into a temporary file of the same
+// folder, which is then synced and renamed to path. If anything fails or write panics, the temporary file is removed
+// and the file at path stays as it was. The permissions of a file that is replaced are kept. A symbolic link is
+// replaced, not followed.
 func Write(path string, write func(w io.Writer) error) error {
 	folder, name := filepath.Split(path)
 	f, err := create(folder, name)
@@ -41,8 +42,8 @@ func Write(path string, write func(w io.Writer) error) error {
 		}
 	}
 	done = true
-	// The new name lasts through a power cut only once the folder is synced. Where a folder
-	// cannot be (Windows), the file is as safe as that system makes it.
+	// The new name survives a power failure only once the folder is synced. Windows cannot sync a folder; errors are
+	// therefore ignored.
 	if d, err := os.Open(filepath.Clean(folder)); err == nil {
 		d.Sync()
 		d.Close()
@@ -50,7 +51,8 @@ func Write(path string, write func(w io.Writer) error) error {
 	return nil
 }
 
-// create makes a new file beside name with the mode that os.Create would give; os.CreateTemp would make it private.
+// create creates a temporary file for name in the folder. It has the mode that os.Create would give, whereas a file of
+// os.CreateTemp would be readable by its owner alone.
 func create(folder, name string) (*os.File, error) {
 	for i := 0; ; i++ {
 		temp := filepath.Join(folder, fmt.Sprintf(".%s.%d.%d.tmp", name, os.Getpid(), i))
@@ -61,7 +63,7 @@ func create(folder, name string) (*os.File, error) {
 	}
 }
 
-// keepMode gives f, still empty, the permissions of what is at path, if anything is.
+// keepMode gives f the permissions of the file at path, if there is one. It must run before content is written.
 func keepMode(f *os.File, path string) error {
 	old, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// text returns a function that writes s.
+// text returns a function that writes s, for Write.
 func text(s string) func(io.Writer) error {
 	return func(w io.Writer) error {
 		_, err := io.WriteString(w, s)
@@ -24,7 +24,7 @@ func text(s string) func(io.Writer) error {
 	}
 }
 
-// only asserts that the folder of path holds nothing but path, with that content.
+// only asserts that the folder of path holds no other file, and that the file at path has the given content.
 func only(t *testing.T, path, content string) {
 	t.Helper()
 	got, err := os.ReadFile(path)

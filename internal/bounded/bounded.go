@@ -1,14 +1,14 @@
-// Package bounded reads what a header announces without trusting it: memory follows the
-// bytes that have arrived.
+// Package bounded reads data whose size a file's header announces, without trusting the header: it allocates memory in
+// proportion to the bytes that have arrived.
 package bounded
 
 import "io"
 
-// piece is how much is read at a time.
+// piece is the number of bytes that are read at a time.
 const piece = 256 << 10
 
-// Read reads size bytes. It holds at most twice what has arrived and a piece, whatever size says. If
-// the reader ends early, the error is [io.ErrUnexpectedEOF] and the data is what came.
+// Read reads size bytes. Whatever size is, it allocates at most twice the bytes that have arrived and 256 KiB. If r ends
+// early, Read returns the bytes that have arrived and [io.ErrUnexpectedEOF].
 func Read(r io.Reader, size int) ([]byte, error) {
 	var pieces [][]byte
 	have := 0
@@ -27,8 +27,8 @@ func Read(r io.Reader, size int) ([]byte, error) {
 	return join(pieces, have), nil
 }
 
-// join makes one slice of the pieces: growing one from the start would hold three times its
-// content whenever it moves.
+// join returns the pieces as one slice. Appending each piece to one slice as it arrives would take three times the memory
+// whenever the slice is moved.
 func join(pieces [][]byte, size int) []byte {
 	if len(pieces) == 1 {
 		return pieces[0]

@@ -1,0 +1,219 @@
+package safetensors
+
+import (
+	"fmt"
+	"iter"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/unroll-go/unroll/autograd"
+	"github.com/unroll-go/unroll/tensor"
+)
+
+// Loading says which tensors of a file go to which weights, for files that hold more than the model, less, or
+// the same under other names. The zero value is strict: names and shapes must be the same on both sides. A shape that
+// differs is always an error, unless Except names the weight.
+//
+// To load an encoder from the file of a whole model, give the prefix of the encoder's names in the file, and load into
+// the view of the encoder's weights:
+//
+//	safetensors.Loading{Prefix: "model.encoder."}.Load(path, params.In("encoder"))
+//
+// To load all weights but those of the head, which has another shape in the new model, name the head:
+//
+//	safetensors.Loading{Except: []string{"head"}}.Load(path, params)
+//
+// If modules have other names in the file, say how to rename them:
+//
+//	safetensors.Loading{Rename: strings.NewReplacer("lstm.", "rnn.", "fc.", "head.").Replace}.Load(path, params)
+type Loading struct {
+	// Prefix, such as "model.encoder." with the dot at the end, selects the tensors of the file whose names begin with
+	// it, and is removed from these names. The other tensors are not used. It is an error if no name begins with Prefix.
+	Prefix string
+	// Rename takes the name of a tensor in the file, without Prefix, and returns the name of the weight, without the
+	// prefix of the view. A tensor for which it returns "" is not used. It is an error if two tensors get the same name,
+	// or if a tensor gets a new name that neither belongs to a weight nor is under Except. Nil keeps all names.
+	Rename func(name string) string
+	// Except lists weights that keep their values. An entry is the name of a weight, without the prefix of the view, or
+	// the name of a module: "head" stands for head.weight and head.bias. Tensors of the file that have such a
+	// name, after Rename, are not used, whatever their shape. It is an error if an entry names no weight and no tensor.
+	Except []string
+	// Partial allows that the file has no tensor for some weights, which then keep their values, and that there is no
+	// weight for some tensors, as load_state_dict(strict=False) of PyTorch does.
+	Partial bool
+}
+
+// Report lists what [Loading.Load] did, sorted by name.
+type Report struct {
+	Metadata map[string]string // the metadata of the file
+	Used     []string          // weights that were set, by their names without the prefix of the view
+	Missing  []string          // weights that kept their values, because the file has no tensor for them or Except lists them
+	Unused   []string          // tensors that went to no weight, by their full names in the file
+}
+
+// Load sets weights under p's prefix to tensors of a file. It converts numbers as the function [Load] does. If anything
+// does not fit, one error tells every mismatch; it is also an error if no tensor goes to a weight. On any error no weight
+// is changed. A tied weight has several names, and is set if the file has a tensor for one that Except does not list.
+func (l Loading) Load(path string, p *autograd.Params) (Report, error) {
+	return l.load(path, weights(p), p.Update)
+}
+
+// load sets tensors, which are given with their names. It writes into them within update.
+func (l Loading) load(path string, tensors iter.Seq2[string, *tensor.Tensor], update func(write func())) (Report, error) {
+	r, err := os.Open(path)
+	if err != nil {
+		return Report{}, err
+	}
+	defer r.Close()
+	f, err := readNamed(r, path)
+	if err != nil {
+		return Report{}, fmt.Errorf("%s: %w", path, err)
+	}
+	m := matching{Loading: l, from: map[string]*Tensor{}, named: map[string]bool{}, values: map[*tensor.Tensor][]float32{}}
+	m.readNames(f)
+	m.match(tensors)
+	m.checkRest()
+	if m.wrong != nil {
+		slices.Sort(m.wrong)
+		return Report{}, fmt.Errorf("%s does not fit: %s", path, strings.Join(m.wrong, "; "))
+	}
+	update(func() {
+		for to, v := range m.values {
+			copy(to.Data(), v)
+		}
+	})
+	m.report.Metadata = f.Metadata
+	for _, names := range [][]string{m.report.Used, m.report.Missing, m.report.Unused} {
+		slices.Sort(names)
+	}
+	return m.report, nil
+}
+
+// matching finds the tensor of a file for each weight.
+type matching struct {
+	Loading
+	from   map[string]*Tensor           // tensors of the file by the names of weights, until match uses them
+	named  map[string]bool              // the entries of Except that name a weight or a tensor
+	values map[*tensor.Tensor][]float32 // what each weight is to be set to
+	report Report
+	wrong  []string // every mismatch
+}
+
+func (m *matching) fail(format string, args ...any) {
+	m.wrong = append(m.wrong, fmt.Sprintf(format, args...))
+}
+
+// excepted reports whether Except lists a name or a module around it.
+func (m *matching) excepted(name string) bool {
+	found := false
+	for _, e := range m.Except {
+		if name == e || strings.HasPrefix(name, strings.TrimSuffix(e, ".")+".") {
+			m.named[e], found = true, true
+		}
+	}
+	return found
+}
+
+// readNames fills from with the tensors that Prefix, Rename and Except select, and Unused with the others.
+func (m *matching) readNames(f *File) {
+	selected := m.Prefix == ""
+	for i := range f.Tensors {
+		t := &f.Tensors[i]
+		name, wanted := strings.CutPrefix(t.Name, m.Prefix)
+		selected = selected || wanted
+		if wanted && m.Rename != nil {
+			name = m.Rename(name)
+			wanted = name != ""
+		}
+		if !wanted || m.excepted(name) {
+			m.report.Unused = append(m.report.Unused, t.Name)
+		} else if other := m.from[name]; other != nil {
+			m.fail("%s: Rename returns this name for both %s and %s of the file", shown(name),
+				shown(min(t.Name, other.Name)), shown(max(t.Name, other.Name)))
+		} else {
+			m.from[name] = t
+		}
+	}
+	if !selected {
+		m.fail("no name in the file begins with %q", m.Prefix)
+	}
+}
+
+// match finds the tensor for each weight. It fills values, Used and Missing.
+func (m *matching) match(tensors iter.Seq2[string, *tensor.Tensor]) {
+	first := map[*tensor.Tensor]*Tensor{} // the tensor from which values has the numbers of a weight
+	missing := map[string]*tensor.Tensor{}
+	for name, to := range tensors {
+		excepted := m.excepted(name)
+		t := m.from[name]
+		delete(m.from, name)
+		if t == nil {
+			missing[name] = to
+			if !excepted && !m.Partial {
+				m.fail("%s: missing in the file", name)
+			}
+			continue
+		}
+		m.report.Used = append(m.report.Used, name)
+		as := name
+		if t.Name != name {
+			as = fmt.Sprintf("%s (%s in the file)", name, shown(t.Name))
+		}
+		if !slices.Equal(t.Shape, to.Shape()) {
+			m.fail("%s: shape %v in the file, want %v", as, t.Shape, to.Shape())
+			continue
+		}
+		v, err := t.Float32()
+		if err != nil {
+			m.fail("%v", err)
+		} else if first[to] == nil {
+			m.values[to], first[to] = v, t
+		} else if !slices.EqualFunc(m.values[to], v, sameBits) {
+			m.fail("%s: tied to %s, but their values in the file differ", as, shown(first[to].Name))
+		}
+	}
+	for name, to := range missing {
+		if m.values[to] == nil {
+			m.report.Missing = append(m.report.Missing, name)
+		}
+	}
+}
+
+// checkRest checks the tensors for which there is no weight, and the entries of Except.
+func (m *matching) checkRest() {
+	for name, t := range m.from {
+		switch {
+		case t.Name[len(m.Prefix):] != name:
+			m.fail("%s: no weight has this name, which Rename returns for %s of the file", shown(name), shown(t.Name))
+		case m.Partial:
+			m.report.Unused = append(m.report.Unused, t.Name)
+		default:
+			m.fail("%s: in the file alone", shown(t.Name))
+		}
+	}
+	for _, e := range m.Except {
+		if !m.named[e] {
+			m.fail("Except has %q, which names no weight and no tensor of the file", e)
+		}
+	}
+	if m.wrong == nil && m.report.Used == nil {
+		m.fail("no tensor of the file goes to a weight")
+	}
+}
+
+func sameBits(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }
+
+// shown returns a name as errors print it: quoted if it is empty or has characters that a terminal might act upon, and cut
+// after 100 characters.
+func shown(name string) string {
+	switch quoted := fmt.Sprintf("%.100q", name); {
+	case utf8.RuneCountInString(name) > 100:
+		return quoted + "..."
+	case name == "" || quoted != `"`+name+`"`:
+		return quoted
+	}
+	return name
+}
