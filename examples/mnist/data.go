@@ -9,7 +9,7 @@ import (
 	"github.com/unroll-go/unroll/dataset"
 	"github.com/unroll-go/unroll/dataset/digits"
 	"github.com/unroll-go/unroll/dataset/mnist"
-	"github.com/unroll-go/unroll/examples/internal/show"
+	"github.com/unroll-go/unroll/examples/show"
 )
 
 // loadDigits finds the data that -data asks for and says where it was found.

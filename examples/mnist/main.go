@@ -9,6 +9,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -20,8 +21,7 @@ import (
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
-	"github.com/unroll-go/unroll/examples/internal/show"
-	"github.com/unroll-go/unroll/internal/atomicfile"
+	"github.com/unroll-go/unroll/examples/show"
 	"github.com/unroll-go/unroll/layers"
 	"github.com/unroll-go/unroll/loss"
 	"github.com/unroll-go/unroll/metrics"
@@ -190,7 +190,11 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 
 // save writes what was learnt into the output folder.
 func (m *model) save(o options, history *train.History) error {
-	if err := atomicfile.Write(filepath.Join(o.out, "history.csv"), history.WriteCSV); err != nil {
+	var table bytes.Buffer
+	if err := history.WriteCSV(&table); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(o.out, "history.csv"), table.Bytes(), 0o666); err != nil {
 		return err
 	}
 	if err := safetensors.Save(filepath.Join(o.out, "model.safetensors"), m.params, nil); err != nil {
@@ -202,5 +206,5 @@ func (m *model) save(o options, history *train.History) error {
 	return show.WritePlots(filepath.Join(o.out, "curves.png"),
 		show.Plot{Title: "accuracy", Curves: []show.Curve{
 			{Name: "last batch", Values: history.Column("acc_batch")}, {Name: "validation", Values: history.Column("acc_valid")}}},
-		show.Plot{Title: "loss", Curves: []show.Curve{{Name: "last batch", Values: history.Column("loss_batch")}}})
+		show.Plot{Title: "loss", Zero: true, Curves: []show.Curve{{Name: "last batch", Values: history.Column("loss_batch")}}})
 }

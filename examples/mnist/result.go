@@ -9,7 +9,7 @@ import (
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
-	"github.com/unroll-go/unroll/examples/internal/show"
+	"github.com/unroll-go/unroll/examples/show"
 	"github.com/unroll-go/unroll/metrics"
 	"github.com/unroll-go/unroll/train"
 )
