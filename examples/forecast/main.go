@@ -62,9 +62,9 @@ func run(out string, epochs int, seed uint64) error {
 
 	unseen := series[known:]
 	fmt.Printf("mean squared error on the unseen %d steps, as a share of the series' variance:\n", total-known)
-	fmt.Printf("one step ahead            : %.4f\n", squares(ahead, unseen)/variance(series))
+	fmt.Printf("one step ahead             : %.4f\n", squares(ahead, unseen)/variance(series))
 	fmt.Printf("freely, the first %d steps : %.4f\n", window, squares(free[:window], unseen[:window])/variance(series))
-	fmt.Printf("freely, all steps         : %.4f\n", squares(free, unseen)/variance(series))
+	fmt.Printf("freely, all steps          : %.4f\n", squares(free, unseen)/variance(series))
 	return draw(filepath.Join(out, "forecast.png"), scale, series, ahead, free)
 }
 
