@@ -87,7 +87,13 @@ func guessed(m *metrics.ConfusionMatrix, class int) (rows int) {
 	return rows
 }
 
-func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
+// percent writes a share; a share of nothing, NaN, is a dash.
+func percent(share float64) string {
+	if math.IsNaN(share) {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f %%", 100*share)
+}
 
 // WriteWeights draws weights between 0 and 1, such as those of attention, and writes them to path as a PNG: a table
 // with one row for each of rows, one column for each of columns, and a cell for each of weights, row by row. 0 is white, 1 is

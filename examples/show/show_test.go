@@ -121,6 +121,11 @@ func TestConfusion(t *testing.T) {
 	assert.Equal(t, picture.Bounds().Dy()+48, wider.Bounds().Dy())
 }
 
+func TestPercent(t *testing.T) {
+	assert.Equal(t, "97.4 %", percent(0.974))
+	assert.Equal(t, "-", percent(math.NaN()))
+}
+
 func TestWeights(t *testing.T) {
 	rows, columns := []string{"1", "9"}, []string{"nineteen", "ninety", "eight"}
 	picture := drawn(t, func(path string) error {
