@@ -1,27 +1,50 @@
-// Package unroll is the landing page of a library for learning on sequences: recurrent layers trained by
-// backpropagation through time, full or truncated, and what a model needs around them. It is pure Go.
+// Package unroll is the landing page of a library for learning on sequences: recurrent layers, trained by full or truncated
+// backpropagation through time, and everything that a model needs around them. It is written in Go, without cgo,
+// and runs on processors, not on graphics cards.
 //
-// It holds no code; the packages are:
+// This package holds no code. The example below is a whole program; the README has another one, and the folder
+// examples has programs with data, progress bars and pictures.
 //
-//   - [github.com/unroll-go/unroll/rnn]: recurrent layers, Elman and LSTM: whole sequences, last outputs, single steps
-//   - [github.com/unroll-go/unroll/layers]: the dense layer
-//   - [github.com/unroll-go/unroll/loss]: sparse softmax cross-entropy
-//   - [github.com/unroll-go/unroll/optim]: Adam, clipping
-//   - [github.com/unroll-go/unroll/train]: one data-parallel gradient step, evaluation, history
-//   - [github.com/unroll-go/unroll/metrics]: top-k accuracy, means
-//   - [github.com/unroll-go/unroll/dataset]: batches from sources of examples; MNIST and drawn digits below it
-//   - [github.com/unroll-go/unroll/safetensors]: weights to and from files, PyTorch's too
-//   - [github.com/unroll-go/unroll/autograd]: weights, tapes, gradients; the place to start for operations of your own
-//   - [github.com/unroll-go/unroll/tensor]: numbers with a shape, and gonum's views of them
+// # Models
 //
-// # In five sentences
+//   - [github.com/unroll-go/unroll/rnn]: the recurrent layers Elman, LSTM and GRU, stacked and bidirectional if wanted,
+//     over whole sequences, for the last output alone or step by step; State for streams and Start for a learned initial state;
+//     Unroll for a recurrence of your own
+//   - [github.com/unroll-go/unroll/layers]: the layers without a state: Dense, Embedding, LayerNorm, Dropout, DotAttention and
+//     AdditiveAttention, Sequential and Func
+//   - [github.com/unroll-go/unroll/autograd]: weights, tapes, gradients and the operations that models are composed of: start
+//     here for an operation of your own
+//   - [github.com/unroll-go/unroll/autograd/gradcheck]: compares the gradient of an operation or a layer of your own with differences of
+//     the loss
+//   - [github.com/unroll-go/unroll/tensor]: numbers with a shape, and their conversion from and to gonum's matrices
+//   - [github.com/unroll-go/unroll/safetensors]: weights and states from and to files, by the names that PyTorch gives them
 //
-// autograd.Params is the named set of weights: shared, and read-only between optimizer steps. A layer is a
-// small immutable struct of weights with a Forward. An autograd.Tape is one run through a model by one
-// goroutine: it owns activations, gradients, mode and randomness, and Reset reuses all of it. An rnn.State is
-// plain numbers that live between runs, an rnn.Carry the same thing on a tape: a sequence handed on as a Carry
-// keeps its gradient, handed on as a State it does not. Work is parallel over the rows of a batch, never
-// inside an operation, and the same seed gives the same bits for any number of goroutines.
+// # Training
 //
-// The README has a whole program, and examples/mnist a larger one.
+//   - [github.com/unroll-go/unroll/loss]: the losses SparseSoftmaxCrossEntropy, CrossEntropy with class weights and
+//     smoothing, BCEWithLogits, MSE, L1, Huber and Quantile
+//   - [github.com/unroll-go/unroll/optim]: the optimizers SGD, Adam, AdamW, RMSProp, Adagrad and Lion, Groups of them with
+//     settings of their own, clipping of gradients, schedules of the learning rate and Plateau
+//   - [github.com/unroll-go/unroll/train]: Step, the gradient of one batch on all cores; Evaluator, a model run over data on all cores; History
+//   - [github.com/unroll-go/unroll/metrics]: TopK accuracy, ConfusionMatrix with precision, recall and F1, Regression errors, Perplexity
+//     and Mean
+//
+// # Data
+//
+//   - [github.com/unroll-go/unroll/dataset]: a Batch of examples from a source: Images, Tensors, CSV with its Table, Windows
+//     over series, Sequences of different lengths, Text with its Vocabulary, Pairs for an encoder and a decoder, and a Join of several; Rows are the examples of a batch or of a part of a source
+//   - [github.com/unroll-go/unroll/dataset/mnist]: MNIST, Fashion-MNIST and KMNIST, downloaded or from files
+//   - [github.com/unroll-go/unroll/dataset/digits]: pictures of digits that are drawn, not downloaded
+//
+// # How the parts work together
+//
+// An autograd.Params is the named set of a model's weights. Goroutines may share it, and nothing but an optimizer's step
+// changes it. A layer is a small immutable struct of weights with a method Forward. An autograd.Tape is one run of a
+// model by one goroutine: it owns the activations, the gradients, the mode (training or inference) and the randomness of the run, and Reset reuses
+// its memory for the next run. An rnn.Carry is the state of a recurrent layer on a tape, so that a sequence which continues
+// from it keeps its gradient; an rnn.State is the same state as plain numbers, which live on between runs and carry no gradient.
+// The work on a batch is divided by its rows, never within an operation, and the same seed gives the same bits for any
+// number of goroutines.
+//
+// Sequences are time-major, [T,B,F]: steps, rows of the batch, features.
 package unroll

@@ -1,5 +1,5 @@
 // Command customcell trains a recurrence that the library does not have: the minGRU of Feng et al. (2024, "Were RNNs all
-// we needed?"), whose gate looks at the input alone,
+// we needed?"), whose gate z depends on the input alone,
 //
 //	z_t = sigmoid(W_z·x_t + b_z)
 //	c_t = W_c·x_t + b_c
@@ -7,10 +7,11 @@
 //
 //	go run ./examples/customcell
 //
-// It is written twice. As an rnn.Cell it is composed of operations, a few lines for one step; so anything can be
-// tried. Fused, the gates of all steps are two products, and what is left of the recurrence is an operation of its own
-// with a gradient of its own: fewer and longer operations, which tells where a step has little to do. The program proves both,
-// compares their time, and has them learn to remember: of 50 symbols, the one that was flagged.
+// The program writes it in two forms. The composed form is an rnn.Cell: a few lines compute one step from operations
+// of package autograd, so that any idea is quickly tried. The fused form computes z and c of all steps with two matrix products and
+// then the recurrence in one operation, for which the program supplies the gradient. It has fewer and longer operations, and is
+// faster where a single step has little to compute. The program checks the gradients of both forms, compares their times
+// and trains both on a task of memory: to name the one symbol of 50 that was flagged.
 package main
 
 import (
@@ -33,14 +34,15 @@ import (
 	"github.com/unroll-go/unroll/train"
 )
 
-// minGRU is the weights of both forms.
+// minGRU holds the weights, which are the same for both forms.
 type minGRU struct{ gate, candidate *layers.Dense }
 
 func newMinGRU(p *autograd.Params, input, hidden int) minGRU {
 	return minGRU{layers.NewDense(p.In("gate"), input, hidden), layers.NewDense(p.In("candidate"), input, hidden)}
 }
 
-// Step makes an rnn.Cell of it: x [B,input] and h [B,hidden], nil for zeros.
+// Step is the composed form, the method of an rnn.Cell: from the input x [B,input] and the state before, h [B,hidden] or nil for
+// zeros, it computes the state after the step, which is also the output.
 func (m minGRU) Step(x, h *autograd.Node) (y, next *autograd.Node) {
 	z, c := autograd.Sigmoid(m.gate.Forward(x)), m.candidate.Forward(x)
 	if h == nil {
@@ -51,12 +53,12 @@ func (m minGRU) Step(x, h *autograd.Node) (y, next *autograd.Node) {
 	return next, next
 }
 
-// Forward is the fused form: x [T,B,input] gives the states after all steps, [T,B,hidden].
+// Forward is the fused form: from the input x [T,B,input] it computes the states after all steps, [T,B,hidden].
 func (m minGRU) Forward(x *autograd.Node) *autograd.Node {
 	return follow(autograd.Sigmoid(m.gate.Forward(x)), m.candidate.Forward(x))
 }
 
-// follow is h_t = h_(t-1) + z_t*(c_t - h_(t-1)) from h = 0, for z and c [T,B,hidden].
+// follow computes h_t = h_(t-1) + z_t*(c_t - h_(t-1)) for all steps, from h = 0, for z and c of shape [T,B,hidden].
 func follow(z, c *autograd.Node) *autograd.Node {
 	t := autograd.TapeOf("follow", z, c)
 	h := t.New(z.Shape()...)
@@ -65,7 +67,7 @@ func follow(z, c *autograd.Node) *autograd.Node {
 	for i := range z.Shape()[0] {
 		z, c, h := o.step(z.Data(), i), o.step(c.Data(), i), o.step(h.Data(), i)
 		for j, b := range before {
-			h[j] = b + float32(z[j]*(c[j]-b)) // rounded in between, so that every platform gives the same bits
+			h[j] = b + float32(z[j]*(c[j]-b)) // the conversion rounds the product, so that every platform gives the same bits
 		}
 		before = h
 	}
@@ -75,22 +77,23 @@ func follow(z, c *autograd.Node) *autograd.Node {
 	return h
 }
 
-// followOp is what Backward needs: the operation is put on the tape as this struct.
+// followOp is the operation on the tape: it holds what Backward needs.
 type followOp struct {
 	z, c, h *autograd.Node
-	row     []float32 // numbers of a step
+	row     []float32 // scratch for one step, B*hidden numbers
 }
 
+// zeros returns the state before the first step.
 func (o followOp) zeros() []float32 {
 	clear(o.row)
 	return o.row
 }
 
-// step returns what v has for step i.
+// step returns the part of v that belongs to step i; v has T*B*hidden numbers.
 func (o followOp) step(v []float32, i int) []float32 { return v[i*len(o.row):][:len(o.row)] }
 
-// Backward goes through the steps from the last to the first. dh, the gradient of h_t, is what comes from the output
-// and what step t+1 hands back.
+// Backward goes through the steps from the last to the first. The gradient of h_t has two parts: the gradient of the output
+// at step t, and dh, which step t+1 computed.
 func (o followOp) Backward() {
 	all := o.h.Grad()
 	if all == nil {
@@ -108,7 +111,8 @@ func (o followOp) Backward() {
 	}
 }
 
-// back is Backward of one step. Slices that are seen to be of one length need no checks in the loop.
+// back is Backward of one step. dy is the gradient of the step's output; dh is the gradient of the state after the step on
+// entry, and of the state before the step on return. Slices of equal length spare the loop its bounds checks.
 func back(dh, dy, before, z, c, dz, dc []float32) {
 	n := len(dh)
 	dy, before, z, c, dz, dc = dy[:n], before[:n], z[:n], c[:n], dz[:n], dc[:n]
@@ -152,7 +156,7 @@ const (
 	hidden  = 32
 )
 
-// recall draws sequences of symbols, one of which is flagged, for the model to name it at the end.
+// recall draws n sequences of symbols. One symbol of each is flagged, and it is the label of the sequence.
 func recall(seed uint64, n int) *dataset.Tensors {
 	r := rand.New(rand.NewPCG(seed, 0))
 	x, labels := tensor.New(n, steps, symbols+1), make([]int32, n)
@@ -168,7 +172,7 @@ func recall(seed uint64, n int) *dataset.Tensors {
 	return &dataset.Tensors{X: x, Labels: labels}
 }
 
-// model reads a sequence with a minGRU, fused or composed, and tells the symbol from its last state.
+// model reads a sequence with a minGRU, in the fused or the composed form, and classifies its last state.
 type model struct {
 	params *autograd.Params
 	cell   minGRU
@@ -212,7 +216,7 @@ func (m model) learn(source dataset.Source, epochs int, seed uint64) (took []tim
 	return took, nil
 }
 
-// read returns the time that one sequence takes to be read, by itself.
+// read returns the time that inference takes for a batch of one sequence.
 func (m model) read() time.Duration {
 	const times = 1000
 	t, b := autograd.NewInference(m.params), dataset.Batch{X: tensor.New(steps, 1, symbols+1)}
@@ -236,9 +240,9 @@ func run(epochs int, seed uint64) error {
 	if err := prove(); err != nil {
 		return err
 	}
-	fmt.Println("gradients : right, of both forms; their states agree")
+	fmt.Println("gradients : right in both forms; their states agree")
 	learning, unseen := recall(seed, 4000), recall(seed+1, 1000)
-	var took, alone [2]time.Duration // an epoch in the median, and one sequence
+	var took, alone [2]time.Duration // of the median epoch, and of one sequence
 	var m model
 	for i, fused := range []bool{false, true} {
 		m = newModel(seed, fused)
@@ -257,8 +261,8 @@ func run(epochs int, seed uint64) error {
 }
 
 func main() {
-	epochs := flag.Int("epochs", 10, "times to go through the sequences")
-	seed := flag.Uint64("seed", 42, "of weights and sequences")
+	epochs := flag.Int("epochs", 10, "passes over the sequences")
+	seed := flag.Uint64("seed", 42, "seed of the weights and the sequences")
 	flag.Parse()
 	switch {
 	case flag.NArg() > 0:

@@ -12,7 +12,7 @@ import (
 
 func TestProof(t *testing.T) { require.NoError(t, prove()) }
 
-// TestSizes checks both forms on odd sizes, and that they are the same.
+// TestSizes checks the gradients of both forms at odd sizes, and that the forms agree.
 func TestSizes(t *testing.T) {
 	for _, size := range [][4]int{{1, 1, 1, 1}, {2, 1, 3, 1}, {1, 5, 2, 7}, {9, 3, 1, 2}} {
 		params := autograd.NewParams(3)

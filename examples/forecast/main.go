@@ -1,11 +1,11 @@
 // Command forecast learns to continue a series of numbers, t*sin(t)/3 + 2*sin(5t): a tanh RNN of 100 units reads
-// 20 steps of it and tells, at each step, the next one.
+// 20 steps of the series and predicts, at each step, the next value.
 //
 //	go run ./examples/forecast
 //
-// It learns from the series up to t = 24 and is tried on the rest, which it has not seen, in two ways: told the truth up to
-// each step (teacher forcing), and left alone, with its own predictions as its input. It prints the errors and
-// writes forecast.png.
+// It is trained on the series up to t = 24 and tested on the rest in two ways: one step ahead, where every
+// prediction follows from the true values before it, and freely, where the network reads its own predictions. The
+// command prints the errors of both and writes forecast.png.
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
-	"github.com/unroll-go/unroll/examples/internal/show"
+	"github.com/unroll-go/unroll/examples/show"
 	"github.com/unroll-go/unroll/layers"
 	"github.com/unroll-go/unroll/loss"
 	"github.com/unroll-go/unroll/optim"
@@ -27,17 +27,17 @@ import (
 )
 
 const (
-	perUnit = 10 // steps of the series in a unit of t
-	known   = 24 * perUnit
+	perUnit = 10           // steps of the series in a unit of t
+	known   = 24 * perUnit // steps for training
 	total   = 30 * perUnit
-	window  = 20
-	hidden  = 100
+	window  = 20  // steps that the network reads at once
+	hidden  = 100 // units of the recurrent layer
 )
 
 func main() {
 	out := flag.String("out", "forecast-run", "folder for forecast.png")
-	epochs := flag.Int("epochs", 400, "times to go through the known part")
-	seed := flag.Uint64("seed", 42, "seed of weights and of the order of windows")
+	epochs := flag.Int("epochs", 400, "passes over the known part of the series")
+	seed := flag.Uint64("seed", 42, "seed of the weights and of the order of the windows")
 	flag.Parse()
 	if err := run(*out, *epochs, *seed); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
@@ -54,21 +54,21 @@ func run(out string, epochs int, seed uint64) error {
 	if err := m.learn(tensor.Of(series[:known], known, 1), epochs, seed); err != nil {
 		return err
 	}
-	told, err := m.told(series)
+	ahead, err := m.oneAhead(series)
 	if err != nil {
 		return err
 	}
-	alone := m.alone(series[:known], total-known)
+	free := m.free(series[:known], total-known)
 
 	unseen := series[known:]
 	fmt.Printf("mean squared error on the unseen %d steps, as a share of the series' variance:\n", total-known)
-	fmt.Printf("told the truth up to each step : %.4f\n", squares(told, unseen)/variance(series))
-	fmt.Printf("left alone, first %d steps     : %.4f\n", window, squares(alone[:window], unseen[:window])/variance(series))
-	fmt.Printf("left alone, all steps          : %.4f\n", squares(alone, unseen)/variance(series))
-	return draw(filepath.Join(out, "forecast.png"), scale, series, told, alone)
+	fmt.Printf("one step ahead             : %.4f\n", squares(ahead, unseen)/variance(series))
+	fmt.Printf("freely, the first %d steps : %.4f\n", window, squares(free[:window], unseen[:window])/variance(series))
+	fmt.Printf("freely, all steps          : %.4f\n", squares(free, unseen)/variance(series))
+	return draw(filepath.Join(out, "forecast.png"), scale, series, ahead, free)
 }
 
-// makeSeries returns the series, divided by scale, the largest value of the known part.
+// makeSeries returns the series divided by scale, which is the largest absolute value of its known part.
 func makeSeries() (series []float32, scale float64) {
 	series = make([]float32, total)
 	for i := range series {
@@ -84,7 +84,7 @@ func makeSeries() (series []float32, scale float64) {
 	return series, scale
 }
 
-// model is a recurrent layer with a dense layer on every step.
+// model is a recurrent layer whose output at every step goes through a dense layer.
 type model struct {
 	params *autograd.Params
 	cell   *rnn.Elman
@@ -96,7 +96,7 @@ func newModel(seed uint64) model {
 	return model{params, rnn.NewElman(params.In("rnn"), rnn.ElmanConfig{Input: 1, Hidden: hidden}), layers.NewDense(params.In("head"), hidden, 1)}
 }
 
-// learn takes windows of the series, sequence to sequence: the target of each step is the next one.
+// learn trains sequence to sequence on windows of the series: the target of each step is the value of the next one.
 func (m model) learn(series *tensor.Tensor, epochs int, seed uint64) error {
 	windows := dataset.NewWindows(dataset.WindowConfig{Steps: window, Ahead: 1}, series)
 	step := train.NewStep(m.params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
@@ -124,8 +124,8 @@ func (m model) learn(series *tensor.Tensor, epochs int, seed uint64) error {
 	return nil
 }
 
-// told returns the predictions of the unseen steps, each from the window of true values before it.
-func (m model) told(series []float32) (predicted []float32, err error) {
+// oneAhead returns the predictions of the unseen steps, each from the window of true values before it.
+func (m model) oneAhead(series []float32) (predicted []float32, err error) {
 	const from = known - window
 	windows := dataset.NewWindows(dataset.WindowConfig{Steps: window, Ahead: 1, Horizon: 1}, tensor.Of(series[from:], total-from, 1))
 	err = train.Evaluate(m.params, windows, 50, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
@@ -137,9 +137,9 @@ func (m model) told(series []float32) (predicted []float32, err error) {
 	return predicted, err
 }
 
-// alone returns n predictions after the end of series: it reads the last window, step by step, and then what it has
-// predicted itself.
-func (m model) alone(series []float32, n int) (predicted []float32) {
+// free returns n predictions after the end of series: the network reads the last window step by step, and then its own
+// predictions.
+func (m model) free(series []float32, n int) (predicted []float32) {
 	tape, state := autograd.NewInference(m.params), m.cell.NewState(1)
 	x := tensor.New(1, 1)
 	next := func(v float32) float32 {
@@ -170,7 +170,7 @@ func squares(a, b []float32) float64 {
 	return sum / float64(len(a))
 }
 
-// variance returns that of the values.
+// variance returns the variance of the values.
 func variance(v []float32) float64 {
 	mean := 0.0
 	for _, x := range v {
@@ -184,7 +184,7 @@ func variance(v []float32) float64 {
 }
 
 // draw writes the picture.
-func draw(path string, scale float64, series, told, alone []float32) error {
+func draw(path string, scale float64, series, ahead, free []float32) error {
 	line := func(name string, first int, values []float32) show.Curve {
 		c := show.Curve{Name: name}
 		for i, v := range values {
@@ -194,5 +194,5 @@ func draw(path string, scale float64, series, told, alone []float32) error {
 		return c
 	}
 	return show.WritePlots(path, show.Plot{Title: "t sin(t)/3 + 2 sin(5t), unseen from t = 24 on", X: "t", Curves: []show.Curve{
-		line("truth", known-4*window, series[known-4*window:]), line("told the truth", known, told), line("left alone", known, alone)}})
+		line("truth", known-4*window, series[known-4*window:]), line("one step ahead", known, ahead), line("freely", known, free)}})
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/unroll-go/unroll/dataset"
 	"github.com/unroll-go/unroll/dataset/digits"
 	"github.com/unroll-go/unroll/dataset/mnist"
-	"github.com/unroll-go/unroll/examples/internal/show"
+	"github.com/unroll-go/unroll/examples/show"
 )
 
-// loadDigits finds the data that -data asks for and says where it was found.
+// loadDigits loads the data that -data asks for and prints where it comes from.
 func loadDigits(ctx context.Context, o options) (*mnist.Data, error) {
 	switch o.data {
 	case "synthetic":
@@ -53,7 +53,7 @@ func drawDigits(seed uint64) *mnist.Data {
 	return &mnist.Data{Train: drawn.Train, Valid: drawn.Valid, Test: drawn.Test}
 }
 
-// download fetches what the folder lacks, with a bar for each file.
+// download fetches the files that the folder lacks, with a progress bar for each.
 func download(ctx context.Context, dir string) error {
 	bars := map[string]show.Bar{}
 	defer func() {
@@ -69,7 +69,8 @@ func download(ctx context.Context, dir string) error {
 	})
 }
 
-// shifted is pictures moved by up to two pixels, each by its own distance, which follows from the seed.
+// shifted is a source of pictures that are moved by up to two pixels down or up and right or left. The distance of a
+// picture follows from the seed and its number.
 type shifted struct {
 	dataset.Source
 	seed uint64

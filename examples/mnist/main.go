@@ -3,12 +3,13 @@
 //
 //	go run ./examples/mnist
 //
-// It takes MNIST from a folder, its cache or the network, and where none of them has it, drawn digits. It
-// writes history.csv, model.safetensors and curves.png, and of the test pictures confusion.png (which digit was taken
-// for which, how often) and mistakes.png (the 40 wrong ones whose label the model found least likely).
+// It reads MNIST from a folder, the cache or the network; where none of them has it, it draws digits instead. It
+// writes history.csv, model.safetensors and curves.png, and for the test pictures confusion.png (how often each digit was
+// taken for each other) and mistakes.png (of the pictures it got wrong, the 40 whose label it found least likely).
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -20,8 +21,7 @@ import (
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
-	"github.com/unroll-go/unroll/examples/internal/show"
-	"github.com/unroll-go/unroll/internal/atomicfile"
+	"github.com/unroll-go/unroll/examples/show"
 	"github.com/unroll-go/unroll/layers"
 	"github.com/unroll-go/unroll/loss"
 	"github.com/unroll-go/unroll/metrics"
@@ -83,7 +83,7 @@ func run(ctx context.Context, args []string) error {
 	return tested.draw(o.out, digits.Test)
 }
 
-// model is a classifier of sequences: a recurrent layer's last output goes to 10 logits.
+// model is a classifier of sequences: a dense layer computes 10 logits from the last output of a recurrent layer.
 type model struct {
 	params  *autograd.Params
 	cell    rnn.Layer
@@ -120,7 +120,7 @@ func (m *model) loss(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
 	return loss.SparseSoftmaxCrossEntropy(m.classify(t, b), b.Labels)
 }
 
-// accuracy returns the share of pictures that are classified rightly.
+// accuracy returns the share of pictures that are classified correctly.
 func (m *model) accuracy(pictures dataset.Source) (float64, error) {
 	top := metrics.TopK{K: 1}
 	err := train.Evaluate(m.params, pictures, 256, m.classify, func(logits *autograd.Node, b *dataset.Batch) {
@@ -129,8 +129,8 @@ func (m *model) accuracy(pictures dataset.Source) (float64, error) {
 	return top.Value(), err
 }
 
-// learn trains for the epochs asked for and writes the results. When ctx is canceled it ends after the running
-// step, and writes what there is.
+// learn trains for o.epochs epochs and writes the results. When ctx is canceled, it ends after the running step and
+// writes the results so far.
 func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.Source) error {
 	step := train.NewStep(m.params, m.loss)
 	step.Workers = o.workers
@@ -168,7 +168,7 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 		if ctx.Err() != nil {
 			break
 		}
-		// Everything is evaluated again, after the epoch's last update.
+		// The last batch is evaluated again, because its loss in training is from before its update.
 		accBatch, err := m.accuracy(last)
 		if err != nil {
 			return err
@@ -188,9 +188,13 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 	return errors.Join(m.save(o, history), ctx.Err())
 }
 
-// save writes what was learnt into the output folder.
+// save writes the history, the weights and the curves into the output folder.
 func (m *model) save(o options, history *train.History) error {
-	if err := atomicfile.Write(filepath.Join(o.out, "history.csv"), history.WriteCSV); err != nil {
+	var table bytes.Buffer
+	if err := history.WriteCSV(&table); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(o.out, "history.csv"), table.Bytes(), 0o666); err != nil {
 		return err
 	}
 	if err := safetensors.Save(filepath.Join(o.out, "model.safetensors"), m.params, nil); err != nil {
@@ -202,5 +206,5 @@ func (m *model) save(o options, history *train.History) error {
 	return show.WritePlots(filepath.Join(o.out, "curves.png"),
 		show.Plot{Title: "accuracy", Curves: []show.Curve{
 			{Name: "last batch", Values: history.Column("acc_batch")}, {Name: "validation", Values: history.Column("acc_valid")}}},
-		show.Plot{Title: "loss", Curves: []show.Curve{{Name: "last batch", Values: history.Column("loss_batch")}}})
+		show.Plot{Title: "loss", Zero: true, Curves: []show.Curve{{Name: "last batch", Values: history.Column("loss_batch")}}})
 }

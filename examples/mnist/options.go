@@ -18,32 +18,32 @@ type options struct {
 	seed                                    uint64
 }
 
-// recipes are what the flags that are not given are. That of the best accuracy reads pictures that are shifted a little,
-// other ways in each epoch, and lets the learning rate rise to -lr and fall to nothing.
+// recipes are the defaults of flags by the value of -recipe. Besides, the recipe "best" shifts the training pictures a little, anew in
+// each epoch, and lets the learning rate rise to -lr and then fall to nearly 0.
 var recipes = map[string]map[string]string{
 	"plain": nil,
 	"best":  {"cell": "gru", "hidden": "128", "epochs": "14", "lr": "0.005", "dropout": "0.1"},
 }
 
-// usageError is a command line that cannot be: exit code 2.
+// usageError is an error in the command line: the exit code is 2.
 type usageError struct{ error }
 
 func parse(args []string) (o options, err error) {
 	f := flag.NewFlagSet("mnist", flag.ContinueOnError)
-	f.SetOutput(io.Discard) // errors are told in one line, by main
+	f.SetOutput(io.Discard) // main prints errors, in one line
 	f.StringVar(&o.data, "data", "auto", "auto, synthetic or a folder with MNIST's four files; auto is the folder $UNROLL_MNIST if that is set, else the cache, else a download, else synthetic")
 	f.IntVar(&o.epochs, "epochs", 5, "passes over the training set")
-	f.IntVar(&o.batch, "batch", 150, "pictures a batch, about")
+	f.IntVar(&o.batch, "batch", 150, "pictures in a batch, about")
 	f.IntVar(&o.hidden, "hidden", 150, "units of the recurrent layer")
 	f.Float64Var(&o.lr, "lr", 0.001, "learning rate of Adam")
-	f.IntVar(&o.truncate, "truncate", 0, "steps that gradients go back; 0: all")
+	f.IntVar(&o.truncate, "truncate", 0, "number of steps that gradients go back; 0: all")
 	f.StringVar(&o.cell, "cell", "elman", "elman, lstm or gru")
 	f.IntVar(&o.layers, "layers", 1, "stacked recurrent layers")
-	f.BoolVar(&o.bidirectional, "bidirectional", false, "read each picture from its last row too")
-	f.Float64Var(&o.dropout, "dropout", 0, "share of the outputs of a recurrent layer that is dropped in training")
-	f.StringVar(&o.recipe, "recipe", "plain", "plain, or best: for accuracy, within a minute on two cores; flags that are given stay as they are")
-	f.Uint64Var(&o.seed, "seed", 42, "of first weights and the order of pictures")
-	f.IntVar(&o.workers, "workers", 0, "goroutines that train; 0: one a core. The result is the same for any")
+	f.BoolVar(&o.bidirectional, "bidirectional", false, "read each picture from its last row to its first as well")
+	f.Float64Var(&o.dropout, "dropout", 0, "probability that an output of a recurrent layer is dropped in training")
+	f.StringVar(&o.recipe, "recipe", "plain", "plain, or best: other defaults, for accuracy, that take a minute on two cores")
+	f.Uint64Var(&o.seed, "seed", 42, "seed of the initial weights and of the order of the pictures")
+	f.IntVar(&o.workers, "workers", 0, "goroutines that train; 0: one a core. The result does not depend on it")
 	f.StringVar(&o.out, "out", "mnist-run", "folder for history.csv, model.safetensors and the pictures")
 	f.StringVar(&o.load, "load", "", "evaluate this model.safetensors and do not train")
 	if err := f.Parse(args); err == flag.ErrHelp {

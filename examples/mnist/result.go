@@ -9,22 +9,22 @@ import (
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
-	"github.com/unroll-go/unroll/examples/internal/show"
+	"github.com/unroll-go/unroll/examples/show"
 	"github.com/unroll-go/unroll/metrics"
 	"github.com/unroll-go/unroll/train"
 )
 
-// result is how a model does on pictures it has not seen.
+// result is the performance of a model on the test pictures.
 type result struct {
 	confusion metrics.ConfusionMatrix
-	mistakes  []mistake // the least likely label first
+	mistakes  []mistake // in ascending order of likely
 }
 
 // mistake is a picture that was taken for another digit.
 type mistake struct {
-	picture      int
-	label, guess int     // a guess of metrics.None: the model gave NaN
-	likely       float64 // what the model gave the label
+	picture      int     // its number in the test set
+	label, guess int     // the guess is metrics.None if a logit is NaN
+	likely       float64 // the probability of the label, by the model
 }
 
 // test classifies all pictures.
