@@ -26,7 +26,7 @@ func (s sheet) fill(t table, row, column int, c color.RGBA, share float64) {
 }
 
 // WriteConfusion draws a confusion matrix and writes it to path as a PNG: one row for each label, one column for each
-// guess. Right guesses are blue, the deeper the higher the recall of their class; mistakes are orange, the deeper the more
+// guess, headed by m.Names or by numbers. Right guesses are blue, the deeper the higher the recall of their class; mistakes are orange, the deeper the more
 // frequent they are beside the most frequent mistake. The recall of a class stands behind its row, its precision below
 // its column. Labels and guesses that are no class (metrics.None) have a row and a column if there are any.
 func WriteConfusion(path string, m *metrics.ConfusionMatrix) error {
@@ -34,7 +34,11 @@ func WriteConfusion(path string, m *metrics.ConfusionMatrix) error {
 	var classes []int
 	var names []string
 	for i := range m.Classes {
-		classes, names = append(classes, i), append(names, strconv.Itoa(i))
+		name := strconv.Itoa(i)
+		if m.Names != nil {
+			name = m.Names[i]
+		}
+		classes, names = append(classes, i), append(names, name)
 	}
 	if m.Support(metrics.None)+guessed(m, metrics.None) > 0 {
 		classes, names = append(classes, metrics.None), append(names, "none")

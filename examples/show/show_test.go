@@ -115,6 +115,13 @@ func TestConfusion(t *testing.T) {
 	assert.Equal(t, orange, cell(2, 1), "the most frequent mistake")
 	assert.Equal(t, color.RGBA{0xff, 0xff, 0xff, 0xff}, cell(0, 1), "no mistake")
 
+	m.Names = []string{"a", "a class with a long name", "c"}
+	named := drawn(t, func(path string) error { return WriteConfusion(path, &m) })
+	wide := int((widest(11, m.Names) + 10 - 36) * 96 / 72) // how much wider each of four columns is, in pixels
+	assert.Greater(t, named.Bounds().Dx(), picture.Bounds().Dx()+4*wide, "room for the names")
+	assert.Equal(t, picture.Bounds().Dy(), named.Bounds().Dy())
+	m.Names = nil
+
 	m.AddGuesses([]int32{metrics.None}, []int32{0})
 	wider := drawn(t, func(path string) error { return WriteConfusion(path, &m) })
 	assert.Equal(t, picture.Bounds().Dx()+48, wider.Bounds().Dx(), "a column for what was not guessed")

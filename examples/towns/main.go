@@ -79,7 +79,7 @@ func run(out string, epochs int, seed uint64, asked []string) error {
 	if err := m.learn(training, epochs, seed); err != nil {
 		return err
 	}
-	confusion := metrics.ConfusionMatrix{Classes: len(countries)}
+	confusion := metrics.ConfusionMatrix{Names: countries}
 	err = train.Evaluate(m.params, test, 64, m.classify, func(logits *autograd.Node, b *dataset.Batch) {
 		confusion.Add(logits.Data(), b.Labels)
 	})
