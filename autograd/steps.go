@@ -10,8 +10,8 @@ import (
 
 // The two operations of this file are the products of attention, time-major and without the padding: see layers.Attention.
 
-// DotSteps returns the dot products of queries with the valid steps of the keys of the same row: queries [U,B,N] and keys
-// [T,B,N] give [U,B,T], and one query a row, [B,N], gives [B,T]:
+// DotSteps returns the dot product of each query with each valid step of the keys of its row: queries [U,B,N] and keys
+// [T,B,N] give [U,B,T], and one query for each row, [B,N], gives [B,T]:
 //
 //	y[u,b,t] = query[u,b]·keys[t,b] for t < lengths[b], and 0 for the steps after them
 //
@@ -53,8 +53,8 @@ func (o dotStepsOp) Backward() {
 	}
 }
 
-// SumSteps returns the sums of the valid steps of the values, weighted: weights [U,B,T] and values [T,B,N] give [U,B,N], and
-// one weight a step, [B,T], gives [B,N]:
+// SumSteps returns weighted sums of the valid steps of the values: weights [U,B,T] and values [T,B,N] give [U,B,N], and
+// one weight for each step, [B,T], gives [B,N]:
 //
 //	y[u,b] = sum over t < lengths[b] of weights[u,b,t] * values[t,b]
 //
@@ -96,15 +96,15 @@ func (o sumStepsOp) Backward() {
 	}
 }
 
-// stepProducts are the sizes of three products that are each other's gradients. In their formulas q is [U,B,N], k [T,B,N]
-// and w [U,B,T], and t goes to the length of row b.
+// stepProducts holds the sizes for three products of which each is the gradient of the other two: addDots, addSums and
+// addOuter. In their formulas q is [U,B,N], k is [T,B,N] and w is [U,B,T], and t runs over the valid steps of row b.
 type stepProducts struct {
 	t                        *Tape
 	queries, batch, steps, n int // U, B, T, N
 	lengths                  []int
 }
 
-// stepProductsOf returns the sizes for a node of queries, [B,...] or [U,B,...], and a node of steps, [T,B,N].
+// stepProductsOf returns the sizes for queries of shape [B,...] or [U,B,...] and steps of shape [T,B,N].
 func stepProductsOf(where string, t *Tape, queries, steps *Node, lengths []int) stepProducts {
 	p := stepProducts{t: t, queries: 1, steps: steps.shape[0], batch: steps.shape[1], n: steps.shape[2], lengths: lengths}
 	if len(queries.shape) == 3 {
@@ -114,7 +114,7 @@ func stepProductsOf(where string, t *Tape, queries, steps *Node, lengths []int) 
 	return p
 }
 
-// output returns a node of zeros with x's shape but for the last dimension.
+// output returns a node of zeros whose shape is the shape of x with another last dimension.
 func (p stepProducts) output(x *Node, last int) *Node {
 	var room [3]int
 	shape := append(room[:0], x.shape...)
@@ -158,7 +158,7 @@ func (p stepProducts) addOuter(k, w, q []float32) {
 	})
 }
 
-// each calls f for each row b that has steps, with their number and scratch for w[:,b,:steps] turned to [steps,U].
+// each calls f for each row b that has valid steps, with their number and scratch memory for the transpose of w[:,b,:steps].
 func (p stepProducts) each(f func(b, steps int, turned []float32)) {
 	if p.queries == 0 || p.n == 0 {
 		return

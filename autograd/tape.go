@@ -69,9 +69,9 @@ type Node struct {
 	maker    int       // 1 + the index of the recorded operation that computed the node; 0: none
 
 	// The means that the node is computed from (weight.go).
-	origin int32  // the number of the SetWeight call whose mean the node is linear in, or plain, sum or bent
-	terms  []Term // the means, if origin is sum
-	bender string // the name of the nonlinear operation, if origin is bent
+	origin      int32  // the number of the SetWeight call whose mean the node is linear in, or unweighted, sumOfMeans or notLinear
+	terms       []Term // the means, if origin is sumOfMeans
+	nonlinearOp string // the name of the nonlinear operation, if origin is notLinear
 }
 
 // NewTape returns a tape for training: it records operations for [Node.Backward]. The random numbers of a run, such as
@@ -272,7 +272,7 @@ func (t *Tape) node(shape []int) *Node {
 	}
 	n := (*nodes)[t.count]
 	t.count++
-	n.run, n.grad, n.requires, n.maker, n.origin = t.run, nil, false, 0, plain
+	n.run, n.grad, n.requires, n.maker, n.origin = t.run, nil, false, 0, unweighted
 	n.shape = append(n.shape[:0], shape...)
 	return n
 }
