@@ -18,8 +18,8 @@ import (
 //
 // Eps is added outside the root and after the bias correction of v, as in the paper's algorithm and in PyTorch.
 // TensorFlow 1 and Keras add it to sqrt(v) before the correction (the paper's "epsilon hat"). An epsilon of theirs has
-// the effect of a larger Eps here: larger by the factor 1/sqrt(1-Beta2^t), which is 32 at the first step and tends to
-// 1.
+// the effect of an Eps that is larger by the factor 1/sqrt(1-Beta2^t): 32 at the first step if Beta2 is 0.999, and 1 in
+// the limit.
 type Adam struct {
 	LR           float64 // learning rate
 	Beta1, Beta2 float64 // decay per step of the averages m and v

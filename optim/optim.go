@@ -9,7 +9,8 @@
 //
 // # Optimizers
 //
-// All of them implement [Optimizer] and compute what PyTorch computes with the same settings:
+// All of them implement [Optimizer]. Except Lion, which PyTorch does not have, they compute what PyTorch computes with the
+// same settings.
 //
 //   - [Adam] and [AdamW] scale the step of each element by the size of its recent gradients: the usual first choice.
 //     AdamW has weight decay that this scaling does not change.
@@ -17,8 +18,8 @@
 //   - [RMSProp] and [Adagrad], the older adaptive methods; RMSProp may be centered and have momentum.
 //   - [Lion], whose step depends only on the signs of an average of the gradient; it keeps half as many numbers as Adam.
 //
-// The numbers that an optimizer keeps between steps are in its State, under PyTorch's names. Package safetensors writes
-// them to files and reads them back.
+// State yields the numbers that an optimizer keeps between steps, under PyTorch's names. To continue a run later, save
+// them, and write them into the slices of a new optimizer's State.
 //
 // # Settings and schedules
 //
