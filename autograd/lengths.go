@@ -108,8 +108,9 @@ func checkSteps(where string, x *Node, lengths []int) {
 	length.Check(where, lengths, x.shape[1], x.shape[0])
 }
 
-// eachStep calls f for each valid step of each row of x [T,B,...], step by step: at and row are the indices of the step's width
-// elements in x and in a [B,...], and n is the number of steps of the row. Without lengths the whole batch is one row.
+// eachStep calls f for each valid step of each row of x [T,B,...], step by step. at and row are the indices in x and in a
+// [B,...] at which the width elements of the row begin, and n is the number of valid steps of the row. If lengths is nil,
+// the whole batch counts as one row.
 func eachStep(x *Node, lengths []int, f func(at, row, width, n int)) {
 	steps := x.shape[0]
 	for step := range steps {

@@ -77,8 +77,8 @@ func (p *Params) Prefix() string { return p.prefix }
 // ([Params.Tie]), New instead returns the weight that the name is tied to, and does not change its values.
 //
 // New panics with a [*UsageError] if the name is empty or taken, if init is nil, or if the set is sealed
-// ([Params.Seal]). It panics with a [*ShapeError] if the shape has no elements or differs from
-// the shape of the tied weight.
+// ([Params.Seal]). It panics with a [*ShapeError] if the shape has no elements or differs from the shape of the tied
+// weight.
 func (p *Params) New(name string, init Init, shape ...int) *Param {
 	full := p.prefix + name
 	s := p.set
