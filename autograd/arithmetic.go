@@ -125,7 +125,7 @@ func (o binaryOp) Backward() {
 	if o.a.requires {
 		da = o.a.AccumulateGrad()
 	}
-	if o.y.origin == sum { // of one value, as are its operands
+	if o.y.origin == sumOfMeans { // y and its operands have one value each
 		dy := o.t.Scratch(1)
 		if dy[0] = o.y.grad[0] * o.t.scaleOf(o.a); da != nil {
 			o.grad(o, o.a.data, o.b.data, dy, da, nil)

@@ -7,16 +7,17 @@ import (
 	"github.com/unroll-go/unroll/internal/kernel"
 )
 
-// broadcastOp is a binaryOp of any two shapes that NumPy's rules broadcast against each other. dims says how to walk
-// through a, b and y: triples (n, stepA, stepB), the outermost first, each a dimension of y of size n along which the place
-// in a moves by stepA and the place in b by stepB. A step of 0 repeats the operand. Neighbouring dimensions that repeat the
-// same operands are merged, so the last triple is the longest contiguous stretch, of steps 1 or 0.
+// broadcastOp is a binaryOp of two shapes that broadcast against each other by NumPy's rules. dims says how to walk
+// through a, b and y. It holds a triple (n, stepA, stepB) for each dimension of y, from the first to the last: n is the
+// size of the dimension, and one step along it moves the index in a by stepA and the index in b by stepB. A step of 0
+// repeats the operand. Neighbouring dimensions that repeat the same operands are merged, so the last triple is the
+// longest contiguous stretch, in which stepA and stepB are 0 or 1.
 type broadcastOp struct {
 	binaryOp
 	dims []int
 }
 
-// broadcast runs and records o for two shapes that differ.
+// broadcast computes and records o for two shapes that differ.
 func broadcast(o binaryOp, forward func(y, a, b []float32)) *Node {
 	y, dims := broadcastShape(o.where, o.t, o.a, o.b)
 	o.y = y
@@ -30,8 +31,8 @@ func broadcast(o binaryOp, forward func(y, a, b []float32)) *Node {
 	return y
 }
 
-// each calls f for each stretch of n elements, with the places in a, b and y where it begins and the steps of a and b within
-// it. Scratch that f takes is given back.
+// each calls f for each stretch of n elements with the indices i, j and k at which the stretch begins in a, b and y,
+// and with the steps of a and b within the stretch. Scratch memory that f takes is given back after f returns.
 func (o broadcastOp) each(f func(i, j, k, n, stepA, stepB int)) {
 	last := o.dims[len(o.dims)-3:]
 	walk(o.dims, 0, 0, 0, func(i, j, k int) {
@@ -65,7 +66,7 @@ func (o broadcastOp) Backward() {
 	})
 }
 
-// broadcastShape returns the output of a and b and the dims of a [broadcastOp].
+// broadcastShape returns a node for the output of a and b, and the dims of a [broadcastOp].
 func broadcastShape(where string, t *Tape, a, b *Node) (*Node, []int) {
 	rank := max(len(a.shape), len(b.shape))
 	dims := t.ScratchInts(3 * max(rank, 1))[:0]
@@ -111,7 +112,7 @@ func broadcastShape(where string, t *Tape, a, b *Node) (*Node, []int) {
 	return t.New(shape...), dims
 }
 
-// dimension returns dimension i of x's shape, filled up with leading ones to rank dimensions.
+// dimension returns dimension i of x's shape after the shape is extended by leading ones to rank dimensions.
 func dimension(x *Node, rank, i int) int {
 	if i -= rank - len(x.shape); i >= 0 {
 		return x.shape[i]
@@ -119,8 +120,9 @@ func dimension(x *Node, rank, i int) int {
 	return 1
 }
 
-// walk calls f for each contiguous stretch of the output, in order, with the places in a, b and the output where it begins.
-// It returns the place after the last. The places that it begins with are i, j and k.
+// walk calls f, in order, for each contiguous stretch of the output, with the indices at which the stretch begins in a,
+// b and the output. i, j and k are the indices of the first stretch. walk returns the index in the output after the
+// last stretch.
 func walk(dims []int, i, j, k int, f func(i, j, k int)) int {
 	if len(dims) == 3 {
 		if dims[0] > 0 {
@@ -135,8 +137,8 @@ func walk(dims []int, i, j, k int, f func(i, j, k int)) int {
 	return k
 }
 
-// stretch returns n values of an operand from place i on: its own memory, or for step 0 the one value there n times, in
-// scratch.
+// stretch returns n values of an operand from index i on. For step 1 they are the operand's own memory; for step 0 they
+// are n copies of the value at i, in scratch memory.
 func (t *Tape) stretch(v []float32, i, n, step int) []float32 {
 	if step != 0 {
 		return v[i : i+n]
@@ -148,7 +150,8 @@ func (t *Tape) stretch(v []float32, i, n, step int) []float32 {
 	return s
 }
 
-// stretchGrad returns the gradient of stretch to add to: the operand's own, zeros in scratch for step 0, nil for nil.
+// stretchGrad returns memory for the gradient of the values that stretch returns. For step 1 it is part of grad, the
+// gradient of the operand; for step 0 it is zeros in scratch memory. If grad is nil, stretchGrad returns nil.
 func (t *Tape) stretchGrad(grad []float32, i, n, step int) []float32 {
 	if grad == nil {
 		return nil

@@ -8,15 +8,15 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// ShapeError is what operations panic with when sizes do not fit together.
+// ShapeError is the panic of an operation whose operands have shapes that do not fit together.
 type ShapeError = tensor.ShapeError
 
-// UsageError is what the library panics with when it is used in a way that its rules
-// forbid: a node of an earlier run, a name given twice, a setting out of range.
+// UsageError is the panic of the library when a caller breaks one of its rules: a node of an earlier run, a name that
+// is given twice, a setting out of range.
 type UsageError = tensor.UsageError
 
-// PanicError is any other panic, caught by [Try] or in a worker of a training step,
-// with the stack of the goroutine that it happened in.
+// PanicError holds a panic other than a [*ShapeError] or [*UsageError] that [Try] or a worker of a training step
+// caught, with the stack of the goroutine in which the panic occurred.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -24,26 +24,26 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Value, e.Stack) }
 
-// Unwrap returns the panic's value if that is an error, and nil otherwise.
+// Unwrap returns the value of the panic if it is an error, and nil otherwise.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
 }
 
-// ErrNotFinite is wrapped by the error of a run whose loss is NaN or infinite.
+// ErrNotFinite is wrapped by the error of [Node.Backward] for a loss that is NaN or infinite.
 var ErrNotFinite = errors.New("loss is not finite")
 
-// ErrNoGradient is wrapped by the error of a Backward whose loss depends on nothing that wants a gradient: the model does not
-// use its weights, or all of them are frozen.
+// ErrNoGradient is wrapped by the error of [Node.Backward] for a loss that depends on nothing that needs a gradient:
+// the model does not use its weights, or all weights that it uses are frozen.
 var ErrNoGradient = errors.New("the loss depends on no weight that is trained")
 
-// DataError is the error of a run ([Tape.Fail]) for one row of its data, such as a label out of range. A training step, which
-// knows the rows of its batch, adds the number of the example.
+// DataError is an error of a run ([Tape.Fail]) that one row of the data causes, such as a label out of range. A
+// training step knows which examples its batch holds and adds the number of the example to the text.
 type DataError struct {
-	// Text tells the operation, what was found and what was expected.
+	// Text names the operation and says what was found and what was expected.
 	Text string
-	// Row is the row, from 0 to Rows-1, of the data that the operation was given. Of a sequence, time-major, it is
-	// t*B + b for row b of the batch at step t. Rows is 0 if the data have no rows.
+	// Row is the index, from 0 to Rows-1, of the row in the data that the operation was given. In a time-major sequence
+	// [T,B,...], row t*B + b belongs to step t of row b of the batch. Rows is 0 if the data have no rows.
 	Row, Rows int
 }
 
@@ -54,9 +54,9 @@ func (e *DataError) Error() string {
 	return fmt.Sprintf("%s (row %d of %d)", e.Text, e.Row, e.Rows)
 }
 
-// Try runs f and returns its panic as an error: a [*ShapeError], a [*UsageError] or a
-// [*PanicError] with the stack. It is for the edge of a program, such as a server's handler, that
-// must outlive a caller's mistake. The tape that f ran on is good again after Reset.
+// Try calls f and returns a panic of f as an error: a [*ShapeError], a [*UsageError] or, for any other panic, a
+// [*PanicError] with the stack. It is meant for the outermost function of a program that must survive a caller's
+// mistake, such as the handler of a server. The tape that f used can be used again after Reset.
 func Try(f func()) (err error) {
 	defer func() {
 		switch v := recover().(type) {

@@ -8,16 +8,17 @@ import (
 	"github.com/unroll-go/unroll/internal/length"
 )
 
-// The operations of this file are over sequences of different lengths. They neither read the padding after a sequence nor
+// The operations of this file work on sequences of different lengths. They neither read the padding after a sequence nor
 // give it a gradient, so the padding may hold any values, NaN too.
 
-// MaskedSoftmax returns the softmax along the last dimension over the first lengths[b] elements of each row of x, and 0 for
-// the elements after them. A row of length 0 is all zeros. x is [..., B, T]. lengths holds a number from 0 to T for each
-// of the B rows and serves all leading dimensions: x may be the scores [B,T] of one query a sequence, or [U,B,T] of U
-// queries. With x [..., T, T] and lengths 1 to T the mask is causal. nil lengths mean that all are T. lengths is borrowed
-// until Backward has run.
+// MaskedSoftmax returns the softmax along the last dimension over the first lengths[b] elements of each row of x, and 0
+// for the elements after them. A row of length 0 is all zeros. x is [..., B, T]. lengths holds a number from 0 to T for
+// each of the B rows and applies at all indices of the leading dimensions: x may be the scores [B,T] of one query for
+// each sequence, or [U,B,T] of U queries. With x [..., T, T] and lengths 1 to T the mask is causal. nil lengths mean
+// that all are T. lengths is borrowed until Backward has run.
 //
-// A mask of another form is added to x as 0 and -Inf before [Softmax]; there each row must keep an element.
+// For a mask of another form, add 0 where an element is valid and -Inf where it is not to x, and call [Softmax]; each
+// row must then have at least one valid element.
 //
 // MaskedSoftmax panics with a [*ShapeError] if x has no dimension or if the lengths do not fit x.
 func MaskedSoftmax(x *Node, lengths []int) *Node {
@@ -99,6 +100,7 @@ func MeanSteps(x *Node, lengths []int) *Node {
 	return o.y.moved(where, x)
 }
 
+// checkSteps panics if x is not [T,B,...] or if lengths do not fit it.
 func checkSteps(where string, x *Node, lengths []int) {
 	if len(x.shape) < 2 {
 		panic(&ShapeError{Where: where, Got: fmt.Sprintf("shape %v", slices.Clone(x.shape)), Want: "[T, B, ...]"})
@@ -106,8 +108,9 @@ func checkSteps(where string, x *Node, lengths []int) {
 	length.Check(where, lengths, x.shape[1], x.shape[0])
 }
 
-// eachStep calls f for each valid step of each row of x [T,B,...], step by step: at and row are the places of its width
-// elements in x and in a [B,...], and n is the number of steps of the row. Without lengths the whole batch is one row.
+// eachStep calls f for each valid step of each row of x [T,B,...], step by step. at and row are the indices in x and in a
+// [B,...] at which the width elements of the row begin, and n is the number of valid steps of the row. If lengths is nil,
+// the whole batch counts as one row.
 func eachStep(x *Node, lengths []int, f func(at, row, width, n int)) {
 	steps := x.shape[0]
 	for step := range steps {
@@ -140,9 +143,10 @@ func (o meanStepsOp) Backward() {
 	})
 }
 
-// MaskSteps returns x [T,B,...] with zeros for the steps from lengths[b] on of each row b. An operation that reads the
-// padding, such as a product, wants it where the padding may be NaN or its values would count. nil lengths mean that all are
-// T; then MaskSteps returns x itself. lengths is borrowed until Backward has run. MaskSteps panics as [MeanSteps] does.
+// MaskSteps returns a copy of x [T,B,...] in which the steps from lengths[b] on are zeros in each row b. Use it before
+// an operation that reads the padding, such as a matrix product, if the padding may be NaN or would change the result.
+// nil lengths mean that all are T; MaskSteps then returns x itself. lengths is borrowed until Backward has run.
+// MaskSteps panics as [MeanSteps] does.
 func MaskSteps(x *Node, lengths []int) *Node {
 	const where = "autograd.MaskSteps"
 	t := TapeOf(where, x)

@@ -7,18 +7,18 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// Op is an operation that was run forward and can be run backward. Backward reads the gradients of
-// its outputs ([Node.Grad], nil where there is none: then there is nothing to do) and ADDS to those of
-// its inputs ([Node.AccumulateGrad]) and weights ([Grads.Of]). An Op that has a String method is
-// named by it in error messages.
+// Op is an operation that was computed forward and can be differentiated backward. Backward reads the gradients of the
+// outputs ([Node.Grad]) and ADDS to the gradients of the inputs ([Node.AccumulateGrad]) and weights ([Grads.Of]). If
+// the gradient of an output is nil, no gradient flows through this output. If an Op has a method String, error messages
+// call the operation by that name.
 type Op interface{ Backward() }
 
-// Record puts an operation on the tape, so that [Node.Backward] calls its Backward, and marks outs, its
-// outputs, as wanting a gradient. On an inference tape it does nothing. A user's own operation comes in
-// through the same door as the library's: compute the output, and record it if an input wants a gradient.
+// Record puts an operation on the tape so that [Node.Backward] calls the operation's Backward, and marks its outputs
+// outs as needing a gradient. On an inference tape Record does nothing. The library's operations and your own are
+// recorded in the same way: compute the output, and call Record if an input or a weight needs a gradient.
 //
-// T should be a struct, not a pointer to one: its place on the tape is then used again by the next run
-// and nothing is allocated.
+// T should be a struct and not a pointer to a struct: the next run then reuses the operation's memory on the tape, and
+// nothing is allocated. Record panics with a [*UsageError] if an output is on another tape.
 func Record[T Op](t *Tape, op T, outs ...*Node) {
 	if !t.training {
 		return
@@ -40,7 +40,8 @@ func Record[T Op](t *Tape, op T, outs ...*Node) {
 	}
 }
 
-// slot keeps an op on the tape; its memory is reused by an op of the same type.
+// slot holds one operation on the tape. The next run reuses a slot if its operation at the same place has the same
+// type.
 type slot[T Op] struct{ op T }
 
 func (s *slot[T]) Backward() { s.op.Backward() }
@@ -52,16 +53,19 @@ func (s *slot[T]) String() string {
 	return fmt.Sprintf("%T", s.op)
 }
 
-// Backward computes the gradients of n, a loss of one value, with respect to everything that it was computed from.
-// It is called once a run. It returns the run's error ([Tape.Fail]); one that wraps [ErrNotFinite] and tells where the
-// first such value is if n is NaN or infinite; or [ErrNoGradient]. The gradients of the weights are zero then. It
-// panics with a [*UsageError] when called a second time, on an inference tape or after weights were changed,
-// and with a [*ShapeError] if n has more than one value.
+// Backward computes the gradients of the loss n, a node with one value, with respect to all nodes and weights that n
+// was computed from and that need a gradient. It may be called once in a run.
+//
+// Backward returns the error of the run ([Tape.Fail]) if there is one. It returns an error that wraps [ErrNotFinite]
+// and names the first NaN or infinite value on the tape if n is NaN or infinite, and an error that wraps
+// [ErrNoGradient] if n depends on nothing that needs a gradient. With any error the gradients of the weights are zero.
+// Backward panics with a [*UsageError] if it is called a second time, on an inference tape or after the weights were
+// changed, and with a [*ShapeError] if n does not have exactly one value.
 func (n *Node) Backward() error { return n.BackwardScaled(1) }
 
-// BackwardScaled is Backward of scale times n. Of a loss that is a sum of means ([Node.Terms]), terms are further factors,
-// one for each mean: the gradient is the one of the sum over them of scale*terms[i]*mean[i]. It panics, too, with a
-// [*UsageError] if there are factors, but not one for each mean.
+// BackwardScaled is [Node.Backward] of scale*n. If n is a sum of means ([Node.Terms]), terms may hold one further
+// factor for each mean: BackwardScaled then computes the gradient of the sum over i of scale*terms[i]*mean[i]. It
+// panics as Backward does, and also with a [*UsageError] if there are factors but not exactly one for each mean.
 func (n *Node) BackwardScaled(scale float32, terms ...float32) error {
 	n.check()
 	n.single("autograd.Node.Backward")
@@ -98,16 +102,16 @@ func (n *Node) BackwardScaled(scale float32, terms ...float32) error {
 	return t.err
 }
 
-// notFinite returns the error for a loss of value v. It tells where the first value that is NaN or infinite stands on the
-// tape.
+// notFinite returns the error for a loss of value v that is NaN or infinite. The error names the first node on the tape
+// that has a NaN or infinite element, and the row of this element.
 func (t *Tape) notFinite(v float32) error {
 	for _, n := range t.nodes[t.run%generations][:t.count] {
 		i := slices.IndexFunc(n.data, func(v float32) bool { return v-v != 0 })
 		if i < 0 {
 			continue
 		}
-		first := &DataError{Text: fmt.Sprintf("%v, element %d of %s of shape %v", n.data[i], i, t.origin(n), n.shape)}
-		if len(n.shape) > 1 && t.weight(n) == nil {
+		first := &DataError{Text: fmt.Sprintf("%v, element %d of %s of shape %v", n.data[i], i, t.describe(n), n.shape)}
+		if len(n.shape) > 1 && t.paramOf(n) == nil {
 			first.Rows = tensor.Size(n.shape[:min(2, len(n.shape)-1)])
 			first.Row = i / (len(n.data) / first.Rows)
 		}
@@ -116,19 +120,19 @@ func (t *Tape) notFinite(v float32) error {
 	return fmt.Errorf("autograd: %w: %v", ErrNotFinite, v)
 }
 
-// origin tells where a node comes from.
-func (t *Tape) origin(n *Node) string {
+// describe returns a phrase for error messages that says how a node came onto the tape.
+func (t *Tape) describe(n *Node) string {
 	if n.maker > 0 {
 		return "the output of " + t.ops[n.maker-1].(fmt.Stringer).String()
 	}
-	if p := t.weight(n); p != nil {
+	if p := t.paramOf(n); p != nil {
 		return "weight " + p.Name
 	}
 	return "an input"
 }
 
-// weight returns the weight that a node of [Tape.Param] holds, nil for other nodes.
-func (t *Tape) weight(n *Node) *Param {
+// paramOf returns the weight whose values the node holds ([Tape.Param]), or nil for other nodes.
+func (t *Tape) paramOf(n *Node) *Param {
 	i := slices.IndexFunc(t.set.params, func(p *Param) bool { return &p.Value.Data()[0] == &n.data[0] })
 	if i < 0 {
 		return nil
@@ -136,8 +140,9 @@ func (t *Tape) weight(n *Node) *Param {
 	return t.set.params[i]
 }
 
-// TapeOf returns the tape that the nodes are on, for an operation named where. Nil nodes are passed
-// over. It panics with a [*UsageError] if one is of an earlier run, if they are on different tapes or if all are nil.
+// TapeOf returns the tape that the nodes are on, for an operation called where in error messages. It skips nil nodes.
+// TapeOf panics with a [*UsageError] if a node belongs to an earlier run, if the nodes are on different tapes or if all
+// nodes are nil.
 func TapeOf(where string, nodes ...*Node) *Tape {
 	var t *Tape
 	for _, n := range nodes {

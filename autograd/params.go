@@ -15,45 +15,45 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// Params is a named set of weights, or the view of it under a prefix. Layers make their
-// weights in it, tapes read them, an optimizer changes them in [Params.Update].
+// Params is a named set of weights, or a view of such a set under a prefix ([Params.In]). Layers make their weights in
+// it, tapes read them, and an optimizer changes them in [Params.Update].
 //
-// Between updates a Params may be shared by any number of goroutines. All weights
-// must be made before the first tape: their place in [Grads] is fixed from then on.
+// Any number of goroutines may share a Params between updates. All weights must be made before the first tape, because
+// the place of each weight in a [Grads] is fixed from then on ([Params.Seal]).
 type Params struct {
 	prefix string
 	set    *set
 }
 
-// set is what all views of a Params share.
+// set is the set of weights that all views of a Params share.
 type set struct {
 	seed    uint64
 	params  []*Param
-	names   []string // every name in order of creation, tied ones too
+	names   []string // all names, also tied ones, in order of creation
 	byName  map[string]*Param
-	pending map[string]*Param // tied names that no layer has made yet
-	size    int               // length of a gradient slab
-	sealed  atomic.Bool       // a slab of that length exists
-	version atomic.Uint64
+	pending map[string]*Param // tied names for which no layer has asked yet
+	size    int               // length of Grads.Data
+	sealed  atomic.Bool       // no weight can be made any more
+	version atomic.Uint64     // number of updates
 	update  sync.Mutex
 }
 
-// Param is one weight: a name, its value and whether it learns.
+// Param is one weight: its name, its value and whether it is trained.
 type Param struct {
 	// Name is the full name, such as "rnn.weight_ih_l0".
 	Name string
-	// Value holds the numbers. Change them in [Params.Update] only.
+	// Value holds the numbers. Change them only in [Params.Update].
 	Value *tensor.Tensor
-	// Frozen weights get no gradient and are left alone by optimizers. Set it between
-	// steps, not while a tape runs.
+	// Frozen weights get no gradient, and optimizers do not change them. Set Frozen between steps, not while a tape
+	// runs.
 	Frozen bool
 
 	set    *set
-	offset int // of its gradient in a slab
+	offset int // where the gradient begins in Grads.Data
 }
 
-// NewParams returns an empty set. First values follow from seed and the name of
-// each weight alone, not from the order in which layers are made.
+// NewParams returns an empty set. The first values of a weight follow from seed and the name of the weight alone, not
+// from the order in which layers are made.
 func NewParams(seed uint64) *Params {
 	return &Params{set: &set{seed: seed, byName: map[string]*Param{}, pending: map[string]*Param{}}}
 }
@@ -61,8 +61,8 @@ func NewParams(seed uint64) *Params {
 // Seed returns the seed that the set was made with.
 func (p *Params) Seed() uint64 { return p.set.seed }
 
-// In returns the view of the same set under a longer prefix: what is made in
-// p.In("rnn") is named "rnn.<name>". It panics with a [*UsageError] if name is empty.
+// In returns a view of the same set under a longer prefix: a weight that is made in p.In("rnn") is named "rnn.<name>".
+// In panics with a [*UsageError] if name is empty.
 func (p *Params) In(name string) *Params {
 	if name == "" {
 		panic(&UsageError{Where: "autograd.Params.In", What: "empty name"})
@@ -70,13 +70,15 @@ func (p *Params) In(name string) *Params {
 	return &Params{prefix: p.prefix + name + ".", set: p.set}
 }
 
-// Prefix returns what the view puts before a name: "" or a path that ends in a dot.
+// Prefix returns the text that the view puts before a name: "" or a path that ends in a dot.
 func (p *Params) Prefix() string { return p.prefix }
 
-// New makes a weight of the given shape under the view's prefix and fills it by init. Under a name that was
-// tied ([Params.Tie]) it returns the weight it is tied to and leaves its value. It panics with a
-// [*UsageError] if the name is taken or empty or if a weight would be new and a tape exists already, and with
-// a [*ShapeError] if the shape has no elements or is not that of the tied weight.
+// New makes a weight of the given shape under the view's prefix and fills it by init. If the name was tied
+// ([Params.Tie]), New instead returns the weight that the name is tied to, and does not change its values.
+//
+// New panics with a [*UsageError] if the name is empty or taken, if init is nil, or if the set is sealed
+// ([Params.Seal]). It panics with a [*ShapeError] if the shape has no elements or differs from the shape of the tied
+// weight.
 func (p *Params) New(name string, init Init, shape ...int) *Param {
 	full := p.prefix + name
 	s := p.set
@@ -106,11 +108,12 @@ func (p *Params) New(name string, init Init, shape ...int) *Param {
 	return param
 }
 
-// Tie makes name, under the view's prefix, another name of the weight to: the layer that is made under that
-// name afterwards shares it, and its gradients add up. The weight keeps its first name: it is among the
-// weights of that name's prefix alone ([Params.All], optimizers), but under both in [Params.Named] and in
-// files. It panics with a [*UsageError] if the name is taken or to belongs to another set; and so does the
-// first tape if no layer has made the name by then.
+// Tie makes name, under the view's prefix, a second name of the weight to. A layer that is made under this name
+// afterwards shares the weight, and the gradients of both uses add up. [Params.All], and so an optimizer, finds the
+// weight only under the prefix of its first name; [Params.Named] and files list it under both names.
+//
+// Tie panics with a [*UsageError] if the name is empty or taken, if the set is sealed, or if to belongs to another set.
+// If no layer has made a weight of this name by then, [Params.Seal] panics.
 func (p *Params) Tie(name string, to *Param) {
 	p.checkNew(name)
 	if to.set != p.set {
@@ -119,6 +122,7 @@ func (p *Params) Tie(name string, to *Param) {
 	p.set.pending[p.prefix+name] = to
 }
 
+// checkNew panics if no weight of this name can be made.
 func (p *Params) checkNew(name string) {
 	full, s := p.prefix+name, p.set
 	switch {
@@ -131,9 +135,9 @@ func (p *Params) checkNew(name string) {
 	}
 }
 
-// Seal says that the model is complete: a weight made afterwards, anywhere in the set, is a panic. The first tape, gradient or
-// optimizer of a set seals it, too, because the place of each weight in a [Grads] is fixed from then on. It panics with a
-// [*UsageError] if a name was tied ([Params.Tie]) and no layer has made a weight of this name.
+// Seal declares the model complete: making a weight afterwards, under any view of the set, panics. The first tape,
+// [Grads] or optimizer of a set seals it as well, because the place of each weight in a Grads is fixed from then on.
+// Seal panics with a [*UsageError] if a name was tied ([Params.Tie]) and no layer has made a weight of this name.
 func (p *Params) Seal() {
 	for name := range p.set.pending {
 		panic(&UsageError{Where: name, What: "tied, but no layer has made a weight of this name"})
@@ -141,9 +145,10 @@ func (p *Params) Seal() {
 	p.set.sealed.Store(true)
 }
 
-// Clone returns a copy of the whole set under the same prefix: weights of the same names, ties, values and Frozen, none of them
-// shared. Layers go on using the set that they were made in; a clone keeps values, such as the best so far or their running
-// mean, to be handed back with [Params.CopyFrom].
+// Clone returns a copy of the whole set, viewed under the same prefix. The copy has the same names, ties, values and
+// Frozen fields and shares no memory with p. Layers continue to use the set in which they were made; a clone is for
+// keeping values, such as the best weights so far or a running mean of the weights, and [Params.CopyFrom] brings them
+// back.
 func (p *Params) Clone() *Params {
 	p.set.update.Lock()
 	defer p.set.update.Unlock()
@@ -165,12 +170,13 @@ func (p *Params) Clone() *Params {
 	return &Params{prefix: p.prefix, set: s}
 }
 
+// register adds a name for a weight.
 func (s *set) register(name string, p *Param) {
 	s.names = append(s.names, name)
 	s.byName[name] = p
 }
 
-// All returns the weights whose first name is under the view's prefix, in order of creation, each once.
+// All returns the weights whose first name is under the view's prefix, each once, in order of creation.
 func (p *Params) All() iter.Seq[*Param] {
 	return func(yield func(*Param) bool) {
 		for _, param := range p.set.params {
@@ -181,8 +187,8 @@ func (p *Params) All() iter.Seq[*Param] {
 	}
 }
 
-// Named returns every name under the view's prefix with its weight, in order of creation: a weight that
-// is tied appears under each of its names.
+// Named returns all names under the view's prefix, each with its weight, in order of creation. A tied weight appears
+// under each of its names.
 func (p *Params) Named() iter.Seq2[string, *Param] {
 	return func(yield func(string, *Param) bool) {
 		for _, name := range p.set.names {
@@ -193,10 +199,10 @@ func (p *Params) Named() iter.Seq2[string, *Param] {
 	}
 }
 
-// Get returns the weight of that name under the view's prefix, or nil.
+// Get returns the weight of this name under the view's prefix, or nil if there is none.
 func (p *Params) Get(name string) *Param { return p.set.byName[p.prefix+name] }
 
-// Count returns the number of weights' elements under the view's prefix.
+// Count returns the number of values of all weights under the view's prefix.
 func (p *Params) Count() int {
 	n := 0
 	for param := range p.All() {
@@ -205,10 +211,10 @@ func (p *Params) Count() int {
 	return n
 }
 
-// Update runs write, the only place where values may be changed, and raises the
-// version by which packed copies of them ([Derived]) know that they are out of date. No tape of
-// the set may run meanwhile: a tape that ran before cannot go Backward afterwards. Updates of one set wait for
-// each other; write must not call Update or CopyFrom itself.
+// Update calls write, which may change the values of weights; values must not be changed elsewhere. Update raises the
+// version of the set, so values that are computed from the weights ([Derived]) are computed again. No tape of the set
+// may run during an Update, and a tape whose run began before it can no longer go Backward. Updates of one set wait for
+// each other; write must not call Update or CopyFrom of the set.
 func (p *Params) Update(write func()) {
 	p.set.update.Lock()
 	defer p.set.update.Unlock()
@@ -216,13 +222,15 @@ func (p *Params) Update(write func()) {
 	write()
 }
 
-// Version returns a number that every [Params.Update] raises.
+// Version returns the version of the weights, a number that every [Params.Update] raises.
 func (p *Params) Version() uint64 { return p.set.version.Load() }
 
-// CopyFrom sets the weights under p's prefix to those of the same names, prefixes left out, under q's: a
-// server keeps a snapshot while training goes on, between two updates of q. If a name or a shape differs, or
-// names that are tied in p have different values in q, the error tells all differences and nothing is
-// changed.
+// CopyFrom copies the values of the weights under q's prefix to the weights of the same names under p's prefix; the
+// prefixes are not part of the names that are compared. It is for taking a snapshot of q between two of its updates,
+// which a server uses while training continues.
+//
+// CopyFrom returns an error that lists all differences, and changes nothing, if a name or a shape differs or if names
+// that are tied in p have different values in q.
 func (p *Params) CopyFrom(q *Params) error {
 	var diffs []error
 	differ := func(format string, args ...any) { diffs = append(diffs, fmt.Errorf(format, args...)) }
@@ -259,26 +267,25 @@ func (p *Params) CopyFrom(q *Params) error {
 	return nil
 }
 
-// slabAlign is how many float32 a gradient's place in a slab is a multiple of: a cache line.
+// slabAlign is the alignment of each weight's gradient in Grads.Data, in float32: one cache line.
 const slabAlign = kernel.Align / 4
 
-// Grads is one gradient of all weights of a Params, in one slab: adding, scaling,
-// clipping and clearing are single loops over Data, in which the few unused elements
-// between two weights are 0.
+// Grads holds one gradient of all weights of a Params. All gradients are in one slice, Data, so that adding, scaling,
+// clipping and clearing are single loops over it. The few unused elements between two weights are 0.
 type Grads struct {
 	Data []float32
 	set  *set
 }
 
-// NewGrads returns zeros for every weight of the set, whatever p's prefix. No weight can be
-// made in it afterwards.
+// NewGrads returns gradients of zero for all weights of p's set, whatever p's prefix is. No weight can be made in the
+// set afterwards.
 func NewGrads(p *Params) *Grads {
 	p.Seal()
 	return &Grads{Data: kernel.Alloc(p.set.size), set: p.set}
 }
 
-// Of returns the gradient of one weight, in the order of its values: the slab's own
-// memory. It panics with a [*UsageError] if the weight belongs to another set.
+// Of returns the gradient of one weight, in the order of the weight's values. The slice is part of Data. Of panics with
+// a [*UsageError] if the weight belongs to another set.
 func (g *Grads) Of(p *Param) []float32 {
 	if p.set != g.set {
 		panic(&UsageError{Where: p.Name, What: "a weight of another Params than this gradient"})
@@ -287,31 +294,29 @@ func (g *Grads) Of(p *Param) []float32 {
 	return g.Data[p.offset:end:end]
 }
 
-// Norm returns the Euclidean norm of the gradient of all weights, summed in float64.
+// Norm returns the Euclidean norm of Data, the gradient of all weights as one vector, added in float64.
 func (g *Grads) Norm() float64 { return kernel.Norm(g.Data) }
 
-// Clear sets the gradient to zero.
+// Clear sets all gradients to zero.
 func (g *Grads) Clear() { clear(g.Data) }
 
-// Derived is a value computed from weights, such as a copy packed for a matrix
-// product. It is computed when it is first asked for and again after each [Params.Update],
-// once, under a lock, however many goroutines ask.
+// Derived is a value that is computed from weights, such as a copy of them that is packed for a matrix product. It is
+// computed at the first Get after each [Params.Update]: once, even if several goroutines call Get at the same time.
 type Derived[T any] struct {
 	set   *set
 	build func(*T)
 	mu    sync.Mutex
-	built atomic.Uint64 // version of value plus one; 0: never
+	built atomic.Uint64 // 1 + the version of the weights that value was computed from; 0: not computed yet
 	value T
 }
 
-// NewDerived returns a value of p's weights. build fills it in and is handed the value
-// of the version before, whose memory it should reuse.
+// NewDerived returns a Derived of p's weights. build computes the value; it receives the previous value, whose memory
+// it should reuse.
 func NewDerived[T any](p *Params, build func(*T)) *Derived[T] {
 	return &Derived[T]{set: p.set, build: build}
 }
 
-// Get returns the value for the weights as they are. It is read-only and good until
-// the next Update.
+// Get returns the value for the current weights. It is read-only and valid until the next Update.
 func (d *Derived[T]) Get() *T {
 	want := d.set.version.Load() + 1
 	if d.built.Load() != want {

@@ -2,8 +2,9 @@ package autograd
 
 import "sync"
 
-// Pool lends inference tapes to any number of goroutines, such as the handlers of a server, and lets the weights be changed
-// meanwhile: a change waits for the runs on the way, and the runs after it see the new weights alone.
+// Pool lends inference tapes to any number of goroutines, such as the handlers of a server, and allows the weights to
+// be changed between runs: [Pool.Update] waits until the current runs have ended, and every run after it uses the new
+// weights only.
 //
 //	pool := autograd.NewPool(params)
 //	err := pool.Run(func(t *autograd.Tape) error { // in any goroutine
@@ -13,24 +14,24 @@ import "sync"
 //	})
 //	err = pool.Update(func() error { return params.CopyFrom(trained) })
 //
-// Each tape is one goroutine's at a time, and keeps its memory for the next: once as many tapes exist as runs overlap and
-// shapes repeat, a run allocates nothing.
+// A tape is lent to one goroutine at a time and keeps its memory for the next one. The pool makes as many tapes as
+// there are runs at the same time; after that, a run allocates nothing once the shapes repeat.
 type Pool struct {
 	params *Params
-	change sync.RWMutex // held by runs for reading, by Update for writing
-	mu     sync.Mutex   // of idle
+	change sync.RWMutex // read-locked by Run, locked by Update
+	mu     sync.Mutex   // guards idle
 	idle   []*Tape
 }
 
-// NewPool returns a pool of tapes over p's set. No weight can be made in the set afterwards.
+// NewPool returns a pool of inference tapes over p's set. No weight can be made in the set afterwards.
 func NewPool(p *Params) *Pool {
 	p.Seal()
 	return &Pool{params: p}
 }
 
-// Run calls f with an inference tape that begins a new run. Nodes are good until f returns: f copies what it needs. Run returns
-// the error of f or else of the run ([Tape.Err]). A panic in f goes through, and the tape is lent again. f must not call Run or
-// Update of the same pool.
+// Run calls f with an inference tape on which a new run begins. The nodes of the tape are valid until f returns, so f
+// copies the numbers that it needs. Run returns the error of f or, if f returns nil, the error of the run ([Tape.Err]).
+// A panic of f passes through Run, and the tape goes back to the pool. f must not call Run or Update of the same pool.
 func (p *Pool) Run(f func(t *Tape) error) error {
 	p.change.RLock()
 	defer p.change.RUnlock()
@@ -43,14 +44,15 @@ func (p *Pool) Run(f func(t *Tape) error) error {
 	return t.Err()
 }
 
-// Update calls change while no run is on its way and returns its error: for [Params.CopyFrom], for safetensors.Load, or
-// for a step of an optimizer.
+// Update calls change while no run is in progress and returns its error. change is, for example, [Params.CopyFrom],
+// safetensors.Load or the step of an optimizer.
 func (p *Pool) Update(change func() error) error {
 	p.change.Lock()
 	defer p.change.Unlock()
 	return change()
 }
 
+// take returns an idle tape, or a new one if all are lent.
 func (p *Pool) take() *Tape {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -63,6 +65,7 @@ func (p *Pool) take() *Tape {
 	return t
 }
 
+// give puts a tape back among the idle ones.
 func (p *Pool) give(t *Tape) {
 	p.mu.Lock()
 	p.idle = append(p.idle, t)

@@ -110,7 +110,7 @@ func Concat(dim int, xs ...*Node) *Node {
 	}
 	o.y.origin = xs[0].origin
 	for _, x := range xs {
-		if x.origin != xs[0].origin || x.origin < plain {
+		if x.origin != xs[0].origin || x.origin < unweighted {
 			o.y.nonlinear(where, x)
 			o.y.nonlinear(where, xs[0])
 		}

@@ -8,10 +8,11 @@ import (
 	"github.com/unroll-go/unroll/internal/length"
 )
 
-// The two operations of this file are the products of attention, time-major and without the padding: see layers.Attention.
+// The two operations of this file are the products of attention (layers.Attention). Their operands are time-major, and they
+// do not read the padding.
 
-// DotSteps returns the dot products of queries with the valid steps of the keys of the same row: queries [U,B,N] and keys
-// [T,B,N] give [U,B,T], and one query a row, [B,N], gives [B,T]:
+// DotSteps returns the dot product of each query with each valid step of the keys of its row: queries [U,B,N] and keys
+// [T,B,N] give [U,B,T], and one query for each row, [B,N], gives [B,T]:
 //
 //	y[u,b,t] = query[u,b]·keys[t,b] for t < lengths[b], and 0 for the steps after them
 //
@@ -53,8 +54,8 @@ func (o dotStepsOp) Backward() {
 	}
 }
 
-// SumSteps returns the sums of the valid steps of the values, weighted: weights [U,B,T] and values [T,B,N] give [U,B,N], and
-// one weight a step, [B,T], gives [B,N]:
+// SumSteps returns weighted sums of the valid steps of the values: weights [U,B,T] and values [T,B,N] give [U,B,N], and
+// one weight for each step, [B,T], gives [B,N]:
 //
 //	y[u,b] = sum over t < lengths[b] of weights[u,b,t] * values[t,b]
 //
@@ -96,15 +97,15 @@ func (o sumStepsOp) Backward() {
 	}
 }
 
-// stepProducts are the sizes of three products that are each other's gradients. In their formulas q is [U,B,N], k [T,B,N]
-// and w [U,B,T], and t goes to the length of row b.
+// stepProducts holds the sizes for three products of which each is the gradient of the other two: addDots, addSums and
+// addOuter. In their formulas q is [U,B,N], k is [T,B,N] and w is [U,B,T], and t runs over the valid steps of row b.
 type stepProducts struct {
 	t                        *Tape
 	queries, batch, steps, n int // U, B, T, N
 	lengths                  []int
 }
 
-// stepProductsOf returns the sizes for a node of queries, [B,...] or [U,B,...], and a node of steps, [T,B,N].
+// stepProductsOf returns the sizes for queries of shape [B,...] or [U,B,...] and steps of shape [T,B,N].
 func stepProductsOf(where string, t *Tape, queries, steps *Node, lengths []int) stepProducts {
 	p := stepProducts{t: t, queries: 1, steps: steps.shape[0], batch: steps.shape[1], n: steps.shape[2], lengths: lengths}
 	if len(queries.shape) == 3 {
@@ -114,7 +115,7 @@ func stepProductsOf(where string, t *Tape, queries, steps *Node, lengths []int) 
 	return p
 }
 
-// output returns a node of zeros with x's shape but for the last dimension.
+// output returns a node of zeros whose shape is the shape of x with another last dimension.
 func (p stepProducts) output(x *Node, last int) *Node {
 	var room [3]int
 	shape := append(room[:0], x.shape...)
@@ -126,14 +127,14 @@ func (p stepProducts) output(x *Node, last int) *Node {
 
 // addDots computes w[u,b,t] += q[u,b]·k[t,b].
 func (p stepProducts) addDots(w, q, k []float32) {
-	p.each(func(b, steps int, turned []float32) {
+	p.each(func(b, steps int, transposed []float32) {
 		p.t.packed.Reset(p.n, p.queries)
 		p.t.packed.SetRowsT(0, p.n, q[b*p.n:], p.batch*p.n)
-		kernel.Affine(turned, p.queries, steps, nil, kernel.Block{Data: k[b*p.n:], Stride: p.batch * p.n, Cols: p.n}, kernel.Block{}, &p.t.packed)
+		kernel.Affine(transposed, p.queries, steps, nil, kernel.Block{Data: k[b*p.n:], Stride: p.batch * p.n, Cols: p.n}, kernel.Block{}, &p.t.packed)
 		for u := range p.queries {
 			row := w[(u*p.batch+b)*p.steps:][:steps]
 			for t := range row {
-				row[t] += turned[t*p.queries+u]
+				row[t] += transposed[t*p.queries+u]
 			}
 		}
 	})
@@ -141,13 +142,13 @@ func (p stepProducts) addDots(w, q, k []float32) {
 
 // addSums computes q[u,b] += sum over t of w[u,b,t]*k[t,b].
 func (p stepProducts) addSums(q, w, k []float32) {
-	p.each(func(b, steps int, turned []float32) {
+	p.each(func(b, steps int, transposed []float32) {
 		for u := range p.queries {
 			for t, v := range w[(u*p.batch+b)*p.steps:][:steps] {
-				turned[t*p.queries+u] = v
+				transposed[t*p.queries+u] = v
 			}
 		}
-		kernel.GemmT(q[b*p.n:], p.batch*p.n, p.queries, p.n, steps, turned, p.queries, k[b*p.n:], p.batch*p.n)
+		kernel.GemmT(q[b*p.n:], p.batch*p.n, p.queries, p.n, steps, transposed, p.queries, k[b*p.n:], p.batch*p.n)
 	})
 }
 
@@ -158,20 +159,21 @@ func (p stepProducts) addOuter(k, w, q []float32) {
 	})
 }
 
-// each calls f for each row b that has steps, with their number and scratch for w[:,b,:steps] turned to [steps,U].
-func (p stepProducts) each(f func(b, steps int, turned []float32)) {
+// each calls f for each row b that has valid steps, with the number of them and with scratch memory for the transpose
+// [steps,U] of w[:,b,:steps].
+func (p stepProducts) each(f func(b, steps int, transposed []float32)) {
 	if p.queries == 0 || p.n == 0 {
 		return
 	}
 	taken := p.t.taken
-	turned := p.t.Scratch(p.steps * p.queries)
+	transposed := p.t.Scratch(p.steps * p.queries)
 	for b := range p.batch {
 		steps := p.steps
 		if p.lengths != nil {
 			steps = p.lengths[b]
 		}
 		if steps > 0 {
-			f(b, steps, turned)
+			f(b, steps, transposed)
 		}
 	}
 	p.t.taken = taken

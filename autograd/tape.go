@@ -11,73 +11,71 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// Tape is one run of a model by one goroutine: it owns what the run computes, its
-// gradients, its mode and its randomness. [Tape.Reset] starts the next run in the same memory:
-// the k-th node of a run takes the buffers of the k-th node of the run before, so that once
-// shapes repeat a run allocates nothing. Use one tape a program: one that alternates
-// between two models allocates anew wherever their operations differ.
+// Tape is one run of a model by one goroutine. It owns the values that the run computes, their gradients, the mode
+// (training or inference) and the random numbers. [Tape.Reset] begins the next run in the same memory: node k of a run
+// takes the buffers of node k of the run before, so a run allocates nothing once the shapes repeat. Use one tape for
+// one model: a tape that alternates between two models allocates again wherever their operations differ.
 type Tape struct {
 	set      *set
 	training bool
 	grads    *Grads // nil for inference
 
-	run     uint64 // counts Resets
-	version uint64 // of the weights when the run began
+	run     uint64 // the number of the run: how often the tape was reset
+	version uint64 // version of the weights when the run began
 	done    bool   // Backward has run
 	err     error
 
 	nodes    [generations][]*Node
-	buffers  []buffers // of the k-th node of a run
-	count    int       // nodes of this run
+	buffers  []buffers // element k is the memory of node k of every run
+	count    int       // number of nodes in this run
 	scratch  [][]float32
-	taken    int // scratch of this run
+	taken    int // number of scratch slices in use
 	ints     [][]int
-	intsUsed int // of this run
+	intsUsed int // number of ints slices in use
 	ops      []Op
-	recorded int           // ops of this run
-	lists    []*Node       // operands of the run's operations on any number of them
-	packed   kernel.Matrix // the right-hand side of a product, while that is computed
+	recorded int           // number of operations recorded in this run
+	lists    []*Node       // operand lists of the run's operations, such as Concat, that take any number of operands
+	packed   kernel.Matrix // the right-hand side of the matrix product that is being computed
 
-	weights []float32 // one for each call of SetWeight
-	terms   []Term    // of the run's sums of means
-	loss    []Term    // of the loss whose Backward runs, and the factors of their gradients
+	weights []float32 // the argument of each call of SetWeight in this run
+	terms   []Term    // memory for the terms of this run's nodes
+	loss    []Term    // terms of the loss that BackwardScaled was called on with factors, and these factors
 	scales  []float32
 
 	seed   uint64
-	stream uint64 // of random numbers: the run
+	stream uint64 // with seed, determines the random numbers of this run
 	source *rand.PCG
 	random *rand.Rand
-	draws  uint64 // Rand calls of this run
+	draws  uint64 // number of calls of Rand in this run
 }
 
-// buffers is the memory of the k-th node of a run.
+// buffers is the memory that node k of a run takes over from node k of the run before.
 type buffers struct{ data, grad []float32 }
 
-// generations is how many runs the memory of a Node goes round in: one that is kept too long is told from
-// those of the present run until it is their memory again.
+// generations is the number of runs after which a Node is used again. A node that is kept after its run still holds the
+// number of that run until then, so using it panics.
 const generations = 4
 
-// Node is a value on a tape: the output of an operation, an input or a weight. It is good until the tape's
-// next [Tape.Reset]; touched in one of the three runs after that, it panics with a [*UsageError].
+// Node is a value on a tape: an input, a weight or the output of an operation. A node is valid until the tape's next
+// [Tape.Reset]. Using it in one of the three runs after that panics with a [*UsageError].
 type Node struct {
 	tape     *Tape
 	run      uint64
-	place    int // among the run's nodes
+	place    int // index among the run's nodes
 	shape    []int
 	data     []float32
 	grad     []float32 // nil until a consumer adds to it
-	requires bool
-	maker    int // 1 + index of the op that made it; 0: none
+	requires bool      // the node wants a gradient
+	maker    int       // 1 + the index of the recorded operation that computed the node; 0: none
 
-	// How a loss counts (weight.go).
-	origin int32  // the number of the SetWeight that the node is linear in, or plain, sum, bent
-	terms  []Term // of a sum
-	bender string // of a bent node: the operation
+	// The means that the node is computed from (weight.go).
+	origin      int32  // the number of the SetWeight call whose mean the node is linear in, or unweighted, sumOfMeans or notLinear
+	terms       []Term // the means, if origin is sumOfMeans
+	nonlinearOp string // the name of the nonlinear operation, if origin is notLinear
 }
 
-// NewTape returns a tape for training: it records operations for [Node.Backward]. What is
-// random in a run (dropout) follows from seed and the number of Resets. No weight can be made in p's set
-// afterwards.
+// NewTape returns a tape for training: it records operations for [Node.Backward]. The random numbers of a run, such as
+// the masks of dropout, follow from seed and the number of Resets. No weight can be made in p's set afterwards.
 func NewTape(p *Params, seed uint64) *Tape {
 	t := newTape(p)
 	t.training, t.grads, t.seed = true, NewGrads(p), seed
@@ -86,8 +84,8 @@ func NewTape(p *Params, seed uint64) *Tape {
 	return t
 }
 
-// NewInference returns a tape that records nothing, keeps no gradients and on which
-// dropout is the identity. No weight can be made in p's set afterwards.
+// NewInference returns a tape for inference: it records no operations and keeps no gradients, and dropout is the
+// identity on it. No weight can be made in p's set afterwards.
 func NewInference(p *Params) *Tape { return newTape(p) }
 
 func newTape(p *Params) *Tape {
@@ -95,8 +93,8 @@ func newTape(p *Params) *Tape {
 	return &Tape{set: p.set, version: p.Version()}
 }
 
-// Reset ends the run and begins the next: nodes, scratch and recorded operations of the
-// old one are gone, and the gradients that its Backward computed are zero.
+// Reset ends the run and begins the next one. The nodes, scratch memory and recorded operations of the old run are no
+// longer valid, and the gradients that its Backward computed are set to zero.
 func (t *Tape) Reset() {
 	if t.done {
 		t.grads.Clear()
@@ -105,9 +103,9 @@ func (t *Tape) Reset() {
 	t.stream = t.run
 }
 
-// Start is [Tape.Reset] for one part of a step that several tapes share: the run's gradients go to g, which is cleared, and
-// what is random in it follows from seed alone. It panics with a [*UsageError] on an inference tape, and if g is that of
-// another Params.
+// Start is [Tape.Reset] for a training step that is divided among several tapes: the gradients of the run go to g,
+// which Start sets to zero, and the random numbers follow from seed alone. Start panics with a [*UsageError] on an
+// inference tape and if g belongs to another Params.
 func (t *Tape) Start(seed uint64, g *Grads) {
 	switch {
 	case !t.training:
@@ -132,13 +130,12 @@ func (t *Tape) begin() {
 // Training reports whether the tape records operations.
 func (t *Tape) Training() bool { return t.training }
 
-// Grads returns the gradients of all weights: those of the run after [Node.Backward]. It
-// is nil for an inference tape.
+// Grads returns the gradients of all weights, which [Node.Backward] computes. It is nil for an inference tape.
 func (t *Tape) Grads() *Grads { return t.grads }
 
-// Rand returns the tape's random numbers for one operation. They follow from the tape's seed, the number of
-// Resets and the number of earlier calls in this run. It is good until the next call. It panics with a
-// [*UsageError] on an inference tape: nothing is random there.
+// Rand returns the random numbers for one operation. They follow from the tape's seed, the number of Resets and the
+// number of earlier calls of Rand in this run, and are valid until the next call. Rand panics with a [*UsageError] on
+// an inference tape, where nothing is random.
 func (t *Tape) Rand() *rand.Rand {
 	if !t.training {
 		panic(&UsageError{Where: "autograd.Tape.Rand", What: "called on an inference tape"})
@@ -148,17 +145,17 @@ func (t *Tape) Rand() *rand.Rand {
 	return t.random
 }
 
-// Fail notes that the run's data cannot be learnt from, such as a label out of range. The
-// first error is what [Tape.Err] and [Node.Backward] return.
+// Fail notes an error in the data of the run, such as a label out of range, from which the model cannot learn.
+// [Tape.Err] and [Node.Backward] return the first error of the run.
 func (t *Tape) Fail(err error) {
 	if t.err == nil {
 		t.err = err
 	}
 }
 
-// Err returns the run's first error, or nil. On an inference tape, whose run no Backward ends, it is a [*UsageError] if weights were
-// changed since the run began: a part of the values may be those of the old weights and a part those of the new. Ask for it
-// once the outputs have been read.
+// Err returns the first error of the run ([Tape.Fail]), or nil. On an inference tape, where no Backward checks it, Err
+// also returns a [*UsageError] if the weights were changed since the run began, because the outputs may then mix old
+// and new weights. Call Err after reading the outputs.
 func (t *Tape) Err() error {
 	if t.err == nil && !t.training && t.version != t.set.version.Load() {
 		return &UsageError{Where: "autograd.Tape", What: "weights were changed since the run began; run the model again"}
@@ -166,8 +163,8 @@ func (t *Tape) Err() error {
 	return t.err
 }
 
-// Bytes returns the memory that the tape holds for activations, caches and gradients of nodes,
-// without the gradients of the weights.
+// Bytes returns the size of the memory that the tape holds for the values and gradients of nodes and for scratch. The
+// gradients of the weights are not included.
 func (t *Tape) Bytes() int {
 	n := 0
 	for _, b := range t.buffers {
@@ -183,24 +180,24 @@ func (t *Tape) Bytes() int {
 	return bytes
 }
 
-// Input puts v on the tape as data that wants no gradient. The tape borrows v: it must not
-// change before the run ends.
+// Input puts v on the tape as data that needs no gradient. The tape borrows v: do not change v before the run ends.
 func (t *Tape) Input(v *tensor.Tensor) *Node {
 	n := t.node(v.Shape())
 	n.data = v.Data()
 	return n
 }
 
-// Leaf is [Tape.Input] for data that wants a gradient, to be read with [Node.Grad] after
-// Backward.
+// Leaf puts v on the tape as data that needs a gradient; [Node.Grad] returns this gradient after Backward. The tape
+// borrows v as [Tape.Input] does.
 func (t *Tape) Leaf(v *tensor.Tensor) *Node {
 	n := t.Input(v)
 	n.requires = t.training
 	return n
 }
 
-// Param puts a weight on the tape, for models composed of primitives. Its gradient
-// is the weight's in [Tape.Grads].
+// Param puts a weight on the tape, for a model that is composed of single operations. The gradient of the node is the
+// gradient of the weight in [Tape.Grads]. Param panics with a [*UsageError] if p belongs to another Params than the
+// tape.
 func (t *Tape) Param(p *Param) *Node {
 	if p.set != t.set {
 		panic(&UsageError{Where: p.Name, What: "a weight of another Params than this tape"})
@@ -212,8 +209,8 @@ func (t *Tape) Param(p *Param) *Node {
 	return n
 }
 
-// New returns the output of an operation, its values undefined. It wants a gradient once it is handed
-// to [Record].
+// New returns a node of the given shape for the output of an operation. Its values are undefined until the operation
+// writes them. [Record] marks it as needing a gradient.
 func (t *Tape) New(shape ...int) *Node {
 	size := tensor.Size(shape)
 	n := t.node(shape)
@@ -221,7 +218,8 @@ func (t *Tape) New(shape ...int) *Node {
 	return n
 }
 
-// View returns a node whose values are data, memory that lasts for the run: another node's, or part of it.
+// View returns a node whose values are data. The memory of data must last for the run: it is the memory of another
+// node, or part of it. View panics with a [*ShapeError] if the shape has another number of elements than data.
 func (t *Tape) View(data []float32, shape ...int) *Node {
 	if size := tensor.Size(shape); size != len(data) {
 		panic(&ShapeError{Where: "autograd.Tape.View", Got: fmt.Sprintf("%d values", len(data)), Want: fmt.Sprintf("the %d of shape %v", size, slices.Clone(shape))})
@@ -231,8 +229,8 @@ func (t *Tape) View(data []float32, shape ...int) *Node {
 	return n
 }
 
-// Scratch returns memory for n values that lasts for the run, for what an operation keeps for
-// its Backward; taken in a Backward, it lasts until that returns. It is not cleared.
+// Scratch returns memory for n float32 that an operation may keep for its Backward. It is valid until the run ends, or,
+// if it was taken within a Backward, until that Backward returns. It is not set to zero.
 func (t *Tape) Scratch(n int) []float32 {
 	if t.taken == len(t.scratch) {
 		t.scratch = append(t.scratch, nil)
@@ -241,7 +239,7 @@ func (t *Tape) Scratch(n int) []float32 {
 	return sized(&t.scratch[t.taken-1], n)
 }
 
-// ScratchInts is [Tape.Scratch] for whole numbers, such as lengths and places.
+// ScratchInts is [Tape.Scratch] for ints, such as lengths and indices.
 func (t *Tape) ScratchInts(n int) []int {
 	if t.intsUsed == len(t.ints) {
 		t.ints = append(t.ints, nil)
@@ -254,7 +252,7 @@ func (t *Tape) ScratchInts(n int) []int {
 	return (*buf)[:n]
 }
 
-// sized returns *buf with n elements, in its own memory if that is large enough.
+// sized returns *buf with n elements. It allocates only if the memory of *buf is too small.
 func sized(buf *[]float32, n int) []float32 {
 	if cap(*buf) < n || *buf == nil {
 		*buf = kernel.Alloc(n)
@@ -263,7 +261,7 @@ func sized(buf *[]float32, n int) []float32 {
 	return *buf
 }
 
-// node returns the run's next node.
+// node returns the next node of the run, with the given shape and no values.
 func (t *Tape) node(shape []int) *Node {
 	nodes := &t.nodes[t.run%generations]
 	if t.count == len(*nodes) {
@@ -274,14 +272,14 @@ func (t *Tape) node(shape []int) *Node {
 	}
 	n := (*nodes)[t.count]
 	t.count++
-	n.run, n.grad, n.requires, n.maker, n.origin = t.run, nil, false, 0, plain
+	n.run, n.grad, n.requires, n.maker, n.origin = t.run, nil, false, 0, unweighted
 	n.shape = append(n.shape[:0], shape...)
 	return n
 }
 
 var nan = float32(math.NaN())
 
-// check panics if the node is of an earlier run.
+// check panics if the node belongs to an earlier run.
 func (n *Node) check() {
 	if n.run != n.tape.run {
 		n.stale()
@@ -299,48 +297,49 @@ func (n *Node) Tape() *Tape {
 	return n.tape
 }
 
-// Data returns the values in row-major order: the node's memory.
+// Data returns the values in row-major order. The slice is the node's own memory.
 func (n *Node) Data() []float32 {
 	n.check()
 	return n.data
 }
 
-// Shape returns the dimensions: the node's memory, not to be changed.
+// Shape returns the dimensions. The slice is the node's own memory: do not change it.
 func (n *Node) Shape() []int {
 	n.check()
 	return n.shape
 }
 
-// Value returns the value of a node with one element. It panics with a [*ShapeError] for others.
+// Value returns the value of a node with one element. It panics with a [*ShapeError] if the node has more or fewer.
 func (n *Node) Value() float32 {
 	n.check()
 	n.single("autograd.Node.Value")
 	return n.data[0]
 }
 
+// single panics if the node does not have exactly one element.
 func (n *Node) single(where string) {
 	if len(n.data) != 1 {
 		panic(&ShapeError{Where: where, Got: fmt.Sprintf("shape %v", slices.Clone(n.shape)), Want: "one value"})
 	}
 }
 
-// Grad returns the gradient, or nil as long as no operation has added to it: an Op whose
-// outputs have none returns at once. That of a weight ([Tape.Param]) is there from the start.
+// Grad returns the gradient, or nil if no operation has added to it so far. If the outputs of an operation have no
+// gradient, its Backward has nothing to do. The gradient of a weight ([Tape.Param]) exists from the start.
 func (n *Node) Grad() []float32 {
 	n.check()
 	return n.grad
 }
 
-// RequiresGrad reports whether a gradient of the node is wanted: by itself (a Leaf, a
-// weight that is not frozen) or by what it was computed from. An operation whose inputs and weights
-// want none need not be recorded, and adds none to an input that wants none.
+// RequiresGrad reports whether the node needs a gradient: because it is a [Tape.Leaf] or a weight that is not frozen,
+// or because it was computed from such a node. An operation is recorded only if one of its inputs or weights needs a
+// gradient, and its Backward adds only to the gradients of inputs and weights that need one.
 func (n *Node) RequiresGrad() bool {
 	n.check()
 	return n.requires
 }
 
-// AccumulateGrad returns the gradient for an Op's Backward to add to; it is zero when first asked
-// for.
+// AccumulateGrad returns the gradient for the Backward of an operation to add to. The first call in a run provides the
+// memory and sets it to zero.
 func (n *Node) AccumulateGrad() []float32 {
 	n.check()
 	if n.grad == nil {

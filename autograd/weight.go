@@ -5,38 +5,46 @@ import (
 	"slices"
 )
 
-// How a loss counts.
+// How the losses of shards are joined.
 //
-// A loss is a mean over rows or labels, or a sum of such means: two tasks, a penalty beside an error. When a batch is cut
-// into shards, the mean over the batch is the sum over the shards of each shard's mean times its weight, divided by the sum
-// of the weights. Means that count differently have different weights, so a sum of means cannot be joined from its values
-// alone: each mean has to be joined by itself. That is why a node carries the means that it is a sum of.
+// A loss is a mean over rows or labels, or a sum of such means, such as the losses of two tasks. A training step cuts a
+// batch into shards and computes the loss of each shard. Each mean has a weight: the number of rows or labels in the
+// mean, or the sum of their weights. For one mean,
 //
-// An operation is linear in a mean if it scales it, adds to it or only moves it: the result carries the same weight. Any
-// other operation (a logarithm, a product of two means) makes a node whose value over a batch does not follow from its
-// values over the shards.
+//	mean over the batch = (sum over the shards of weight*mean) / (sum over the shards of weight)
+//
+// In a sum of means each mean has weights of its own, so the sum over the batch does not follow from the sums over the
+// shards: each mean has to be joined separately. Therefore a node remembers the means whose sum it is.
+//
+// An operation is linear in a mean if it multiplies the mean by a number, adds something to it or moves it to another
+// place; its output has the weight of the mean. After any other operation, such as a logarithm or the product of two
+// means, the value over a batch does not follow from the values over the shards.
 
-// Term is one mean of a loss.
+// Term is one mean in a loss that is a sum of means.
 type Term struct {
-	// Value is the part of the loss's value that the mean gives.
+	// Value is the value of the mean, with the factors by which the loss multiplies it.
 	Value float32
-	// Weight is how much the mean counts ([Node.SetWeight]). It is NaN where nothing was set: the mean is then one over all rows.
+	// Weight is the weight of the mean ([Node.SetWeight]), or NaN if none was set. A mean without a weight is a mean
+	// over all rows.
 	Weight float32
 
-	origin int32 // counts the calls of SetWeight of a run, from 1; 0: none set
+	origin int32 // which call of SetWeight in the run the weight comes from, counted from 1; 0: no weight was set
 }
 
-// Values of Node.origin that are not the number of a SetWeight.
+// Values of Node.origin other than the number of a SetWeight call.
 const (
-	plain = 0  // nothing was set
-	sum   = -1 // of several means: Node.terms
-	bent  = -2 // of an operation that is not linear: Node.bender
+	unweighted = 0  // no weight was set
+	sumOfMeans = -1 // a sum of several means, which are in Node.terms
+	notLinear  = -2 // computed from a mean by a nonlinear operation, Node.nonlinearOp
 )
 
-// SetWeight says how much a loss counts against the losses of other shards of the batch: the number of rows that it is the
-// mean of, or the sum of their weights. The operations of this package that are linear ([Add], [Sub], [Scale], [Sum], [Mean],
-// [Reshape], a product with something without a weight, and so on) carry it. An operation of your own that takes a loss sets
-// the weight of its output.
+// SetWeight sets the weight of n, a loss that is the mean over a part of a batch: the number of rows or labels in the
+// mean, or the sum of their weights. With it a training step computes the mean over the whole batch from the means over
+// its shards.
+//
+// The linear operations of this package ([Add], [Sub], [Scale], [Sum], [Mean], [Reshape], a product or quotient with a
+// node without a weight, and so on) pass the weight of an operand on to their output. An operation of your own that
+// takes a loss has to set the weight of its output.
 func (n *Node) SetWeight(w float32) {
 	n.check()
 	t := n.tape
@@ -44,14 +52,15 @@ func (n *Node) SetWeight(w float32) {
 	n.origin = int32(len(t.weights))
 }
 
-// Weight returns the weight that the node carries, from [Node.SetWeight]; ok is false if it carries none, or several that differ.
+// Weight returns the weight of the node ([Node.SetWeight]). ok is false if the node has no weight or is a sum of means
+// with different weights.
 func (n *Node) Weight() (w float32, ok bool) {
 	n.check()
 	w = nan
 	var room [8]Term
 	for _, term := range n.appendTerms(room[:0]) {
 		switch {
-		case term.origin == plain || term.Weight == w:
+		case term.origin == unweighted || term.Weight == w:
 		case w == w:
 			return nan, false
 		default:
@@ -61,44 +70,49 @@ func (n *Node) Weight() (w float32, ok bool) {
 	return w, w == w
 }
 
-// Terms appends to terms the means that a loss of one value is the sum of, in the order in which their weights were set; a
-// part of the loss without a weight, such as a penalty, is the first of them. The error names the operation if the loss was
-// computed from a mean by an operation that is not linear: the values of shards cannot be joined then.
+// Terms appends to terms the means whose sum the loss n is, in the order in which their weights were set. The part of
+// the loss without a weight, such as a penalty, comes first. A loss without any weight is one such term.
+//
+// Terms returns an error that names the operation if a nonlinear operation computed n from a mean, because the loss of
+// a batch does not follow from the losses of its shards then. It panics with a [*ShapeError] if n does not have exactly
+// one value.
 func (n *Node) Terms(terms []Term) ([]Term, error) {
 	n.check()
 	n.single("autograd.Node.Terms")
-	if n.origin == bent {
+	if n.origin == notLinear {
 		return terms, fmt.Errorf("autograd: the loss was computed by %s from a mean over what counts; the mean over a batch does not follow from its shards. "+
-			"Set the weight of the result (Node.SetWeight), or run the batch as one shard", n.bender)
+			"Set the weight of the result (Node.SetWeight), or run the batch as one shard", n.nonlinearOp)
 	}
 	return n.appendTerms(terms), nil
 }
 
+// appendTerms appends the means of n to terms; it appends nothing if n was computed by a nonlinear operation.
 func (n *Node) appendTerms(terms []Term) []Term {
 	switch n.origin {
-	case bent:
+	case notLinear:
 		return terms
-	case sum:
+	case sumOfMeans:
 		return append(terms, n.terms...)
 	}
 	term := Term{Weight: nan, origin: n.origin}
 	if len(n.data) == 1 {
 		term.Value = n.data[0]
 	}
-	if n.origin > plain {
+	if n.origin > unweighted {
 		term.Weight = n.tape.weights[n.origin-1]
 	}
 	return append(terms, term)
 }
 
-// SameTerms reports whether two losses, of two runs of one model, are sums of the same means.
+// SameTerms reports whether two losses, computed by two runs of one model, are sums of the same means: whether their
+// terms got their weights from the same calls of SetWeight, counted within the run.
 func SameTerms(a, b []Term) bool {
 	return slices.EqualFunc(a, b, func(a, b Term) bool { return a.origin == b.origin })
 }
 
-// scaled gives n, s times x, the weights of x.
+// scaled passes the means of x on to its output n = s*x, and returns n.
 func (n *Node) scaled(x *Node, s float32) *Node {
-	if n.origin, n.bender = x.origin, x.bender; x.origin == sum {
+	if n.origin, n.nonlinearOp = x.origin, x.nonlinearOp; x.origin == sumOfMeans {
 		n.terms = n.tape.takeTerms(x.terms...)
 		for i := range n.terms {
 			n.terms[i].Value *= s
@@ -107,32 +121,34 @@ func (n *Node) scaled(x *Node, s float32) *Node {
 	return n
 }
 
-// moved gives n, which is linear in x, the weights of x.
+// moved passes the means of x on to n, the output of an operation that is linear in x, such as a sum over elements or a
+// reshape, and returns n. where names the operation.
 func (n *Node) moved(where string, x *Node) *Node {
-	if x.origin == sum && len(n.data) != 1 {
+	if x.origin == sumOfMeans && len(n.data) != 1 {
 		return n.nonlinear(where, x)
 	}
 	return n.scaled(x, 1)
 }
 
-// nonlinear notes that n was computed by an operation that is not linear in x.
+// nonlinear notes that n is the output of an operation that is not linear in x, and returns n.
 func (n *Node) nonlinear(where string, x *Node) *Node {
-	if x.origin != plain {
-		n.origin, n.bender = bent, where
+	if x.origin != unweighted {
+		n.origin, n.nonlinearOp = notLinear, where
 	}
 	return n
 }
 
-// product gives n, which is linear in a and in b, the weights of the operand that has any. Each mean of a sum is multiplied
-// by the other operand, which has to be one value without a gradient.
+// product passes the means of a or b on to n, the output of an operation that is linear in each of them, and returns n.
+// If both operands have means, the operation is not linear in them. If one operand is a sum of means, each mean is
+// multiplied by the other operand, which must be one value without a gradient; otherwise n counts as nonlinear.
 func (n *Node) product(where string, a, b *Node) *Node {
 	switch {
-	case a.origin != plain && b.origin != plain:
+	case a.origin != unweighted && b.origin != unweighted:
 		return n.nonlinear(where, a)
-	case a.origin == plain:
+	case a.origin == unweighted:
 		a, b = b, a
 	}
-	if a.origin != sum {
+	if a.origin != sumOfMeans {
 		return n.scaled(a, 1)
 	}
 	if len(b.data) != 1 || b.requires {
@@ -141,12 +157,13 @@ func (n *Node) product(where string, a, b *Node) *Node {
 	return n.scaled(a, b.data[0])
 }
 
-// quotient gives n, which is linear in a, the weights of a.
+// quotient passes the means of a on to n = a/b, and returns n. If b has means, or if a is a sum of means and b is not
+// one value without a gradient, n counts as nonlinear.
 func (n *Node) quotient(where string, a, b *Node) *Node {
 	switch {
-	case b.origin != plain:
+	case b.origin != unweighted:
 		return n.nonlinear(where, b)
-	case a.origin != sum:
+	case a.origin != sumOfMeans:
 		return n.scaled(a, 1)
 	case len(b.data) != 1 || b.requires:
 		return n.nonlinear(where, a)
@@ -154,21 +171,21 @@ func (n *Node) quotient(where string, a, b *Node) *Node {
 	return n.scaled(a, 1/b.data[0])
 }
 
-// added gives n = a + sign*b the weights of both.
+// added passes the means of both operands on to n = a + sign*b. A mean that both operands contain becomes one term.
 func (n *Node) added(where string, a, b *Node, sign float32) {
 	switch {
-	case a.origin == b.origin && a.origin >= plain:
+	case a.origin == b.origin && a.origin >= unweighted:
 		n.origin = a.origin
-	case a.origin == bent || b.origin == bent || len(a.data) != 1 || len(b.data) != 1:
+	case a.origin == notLinear || b.origin == notLinear || len(a.data) != 1 || len(b.data) != 1:
 		n.nonlinear(where, a)
 		n.nonlinear(where, b)
 		for _, x := range [2]*Node{a, b} {
-			if x.origin == bent {
-				n.bender = x.bender
+			if x.origin == notLinear {
+				n.nonlinearOp = x.nonlinearOp
 			}
 		}
 	default:
-		n.origin = sum
+		n.origin = sumOfMeans
 		var room, other [8]Term
 		terms := a.appendTerms(room[:0])
 		for _, term := range b.appendTerms(other[:0]) {
@@ -184,7 +201,8 @@ func (n *Node) added(where string, a, b *Node, sign float32) {
 	}
 }
 
-// counts reports whether the mean or one of the means that n is made of counts anything.
+// counts reports whether n has a mean whose weight is not 0. It also returns true if n has no weight or was computed by
+// a nonlinear operation.
 func (n *Node) counts() bool {
 	var room [8]Term
 	for _, term := range n.appendTerms(room[:0]) {
@@ -192,10 +210,11 @@ func (n *Node) counts() bool {
 			return true
 		}
 	}
-	return n.origin == bent
+	return n.origin == notLinear
 }
 
-// scaleTerms notes the factors of [Node.BackwardScaled] and returns the gradient of n to begin with.
+// scaleTerms stores the factors of [Node.BackwardScaled] for the Backward of each addition of means, and returns the
+// gradient of n with which the backward pass begins.
 func (n *Node) scaleTerms(scale float32, factors []float32) float32 {
 	t := n.tape
 	lo := len(t.terms)
@@ -204,20 +223,21 @@ func (n *Node) scaleTerms(scale float32, factors []float32) float32 {
 	if len(factors) != len(t.loss) {
 		panic(&UsageError{Where: "autograd.Node.BackwardScaled", What: fmt.Sprintf("%d factors for a loss of %d means", len(factors), len(t.loss))})
 	}
-	if t.scales = factors; n.origin != sum {
+	if t.scales = factors; n.origin != sumOfMeans {
 		return scale * factors[0]
 	}
 	return scale
 }
 
-// takeTerms copies terms into memory that lasts for the run.
+// takeTerms returns a copy of terms in memory that is valid until the run ends.
 func (t *Tape) takeTerms(terms ...Term) []Term {
 	lo := len(t.terms)
 	t.terms = append(t.terms, terms...)
 	return t.terms[lo:len(t.terms):len(t.terms)]
 }
 
-// scaleOf returns the factor that [Node.BackwardScaled] was handed for operand x of a sum of means.
+// scaleOf returns the factor by which [Node.BackwardScaled] multiplies the gradient of x, an operand of an addition of
+// means. If x is itself such an addition, the factor is 1, because its own operands get their factors.
 func (t *Tape) scaleOf(x *Node) float32 {
 	for i, term := range t.loss {
 		if term.origin == x.origin {

@@ -19,8 +19,22 @@
 //   - [Pairs]: a source sequence and a target sequence, for an encoder and a decoder.
 //   - [Join]: several sources side by side, for more than one input, set of labels or target.
 //
-// [Split] divides any of them. To predict a class, fill Labels, to predict numbers, fill Target: a value for each
-// example, or for each step. A source of one's own is a type with methods Len and Gather.
+// To predict a class, fill Labels; to predict numbers, fill Target: a value for each example, or for each step. A source
+// of your own is a type with methods Len and Gather.
+//
+// # Training, validation and test
+//
+//   - [Split] divides any source in its order, and [SplitShuffled] at random.
+//   - [SplitStratified] divides at random and keeps the proportions of the classes in both parts.
+//   - [SplitSeries] cuts a series in time, before windows over its parts are made, so that no window of one part reads
+//     steps of the other.
+//
+// # Preparing numbers
+//
+// [FitInputs] and [FitTargets] compute a [Standardizer] from the training part: the mean and the standard deviation of
+// each column. Apply brings the inputs or targets of all parts to mean 0 and deviation 1, and Undo brings predictions back
+// to the original unit. Its String goes into the metadata of a file of weights, and [ParseStandardizer] reads it. [FillGaps]
+// fills short gaps, which are NaN values, in a series by straight lines; the losses do not count targets that stay NaN.
 package dataset
 
 import (

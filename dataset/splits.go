@@ -23,11 +23,13 @@ func SplitShuffled(s Source, n int, seed uint64) (first, rest Source) {
 	return Rows{s, order[:n:n]}, Rows{s, order[n:]}
 }
 
-// SplitStratified is [SplitShuffled] with each class in the same proportions in both parts: of a class with m of the N
-// examples, the first part has n*m/N, rounded up or down so that the classes add up to n (the largest remainders are
-// rounded up, of equal ones that of the class that occurs first). labels has the class of each example of s, in order, of any type: Images.Labels, Table.Labels, text. Each
-// value that occurs is a class. SplitStratified panics with a [*tensor.ShapeError] if labels is not as long as s, and with
-// a [*tensor.UsageError] if n is not within 0 and s.Len().
+// SplitStratified is [SplitShuffled] with each class in the same proportion in both parts. If a class has m of the N
+// examples, the first part has n*m/N of them, rounded up or down so that the classes add up to n: the largest remainders
+// are rounded up, and of equal remainders the one whose class occurs first in labels. labels has the class of each example
+// of s, in order, of any comparable type: Images.Labels, Table.Labels, or text. Each value that occurs is a class.
+//
+// SplitStratified panics with a [*tensor.ShapeError] if labels is not as long as s, and with a [*tensor.UsageError] if n is
+// not within 0 and s.Len().
 func SplitStratified[L comparable](s Source, labels []L, n int, seed uint64) (first, rest Source) {
 	const where = "dataset.SplitStratified"
 	total := s.Len()

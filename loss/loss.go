@@ -1,23 +1,31 @@
-// Package loss holds the functions that a model is trained to make small. A loss takes the model's output and
-// the targets, and returns a node of one value, the mean over the rows or numbers that count,
-// for [autograd.Node.Backward] to start from. Each loss is a struct whose fields are its options and whose zero value is
-// the plain loss; its method Of computes it:
+// Package loss holds loss functions: the functions that training makes small. A loss takes the output of a model and the
+// targets, and returns a node with one value, the mean over the rows or elements that count, from which
+// [autograd.Node.Backward] starts. Each loss is a struct whose fields are its options; the zero value has no options set.
+// Its method Of computes the loss:
 //
 //	l := loss.CrossEntropy{}.Of(logits, batch.Labels)
 //	err := l.Backward()
 //
-// For classes there is [CrossEntropy] (which [SparseSoftmaxCrossEntropy] computes, too, under TensorFlow's name); for classes that
-// do not exclude each other [BCEWithLogits]; for numbers [MSE], [L1], [Huber] and [Quantile].
+// # Which loss
+//
+//   - [CrossEntropy]: one class for each row, given as a label. [SparseSoftmaxCrossEntropy] is the same without options,
+//     under TensorFlow's name.
+//   - [BCEWithLogits]: several classes that do not exclude each other, each a yes-or-no question.
+//   - [MSE], [L1], [Huber]: numbers. MSE estimates the mean; L1 estimates the median, and outliers have less influence on
+//     it; Huber is between the two.
+//   - [Quantile]: numbers of which chosen quantiles are predicted, for example the borders of an interval.
 //
 // # What counts
 //
-// Rows labelled [Ignore] and numbers whose target is NaN do not count: padding, or gaps in the data. The
-// node carries the weight of the mean ([autograd.Node.SetWeight]): the number of rows that count or the sum of their weights.
-// So the mean over a batch is exact however the batch is cut into shards, also of a sum of several losses, each times a factor:
+// Rows labelled [Ignore] and elements whose target is NaN do not count: they are padding, or gaps in the data. The node
+// carries the weight of the mean ([autograd.Node.SetWeight]): the number of rows or elements that count, or the sum of
+// their class weights. With it package train computes the exact mean over a batch, for any number of shards. This also
+// holds for a sum of several losses, each times a factor:
 //
 //	l := autograd.Add(loss.CrossEntropy{}.Of(logits, b.Labels), autograd.Scale(loss.MSE{}.Of(y, b.Target), 0.3))
 //
-// If nothing counts, the loss is 0 and so is the gradient; a training step makes an error of a batch in which nothing counts.
+// If nothing counts, the loss and the gradient are 0; train.Step.Run returns an error if nothing in the whole batch
+// counts.
 package loss
 
 import (
@@ -33,8 +41,8 @@ import (
 // Ignore is the label of a row that does not count, PyTorch's default ignore_index.
 const Ignore = label.Ignore
 
-// mean returns sum/count as a loss of x that carries the weight; if that is 0, nothing counts. dx are the derivatives of sum by x,
-// nil if x wants no gradient.
+// mean returns sum/count, a loss of x that carries the weight. dx holds the derivatives of sum with respect to x; it is
+// nil if x needs no gradient. If weight is 0, nothing counts, and the loss is 0 without a gradient.
 func mean(where string, x *autograd.Node, sum float64, count int, weight float64, dx []float32) *autograd.Node {
 	t := x.Tape()
 	y := t.New(1)
@@ -49,7 +57,7 @@ func mean(where string, x *autograd.Node, sum float64, count int, weight float64
 	return y
 }
 
-// gradBuffer returns memory for the derivatives of a loss by x, or nil if x wants no gradient.
+// gradBuffer returns memory for the derivatives of a loss with respect to x, or nil if x needs no gradient.
 func gradBuffer(t *autograd.Tape, x *autograd.Node) []float32 {
 	if !t.Training() || !x.RequiresGrad() {
 		return nil
@@ -72,14 +80,15 @@ func (o meanOp) Backward() {
 	}
 }
 
-// numbers is a loss of each element of x by its target. f returns the loss and its derivative by x, for a column of the last
-// dimension. The shape of target is that of x; if wide, its last dimension may be 1, for all columns of x.
-func numbers(where string, x *autograd.Node, target *tensor.Tensor, wide bool, f func(x, target float64, column int) (value, slope float64)) *autograd.Node {
+// numbers returns the mean loss of the elements of x whose target is not NaN. f returns the loss of one element and its
+// derivative with respect to x, given the element's column, its index in the last dimension. target has the shape of x;
+// if wide is set, its last dimension may be 1, and then serves all columns of x.
+func numbers(where string, x *autograd.Node, target *tensor.Tensor, wide bool, f func(x, target float64, column int) (value, grad float64)) *autograd.Node {
 	t := autograd.TapeOf(where, x)
 	if target == nil {
 		panic(&autograd.UsageError{Where: where, What: "the target is nil; the batch has none"})
 	}
-	shape, each := target.Shape(), 1 // elements of x for one of target
+	shape, each := target.Shape(), 1 // each is the number of elements of x for one element of target
 	columns := width(x.Shape())
 	if n := len(shape); wide && n > 0 && n == len(x.Shape()) && shape[n-1] == 1 {
 		shape, each = append(slices.Clone(shape[:n-1]), columns), columns
@@ -90,21 +99,21 @@ func numbers(where string, x *autograd.Node, target *tensor.Tensor, wide bool, f
 	}
 	sum, count, dx := 0.0, 0, gradBuffer(t, x)
 	for i, v := range x.Data() {
-		want, slope := target.Data()[i/each], 0.0
+		want, grad := target.Data()[i/each], 0.0
 		if want == want {
 			var value float64
-			value, slope = f(float64(v), float64(want), i%columns)
+			value, grad = f(float64(v), float64(want), i%columns)
 			sum += value
 			count++
 		}
 		if dx != nil {
-			dx[i] = float32(slope)
+			dx[i] = float32(grad)
 		}
 	}
 	return mean(where, x, sum, count, float64(count), dx)
 }
 
-// width returns the last dimension of a shape: the number of columns.
+// width returns the last dimension of a shape, the number of columns; it is 1 for a scalar.
 func width(shape []int) int {
 	if len(shape) == 0 {
 		return 1

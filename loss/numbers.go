@@ -8,30 +8,32 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// MSE is the mean over all elements of (x-target)^2: the mean squared error, PyTorch's mse_loss.
+// MSE is the mean squared error, the mean of (x-target)^2 over all elements: PyTorch's mse_loss.
 type MSE struct{}
 
-// Of returns the loss of x for a target of the same shape. Elements whose target is NaN do not count. It
-// panics with a [*autograd.ShapeError] if the shapes differ, and with a [*autograd.UsageError] if target is nil.
+// Of returns the loss of x for a target of the same shape. Elements whose target is NaN do not count. Of panics with a
+// [*autograd.ShapeError] if the shapes differ, and with a [*autograd.UsageError] if target is nil.
 func (MSE) Of(x *autograd.Node, target *tensor.Tensor) *autograd.Node {
-	return numbers("loss.MSE", x, target, false, func(x, target float64, _ int) (value, slope float64) {
+	return numbers("loss.MSE", x, target, false, func(x, target float64, _ int) (value, grad float64) {
 		d := x - target
 		return d * d, 2 * d
 	})
 }
 
-// L1 is the mean over all elements of |x-target|: the mean absolute error, PyTorch's l1_loss. Its gradient at 0 is 0.
+// L1 is the mean absolute error, the mean of |x-target| over all elements: PyTorch's l1_loss. Its derivative where x
+// equals target is taken as 0.
 type L1 struct{}
 
-// Of returns the loss of x for a target of the same shape. Elements whose target is NaN do not count. It panics as [MSE.Of]
-// does.
+// Of returns the loss of x for a target of the same shape. Elements whose target is NaN do not count. Of panics as
+// [MSE.Of] does.
 func (L1) Of(x *autograd.Node, target *tensor.Tensor) *autograd.Node {
-	return numbers("loss.L1", x, target, false, func(x, target float64, _ int) (value, slope float64) {
+	return numbers("loss.L1", x, target, false, func(x, target float64, _ int) (value, grad float64) {
 		d := x - target
 		return math.Abs(d), sign(d)
 	})
 }
 
+// sign returns 1, -1, 0 or, for NaN, NaN.
 func sign(d float64) float64 {
 	switch {
 	case d > 0:
@@ -42,22 +44,24 @@ func sign(d float64) float64 {
 	return d // 0 or NaN
 }
 
-// Quantile is the mean over all elements of the pinball loss, whose minimum is a quantile of the targets (Koenker & Bassett 1978,
-// "Regression quantiles"). For d = target-x and the quantile q of the element's column,
+// Quantile is the mean of the pinball loss over all elements. Its minimum is a quantile of the targets (Koenker &
+// Bassett 1978, "Regression quantiles"). For d = target-x and the quantile q of the element's column, the loss of an
+// element is
 //
 //	q*d        where d >= 0
 //	(q-1)*d    elsewhere
 //
-// Its gradient at 0 is 0.
+// Its derivative where x equals target is taken as 0.
 type Quantile struct {
-	// Quantiles are the quantiles that the columns of x predict, each more than 0 and less than 1: one for each column, or
-	// one for all of them. Empty: 0.5, the median.
+	// Quantiles holds the quantiles that the columns of x predict, each above 0 and below 1: one for each column, or
+	// one for all columns. Empty means 0.5, the median.
 	Quantiles []float32
 }
 
-// Of returns the loss of x [..., K]. The target has the shape of x or, for several quantiles of one number, [..., 1]. Elements
-// whose target is NaN do not count. It panics as [MSE.Of] does, and with a [*autograd.UsageError] if a quantile is out of
-// range.
+// Of returns the loss of x [..., K]. target has the shape of x; if x predicts several quantiles of one number, target
+// may instead be [..., 1]. Elements whose target is NaN do not count. Of panics as [MSE.Of] does, with a
+// [*autograd.ShapeError] if there are neither one nor K Quantiles, and with a [*autograd.UsageError] if a quantile is
+// out of range.
 func (o Quantile) Of(x *autograd.Node, target *tensor.Tensor) *autograd.Node {
 	const where = "loss.Quantile"
 	columns := width(x.Shape())
@@ -70,7 +74,7 @@ func (o Quantile) Of(x *autograd.Node, target *tensor.Tensor) *autograd.Node {
 			panic(&autograd.UsageError{Where: where, What: fmt.Sprintf("Quantiles[%d] is %v, want more than 0 and less than 1", i, q)})
 		}
 	}
-	return numbers(where, x, target, true, func(x, target float64, column int) (value, slope float64) {
+	return numbers(where, x, target, true, func(x, target float64, column int) (value, grad float64) {
 		q := 0.5
 		if len(o.Quantiles) > 0 {
 			q = float64(o.Quantiles[column%len(o.Quantiles)])
@@ -83,17 +87,18 @@ func (o Quantile) Of(x *autograd.Node, target *tensor.Tensor) *autograd.Node {
 	})
 }
 
-// Huber is the mean over all elements of a loss that is square near the target and linear beyond Delta from it,
-// so that outliers pull less (Huber 1964, "Robust estimation of a location parameter"); PyTorch's huber_loss. For d = x-target,
+// Huber is the mean, over all elements, of a loss that is quadratic where x is within Delta of the target and linear
+// elsewhere, so that outliers have less influence than in [MSE] (Huber 1964, "Robust estimation of a location
+// parameter"): PyTorch's huber_loss. For d = x-target, the loss of an element is
 //
 //	d^2/2                    where |d| <= Delta
 //	Delta*(|d| - Delta/2)    elsewhere
 type Huber struct {
-	Delta float32 // more than 0; 0 means 1
+	Delta float32 // above 0; 0 means 1
 }
 
-// Of returns the loss. Elements whose target is NaN do not count. It panics with a [*autograd.ShapeError] if the
-// shapes differ, and with a [*autograd.UsageError] if Delta is out of range.
+// Of returns the loss of x for a target of the same shape. Elements whose target is NaN do not count. Of panics as
+// [MSE.Of] does, and with a [*autograd.UsageError] if Delta is out of range.
 func (o Huber) Of(x *autograd.Node, target *tensor.Tensor) *autograd.Node {
 	const where = "loss.Huber"
 	if !(o.Delta >= 0 && o.Delta <= math.MaxFloat32) {
@@ -103,7 +108,7 @@ func (o Huber) Of(x *autograd.Node, target *tensor.Tensor) *autograd.Node {
 	if delta == 0 {
 		delta = 1
 	}
-	return numbers(where, x, target, false, func(x, target float64, _ int) (value, slope float64) {
+	return numbers(where, x, target, false, func(x, target float64, _ int) (value, grad float64) {
 		d := x - target
 		if math.Abs(d) <= delta {
 			return d * d / 2, d
@@ -112,21 +117,22 @@ func (o Huber) Of(x *autograd.Node, target *tensor.Tensor) *autograd.Node {
 	})
 }
 
-// BCEWithLogits is the mean over all elements of the binary cross-entropy of sigmoid(x), for yes-or-no questions, each
-// column of the last dimension one; PyTorch's binary_cross_entropy_with_logits. For a target from 0 to 1 and the
-// column's weight w,
+// BCEWithLogits is the mean, over all elements, of the binary cross-entropy of sigmoid(x), for classes that do not
+// exclude each other: each column answers one yes-or-no question. It is PyTorch's binary_cross_entropy_with_logits. For
+// a target from 0 (no) to 1 (yes) and the column's weight w, the loss of an element is
 //
 //	-(w*target*log(sigmoid(x)) + (1-target)*log(1-sigmoid(x)))
 //
-// computed so that it is stable for x of any size.
+// It is computed directly from x, so x of any finite size is safe.
 type BCEWithLogits struct {
-	// PosWeight is a weight of yes for each column, finite and at least 0; nil means 1 each.
+	// PosWeight holds the weight w of yes for each column, finite and at least 0; nil means that all are 1.
 	PosWeight []float32
 }
 
 // Of returns the loss of x for targets of the same shape. Elements whose target is NaN do not count; a target outside 0
-// to 1 fails the run ([autograd.Tape.Fail]). It panics with a [*autograd.ShapeError] if the shapes differ or there is not one
-// PosWeight a column, and with a [*autograd.UsageError] if one is out of range.
+// to 1 is an error of the run ([autograd.Tape.Fail]). Of panics with a [*autograd.ShapeError] if the shapes differ or
+// if there is not one PosWeight for each column, and with a [*autograd.UsageError] if target is nil or a weight is out
+// of range.
 func (o BCEWithLogits) Of(x *autograd.Node, target *tensor.Tensor) *autograd.Node {
 	const where = "loss.BCEWithLogits"
 	t, shape := autograd.TapeOf(where, x), x.Shape()
@@ -148,7 +154,7 @@ func (o BCEWithLogits) Of(x *autograd.Node, target *tensor.Tensor) *autograd.Nod
 				Row: i / columns, Rows: len(target.Data()) / columns})
 		}
 	}
-	return numbers(where, x, target, false, func(x, target float64, column int) (value, slope float64) {
+	return numbers(where, x, target, false, func(x, target float64, column int) (value, grad float64) {
 		yes := target
 		if o.PosWeight != nil {
 			yes *= float64(o.PosWeight[column])

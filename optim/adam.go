@@ -8,35 +8,36 @@ import (
 	"github.com/unroll-go/unroll/internal/kernel"
 )
 
-// Adam is the optimizer of Kingma & Ba, "Adam: A Method for Stochastic Optimization" (2015,
-// arXiv:1412.6980, algorithm 1), in the form of PyTorch's: at step t, with gradient g,
+// Adam is the optimizer of Kingma & Ba, "Adam: A Method for Stochastic Optimization" (2015, arXiv:1412.6980, algorithm
+// 1), as PyTorch computes it. At step t, with weight w and gradient g,
 //
 //	g = g + WeightDecay*w
 //	m = Beta1*m + (1-Beta1)*g
 //	v = Beta2*v + (1-Beta2)*g^2
 //	w = w - LR/(1-Beta1^t) * m / (sqrt(v/(1-Beta2^t)) + Eps)
 //
-// Eps stands outside the root and is added after the bias correction of v, as in the paper's algorithm and in
-// PyTorch. TensorFlow 1 and Keras add it to sqrt(v) before the correction (the paper's "epsilon hat"): their
-// eps is smaller than this one by the factor sqrt(1-Beta2^t), 0.03 at the first step and 1 in the long run.
+// Eps is added outside the root and after the bias correction of v, as in the paper's algorithm and in PyTorch.
+// TensorFlow 1 and Keras add it to sqrt(v) before the correction (the paper's "epsilon hat"). An epsilon of theirs has
+// the effect of an Eps that is larger by the factor 1/sqrt(1-Beta2^t): 32 at the first step if Beta2 is 0.999, and 1 in
+// the limit.
 type Adam struct {
 	LR           float64 // learning rate
-	Beta1, Beta2 float64 // decay of the two averages a step
+	Beta1, Beta2 float64 // decay per step of the averages m and v
 	Eps          float64
-	WeightDecay  float64 // L2 penalty; of an AdamW, decay of the weights themselves
+	WeightDecay  float64 // factor of the L2 penalty; in AdamW, decay of the weights themselves
 
 	memory
 }
 
-// NewAdam returns an Adam over the weights under p's prefix ([autograd.Params.All]), with PyTorch's defaults:
-// Beta1 0.9, Beta2 0.999, Eps 1e-8, WeightDecay 0. No weight can be made in p's set afterwards.
+// NewAdam returns an Adam for the weights under p's prefix ([autograd.Params.All]), with PyTorch's defaults: Beta1 0.9,
+// Beta2 0.999, Eps 1e-8, WeightDecay 0. No weight can be made in p's set afterwards.
 func NewAdam(p *autograd.Params, lr float64) *Adam {
 	return &Adam{LR: lr, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, memory: newMemory(p)}
 }
 
-// Step implements [Optimizer]. Each weight counts its own steps: those while it is frozen are none of them.
-// It panics with a [*autograd.UsageError] if g is of another Params or a setting is out of range: Beta1 and
-// Beta2 are within [0, 1), LR, Eps and WeightDecay finite and not negative.
+// Step implements [Optimizer]. Each weight has its own step number t, which does not grow while the weight is frozen.
+// Step panics with a [*autograd.UsageError] if g belongs to another Params or a setting is out of range: Beta1 and
+// Beta2 must be in [0, 1), and LR, Eps and WeightDecay finite and not negative.
 func (a *Adam) Step(g *autograd.Grads) { a.step("optim.Adam", g, a.WeightDecay, 0) }
 
 func (a *Adam) step(where string, g *autograd.Grads, l2, shrink float64) {
@@ -56,24 +57,24 @@ func (a *Adam) averages() (m, v *autograd.Grads) {
 	return a.slot("exp_avg", true), a.slot("exp_avg_sq", true)
 }
 
-// State implements [Optimizer], by PyTorch's names: for each weight "<name>.step" (t), "<name>.exp_avg" (m)
-// and "<name>.exp_avg_sq" (v).
+// State implements [Optimizer]. For each weight it yields, under PyTorch's names, "<name>.step" (t), "<name>.exp_avg"
+// (m) and "<name>.exp_avg_sq" (v).
 func (a *Adam) State() iter.Seq2[string, []float32] {
 	a.averages()
 	return a.state()
 }
 
 // AdamW is [Adam] with the weight decay of Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019,
-// arXiv:1711.05101, algorithm 2), in the form of PyTorch's: WeightDecay is no part of the gradient, but before each
-// step
+// arXiv:1711.05101, algorithm 2), as PyTorch computes it. WeightDecay does not change the gradient. Instead, before
+// each step,
 //
 //	w = w - LR*WeightDecay*w
 //
-// In the paper the decay is multiplied by the schedule of the learning rate alone, not by the rate itself.
+// In the paper the decay is multiplied by the schedule of the learning rate alone, not by the learning rate.
 type AdamW struct{ Adam }
 
-// NewAdamW returns an AdamW over the weights under p's prefix, with PyTorch's defaults: Beta1 0.9, Beta2 0.999,
-// Eps 1e-8, WeightDecay 0.01. No weight can be made in p's set afterwards.
+// NewAdamW returns an AdamW for the weights under p's prefix ([autograd.Params.All]), with PyTorch's defaults: Beta1
+// 0.9, Beta2 0.999, Eps 1e-8, WeightDecay 0.01. No weight can be made in p's set afterwards.
 func NewAdamW(p *autograd.Params, lr float64) *AdamW {
 	a := &AdamW{*NewAdam(p, lr)}
 	a.WeightDecay = 0.01

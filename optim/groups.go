@@ -7,12 +7,12 @@ import (
 	"github.com/unroll-go/unroll/autograd"
 )
 
-// Groups is several optimizers as one, each over weights and with settings of its own: the parameter groups of
-// PyTorch. Weights that none of them has stay as they are.
+// Groups joins several optimizers into one. Each has its own weights and settings, as PyTorch's parameter groups have.
+// Weights that belong to no member do not change.
 type Groups []Optimizer
 
-// Step implements [Optimizer]: it takes a step of each member, in order. It panics with a [*autograd.UsageError], before
-// any step, if two members that are optimizers of this package have the same weight.
+// Step implements [Optimizer]: it calls Step of each member, in order. It panics with a [*autograd.UsageError], before
+// any step, if two members that are optimizers of this package have a weight in common.
 func (g Groups) Step(grads *autograd.Grads) {
 	g.check()
 	for _, o := range g {
@@ -20,7 +20,7 @@ func (g Groups) Step(grads *autograd.Grads) {
 	}
 }
 
-// State implements [Optimizer]: the states of all members, in order. It panics as Step does.
+// State implements [Optimizer]: it yields the states of all members, in order. It panics as Step does.
 func (g Groups) State() iter.Seq2[string, []float32] {
 	g.check()
 	return func(yield func(string, []float32) bool) {
@@ -34,7 +34,7 @@ func (g Groups) State() iter.Seq2[string, []float32] {
 	}
 }
 
-// check panics if two members have the same weight, as far as they embed memory.
+// check panics if two members have a weight in common. It compares only optimizers of this package, which embed memory.
 func (g Groups) check() {
 	type member interface{ all() []*autograd.Param }
 	for i, o := range g {

@@ -1,15 +1,29 @@
-// Package optim changes weights by their gradients. An optimizer belongs to the weights under
-// one view of a Params (all of them, or a group by its prefix) and steps on the gradient
-// that train.Step or a tape computed:
+// Package optim changes weights by their gradients. An optimizer belongs to the weights under one view of an
+// [autograd.Params]: all weights, or a group of them under a prefix. Its Step takes the gradient that a train.Step or a
+// tape computed:
 //
 //	adam := optim.NewAdam(params, 1e-3)
 //	...
 //	optim.ClipNorm(step.Grads(), 1)
 //	adam.Step(step.Grads())
 //
+// # Optimizers
+//
+// All of them implement [Optimizer]. Except Lion, which PyTorch does not have, they compute what PyTorch computes with the
+// same settings.
+//
+//   - [Adam] and [AdamW] scale the step of each element by the size of its recent gradients: the usual first choice.
+//     AdamW has weight decay that this scaling does not change.
+//   - [SGD], with momentum or Nesterov's momentum if you set it.
+//   - [RMSProp] and [Adagrad], the older adaptive methods; RMSProp may be centered and have momentum.
+//   - [Lion], whose step depends only on the signs of an average of the gradient; it keeps half as many numbers as Adam.
+//
+// State yields the numbers that an optimizer keeps between steps, under PyTorch's names. To continue a run later, save
+// them, and write them into the slices of a new optimizer's State.
+//
 // # Settings and schedules
 //
-// Settings are fields that may be set between steps, so a learning-rate schedule is an assignment:
+// Settings are fields that may be changed between steps, so a schedule of the learning rate is an assignment:
 //
 //	schedule := optim.Warmup(500, optim.Cosine(1e-3, 0, 10_000))
 //	for i := range 10_500 {
@@ -17,12 +31,13 @@
 //		...
 //	}
 //
-// A [Schedule] is a function of the step alone: a run that goes on at step i needs nothing else. A [Plateau] follows
-// a metric instead, and its fields are all that it remembers. Both serve epochs as well as steps.
+// A [Schedule] is a function of the step alone, so a run that continues at step i needs no saved state for it. There are
+// [Constant], [StepDecay], [Cosine], [OneCycle] and [Warmup], which precedes another schedule. A [Plateau] follows a
+// metric instead, and its fields are its whole state. Schedules and Plateau may count epochs instead of steps.
 //
 // # Groups
 //
-// Parts of a model learn by settings or optimizers of their own: one each, joined by [Groups].
+// If parts of a model need different settings or optimizers, give each part its own optimizer and join them by [Groups]:
 //
 //	body := optim.NewAdamW(params.In("rnn"), 1e-3)
 //	head := optim.NewSGD(params.In("head"), 0.1)
@@ -33,9 +48,9 @@
 //
 // # Clipping
 //
-// Gradients of recurrent networks explode now and then (Pascanu et al. 2013, arXiv:1211.5063). [ClipNorm] shortens the
-// gradient of all weights as one vector and keeps its direction; [ClipValue] limits each element. Both change the
-// gradient in place, before Step.
+// The gradients of recurrent networks become very large now and then (Pascanu et al. 2013, arXiv:1211.5063). [ClipNorm]
+// shortens the gradient of all weights as one vector and keeps its direction; [ClipValue] limits each element. Both
+// change the gradient in place; call them before Step.
 package optim
 
 import (
@@ -48,39 +63,42 @@ import (
 	"github.com/unroll-go/unroll/internal/kernel"
 )
 
-// Optimizer is what all optimizers share.
+// Optimizer changes weights by their gradients. All optimizers of this package, and [Groups], implement it.
 type Optimizer interface {
-	// Step changes the weights, but for frozen ones, by the gradient, which it leaves as it is.
+	// Step changes the weights that are not frozen by their gradients. It does not change the gradients.
 	Step(*autograd.Grads)
-	// State yields, under a name each, the numbers that the optimizer keeps between steps: its
-	// own memory, so that writing to it restores a state. What there is follows from the settings,
-	// which are no part of it: set them first.
+	// State yields the numbers that the optimizer keeps between steps, such as averages of the gradient, each slice
+	// under a name. The slices are the optimizer's own memory: read them to save the state, write to them to restore
+	// it. Which slices there are depends on the settings, so set the settings before restoring; the settings themselves
+	// are not in the state.
 	State() iter.Seq2[string, []float32]
 }
 
-// memory is what every optimizer here has: its weights and, of each, the number of its steps and some numbers an
-// element.
+// memory is embedded in every optimizer of this package. It holds the weights, the step number of each weight, and the
+// slots: arrays, such as the averages of Adam, with one number for each element of each weight.
 type memory struct {
 	params  *autograd.Params
 	weights []*autograd.Param
-	steps   []float32 // of each weight; float32, as PyTorch saves them
+	steps   []float32 // the step number of each weight; float32, as PyTorch saves them
 	slots   []slot
 	scratch []float32
 }
 
-// slot is one number an element of each weight, under PyTorch's name.
+// slot holds one number for each element of each weight, under PyTorch's name.
 type slot struct {
 	name string
 	*autograd.Grads
 }
 
+// newMemory returns the memory of an optimizer for the weights under p's prefix, and seals p.
 func newMemory(p *autograd.Params) memory {
 	p.Seal()
 	weights := slices.Collect(p.All())
 	return memory{params: p, weights: weights, steps: make([]float32, len(weights))}
 }
 
-// slot returns the slot of that name. It is made, of zeros, when it is wanted first; before, it is nil.
+// slot returns the slot of this name. If the slot does not exist yet, it is made, with zeros, if it is wanted;
+// otherwise slot returns nil.
 func (m *memory) slot(name string, wanted bool) *autograd.Grads {
 	for _, s := range m.slots {
 		if s.name == name {
@@ -95,7 +113,7 @@ func (m *memory) slot(name string, wanted bool) *autograd.Grads {
 	return s.Grads
 }
 
-// state yields "<name>.step" and "<name>.<slot>" of each weight.
+// state yields "<name>.step" and all slots, "<name>.<slot>", of each weight.
 func (m *memory) state() iter.Seq2[string, []float32] {
 	return func(yield func(string, []float32) bool) {
 		for i, p := range m.weights {
@@ -111,16 +129,17 @@ func (m *memory) state() iter.Seq2[string, []float32] {
 	}
 }
 
-// room returns n numbers to work with, the same memory every time.
-func (m *memory) room(n int) []float32 {
+// scratchFor returns scratch memory for n numbers. Every call returns the same memory.
+func (m *memory) scratchFor(n int) []float32 {
 	if cap(m.scratch) < n {
 		m.scratch = make([]float32, n)
 	}
 	return m.scratch[:n]
 }
 
-// each calls step for every weight that is not frozen, with the number of its steps so far, which step counts. The
-// gradient is g's, with l2*w added; if l2 is not 0, it lies in room. Before, the weight shrinks by w*shrink.
+// each calls step, within an Update, for every weight that is not frozen. t is the weight's step number, which step
+// must increase. grad is the weight's gradient in g or, if l2 is not 0, a copy of it in scratch memory to which l2*w is
+// added, for the weight w. Before step, each subtracts shrink*w from the weight.
 func (m *memory) each(g *autograd.Grads, l2, shrink float64, step func(p *autograd.Param, grad []float32, t *float32)) {
 	m.params.Update(func() {
 		for i, p := range m.weights {
@@ -129,12 +148,12 @@ func (m *memory) each(g *autograd.Grads, l2, shrink float64, step func(p *autogr
 			}
 			w, grad := p.Value.Data(), g.Of(p)
 			if l2 != 0 {
-				sum := m.room(len(grad))
+				sum := m.scratchFor(len(grad))
 				copy(sum, grad)
 				kernel.AddScaled(sum, float32(l2), w)
 				grad = sum
 			}
-			if shrink != 0 { // not w *= 1-shrink: a small shrink would lose its digits in float32, the same way at every step
+			if shrink != 0 { // not w *= 1-shrink: 1-shrink would round a small shrink in float32, the same way at every step
 				kernel.AddScaled(w, float32(-shrink), w)
 			}
 			step(p, grad, &m.steps[i])
@@ -142,7 +161,7 @@ func (m *memory) each(g *autograd.Grads, l2, shrink float64, step func(p *autogr
 	})
 }
 
-// setting is a number that a user set.
+// setting is the name and the value of a setting, to be checked.
 type setting struct {
 	name  string
 	value float64
@@ -153,11 +172,12 @@ func checkFinite(where string, settings ...setting) {
 	check(where, math.MaxFloat32, "at least 0 and finite", settings)
 }
 
-// checkDecays panics unless all settings are decays of averages: within [0, 1).
+// checkDecays panics unless all settings are in [0, 1), the range of the decay of an average.
 func checkDecays(where string, settings ...setting) {
 	check(where, math.Nextafter(1, 0), "at least 0 and below 1", settings)
 }
 
+// check panics unless all settings are in [0, limit]. want says so in words.
 func check(where string, limit float64, want string, settings []setting) {
 	for _, s := range settings {
 		if !(s.value >= 0 && s.value <= limit) {

@@ -7,18 +7,19 @@ import (
 	"github.com/unroll-go/unroll/autograd"
 )
 
-// Schedule returns the learning rate for a step, or an epoch, which count from 0. Those of this package stay at their
-// last value after their end, and at their first before step 0. A user's own function is a Schedule as well.
+// Schedule returns the learning rate for a step or an epoch, both counted from 0. After its last step, a schedule of
+// this package stays at its last value; before step 0 it has its first value. Any function of this type is a Schedule.
 type Schedule func(step int) float64
 
-// Constant returns a schedule that is lr always: for what follows a [Warmup].
+// Constant returns a schedule that is always lr, for example to follow a [Warmup]. It panics with a
+// [*autograd.UsageError] if lr is negative or not finite.
 func Constant(lr float64) Schedule {
 	checkFinite("optim.Constant", setting{"lr", lr})
 	return func(int) float64 { return lr }
 }
 
 // StepDecay returns the schedule lr * factor^floor(step/every), PyTorch's StepLR. It panics with a
-// [*autograd.UsageError] if lr or factor is negative or not finite, or every is below 1.
+// [*autograd.UsageError] if lr or factor is negative or not finite, or if every is below 1.
 func StepDecay(lr float64, every int, factor float64) Schedule {
 	checkFinite("optim.StepDecay", setting{"lr", lr}, setting{"factor", factor})
 	checkCount("optim.StepDecay", "every", every, 1)
@@ -29,23 +30,23 @@ func StepDecay(lr float64, every int, factor float64) Schedule {
 //
 //	min + (lr-min) * (1 + cos(pi*step/steps)) / 2
 //
-// from lr at step 0 to min at step steps, and min from there on, where PyTorch's CosineAnnealingLR rises again. It
-// panics with a [*autograd.UsageError] if lr or min is negative or not finite, or steps is below 1.
+// It falls from lr at step 0 to min at step number steps, and stays at min, where PyTorch's CosineAnnealingLR rises
+// again. Cosine panics with a [*autograd.UsageError] if lr or min is negative or not finite, or if steps is below 1.
 func Cosine(lr, min float64, steps int) Schedule {
 	checkFinite("optim.Cosine", setting{"lr", lr}, setting{"min", min})
 	checkCount("optim.Cosine", "steps", steps, 1)
 	return func(step int) float64 { return anneal(lr, min, float64(within(step, steps))/float64(steps)) }
 }
 
-// Warmup returns a schedule that rises in a line to the first value of then during its first steps, and is then from
-// there on:
+// Warmup returns a schedule that rises linearly for steps steps to the first value of the schedule then, and follows
+// then afterwards:
 //
 //	then(0) * (step+1)/(steps+1)   while step < steps
 //	then(step-steps)               afterwards
 //
-// So its first value is then(0)/(steps+1), not 0, which would waste a step. It is PyTorch's LinearLR with start_factor
-// 1/(steps+1) and total_iters steps, followed by then. It panics with a [*autograd.UsageError] if steps is negative or
-// then is nil.
+// The first value is then(0)/(steps+1) and not 0, because a step with a learning rate of 0 would be wasted. The
+// schedule equals PyTorch's LinearLR with start_factor 1/(steps+1) and total_iters steps, followed by then. Warmup
+// panics with a [*autograd.UsageError] if steps is negative or then is nil.
 func Warmup(steps int, then Schedule) Schedule {
 	checkCount("optim.Warmup", "steps", steps, 0)
 	if then == nil {
@@ -59,17 +60,18 @@ func Warmup(steps int, then Schedule) Schedule {
 	}
 }
 
-// OneCycleOptions are settings of [OneCycle]; 0 is PyTorch's default.
+// OneCycleOptions holds the settings of [OneCycle]; 0 means PyTorch's default.
 type OneCycleOptions struct {
-	PctStart       float64 // fraction of the steps in which the rate rises; 0: 0.3
-	DivFactor      float64 // by how much smaller than max the first rate is; 0: 25
-	FinalDivFactor float64 // by how much smaller than the first rate the last one is; 0: 1e4
+	PctStart       float64 // fraction of the steps, 0 to 1, during which the rate rises; 0 means 0.3
+	DivFactor      float64 // max divided by the first rate; 0 means 25
+	FinalDivFactor float64 // the first rate divided by the last rate; 0 means 1e4
 }
 
-// OneCycle returns the schedule of Smith & Topin, "Super-Convergence" (2018, arXiv:1708.07120), in the form of
-// PyTorch's OneCycleLR, for the learning rate alone: along half a cosine each, it rises from max/DivFactor at step 0 to
-// max at step PctStart*steps-1, and falls to max/DivFactor/FinalDivFactor at step steps-1. It panics with a
-// [*autograd.UsageError] if max or an option is negative or not finite, steps is below 1 or PctStart above 1.
+// OneCycle returns the schedule of Smith & Topin, "Super-Convergence" (2018, arXiv:1708.07120), as PyTorch's OneCycleLR
+// computes it, for the learning rate only. The rate rises from max/DivFactor at step 0 to max at step PctStart*steps-1,
+// and falls to max/DivFactor/FinalDivFactor at step steps-1; both parts have the form of half a cosine. OneCycle panics
+// with a [*autograd.UsageError] if max or an option is negative or not finite, if steps is below 1 or if PctStart is
+// above 1.
 func OneCycle(max float64, steps int, o OneCycleOptions) Schedule {
 	const where = "optim.OneCycle"
 	checkFinite(where, setting{"max", max}, setting{"DivFactor", o.DivFactor}, setting{"FinalDivFactor", o.FinalDivFactor})
@@ -86,59 +88,64 @@ func OneCycle(max float64, steps int, o OneCycleOptions) Schedule {
 	top, end := or(o.PctStart, 0.3)*float64(steps)-1, float64(steps-1)
 	return func(step int) float64 {
 		s := float64(within(step, steps-1))
-		if s <= top && top > 0 { // a top at 0 has nothing before it
+		if s <= top && top > 0 { // if top is 0 or less, the rate only falls
 			return anneal(first, max, s/top)
 		}
 		return anneal(max, last, (s-top)/(end-top))
 	}
 }
 
-// anneal goes from one value to another along half a cosine, for x from 0 to 1.
+// anneal returns from for x = 0, to for x = 1 and, between them, values along half a cosine.
 func anneal(from, to, x float64) float64 { return to + (from-to)*(1+math.Cos(math.Pi*x))/2 }
 
-// within returns the nearest step that is in [0, last].
+// within returns the number in [0, last] that is nearest to step.
 func within(step, last int) int { return max(0, min(step, last)) }
 
+// checkCount panics if a whole number is too small.
 func checkCount(where, name string, got, least int) {
 	if got < least {
 		panic(&autograd.UsageError{Where: where, What: fmt.Sprintf("%s is %d, want at least %d", name, got, least)})
 	}
 }
 
-// Plateau lowers the learning rate when a metric stops getting better, as PyTorch's ReduceLROnPlateau does:
+// Plateau lowers the learning rate when a metric stops improving, as PyTorch's ReduceLROnPlateau does:
 //
 //	plateau := optim.NewPlateau(adam.LR)
 //	...
 //	adam.LR = plateau.Step(validationLoss) // each epoch
 //
-// All that it remembers is in its fields: saving them, as JSON for instance, and going on with a copy is going on
-// with it.
+// Its whole state is in its fields. To continue a run later, save the fields, for instance as JSON, and continue with a
+// Plateau that has the same fields.
 type Plateau struct {
 	LR        float64 // learning rate
-	Factor    float64 // what LR is multiplied by
-	Patience  int     // how many steps without a better metric are borne: the next one lowers LR
-	Threshold float64 // by what fraction of Best a metric must be better to count; of a negative Best, worse
-	Absolute  bool    // Threshold is a difference, not a fraction
-	Maximize  bool    // larger metrics are better, as accuracies; otherwise smaller ones, as losses
-	Cooldown  int     // after LR was lowered, for how many steps nothing is bad
-	Min       float64 // LR is never lowered below
-	Eps       float64 // LR is left if it would be lowered by no more than this
+	Factor    float64 // LR is multiplied by Factor when it is lowered
+	Patience  int     // number of steps without a better metric that do not lower LR; the next one does
+	Threshold float64 // fraction of Best by which a metric must be better; see Step for a negative Best
+	Absolute  bool    // Threshold is a difference instead of a fraction
+	Maximize  bool    // larger metrics are better, as for accuracies; otherwise smaller ones are, as for losses
+	Cooldown  int     // number of steps after LR was lowered during which Bad stays 0
+	Min       float64 // lower limit of LR
+	Eps       float64 // LR is lowered only by more than Eps
 
-	Best float64 // best metric so far, if Seen
-	Seen bool    // whether any metric was better than none
-	Bad  int     // number of steps since Best that count
-	Cool int     // number of steps of Cooldown that are left
+	Best float64 // best metric so far, if Seen is set
+	Seen bool    // whether Best was set
+	Bad  int     // number of steps without a better metric since the last better metric, lowering of LR or cooldown
+	Cool int     // number of steps that are left of Cooldown
 }
 
-// NewPlateau returns a Plateau that starts at lr, with PyTorch's defaults: Factor 0.1, Patience 10, Threshold 1e-4, Eps
-// 1e-8, smaller metrics are better, and the rest is 0.
+// NewPlateau returns a Plateau that starts at lr, with PyTorch's defaults: Factor 0.1, Patience 10, Threshold 1e-4 and
+// Eps 1e-8. Smaller metrics are better, and all other settings are 0.
 func NewPlateau(lr float64) *Plateau {
 	return &Plateau{LR: lr, Factor: 0.1, Patience: 10, Threshold: 1e-4, Eps: 1e-8}
 }
 
-// Step takes the metric of the next step or, more often, epoch, and returns LR, lowered or as it was. NaN is no
-// better than anything. It panics with a [*autograd.UsageError] if a setting is out of range: Factor is within (0, 1),
-// the others finite and not negative.
+// Step takes the metric of the next step or, more often, epoch. It returns LR, lowered if the metric has not improved
+// for more than Patience steps. NaN is never better. With a Threshold that is a fraction, a metric must be better than
+// Best*(1-Threshold), or Best*(1+Threshold) with Maximize, as in PyTorch; for a negative Best, this accepts a metric
+// that is slightly worse than Best.
+//
+// Step panics with a [*autograd.UsageError] if a setting is out of range: Factor must be in (0, 1), and the other
+// settings finite and not negative.
 func (p *Plateau) Step(metric float64) (lr float64) {
 	const where = "optim.Plateau"
 	checkFinite(where, setting{"LR", p.LR}, setting{"Threshold", p.Threshold}, setting{"Min", p.Min}, setting{"Eps", p.Eps},
@@ -164,8 +171,7 @@ func (p *Plateau) Step(metric float64) (lr float64) {
 	return p.LR
 }
 
-// better tells whether the metric is better than Best by the threshold. PyTorch's fraction is of Best with its sign: a
-// negative Best is passed by metrics that are somewhat worse.
+// better reports whether the metric is better than Best by the threshold.
 func (p *Plateau) better(metric float64) bool {
 	best, sign := p.Best, 1.0
 	if p.Maximize {

@@ -8,34 +8,34 @@ import (
 	"github.com/unroll-go/unroll/internal/kernel"
 )
 
-// SGD is gradient descent, with momentum if wanted, in the form of PyTorch's: with gradient g,
+// SGD is stochastic gradient descent, optionally with momentum, as PyTorch computes it. With weight w and gradient g,
 //
 //	g = g + WeightDecay*w
 //	b = Momentum*b + (1-Dampening)*g      at the first step: b = g
-//	w = w - LR*b                          Nesterov: w = w - LR*(g + Momentum*b)
+//	w = w - LR*b                          with Nesterov: w = w - LR*(g + Momentum*b)
 //
-// where without Momentum b is g. Here, unlike in Sutskever et al. (2013, "On the importance of initialization and
-// momentum in deep learning", equations 1 to 4), LR multiplies b when it is used and not what is added to it, which
-// differs once LR changes.
+// Without Momentum, b is g. In Sutskever et al. (2013, "On the importance of initialization and momentum in deep
+// learning", equations 1 to 4) the learning rate multiplies the gradient that is added to b; here LR multiplies b
+// itself. The results differ once LR changes.
 type SGD struct {
 	LR          float64 // learning rate
-	Momentum    float64 // what is left of b after a step; 0: none is kept
-	Dampening   float64 // by how much less than 1 a gradient counts in b
-	Nesterov    bool    // look ahead; wants Momentum, and no Dampening
+	Momentum    float64 // factor of b from step to step; 0: b is not kept
+	Dampening   float64 // the gradient is multiplied by 1-Dampening before it is added to b
+	Nesterov    bool    // Nesterov's momentum; requires Momentum above 0 and Dampening 0
 	WeightDecay float64 // L2 penalty
 
 	memory
 }
 
-// NewSGD returns an SGD over the weights under p's prefix ([autograd.Params.All]), with PyTorch's defaults: all
-// settings but lr are 0. No weight can be made in p's set afterwards.
+// NewSGD returns an SGD for the weights under p's prefix ([autograd.Params.All]), with PyTorch's defaults: all settings
+// but lr are 0. No weight can be made in p's set afterwards.
 func NewSGD(p *autograd.Params, lr float64) *SGD {
 	return &SGD{LR: lr, memory: newMemory(p)}
 }
 
-// Step implements [Optimizer]. For b, a weight's first step is the first with Momentum while it is not frozen. Step
-// panics with a [*autograd.UsageError] if g is of another Params, a setting is negative or not finite, or Nesterov is
-// set without Momentum or with Dampening.
+// Step implements [Optimizer]. In the formula of b, the first step of a weight is the first one with Momentum in which
+// the weight is not frozen. Step panics with a [*autograd.UsageError] if g belongs to another Params, if a setting is
+// negative or not finite, or if Nesterov is set without Momentum or with Dampening.
 func (s *SGD) Step(g *autograd.Grads) {
 	const where = "optim.SGD"
 	checkFinite(where, setting{"LR", s.LR}, setting{"Momentum", s.Momentum}, setting{"Dampening", s.Dampening},
@@ -67,9 +67,9 @@ func (s *SGD) Step(g *autograd.Grads) {
 
 func (s *SGD) buffer() *autograd.Grads { return s.slot("momentum_buffer", s.Momentum != 0) }
 
-// State implements [Optimizer]: for each weight, by PyTorch's name, "<name>.momentum_buffer" (b) once there was
-// Momentum; and "<name>.step", the number of its steps with Momentum, which PyTorch does not keep: where it is 0,
-// PyTorch's buffer is None.
+// State implements [Optimizer]. For each weight it yields "<name>.momentum_buffer" (b), PyTorch's name, if Momentum is
+// or was above 0, and "<name>.step", the number of steps with Momentum. PyTorch does not keep this number: where it is
+// 0, PyTorch's buffer is None.
 func (s *SGD) State() iter.Seq2[string, []float32] {
 	s.buffer()
 	return s.state()

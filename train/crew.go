@@ -11,61 +11,65 @@ import (
 	"github.com/unroll-go/unroll/dataset"
 )
 
-// rowsPerShard and maxShards are the rule by which a batch is cut: by its rows alone, never
-// by the number of workers, because the cut decides the order in which gradients are added.
+// rowsPerShard and maxShards are the rule by which a batch is cut into shards. The rule depends on the number of rows
+// and not on the number of workers, because the shards determine the order in which gradients are added.
 const (
 	rowsPerShard = 38
 	maxShards    = 8
 )
 
+// shardsOf returns the number of shards for a batch of so many rows.
 func shardsOf(rows int) int {
 	return max(1, min(maxShards, (rows+rowsPerShard-1)/rowsPerShard))
 }
 
-// crew works on the shards of one batch with some goroutines that live until the work is done. Worker w of n takes shards w,
-// w+n and so on, one after the other on the same seat, whose memory is warm then.
+// crew computes the shards of one batch on several goroutines, the workers, which end when the work is done. Worker w
+// of n takes the shards w, w+n, w+2n and so on. It normally uses the same seat for all of them, so the memory of the
+// seat's tape stays in the cache.
 type crew struct {
 	newTape func() *autograd.Tape
 
 	seats   []*seat
 	shards  []*shard
 	rows    dataset.Rows
-	count   int  // shards of this batch
-	keep    bool // a seat for each shard, so that the results on the tapes stay
+	count   int  // number of shards of this batch
+	keep    bool // every shard has its own seat, so the nodes on all tapes stay valid
 	workers int
 	task    func(*seat, *shard) error
 
-	next atomic.Int64 // worker to begin
+	next atomic.Int64 // number of workers that have begun
 	wait sync.WaitGroup
-	work func() // c.worker, made once: starting it then allocates nothing
+	work func() // the method value c.worker, kept because making it allocates
 }
 
-// seat is a place to work on a shard.
+// seat holds the memory for the work on one shard at a time.
 type seat struct {
 	tape  *autograd.Tape
 	batch dataset.Batch
 	loss  *autograd.Node
 }
 
-// check panics if a model returned a node that is not on the seat's tape.
+// check panics if out, which the model returned, is not a node on the seat's tape.
 func (at *seat) check(out *autograd.Node) {
 	if out == nil || out.Tape() != at.tape {
 		panic(&autograd.UsageError{Where: "train", What: "what the model returned is not a node of the tape that it was handed"})
 	}
 }
 
+// shard is one part of the rows of a batch, with the results of the work on it.
 type shard struct {
 	index   int
-	lo, hi  int // rows of the batch
+	lo, hi  int // the rows lo to hi-1 of the batch
 	grads   *autograd.Grads
-	terms   []autograd.Term // of the loss; a weight is the number of rows where none was set
-	unit    float32         // the gradient of the shard is that of its loss times unit,
-	factors []float32       // and, unless empty, each mean times its factor
+	terms   []autograd.Term // the means in the loss; weigh replaces weights that were not set
+	unit    float32         // grads is the gradient of unit*loss
+	factors []float32       // if not empty, one further factor for each mean of the loss
 	err     error
-	fault   error // a panic
+	fault   error // a panic of the work
 }
 
-// weigh fills in the weights that were not set, and chooses unit: the weight of the first mean that counts anything.
+// weigh sets the weights that were not set to the number of rows of the shard, and sets unit to the first weight that
+// is not 0, or to 0 if nothing counts.
 func (s *shard) weigh() {
 	s.unit = 0
 	for i := range s.terms {
@@ -79,7 +83,8 @@ func (s *shard) weigh() {
 	}
 }
 
-// share sets the factors of the shard's gradient to the shard's part of the totals, one for each mean.
+// share sets unit to 1 and the factor of each mean to its weight divided by the total weight of this mean in all
+// shards.
 func (s *shard) share(totals []float64) {
 	s.unit, s.factors = 1, s.factors[:0]
 	for k, term := range s.terms {
@@ -91,7 +96,8 @@ func (s *shard) share(totals []float64) {
 	}
 }
 
-// begin cuts rows into shards, for at most so many workers. keep asks for a seat for each shard.
+// begin cuts rows into shards and prepares the seats. If shards or workers is 0 or less, begin chooses the number by
+// rule. keep gives every shard its own seat.
 func (c *crew) begin(rows dataset.Rows, shards, workers int, keep bool) {
 	n := len(rows.Index)
 	if shards <= 0 {
@@ -121,8 +127,9 @@ func (c *crew) begin(rows dataset.Rows, shards, workers int, keep bool) {
 	}
 }
 
-// each runs task on each shard; this goroutine is one of the workers. A panic in a worker is raised here, once all have
-// ended. It returns the first shard's error.
+// each calls task for every shard and waits until all workers have ended; the calling goroutine is one of them. If a
+// task panicked, each then panics with the same value. Otherwise each returns the error of the first shard that has
+// one.
 func (c *crew) each(task func(*seat, *shard) error) error {
 	c.task = task
 	c.next.Store(0)
@@ -145,7 +152,8 @@ func (c *crew) each(task func(*seat, *shard) error) error {
 	return nil
 }
 
-// worker takes its shards. Which worker takes which changes nothing: each shard has results of its own.
+// worker works on the shards of one worker. The results do not depend on which worker takes which shard, because every
+// shard keeps its own results.
 func (c *crew) worker() {
 	defer c.wait.Done()
 	w := int(c.next.Add(1)) - 1
@@ -162,12 +170,14 @@ func (c *crew) worker() {
 // gather fills the seat's batch with the rows of a shard.
 func (c *crew) gather(at *seat, s *shard) error {
 	rows := c.rows.Index[s.lo:s.hi]
-	at.batch.Index = append(at.batch.Index[:0], rows...) // unless the source sets it
+	at.batch.Index = append(at.batch.Index[:0], rows...) // for a source that does not set Index
 	at.batch.First = s.lo
 	return c.rows.Source.Gather(rows, &at.batch)
 }
 
-// locate adds to an error about one row of a shard the row of the batch and the example of the source.
+// locate adds to an error about one row of a shard ([autograd.DataError]) the row of the batch and the example of the
+// source. It returns other errors unchanged, and also errors whose number of rows does not fit the batch: rows of a
+// sequence [T,B,...] are counted t*B + b.
 func locate(err error, b *dataset.Batch) error {
 	if err == nil {
 		return nil

@@ -7,19 +7,21 @@ import (
 	"github.com/unroll-go/unroll/dataset"
 )
 
-// Evaluator runs a model over data without learning. It keeps its tapes: from the second batch of a shape on it allocates
-// nothing. It belongs to one goroutine and starts its own; they end with each batch.
+// Evaluator runs a model over data without training it. It keeps its tapes, so from the second batch of the same shape
+// on it allocates nothing. An Evaluator belongs to one goroutine; the goroutines that it starts end with each batch.
 type Evaluator[Out any] struct {
-	// Workers is the number of goroutines that work at a time. 0: GOMAXPROCS. It changes no bit of the result.
+	// Workers is the number of goroutines that work at the same time; 0 means GOMAXPROCS. The result is the same, bit
+	// for bit, for any number.
 	Workers int
 
 	crew    crew
-	outs    []Out // of each shard
+	outs    []Out // the output of each shard
 	forward func(*seat, *shard) error
 }
 
-// NewEvaluator returns an Evaluator of a model, a function that is called for every shard of a batch, by several goroutines at
-// once, on an inference tape over p. Out is the output of the model: a node, or a struct or slice of several.
+// NewEvaluator returns an Evaluator of a model. model is called for every shard of a batch, by several goroutines at
+// the same time, on an inference tape over p. Out is the type of the model's output: a node, or a struct or slice of
+// several nodes. No weight can be made in p's set after the first Run.
 func NewEvaluator[Out any](p *autograd.Params, model func(*autograd.Tape, *dataset.Batch) Out) *Evaluator[Out] {
 	e := &Evaluator[Out]{}
 	e.crew.newTape = func() *autograd.Tape { return autograd.NewInference(p) }
@@ -38,9 +40,10 @@ func NewEvaluator[Out any](p *autograd.Params, model func(*autograd.Tape, *datas
 	return e
 }
 
-// Run goes through all of a source, in batches of size rows. The output of each shard goes to add, in the order of the rows, in
-// the caller's goroutine; out and b are good until add returns. Errors and panics are those of [Step.Run]; add has been called
-// for the batches before.
+// Run runs the model over all examples of a source, in batches of size rows. It calls add in the caller's goroutine
+// with the output of each shard and the shard's rows b, in the order of the rows; out and b are valid until add
+// returns. Errors and panics are those of gathering and of the model, as in [Step.Run]; add was then called for the
+// batches before.
 func (e *Evaluator[Out]) Run(s dataset.Source, size int, add func(out Out, b *dataset.Batch)) error {
 	for rows := range dataset.Batches(s, size) {
 		e.crew.begin(rows, 0, e.Workers, true)
@@ -57,7 +60,7 @@ func (e *Evaluator[Out]) Run(s dataset.Source, size int, add func(out Out, b *da
 	return nil
 }
 
-// Evaluate is [Evaluator.Run] of a new [Evaluator], with all cores.
+// Evaluate is [Evaluator.Run] of a new [Evaluator] that uses all cores.
 func Evaluate[Out any](p *autograd.Params, s dataset.Source, size int, model func(*autograd.Tape, *dataset.Batch) Out,
 	add func(out Out, b *dataset.Batch)) error {
 	return NewEvaluator(p, model).Run(s, size, add)

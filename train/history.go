@@ -13,15 +13,15 @@ import (
 	"github.com/unroll-go/unroll/autograd"
 )
 
-// History is a table of measurements with named columns, such as the loss of each epoch. The caller decides what a row
-// is: mostly an epoch.
+// History is a table of measurements with named columns, such as the loss of each epoch. A row is usually an epoch, but
+// the caller may add a row at any time.
 type History struct {
 	columns []string
 	rows    [][]float64
 }
 
-// NewHistory returns an empty history with the given columns. It panics with a [*autograd.UsageError] if there are
-// none, or if a name is empty, is there twice or has a line break.
+// NewHistory returns an empty history with the given columns. It panics with a [*autograd.UsageError] if there are no
+// columns, or if a name is empty, occurs twice or has a line break.
 func NewHistory(columns ...string) *History {
 	if err := checkColumns(columns); err != nil {
 		panic(&autograd.UsageError{Where: "train.NewHistory", What: err.Error()})
@@ -29,7 +29,7 @@ func NewHistory(columns ...string) *History {
 	return &History{columns: slices.Clone(columns)}
 }
 
-// checkColumns returns what is wrong with the names of a history's columns.
+// checkColumns returns an error if the names of the columns of a history are not valid.
 func checkColumns(columns []string) error {
 	if len(columns) == 0 {
 		return errors.New("no columns, want at least one")
@@ -59,7 +59,7 @@ func (h *History) Add(values ...float64) {
 // Len returns the number of rows.
 func (h *History) Len() int { return len(h.rows) }
 
-// Columns returns a copy of the names of the columns, in their order.
+// Columns returns a copy of the names of the columns, in order.
 func (h *History) Columns() []string { return slices.Clone(h.columns) }
 
 // Column returns a copy of the values of a column, one for each row. It panics with a [*autograd.UsageError] if no column
@@ -76,9 +76,9 @@ func (h *History) Column(name string) []float64 {
 	return values
 }
 
-// WriteCSV writes the names of the columns as the first line and each row as a further one. A number has as many
-// digits as [ReadHistory] needs to read the same float64; NaN and infinities are written as NaN, +Inf and -Inf. A
-// float32 that the caller has converted to float64 therefore has up to 17 digits: 0.1 becomes 0.10000000149011612.
+// WriteCSV writes a line with the names of the columns and a line for each row. Each number has as many digits as
+// [ReadHistory] needs to read the same float64; NaN and infinities are written as NaN, +Inf and -Inf. A float32 that
+// the caller converted to float64 therefore has up to 17 digits: 0.1 becomes 0.10000000149011612.
 func (h *History) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	line := slices.Clone(h.columns)
@@ -93,17 +93,17 @@ func (h *History) WriteCSV(w io.Writer) error {
 	return out.Error()
 }
 
-// formatFloat returns the shortest text that is read as v again, with an exponent for very small and very large numbers.
+// formatFloat returns the shortest text that reads back as v, with an exponent for very small and very large numbers.
 func formatFloat(v float64) string {
 	format := byte('f')
 	if size := math.Abs(v); size != 0 && size < 1e-5 || size >= 1e15 {
-		format = 'e' // for infinities it makes no difference
+		format = 'e' // infinities look the same in both formats
 	}
 	return strconv.FormatFloat(v, format, -1, 64)
 }
 
 // ReadHistory reads a history that [History.WriteCSV] wrote, up to the end of r. Every number is the same as before,
-// but that all NaN are alike. An error that the content of the file causes tells the line.
+// except that all NaN have the same bits. An error that the content causes names the line.
 func ReadHistory(r io.Reader) (*History, error) {
 	h, err := readHistory(r)
 	if err != nil {
@@ -112,6 +112,7 @@ func ReadHistory(r io.Reader) (*History, error) {
 	return h, nil
 }
 
+// readHistory is ReadHistory without the prefix of the error.
 func readHistory(r io.Reader) (*History, error) {
 	in := csv.NewReader(r)
 	in.FieldsPerRecord = -1 // checked here, with an error that names the columns
@@ -148,7 +149,7 @@ func readHistory(r io.Reader) (*History, error) {
 	}
 }
 
-// csvError tells the line first, as the other errors of readHistory do.
+// csvError returns an error of package csv in the form of readHistory's own errors, which begin with the line.
 func csvError(err error) error {
 	var e *csv.ParseError
 	if errors.As(err, &e) {

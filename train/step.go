@@ -1,10 +1,5 @@
-// Package train runs a model over data: [Step] computes the gradient of one batch on all cores, [Evaluate] runs a model
-// over a set without learning, [History] keeps the figures of each epoch.
-//
-// Work is parallel over the rows of a batch. The batch is cut into shards, and each shard goes through the whole
-// model by itself, on the tape of the goroutine that works on it. The number of rows alone decides how a batch is cut, and
-// the gradients of the shards are added in the order of the shards, so the result is the same, bit for bit, for any number of
-// workers.
+// Package train trains and evaluates a model on batches of data, on all cores. [Step] computes the loss and the gradient
+// of one batch; an optimizer of package optim then changes the weights:
 //
 //	step := train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
 //		return loss.SparseSoftmaxCrossEntropy(classify(t, b), b.Labels)
@@ -14,6 +9,25 @@
 //		...
 //		adam.Step(step.Grads())
 //	}
+//
+// [Evaluate] runs a model over a whole source without training it, for example to count correct answers with package
+// metrics. An [Evaluator] does the same and keeps its memory for the next time. A [History] is a table of the measurements of
+// each epoch, which [History.WriteCSV] writes to a file and [ReadHistory] reads back.
+//
+// # Shards
+//
+// The rows of a batch are divided into shards. Each shard runs through the whole model separately, on the tape of the
+// goroutine that works on it. The number of rows alone determines the shards (or Step.Shards does), and the gradients of the
+// shards are added in the order of the shards. Therefore the result is the same, bit for bit, for any number of workers.
+//
+// A loss is a mean, or a sum of means, over the rows or labels that count. The shards are joined by the number that
+// counts in each of them, so the loss and the gradient are those of the whole batch: see [NewStep]. A batch in which
+// nothing counts is an error, [ErrNothingCounted].
+//
+// # Errors
+//
+// An error that one row of the data causes, such as a label out of range, names the row of the batch and the example of the
+// source.
 package train
 
 import (
@@ -26,43 +40,51 @@ import (
 	"github.com/unroll-go/unroll/internal/kernel"
 )
 
-// Step computes the gradient of a model's loss over a batch. It belongs to one goroutine and starts
-// its own; they end with each Run.
+// Step computes the gradient of a model's loss over a batch. A Step belongs to one goroutine; the goroutines that it
+// starts end with each Run.
 //
-// # Batches in parts
+// # Large batches
 //
-// A batch larger than memory needs no accumulation of gradients: with more Shards, only as many shards as there are Workers
-// are in memory at a time. Gradients of batches that have to be gathered one after the other are added by [Step.Weight].
+// A batch that does not fit in memory needs no accumulation of gradients: set Shards, and only as many shards as there
+// are Workers are in memory at the same time. The exception is a loss that is a sum of means with different weights
+// ([NewStep]): for its gradient all shards are in memory. Gradients of batches that must be gathered one after the
+// other can be joined by [Step.Weight].
 type Step struct {
-	// Workers is the number of goroutines that work at a time. 0: GOMAXPROCS. It changes no
-	// bit of the result.
+	// Workers is the number of goroutines that work at the same time; 0 means GOMAXPROCS. The result is the same, bit
+	// for bit, for any number.
 	Workers int
-	// Shards is the number of parts that a batch is cut into. 0: by rule, one for every 38 rows and at
-	// most 8. It changes the order of summation, and so the last bits.
+	// Shards is the number of parts into which a batch is cut; 0 means one for every 38 rows, and at most 8. It
+	// determines the order of summation, and therefore the last bits of the result.
 	Shards int
 
-	params   *autograd.Params
-	model    func(*autograd.Tape, *dataset.Batch) *autograd.Node
-	grads    *autograd.Grads
-	crew     crew
-	steps    uint64 // Runs, from which random numbers follow
-	joint    bool   // a loss has been met whose gradient needs the weights of all shards: forward ends before backward begins
-	totals   []float64
-	weight   float32
-	forward  func(*seat, *shard) error // methods, kept so that handing them on allocates nothing
-	backward func(*seat, *shard) error
+	params    *autograd.Params
+	model     func(*autograd.Tape, *dataset.Batch) *autograd.Node
+	grads     *autograd.Grads
+	crew      crew
+	steps     uint64                    // number of Runs, from which the random numbers follow
+	twoPhases bool                      // a batch was met whose means have weights that are not proportional
+	totals    []float64                 // the sum of the weights over the shards, for each mean
+	weight    float32                   // of the last batch: see Weight
+	forward   func(*seat, *shard) error // method values, kept because making them allocates
+	backward  func(*seat, *shard) error
 }
 
-// ErrNothingCounted is wrapped by the error of a [Step.Run] over a batch in which nothing counts: it has no rows, all its labels
-// are ignored or all its targets are NaN.
+// ErrNothingCounted is wrapped by the error of a [Step.Run] over a batch in which nothing counts: the batch has no
+// rows, or all its labels are ignored, or all its targets are NaN.
 var ErrNothingCounted = errors.New("nothing in the batch counts")
 
-// NewStep returns a Step for a model: a function from a batch to its loss, a node with one value, that is
-// called for every shard, by several goroutines at once, on a training tape over p.
+// NewStep returns a Step for a model. model computes the loss of a batch, a node with one value. It is called for every
+// shard, by several goroutines at the same time, on a training tape over p.
 //
-// The loss is a mean or a sum of means, such as the losses of two tasks, each times a factor. Each is joined over the shards by
-// what it counts ([autograd.Node.SetWeight]), so the result is the loss of the whole batch, however it is cut. A loss, or a part
-// of a sum, without a weight is taken for a mean over all rows; a penalty on weights, equal in all shards, is one.
+// The loss is a mean, or a sum of means, such as the losses of two tasks, each times a factor. The means of the shards
+// are joined by their weights ([autograd.Node.SetWeight]), separately for each mean, so the result is the loss of the
+// whole batch for any number of shards. A loss, or a part of a sum, without a weight counts as a mean over all rows. A
+// penalty on weights is such a part; it is the same in all shards.
+//
+// If the weights of a sum's means are not proportional to each other in all shards, the gradient needs the weights of
+// all shards before the backward pass begins. The Step notices this, computes such a batch a second time and from then
+// on keeps a tape for each shard. A loss that is computed from a mean by a nonlinear operation is an error if there are
+// several shards.
 //
 // No weight can be made in p's set afterwards.
 func NewStep(p *autograd.Params, model func(*autograd.Tape, *dataset.Batch) *autograd.Node) *Step {
@@ -72,22 +94,26 @@ func NewStep(p *autograd.Params, model func(*autograd.Tape, *dataset.Batch) *aut
 	return s
 }
 
-// Grads returns the gradient that the last Run computed; zero if it returned an error.
+// Grads returns the gradient that the last Run computed. It is zero if Run returned an error.
 func (s *Step) Grads() *autograd.Grads { return s.grads }
 
-// Weight returns how much the batch of the last Run counted: the number of its rows or labels, or the sum of their class weights.
-// The mean over several batches is the sum of their losses, or gradients, times these weights, divided by the sum of the
-// weights. It is NaN if the loss is a sum of means that count differently: such batches cannot be joined exactly, and are one
-// batch of more Shards instead. It is 0 after an error.
+// Weight returns the weight of the last Run's batch: the number of rows or labels that counted, or the sum of their
+// class weights. The mean loss or gradient over several batches is the sum, over the batches, of weight times loss or
+// gradient, divided by the sum of the weights.
+//
+// Weight returns NaN if the loss is a sum of means whose weights are not proportional. Losses and gradients of such
+// batches cannot be joined exactly; use one batch with more Shards instead. Weight returns 0 if Run returned an error.
 func (s *Step) Weight() float32 { return s.weight }
 
-// Run computes the loss of a batch, the mean over what the loss counts, and its gradient. Each shard gathers its own rows.
+// Run computes the loss of a batch, which is the mean over the rows that count, and its gradient. The workers gather
+// the rows of their shards themselves.
 //
-// The error is the source's, the model's ([autograd.Tape.Fail]), or wraps [autograd.ErrNotFinite], [autograd.ErrNoGradient] or
-// [ErrNothingCounted]. An error about one row ([autograd.DataError]) names the row of the batch and the example of its source.
-// The gradient is zero then, and the next Run starts afresh. A panic in a worker is raised again here: a
-// [*autograd.ShapeError] or [*autograd.UsageError] as it is, any other as a [*autograd.PanicError] with
-// the worker's stack.
+// Run returns the error of the source or of the model ([autograd.Tape.Fail]), or an error that wraps
+// [autograd.ErrNotFinite], [autograd.ErrNoGradient] or [ErrNothingCounted]. An error about one row
+// ([autograd.DataError]) names the row of the batch and the example of the source. After an error the gradient is zero,
+// and the next Run may be called as usual. A panic of the model or the source in a worker is raised again in the
+// caller's goroutine: a [*autograd.ShapeError] or [*autograd.UsageError] as it is, any other panic as a
+// [*autograd.PanicError] with the worker's stack.
 func (s *Step) Run(r dataset.Rows) (loss float32, err error) {
 	s.grads.Clear()
 	s.weight = 0
@@ -99,34 +125,37 @@ func (s *Step) Run(r dataset.Rows) (loss float32, err error) {
 	return loss, nil
 }
 
+// run computes a batch in one phase or in two. In one phase, each shard runs forward and backward at once, which is
+// enough if the gradient of a shard is a multiple of its part in the gradient of the batch. In two phases, all shards
+// run forward before any of them runs backward.
 func (s *Step) run(r dataset.Rows) (float32, error) {
 	if len(r.Index) == 0 {
 		return 0, ErrNothingCounted
 	}
-	s.crew.begin(r, s.Shards, s.Workers, s.joint)
+	s.crew.begin(r, s.Shards, s.Workers, s.twoPhases)
 	if err := s.crew.each(s.forward); err != nil {
 		return 0, err
 	}
 	shards := s.crew.shards[:s.crew.count]
-	alike, err := s.total(shards)
+	proportional, err := s.total(shards)
 	if err != nil {
 		return 0, err
 	}
-	if !alike && !s.joint { // the gradients have wrong factors: once more, with tapes for all shards
-		s.joint = true
+	if !proportional && !s.twoPhases { // the gradients are those of the wrong weights: compute the batch again in two phases
+		s.twoPhases = true
 		return s.run(r)
 	}
 	scale := 1.0
-	if s.weight = float32(math.NaN()); alike {
+	if s.weight = float32(math.NaN()); proportional {
 		unit := 0.0
 		for _, sh := range shards {
 			unit += float64(sh.unit)
 		}
 		scale, s.weight = 1/unit, float32(unit)
 	}
-	if s.joint {
+	if s.twoPhases {
 		for _, sh := range shards {
-			if !alike {
+			if !proportional {
 				sh.share(s.totals)
 			}
 		}
@@ -149,7 +178,7 @@ func (s *Step) run(r dataset.Rows) (float32, error) {
 	return float32(loss), nil
 }
 
-// forwardShard runs the model on a shard and, if the shard's weights suffice, backwards.
+// forwardShard runs the model on a shard. In one phase, it also runs backward.
 func (s *Step) forwardShard(at *seat, sh *shard) error {
 	if err := s.crew.gather(at, sh); err != nil {
 		return err
@@ -169,20 +198,21 @@ func (s *Step) forwardShard(at *seat, sh *shard) error {
 		sh.terms = append(sh.terms[:0], autograd.Term{Value: loss.Value(), Weight: float32(math.NaN())})
 	}
 	sh.weigh()
-	if s.joint {
+	if s.twoPhases {
 		return nil
 	}
 	return loss.BackwardScaled(sh.unit)
 }
 
-// backwardShard runs a shard backwards, each mean of the loss times the shard's part of what the mean counts.
+// backwardShard runs a shard backward in the second phase. It multiplies each mean of the loss by the shard's factor
+// for it.
 func (s *Step) backwardShard(at *seat, sh *shard) error {
 	return at.loss.BackwardScaled(sh.unit, sh.factors...)
 }
 
-// total sums the weights of each mean over the shards. alike reports whether the means count the same up to a factor, so that
-// one weight a shard serves for all of them.
-func (s *Step) total(shards []*shard) (alike bool, err error) {
+// total sums the weights of each mean over the shards. proportional reports whether the weights of all means are the
+// same up to a factor for each mean, so that one weight for each shard is enough.
+func (s *Step) total(shards []*shard) (proportional bool, err error) {
 	s.totals = s.totals[:0]
 	for range shards[0].terms {
 		s.totals = append(s.totals, 0)
@@ -204,7 +234,7 @@ func (s *Step) total(shards []*shard) (alike bool, err error) {
 		return false, ErrNothingCounted
 	}
 	for _, sh := range shards {
-		for k, term := range sh.terms { // products of two float32 are exact in float64
+		for k, term := range sh.terms { // the product of two float32 is exact in float64
 			if float64(term.Weight)*float64(typical.unit) != float64(sh.unit)*float64(typical.terms[k].Weight) {
 				return false, nil
 			}
@@ -213,7 +243,8 @@ func (s *Step) total(shards []*shard) (alike bool, err error) {
 	return true, nil
 }
 
-// sum adds the gradients of the shards, in their order, and scales the sum: a stretch at a time, which stays in the cache.
+// sum adds the gradients of the shards, in order, and multiplies the sum by scale. It works on one stretch after the
+// other, so that the stretch stays in the cache.
 func (s *Step) sum(scale float32) {
 	const stretch = 4096
 	for lo := 0; lo < len(s.grads.Data); lo += stretch {
