@@ -63,6 +63,8 @@ type shard struct {
 	factors []float32       // and, unless empty, each mean times its factor
 	err     error
 	fault   error // a panic
+
+	nonlinear bool // the loss is not linear in a mean: the shard is the whole batch
 }
 
 // weigh fills in the weights that were not set, and chooses unit: the weight of the first mean that counts anything.

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
@@ -77,8 +78,8 @@ func (s *Step) Grads() *autograd.Grads { return s.grads }
 
 // Weight returns how much the batch of the last Run counted: the number of its rows or labels, or the sum of their class weights.
 // The mean over several batches is the sum of their losses, or gradients, times these weights, divided by the sum of the
-// weights. It is NaN if the loss is a sum of means that count differently: such batches cannot be joined exactly, and are one
-// batch of more Shards instead. It is 0 after an error.
+// weights. It is NaN if the loss is a sum of means that count differently in this batch, or is not linear in a mean: such batches
+// cannot be joined exactly, and are one batch of more Shards instead, or each mean has a Step of its own. It is 0 after an error.
 func (s *Step) Weight() float32 { return s.weight }
 
 // Run computes the loss of a batch, the mean over what the loss counts, and its gradient. Each shard gathers its own rows.
@@ -117,12 +118,15 @@ func (s *Step) run(r dataset.Rows) (float32, error) {
 		return s.run(r)
 	}
 	scale := 1.0
-	if s.weight = float32(math.NaN()); alike {
+	if alike {
 		unit := 0.0
 		for _, sh := range shards {
 			unit += float64(sh.unit)
 		}
-		scale, s.weight = 1/unit, float32(unit)
+		scale = 1 / unit
+	}
+	if s.weight = float32(s.totals[0]); shards[0].nonlinear || slices.ContainsFunc(s.totals, func(total float64) bool { return total != s.totals[0] }) {
+		s.weight = float32(math.NaN())
 	}
 	if s.joint {
 		for _, sh := range shards {
@@ -162,7 +166,8 @@ func (s *Step) forwardShard(at *seat, sh *shard) error {
 	at.check(loss)
 	at.loss = loss
 	var err error
-	if sh.terms, err = loss.Terms(sh.terms[:0]); err != nil {
+	sh.terms, err = loss.Terms(sh.terms[:0])
+	if sh.nonlinear = err != nil; sh.nonlinear {
 		if s.crew.count > 1 {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -222,6 +223,7 @@ func TestWhatCannotBeJoined(t *testing.T) {
 		_, err = step.Run(rows)
 		assert.NoError(t, err, name)
 		assert.NotZero(t, step.Grads().Norm(), name)
+		assert.True(t, math.IsNaN(float64(step.Weight())), name)
 	}
 }
 
@@ -273,10 +275,38 @@ func TestBatchesOneAfterTheOther(t *testing.T) {
 	for i, g := range added {
 		assert.InDelta(t, grads[i], g/total, 1e-5)
 	}
-	both := m.step(compositions["sum"])
-	_, err = both.Run(dataset.Rows{Source: source, Index: seq(61)})
-	require.NoError(t, err)
-	assert.True(t, math.IsNaN(float64(both.Weight())), "the tasks count differently")
+}
+
+// TestWeightOfASum: a batch has one weight only if all means of its loss count the same, however it is cut into shards.
+func TestWeightOfASum(t *testing.T) {
+	nan := float32(math.NaN())
+	alike := &dataset.Tensors{X: tensor.New(6, 4, 3), Target: tensor.New(6, 2), Labels: []int32{0, 1, 2, 3, 0, 1}}
+	for i := range 6 {
+		alike.Target.Data()[2*i+i%2] = nan // one number and one label a row
+	}
+	unlabelled := &dataset.Tensors{X: alike.X, Target: alike.Target, Labels: slices.Repeat([]int32{loss.Ignore}, 6)}
+	for _, c := range []struct {
+		name   string
+		source *dataset.Tensors
+		want   float32
+	}{
+		{"alike", alike, 6},
+		{"more numbers than labels", &dataset.Tensors{X: alike.X, Target: tensor.New(6, 2), Labels: alike.Labels}, nan},
+		{"no labels", unlabelled, nan},
+		{"labels and numbers missing", twoTasks(61), nan},
+	} {
+		m := newTasks()
+		step := train.NewStep(m.params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+			h, _ := m.cell.Last(t.Input(b.X), rnn.Options{})
+			return autograd.Add(loss.CrossEntropy{}.Of(m.class.Forward(h), b.Labels), loss.MSE{}.Of(m.size.Forward(h), b.Target))
+		})
+		for shards := 1; shards <= 6; shards++ {
+			step.Shards = shards
+			_, err := step.Run(dataset.Rows{Source: c.source, Index: seq(c.source.Len())})
+			require.NoError(t, err, c.name)
+			assert.Equal(t, math.Float32bits(c.want), math.Float32bits(step.Weight()), "%s, %d shards: %v", c.name, shards, step.Weight())
+		}
+	}
 }
 
 func TestJointStepsAllocateNothing(t *testing.T) {
