@@ -2,6 +2,7 @@ package train_test
 
 import (
 	"fmt"
+	"log"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -323,4 +324,67 @@ func TestJointStepsAllocateNothing(t *testing.T) {
 		run()
 	}
 	assert.Zero(t, testing.AllocsPerRun(20, run))
+}
+
+// Gradients of batches that count differently, because labels are missing, add up to that of all rows.
+func ExampleStep_Weight() {
+	source := &dataset.Tensors{X: tensor.Of([]float32{1, 2, 3, 4, 5, 6}, 6, 1), Labels: []int32{0, 1, loss.Ignore, loss.Ignore, 1, loss.Ignore}}
+	params := autograd.NewParams(1)
+	head := layers.NewDense(params, 1, 2)
+	step := train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		return loss.CrossEntropy{}.Of(head.Forward(t.Input(b.X)), b.Labels)
+	})
+	total, weight := autograd.NewGrads(params), float32(0)
+	for rows := range dataset.Batches(source, 4) {
+		if _, err := step.Run(rows); err != nil {
+			log.Fatal(err)
+		}
+		w := step.Weight() // 2 labels in the first batch, 1 in the second
+		for i, g := range step.Grads().Data {
+			total.Data[i] += w * g
+		}
+		weight += w
+	}
+	for i := range total.Data {
+		total.Data[i] /= weight
+	}
+	if _, err := step.Run(dataset.Rows{Source: source, Index: []int{0, 1, 2, 3, 4, 5}}); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.3f\n%.3f\n", total.Of(head.Weight), step.Grads().Of(head.Weight))
+	// Output:
+	// [2.276 -2.276]
+	// [2.276 -2.276]
+}
+
+// One encoder and two tasks, a class and a number, each of which some rows lack. The loss of the batch is that of the same
+// rows in any number of shards, although each shard counts other numbers of labels and of targets.
+func ExampleStep_twoTasks() {
+	source := &dataset.Tensors{
+		X:      tensor.Of([]float32{1, 2, 3, 4, 5, 6, 7, 8}, 4, 2, 1),
+		Labels: []int32{0, loss.Ignore, loss.Ignore, 1},
+		Target: tensor.Of([]float32{float32(math.NaN()), 3, 5, 7}, 4, 1),
+	}
+	params := autograd.NewParams(1)
+	encoder := rnn.NewGRU(params.In("encoder"), rnn.GRUConfig{Input: 1, Hidden: 8})
+	class := layers.NewDense(params.In("class"), encoder.Out(), 2)
+	amount := layers.NewDense(params.In("amount"), encoder.Out(), 1)
+	step := train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		h, _ := encoder.Last(t.Input(b.X), rnn.Options{})
+		return autograd.Add(
+			autograd.Scale(loss.CrossEntropy{}.Of(class.Forward(h), b.Labels), 0.3),
+			autograd.Scale(loss.MSE{}.Of(amount.Forward(h), b.Target), 0.7))
+	})
+	for step.Shards = 1; step.Shards <= 4; step.Shards++ {
+		l, err := step.Run(dataset.Rows{Source: source, Index: []int{0, 1, 2, 3}})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("shards: %d, loss %.3f, norm of the gradient %.3f\n", step.Shards, l, step.Grads().Norm())
+	}
+	// Output:
+	// shards: 1, loss 23.105, norm of the gradient 29.878
+	// shards: 2, loss 23.105, norm of the gradient 29.878
+	// shards: 3, loss 23.105, norm of the gradient 29.878
+	// shards: 4, loss 23.105, norm of the gradient 29.878
 }
