@@ -33,7 +33,10 @@ import (
 // # Batches in parts
 //
 // A batch larger than memory needs no accumulation of gradients: with more Shards, only as many shards as there are Workers
-// are in memory at a time. Gradients of batches that have to be gathered one after the other are added by [Step.Weight].
+// are in memory at a time, and one gradient of all weights for each shard. A sum of means that count differently is an exception:
+// all its shards are in memory, because no gradient is known before every mean has been counted in all of them. Where they do
+// not fit, each mean has a Step of its own. Gradients of batches that have to be gathered one after the other are added by
+// [Step.Weight].
 type Step struct {
 	// Workers is the number of goroutines that work at a time. 0: GOMAXPROCS. It changes no
 	// bit of the result.
