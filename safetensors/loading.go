@@ -14,7 +14,7 @@ import (
 )
 
 // Loading says which tensors of a file go to which weights, for files that hold more than the model, less, or
-// the same under other names. The zero value is strict: names and shapes must be the same on both sides. A shape that
+// the same under other names. The zero value is strict, as the function [Load] is. A shape that
 // differs is always an error, unless Except names the weight.
 //
 // To load an encoder from the file of a whole model, give the prefix of the encoder's names in the file, and load into
@@ -147,14 +147,10 @@ func (m *matching) match(tensors iter.Seq2[string, *tensor.Tensor]) {
 	first := map[*tensor.Tensor]*Tensor{} // the tensor from which values has the numbers of a weight
 	missing := map[string]*tensor.Tensor{}
 	for name, to := range tensors {
-		excepted := m.excepted(name)
 		t := m.from[name]
 		delete(m.from, name)
 		if t == nil {
 			missing[name] = to
-			if !excepted && !m.Partial {
-				m.fail("%s: missing in the file", name)
-			}
 			continue
 		}
 		m.report.Used = append(m.report.Used, name)
@@ -176,8 +172,13 @@ func (m *matching) match(tensors iter.Seq2[string, *tensor.Tensor]) {
 		}
 	}
 	for name, to := range missing {
-		if m.values[to] == nil {
-			m.report.Missing = append(m.report.Missing, name)
+		mayMiss := m.excepted(name) || m.Partial
+		if first[to] != nil {
+			continue // a tied weight, whose other name the file has
+		}
+		m.report.Missing = append(m.report.Missing, name)
+		if !mayMiss {
+			m.fail("%s: missing in the file", name)
 		}
 	}
 }

@@ -175,6 +175,7 @@ func TestLoadingTiedWeights(t *testing.T) {
 		report  Report
 		want    float32
 	}{
+		{Loading{}, Report{Used: []string{"bias", "weight"}}, 5},
 		{Loading{Partial: true}, Report{Used: []string{"bias", "weight"}}, 5},
 		{Loading{Except: []string{"tied"}}, Report{Used: []string{"bias", "weight"}}, 5},
 		{Loading{Except: []string{"weight", "tied"}}, Report{Used: []string{"bias"}, Missing: []string{"tied", "weight"}, Unused: []string{"weight"}}, 0},
@@ -187,7 +188,7 @@ func TestLoadingTiedWeights(t *testing.T) {
 		c.report.Metadata = report.Metadata
 		assert.Equal(t, c.report, report)
 		assert.Equal(t, map[string]float32{"m.weight": c.want, "m.bias": 6}, firsts(view))
-		_, err = Load(path, view)
+		_, err = Loading{Except: []string{"weight"}}.Load(path, view)
 		assert.EqualError(t, err, path+" does not fit: tied: missing in the file")
 	}
 }
