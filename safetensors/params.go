@@ -13,7 +13,7 @@ import (
 )
 
 // Save writes the weights under p's prefix to a file, as F32. The file is written whole or not at all. Names are
-// without the prefix; a tied weight is written under each of its names, as PyTorch expects. The same values give the
+// without the prefix; a tied weight is written under each of its names, as load_state_dict of PyTorch expects. The same values give the
 // same bytes.
 func Save(path string, p *autograd.Params, metadata map[string]string) error {
 	return save(path, weights(p), metadata, fmt.Sprintf("there are no weights under the prefix %q", p.Prefix()))
