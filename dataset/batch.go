@@ -54,11 +54,10 @@ func (b *Batch) Steps() int {
 func (b *Batch) Tokens() (ids []int32, rows int) {
 	rows, steps := b.size()
 	if b.IDs == nil && rows*steps > 0 {
-		got := "no IDs"
 		if len(b.Parts) > 0 {
-			got = "no IDs in a batch of dataset.Join, whose data are in its Parts"
+			b.wrong("no IDs in a batch of dataset.Join", "the IDs of one of its Parts")
 		}
-		b.wrong(got, "%d, for %d rows of %d steps", rows*steps, rows, steps)
+		b.wrong("no IDs", "%d, for %d rows of %d steps", rows*steps, rows, steps)
 	}
 	return b.IDs, rows
 }

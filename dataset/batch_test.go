@@ -142,6 +142,6 @@ func TestBatchesThatDoNotFit(t *testing.T) {
 	}
 	panicsWith[*tensor.ShapeError](t, "dataset.Batch: no IDs, want 12, for 3 rows of 4 steps", func() { (&Batch{X: x}).Tokens() })
 	panicsWith[*tensor.ShapeError](t,
-		"dataset.Batch: no IDs in a batch of dataset.Join, whose data are in its Parts, want 3, for 3 rows of 1 steps",
+		"dataset.Batch: no IDs in a batch of dataset.Join, want the IDs of one of its Parts",
 		func() { (&Batch{Index: make([]int, 3), Parts: make([]Batch, 2)}).Tokens() })
 }

@@ -10,7 +10,8 @@ import (
 
 // Join returns a Source whose example i is example i of each of the sources: several inputs (two towers, numbers beside
 // tokens), several sets of labels or targets (two tasks), each with lengths of its own. Batch.Parts[k] holds the rows of
-// sources[k]; of the batch itself, only Index is filled.
+// sources[k]; of the batch itself, only Index is filled. Its Lengths are nil, which a layer takes for rows of full length:
+// hand a layer the lengths of the part that it reads.
 //
 //	s := dataset.Join(
 //		&dataset.Sequences{IDs: questions},

@@ -37,6 +37,12 @@ func (e *Embedding) Lookup(t *autograd.Tape, ids []int32, rows int) *autograd.No
 		panic(&autograd.ShapeError{Where: e.Weight.Name, Got: fmt.Sprintf("%d ids for a batch of %d rows", len(ids), rows),
 			Want: "the same number of ids for each row"})
 	}
-	y := autograd.Gather(t.Param(e.Weight), ids)
-	return autograd.Reshape(y, len(ids)/rows, rows, e.Weight.Value.Dim(1))
+	vocabulary, features := e.Weight.Value.Dim(0), e.Weight.Value.Dim(1)
+	for i, id := range ids {
+		if id < 0 || int(id) >= vocabulary {
+			t.Fail(&autograd.DataError{Text: fmt.Sprintf("%s: token %d, want 0 to %d", e.Weight.Name, id, vocabulary-1), Row: i, Rows: len(ids)})
+			break
+		}
+	}
+	return autograd.Reshape(autograd.Gather(t.Param(e.Weight), ids), len(ids)/rows, rows, features)
 }

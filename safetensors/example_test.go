@@ -1,6 +1,7 @@
 package safetensors_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -94,4 +95,51 @@ func ExampleLoading() {
 	}.Load(path, params.In("encoder"))
 	fmt.Println(report.Used, report.Missing, report.Unused, err)
 	// Output: [layer_norm.bias layer_norm.weight] [] [model.head.bias model.head.weight] <nil>
+}
+
+// The weights of a model are written under the names of a module in PyTorch: Save writes a file under the names of the
+// weights, and Write a copy of it under the new names. In Python, model.load_state_dict(load_file("torch.safetensors")) reads it.
+func ExampleWrite() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "model.safetensors")
+
+	params := autograd.NewParams(42)
+	rnn.NewGRU(params.In("rnn"), rnn.GRUConfig{Input: 28, Hidden: 64})
+	layers.NewDense(params.In("head"), 64, 10)
+	if err := safetensors.Save(path, params, nil); err != nil {
+		panic(err)
+	}
+
+	saved, err := os.Open(path)
+	if err != nil {
+		panic(err)
+	}
+	defer saved.Close()
+	file, err := safetensors.Read(saved)
+	if err != nil {
+		panic(err)
+	}
+	rename := strings.NewReplacer("rnn.", "model.encoder.gru.", "head.", "model.fc.")
+	for i := range file.Tensors {
+		file.Tensors[i].Name = rename.Replace(file.Tensors[i].Name)
+		fmt.Println(file.Tensors[i].Name)
+	}
+	renamed, err := os.Create(filepath.Join(dir, "torch.safetensors"))
+	if err != nil {
+		panic(err)
+	}
+	if err := errors.Join(safetensors.Write(renamed, file), renamed.Close()); err != nil {
+		panic(err)
+	}
+	// Output:
+	// model.fc.bias
+	// model.fc.weight
+	// model.encoder.gru.bias_hh_l0
+	// model.encoder.gru.bias_ih_l0
+	// model.encoder.gru.weight_hh_l0
+	// model.encoder.gru.weight_ih_l0
 }

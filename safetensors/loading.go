@@ -14,7 +14,7 @@ import (
 )
 
 // Loading says which tensors of a file go to which weights, for files that hold more than the model, less, or
-// the same under other names. The zero value is strict: names and shapes must be the same on both sides. A shape that
+// the same under other names. The zero value is strict, as the function [Load] is. A shape that
 // differs is always an error, unless Except names the weight.
 //
 // To load an encoder from the file of a whole model, give the prefix of the encoder's names in the file, and load into
@@ -73,12 +73,12 @@ func (l Loading) load(path string, tensors iter.Seq2[string, *tensor.Tensor], up
 		return Report{}, fmt.Errorf("%s: %w", path, err)
 	}
 	m := matching{Loading: l, from: map[string]*Tensor{}, named: map[string]bool{}, values: map[*tensor.Tensor][]float32{}}
-	m.readNames(f)
-	m.match(tensors)
-	m.checkRest()
-	if m.wrong != nil {
-		slices.Sort(m.wrong)
-		return Report{}, fmt.Errorf("%s does not fit: %s", path, strings.Join(m.wrong, "; "))
+	if m.readNames(f) {
+		m.match(tensors)
+		m.checkRest()
+	}
+	if wrong := m.mismatches(); wrong != nil {
+		return Report{}, fmt.Errorf("%s does not fit: %s", path, strings.Join(wrong, "; "))
 	}
 	update(func() {
 		for to, v := range m.values {
@@ -99,11 +99,29 @@ type matching struct {
 	named  map[string]bool              // the entries of Except that name a weight or a tensor
 	values map[*tensor.Tensor][]float32 // what each weight is to be set to
 	report Report
-	wrong  []string // every mismatch
+
+	wrong  []string // every mismatch, apart from
+	absent []string // names of weights that the file should have, and
+	alone  []string // names of tensors for which there is no weight
 }
 
 func (m *matching) fail(format string, args ...any) {
 	m.wrong = append(m.wrong, fmt.Sprintf(format, args...))
+}
+
+// mismatches returns all that does not fit, sorted, or nil.
+func (m *matching) mismatches() []string {
+	for _, names := range [][]string{m.wrong, m.absent, m.alone} {
+		slices.Sort(names)
+	}
+	wrong := m.wrong
+	if m.absent != nil {
+		wrong = append(wrong, "missing in the file: "+strings.Join(m.absent, ", "))
+	}
+	if m.alone != nil {
+		wrong = append(wrong, "in the file alone: "+strings.Join(m.alone, ", "))
+	}
+	return wrong
 }
 
 // excepted reports whether Except lists a name or a module around it.
@@ -117,9 +135,10 @@ func (m *matching) excepted(name string) bool {
 	return found
 }
 
-// readNames fills from with the tensors that Prefix, Rename and Except select, and Unused with the others.
-func (m *matching) readNames(f *File) {
-	selected := m.Prefix == ""
+// readNames fills from with the tensors that Prefix, Rename and Except select, and Unused with the others. It returns false
+// if the file has names, but none with the prefix.
+func (m *matching) readNames(f *File) (selected bool) {
+	selected = m.Prefix == "" || len(f.Tensors) == 0
 	for i := range f.Tensors {
 		t := &f.Tensors[i]
 		name, wanted := strings.CutPrefix(t.Name, m.Prefix)
@@ -138,8 +157,13 @@ func (m *matching) readNames(f *File) {
 		}
 	}
 	if !selected {
-		m.fail("no name in the file begins with %q", m.Prefix)
+		names := make([]string, 0, 3)
+		for _, t := range f.Tensors[:min(len(f.Tensors), cap(names))] {
+			names = append(names, shown(t.Name))
+		}
+		m.fail("no name in the file begins with %q; its first names are %s", m.Prefix, strings.Join(names, ", "))
 	}
+	return selected
 }
 
 // match finds the tensor for each weight. It fills values, Used and Missing.
@@ -147,14 +171,10 @@ func (m *matching) match(tensors iter.Seq2[string, *tensor.Tensor]) {
 	first := map[*tensor.Tensor]*Tensor{} // the tensor from which values has the numbers of a weight
 	missing := map[string]*tensor.Tensor{}
 	for name, to := range tensors {
-		excepted := m.excepted(name)
 		t := m.from[name]
 		delete(m.from, name)
 		if t == nil {
 			missing[name] = to
-			if !excepted && !m.Partial {
-				m.fail("%s: missing in the file", name)
-			}
 			continue
 		}
 		m.report.Used = append(m.report.Used, name)
@@ -176,8 +196,13 @@ func (m *matching) match(tensors iter.Seq2[string, *tensor.Tensor]) {
 		}
 	}
 	for name, to := range missing {
-		if m.values[to] == nil {
-			m.report.Missing = append(m.report.Missing, name)
+		mayMiss := m.excepted(name) || m.Partial
+		if first[to] != nil {
+			continue // a tied weight, whose other name the file has
+		}
+		m.report.Missing = append(m.report.Missing, name)
+		if !mayMiss {
+			m.absent = append(m.absent, name)
 		}
 	}
 }
@@ -191,7 +216,7 @@ func (m *matching) checkRest() {
 		case m.Partial:
 			m.report.Unused = append(m.report.Unused, t.Name)
 		default:
-			m.fail("%s: in the file alone", shown(t.Name))
+			m.alone = append(m.alone, shown(t.Name))
 		}
 	}
 	for _, e := range m.Except {
@@ -199,7 +224,7 @@ func (m *matching) checkRest() {
 			m.fail("Except has %q, which names no weight and no tensor of the file", e)
 		}
 	}
-	if m.wrong == nil && m.report.Used == nil {
+	if m.report.Used == nil && m.mismatches() == nil {
 		m.fail("no tensor of the file goes to a weight")
 	}
 }

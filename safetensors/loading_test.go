@@ -135,10 +135,13 @@ func TestLoadingRefuses(t *testing.T) {
 			"head.b: its numbers are I32, want F32, F16, BF16 or F64"},
 		{"a shape under another name", Loading{Prefix: "m.", Partial: true, Rename: rename("fc", "head")}, []Tensor{filled("m.fc.b", 4, 7)},
 			"head.b (m.fc.b in the file): shape [7] in the file, want [3]"},
-		{"missing weights", Loading{Except: []string{"head.w"}}, encoder, "head.b: missing in the file"},
+		{"missing weights", Loading{Except: []string{"head.w"}}, encoder, "missing in the file: head.b"},
 		{"more tensors", Loading{Except: []string{"head"}}, append([]Tensor{filled("header", 1), filled("a\x1b[31m", 1)}, encoder...),
-			`"a\x1b[31m": in the file alone; header: in the file alone`},
-		{"a prefix that nothing has", Loading{Prefix: "modle.", Partial: true}, wholeModel("model."), `no name in the file begins with "modle."`},
+			`in the file alone: "a\x1b[31m", header`},
+		{"a prefix that nothing has", Loading{Prefix: "modle."}, wholeModel("model."),
+			`no name in the file begins with "modle."; its first names are model.encoder.b, model.encoder.w, model.head.b`},
+		{"other names", Loading{}, wholeModel("m.")[:2], "missing in the file: encoder.b, encoder.w, head.b, head.w; in the file alone: m.encoder.b, m.encoder.w"},
+		{"an empty file", Loading{Prefix: "m.", Partial: true}, nil, "no tensor of the file goes to a weight"},
 		{"an exception that names nothing", Loading{Except: []string{"head", "haed", "enc", "encoder.w.x"}}, encoder,
 			`Except has "enc", which names no weight and no tensor of the file; Except has "encoder.w.x", which names no weight and no tensor of the file; ` +
 				`Except has "haed", which names no weight and no tensor of the file`},
@@ -175,6 +178,7 @@ func TestLoadingTiedWeights(t *testing.T) {
 		report  Report
 		want    float32
 	}{
+		{Loading{}, Report{Used: []string{"bias", "weight"}}, 5},
 		{Loading{Partial: true}, Report{Used: []string{"bias", "weight"}}, 5},
 		{Loading{Except: []string{"tied"}}, Report{Used: []string{"bias", "weight"}}, 5},
 		{Loading{Except: []string{"weight", "tied"}}, Report{Used: []string{"bias"}, Missing: []string{"tied", "weight"}, Unused: []string{"weight"}}, 0},
@@ -187,8 +191,8 @@ func TestLoadingTiedWeights(t *testing.T) {
 		c.report.Metadata = report.Metadata
 		assert.Equal(t, c.report, report)
 		assert.Equal(t, map[string]float32{"m.weight": c.want, "m.bias": 6}, firsts(view))
-		_, err = Load(path, view)
-		assert.EqualError(t, err, path+" does not fit: tied: missing in the file")
+		_, err = Loading{Except: []string{"weight"}}.Load(path, view)
+		assert.EqualError(t, err, path+" does not fit: missing in the file: tied")
 	}
 }
 

@@ -20,6 +20,11 @@
 //
 // The [Report] lists which weights were set, which kept their values, and which tensors of the file were not used.
 //
+// Save has no such options. A model that travels both ways is easiest to make under the names of PyTorch's state_dict: an
+// LSTM in params.In("encoder").In("lstm") has the weight encoder.lstm.weight_ih_l0, and load_state_dict(load_file(path))
+// reads what Save wrote. For other names, read the file that Save wrote and write it under the new names, as the example of
+// [Write] shows.
+//
 // # Tensors that are not weights
 //
 // [SaveTensors] and [LoadTensors] do the same for tensors of the caller's, such as the state of a recurrent layer.

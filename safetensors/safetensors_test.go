@@ -329,7 +329,7 @@ func TestLoadTellsAllMismatches(t *testing.T) {
 		text    string
 	}{
 		{[]Tensor{From("weight", six, 3, 2), From("tied", six, 6), From("extra", six, 6), From[float32]("more", nil, 0)},
-			"bias: missing in the file; extra: in the file alone; more: in the file alone; tied: shape [6] in the file, want [2 3]; weight: shape [3 2] in the file, want [2 3]"},
+			"tied: shape [6] in the file, want [2 3]; weight: shape [3 2] in the file, want [2 3]; missing in the file: bias; in the file alone: extra, more"},
 		{[]Tensor{{Name: "weight", DType: "I32", Shape: []int{2, 3}, Data: make([]byte, 24)}, From("tied", six, 2, 3), From("bias", six[:3], 3)},
 			"weight: its numbers are I32, want F32, F16, BF16 or F64"},
 		{[]Tensor{From("weight", six, 2, 3), {Name: "tied", DType: "I32", Shape: []int{2, 3}, Data: make([]byte, 24)}, From("bias", six[:3], 3)},
@@ -475,7 +475,7 @@ func TestTensorsComeBack(t *testing.T) {
 
 	into = map[string]*tensor.Tensor{"h": tensor.New(1, 2, 2), "c": tensor.New(3), "d": tensor.New(1)}
 	_, err = LoadTensors(path, into)
-	assert.EqualError(t, err, path+" does not fit: c: shape [2] in the file, want [3]; d: missing in the file")
+	assert.EqualError(t, err, path+" does not fit: c: shape [2] in the file, want [3]; missing in the file: d")
 	assert.Zero(t, into["h"].Data()[0], "nothing is changed")
 	assert.ErrorContains(t, SaveTensors(path, nil, nil), "there are no tensors")
 }

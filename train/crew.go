@@ -66,6 +66,8 @@ type shard struct {
 	factors []float32       // if not empty, one further factor for each mean of the loss
 	err     error
 	fault   error // a panic of the work
+
+	nonlinear bool // the loss is computed from a mean by a nonlinear operation; the shard is then the whole batch
 }
 
 // weigh sets the weights that were not set to the number of rows of the shard, and sets unit to the first weight that

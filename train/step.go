@@ -34,6 +34,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
@@ -46,9 +47,10 @@ import (
 // # Large batches
 //
 // A batch that does not fit in memory needs no accumulation of gradients: set Shards, and only as many shards as there
-// are Workers are in memory at the same time. The exception is a loss that is a sum of means with different weights
-// ([NewStep]): for its gradient all shards are in memory. Gradients of batches that must be gathered one after the
-// other can be joined by [Step.Weight].
+// are Workers are in memory at the same time, with one gradient of all weights for each shard. The exception is a loss
+// that is a sum of means whose weights are not proportional ([NewStep]): all its shards are in memory at the same time.
+// If they do not fit, give each mean a Step of its own. Gradients of batches that must be gathered one after the other
+// can be joined by [Step.Weight].
 type Step struct {
 	// Workers is the number of goroutines that work at the same time; 0 means GOMAXPROCS. The result is the same, bit
 	// for bit, for any number.
@@ -101,8 +103,9 @@ func (s *Step) Grads() *autograd.Grads { return s.grads }
 // class weights. The mean loss or gradient over several batches is the sum, over the batches, of weight times loss or
 // gradient, divided by the sum of the weights.
 //
-// Weight returns NaN if the loss is a sum of means whose weights are not proportional. Losses and gradients of such
-// batches cannot be joined exactly; use one batch with more Shards instead. Weight returns 0 if Run returned an error.
+// Weight returns NaN if the loss is a sum of means whose weights differ in this batch, or is computed from a mean by a
+// nonlinear operation. Losses and gradients of such batches cannot be joined exactly; use one batch with more Shards, or
+// a Step for each mean, instead. Weight returns 0 if Run returned an error.
 func (s *Step) Weight() float32 { return s.weight }
 
 // Run computes the loss of a batch, which is the mean over the rows that count, and its gradient. The workers gather
@@ -119,7 +122,6 @@ func (s *Step) Run(r dataset.Rows) (loss float32, err error) {
 	s.weight = 0
 	s.steps++
 	if loss, err = s.run(r); err != nil {
-		s.weight = 0
 		return 0, fmt.Errorf("train: %w", err)
 	}
 	return loss, nil
@@ -146,19 +148,18 @@ func (s *Step) run(r dataset.Rows) (float32, error) {
 		return s.run(r)
 	}
 	scale := 1.0
-	if s.weight = float32(math.NaN()); proportional {
+	if proportional {
 		unit := 0.0
 		for _, sh := range shards {
 			unit += float64(sh.unit)
 		}
-		scale, s.weight = 1/unit, float32(unit)
+		scale = 1 / unit
+	} else {
+		for _, sh := range shards {
+			sh.share(s.totals)
+		}
 	}
 	if s.twoPhases {
-		for _, sh := range shards {
-			if !proportional {
-				sh.share(s.totals)
-			}
-		}
 		if err := s.crew.each(s.backward); err != nil {
 			return 0, err
 		}
@@ -174,6 +175,10 @@ func (s *Step) run(r dataset.Rows) (float32, error) {
 			sum += float64(sh.terms[k].Weight) * float64(sh.terms[k].Value)
 		}
 		loss += sum / total
+	}
+	differ := slices.ContainsFunc(s.totals, func(total float64) bool { return total != s.totals[0] })
+	if s.weight = float32(s.totals[0]); differ || shards[0].nonlinear {
+		s.weight = float32(math.NaN())
 	}
 	return float32(loss), nil
 }
@@ -191,7 +196,8 @@ func (s *Step) forwardShard(at *seat, sh *shard) error {
 	at.check(loss)
 	at.loss = loss
 	var err error
-	if sh.terms, err = loss.Terms(sh.terms[:0]); err != nil {
+	sh.terms, err = loss.Terms(sh.terms[:0])
+	if sh.nonlinear = err != nil; sh.nonlinear {
 		if s.crew.count > 1 {
 			return err
 		}

@@ -2,8 +2,10 @@ package train_test
 
 import (
 	"fmt"
+	"log"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -222,6 +224,7 @@ func TestWhatCannotBeJoined(t *testing.T) {
 		_, err = step.Run(rows)
 		assert.NoError(t, err, name)
 		assert.NotZero(t, step.Grads().Norm(), name)
+		assert.True(t, math.IsNaN(float64(step.Weight())), name)
 	}
 }
 
@@ -273,10 +276,38 @@ func TestBatchesOneAfterTheOther(t *testing.T) {
 	for i, g := range added {
 		assert.InDelta(t, grads[i], g/total, 1e-5)
 	}
-	both := m.step(compositions["sum"])
-	_, err = both.Run(dataset.Rows{Source: source, Index: seq(61)})
-	require.NoError(t, err)
-	assert.True(t, math.IsNaN(float64(both.Weight())), "the tasks count differently")
+}
+
+// TestWeightOfASum: a batch has one weight only if all means of its loss count the same, however it is cut into shards.
+func TestWeightOfASum(t *testing.T) {
+	nan := float32(math.NaN())
+	alike := &dataset.Tensors{X: tensor.New(6, 4, 3), Target: tensor.New(6, 2), Labels: []int32{0, 1, 2, 3, 0, 1}}
+	for i := range 6 {
+		alike.Target.Data()[2*i+i%2] = nan // one number and one label a row
+	}
+	unlabelled := &dataset.Tensors{X: alike.X, Target: alike.Target, Labels: slices.Repeat([]int32{loss.Ignore}, 6)}
+	for _, c := range []struct {
+		name   string
+		source *dataset.Tensors
+		want   float32
+	}{
+		{"alike", alike, 6},
+		{"more numbers than labels", &dataset.Tensors{X: alike.X, Target: tensor.New(6, 2), Labels: alike.Labels}, nan},
+		{"no labels", unlabelled, nan},
+		{"labels and numbers missing", twoTasks(61), nan},
+	} {
+		m := newTasks()
+		step := train.NewStep(m.params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+			h, _ := m.cell.Last(t.Input(b.X), rnn.Options{})
+			return autograd.Add(loss.CrossEntropy{}.Of(m.class.Forward(h), b.Labels), loss.MSE{}.Of(m.size.Forward(h), b.Target))
+		})
+		for shards := 1; shards <= 6; shards++ {
+			step.Shards = shards
+			_, err := step.Run(dataset.Rows{Source: c.source, Index: seq(c.source.Len())})
+			require.NoError(t, err, c.name)
+			assert.Equal(t, math.Float32bits(c.want), math.Float32bits(step.Weight()), "%s, %d shards: %v", c.name, shards, step.Weight())
+		}
+	}
 }
 
 func TestJointStepsAllocateNothing(t *testing.T) {
@@ -293,4 +324,67 @@ func TestJointStepsAllocateNothing(t *testing.T) {
 		run()
 	}
 	assert.Zero(t, testing.AllocsPerRun(20, run))
+}
+
+// Gradients of batches that count differently, because labels are missing, add up to that of all rows.
+func ExampleStep_Weight() {
+	source := &dataset.Tensors{X: tensor.Of([]float32{1, 2, 3, 4, 5, 6}, 6, 1), Labels: []int32{0, 1, loss.Ignore, loss.Ignore, 1, loss.Ignore}}
+	params := autograd.NewParams(1)
+	head := layers.NewDense(params, 1, 2)
+	step := train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		return loss.CrossEntropy{}.Of(head.Forward(t.Input(b.X)), b.Labels)
+	})
+	total, weight := autograd.NewGrads(params), float32(0)
+	for rows := range dataset.Batches(source, 4) {
+		if _, err := step.Run(rows); err != nil {
+			log.Fatal(err)
+		}
+		w := step.Weight() // 2 labels in the first batch, 1 in the second
+		for i, g := range step.Grads().Data {
+			total.Data[i] += w * g
+		}
+		weight += w
+	}
+	for i := range total.Data {
+		total.Data[i] /= weight
+	}
+	if _, err := step.Run(dataset.Rows{Source: source, Index: []int{0, 1, 2, 3, 4, 5}}); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.3f\n%.3f\n", total.Of(head.Weight), step.Grads().Of(head.Weight))
+	// Output:
+	// [2.276 -2.276]
+	// [2.276 -2.276]
+}
+
+// One encoder and two tasks, a class and a number, each of which some rows lack. The loss of the batch is that of the same
+// rows in any number of shards, although each shard counts other numbers of labels and of targets.
+func ExampleStep_twoTasks() {
+	source := &dataset.Tensors{
+		X:      tensor.Of([]float32{1, 2, 3, 4, 5, 6, 7, 8}, 4, 2, 1),
+		Labels: []int32{0, loss.Ignore, loss.Ignore, 1},
+		Target: tensor.Of([]float32{float32(math.NaN()), 3, 5, 7}, 4, 1),
+	}
+	params := autograd.NewParams(1)
+	encoder := rnn.NewGRU(params.In("encoder"), rnn.GRUConfig{Input: 1, Hidden: 8})
+	class := layers.NewDense(params.In("class"), encoder.Out(), 2)
+	amount := layers.NewDense(params.In("amount"), encoder.Out(), 1)
+	step := train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		h, _ := encoder.Last(t.Input(b.X), rnn.Options{})
+		return autograd.Add(
+			autograd.Scale(loss.CrossEntropy{}.Of(class.Forward(h), b.Labels), 0.3),
+			autograd.Scale(loss.MSE{}.Of(amount.Forward(h), b.Target), 0.7))
+	})
+	for step.Shards = 1; step.Shards <= 4; step.Shards++ {
+		l, err := step.Run(dataset.Rows{Source: source, Index: []int{0, 1, 2, 3}})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("shards: %d, loss %.3f, norm of the gradient %.3f\n", step.Shards, l, step.Grads().Norm())
+	}
+	// Output:
+	// shards: 1, loss 23.105, norm of the gradient 29.878
+	// shards: 2, loss 23.105, norm of the gradient 29.878
+	// shards: 3, loss 23.105, norm of the gradient 29.878
+	// shards: 4, loss 23.105, norm of the gradient 29.878
 }
