@@ -40,13 +40,15 @@ type Step struct {
 	// Shards is the number of parts that a batch is cut into. 0: by rule, one for every 38 rows and at
 	// most 8. It changes the order of summation, and so the last bits.
 	Shards int
+	// Runs is the number of calls of Run so far. The random numbers of a run, such as the masks of dropout, follow from it. A
+	// training that goes on from a file sets it to the number that was saved: the rest has the same bits as without the pause.
+	Runs uint64
 
 	params   *autograd.Params
 	model    func(*autograd.Tape, *dataset.Batch) *autograd.Node
 	grads    *autograd.Grads
 	crew     crew
-	steps    uint64 // Runs, from which random numbers follow
-	joint    bool   // a loss has been met whose gradient needs the weights of all shards: forward ends before backward begins
+	joint    bool // a loss has been met whose gradient needs the weights of all shards: forward ends before backward begins
 	totals   []float64
 	weight   float32
 	forward  func(*seat, *shard) error // methods, kept so that handing them on allocates nothing
@@ -91,7 +93,7 @@ func (s *Step) Weight() float32 { return s.weight }
 func (s *Step) Run(r dataset.Rows) (loss float32, err error) {
 	s.grads.Clear()
 	s.weight = 0
-	s.steps++
+	s.Runs++
 	if loss, err = s.run(r); err != nil {
 		s.weight = 0
 		return 0, fmt.Errorf("train: %w", err)
@@ -157,7 +159,7 @@ func (s *Step) forwardShard(at *seat, sh *shard) error {
 	if sh.grads == nil {
 		sh.grads = autograd.NewGrads(s.params)
 	}
-	at.tape.Start(s.params.Seed()+(s.steps<<20+uint64(sh.index))*0x9e3779b97f4a7c15, sh.grads)
+	at.tape.Start(s.params.Seed()+(s.Runs<<20+uint64(sh.index))*0x9e3779b97f4a7c15, sh.grads)
 	loss := s.model(at.tape, &at.batch)
 	at.check(loss)
 	at.loss = loss
