@@ -44,7 +44,8 @@ func (p *Pool) Run(f func(t *Tape) error) error {
 }
 
 // Update calls change while no run is on its way and returns its error: for [Params.CopyFrom], for safetensors.Load, or
-// for a step of an optimizer.
+// for a step of an optimizer. All runs wait meanwhile, and so they do while a file is read: a server under load reads the
+// file into a [Params.Clone] that it made at its start, and then calls CopyFrom in Update.
 func (p *Pool) Update(change func() error) error {
 	p.change.Lock()
 	defer p.change.Unlock()
