@@ -38,9 +38,10 @@ func NewEvaluator[Out any](p *autograd.Params, model func(*autograd.Tape, *datas
 	return e
 }
 
-// Run goes through all of a source, in batches of size rows. The output of each shard goes to add, in the order of the rows, in
-// the caller's goroutine; out and b are good until add returns. Errors and panics are those of [Step.Run]; add has been called
-// for the batches before.
+// Run goes through all of a source, in batches of size rows, one after the other, so that a model may keep its state from batch to
+// batch. The output of each shard goes to add, in the order of the rows, in the caller's goroutine. out and b are good until add
+// returns, and add may change the numbers of b and those that the model computed. Errors and panics are those of [Step.Run]; add
+// has been called for the batches before.
 func (e *Evaluator[Out]) Run(s dataset.Source, size int, add func(out Out, b *dataset.Batch)) error {
 	for rows := range dataset.Batches(s, size) {
 		e.crew.begin(rows, 0, e.Workers, true)
