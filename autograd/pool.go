@@ -45,7 +45,9 @@ func (p *Pool) Run(f func(t *Tape) error) error {
 }
 
 // Update calls change while no run is in progress and returns its error. change is, for example, [Params.CopyFrom],
-// safetensors.Load or the step of an optimizer.
+// safetensors.Load or the step of an optimizer. All runs wait until change has returned, also while it reads a file. A
+// server under load therefore reads the file into a [Params.Clone] that it made at its start, and then calls CopyFrom in
+// Update.
 func (p *Pool) Update(change func() error) error {
 	p.change.Lock()
 	defer p.change.Unlock()

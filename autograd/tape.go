@@ -181,7 +181,11 @@ func (t *Tape) Bytes() int {
 }
 
 // Input puts v on the tape as data that needs no gradient. The tape borrows v: do not change v before the run ends.
+// Input panics with a [*UsageError] if v is nil.
 func (t *Tape) Input(v *tensor.Tensor) *Node {
+	if v == nil {
+		panic(&UsageError{Where: "autograd.Tape.Input", What: "the tensor is nil; a batch of tokens has IDs and no X"})
+	}
 	n := t.node(v.Shape())
 	n.data = v.Data()
 	return n

@@ -77,6 +77,9 @@ func TestNodes(t *testing.T) {
 	assert.False(t, y.RequiresGrad())
 	assert.Nil(t, y.Grad())
 	assert.Equal(t, float32(7), tape.Input(one).Value())
+	for _, put := range []func(*tensor.Tensor) *Node{tape.Input, tape.Leaf} {
+		panicsAs[*UsageError](t, "autograd.Tape.Input: the tensor is nil; a batch of tokens has IDs and no X", func() { put(nil) })
+	}
 	panicsAs[*ShapeError](t, "autograd.Node.Value: shape [2 2], want one value", func() { tape.Input(x).Value() })
 	panicsAs[*ShapeError](t, "autograd.Node.Value: shape [5 0 2], want one value", func() { y.Value() })
 	panicsAs[*ShapeError](t, "tensor: shape [2 -1], want dimensions of at least 0 whose product fits an int",

@@ -24,7 +24,7 @@ import (
 type CSV struct {
 	Header   bool     // the first record holds the columns' names
 	Comma    rune     // between fields. 0: a comma
-	Features []string // columns of numbers for X, in this order. Empty: all but Targets and Label
+	Features []string // columns of numbers for X, in this order; one may occur twice. Empty: all but Targets and Label
 	Targets  []string // columns of numbers to predict
 	Label    string   // column of labels. Empty: none
 

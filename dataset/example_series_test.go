@@ -123,6 +123,29 @@ func ExampleFillGaps() {
 	// Output: [1 2 3 NaN NaN NaN 7 7] 2 3
 }
 
+// A column that is both input and target is read twice. The input is filled; the target keeps its gap, which losses and metrics
+// pass over.
+func ExampleFillGaps_target() {
+	table, err := dataset.CSV{Header: true, Features: []string{"load", "load"}, EmptyIsNaN: true}.Read(strings.NewReader(
+		"hour,load\n0,10\n1,20\n2,\n3,40\n4,50\n"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	dataset.FillGaps(table.X, 3, 0)
+	w := dataset.NewWindows(dataset.WindowConfig{Steps: 2, Ahead: 1, Horizon: 1, Inputs: []int{0}, Targets: []int{1}}, table.X)
+	for rows := range dataset.Batches(w, 1) {
+		var b dataset.Batch
+		if err := rows.Source.Gather(rows.Index, &b); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(b.X.Data(), b.Target.Data())
+	}
+	// Output:
+	// [10 20] [NaN]
+	// [20 30] [40]
+	// [30 40] [50]
+}
+
 // A table is standardized by its training part, and a prediction is taken back to the unit of the target.
 func ExampleStandardizer() {
 	table, err := dataset.CSV{Header: true, Targets: []string{"price"}}.Read(strings.NewReader(

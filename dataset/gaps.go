@@ -10,8 +10,13 @@ import (
 // FillGaps fills gaps in the columns of a series [T,F], in place. A gap is a run of NaN values in one column, such as the
 // empty fields that a [CSV] with EmptyIsNaN reads. A gap between two numbers is filled by linear interpolation over the
 // steps; a gap at the start or the end of the series takes the value of the nearest number. Columns to fill may be named
-// by their number, counted from 0; none are all of them. (Values made up for a column that is to be predicted are no truth
-// to learn from: name the columns of inputs alone, and let the losses pass over the NaN targets.)
+// by their number, counted from 0; none are all of them.
+//
+// Values made up for a column that is to be predicted are no truth to learn from: name the columns of inputs alone, and let
+// the losses pass over the NaN targets. A column that is both input and target is read twice, by naming it twice in
+// CSV.Features: one copy is filled and is the input, the other keeps its gaps and is the target. Interpolation looks ahead,
+// too: a value at the end of a window may be computed from a number after the window, which a forecast would not know. Cut
+// the series with [SplitSeries] before, so that at least no number of the test part gets into the training part.
 //
 // A gap of more than longest steps is left as it is, and so is a gap beside an infinite value and a column without any
 // number: there, a guess would be worth nothing. WindowConfig.SkipGaps leaves out the windows over such gaps. FillGaps

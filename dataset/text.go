@@ -46,7 +46,7 @@ func NewText(ids []int32, steps, stride int) *Text {
 //	for batch := range dataset.Batches(s, rows) {
 //
 // Row b of each batch continues the text where row b of the batch before ended, so that the model can keep its state; the
-// example below trains such a model. The first batch of an epoch begins with a state of zeros. The last batch has fewer
+// example named Training trains such a model. The first batch of an epoch begins with a state of zeros. The last batch has fewer
 // steps if the length of a stream is not divisible by steps: ask [Batch.Rows] and [Batch.Steps]. Fewer than rows tokens at
 // the end of the text are left out.
 //

@@ -32,6 +32,10 @@ func (e *Embedding) Forward(t *autograd.Tape, b Tokens) *autograd.Node {
 // Lookup returns the vectors of time-major ids for a batch of rows rows: [T,B,features] where T = len(ids)/rows. The first
 // id outside the vocabulary is the run's error ([autograd.Tape.Fail]). ids is borrowed until Backward has run. Lookup panics
 // with a [*autograd.ShapeError] if the number of ids is not a multiple of rows.
+//
+// The vectors of a single step, [B,features], as the method Step of a recurrent layer reads them, are
+//
+//	autograd.Gather(tape.Param(e.Weight), ids)
 func (e *Embedding) Lookup(t *autograd.Tape, ids []int32, rows int) *autograd.Node {
 	if rows < 1 || len(ids)%rows != 0 {
 		panic(&autograd.ShapeError{Where: e.Weight.Name, Got: fmt.Sprintf("%d ids for a batch of %d rows", len(ids), rows),

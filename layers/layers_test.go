@@ -226,5 +226,10 @@ func ExampleEmbedding() {
 	tape := autograd.NewInference(params)
 	ids := []int32{5, 6, 7, 5, 6, 7} // two steps of a batch of three; a dataset.Batch goes to Forward
 	fmt.Println(table.Lookup(tape, ids, 3).Shape())
-	// Output: [2 3 8]
+
+	// One step of a batch of three, for the method Step of a recurrent layer.
+	fmt.Println(autograd.Gather(tape.Param(table.Weight), ids[:3]).Shape())
+	// Output:
+	// [2 3 8]
+	// [3 8]
 }

@@ -412,3 +412,21 @@ func ExampleCrossEntropy() {
 	fmt.Printf("%.4f\n", l.Value())
 	// Output: 1.6269
 }
+
+// A forecast of two steps with three quantiles of each: a range that the number is in four times of five, and the median. The
+// head has 2*3 outputs, and the targets [B,2] get a dimension that all quantiles share.
+func ExampleQuantile() {
+	const rows, horizon = 1, 2
+	quantiles := loss.Quantile{Quantiles: []float32{0.1, 0.5, 0.9}}
+	tape := autograd.NewTape(autograd.NewParams(1), 0)
+	outputs := tape.Leaf(tensor.Of([]float32{8, 10, 13, 7, 11, 12}, rows, horizon*3))
+	target := tensor.Of([]float32{12, float32(math.NaN())}, rows, horizon) // the second number was not measured
+
+	y := autograd.Reshape(outputs, rows, horizon, 3)
+	l := quantiles.Of(y, tensor.Of(target.Data(), rows, horizon, 1))
+	if err := l.Backward(); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Printf("%.3f %.3f\n", l.Value(), outputs.Grad())
+	// Output: 0.500 [-0.033 -0.167 0.033 0.000 0.000 0.000]
+}

@@ -266,8 +266,9 @@ func (m *ConfusionMatrix) Merge(o ConfusionMatrix) {
 }
 
 // String returns a table with a line for each label and a column for each guess, then the precision, recall and F1 of each
-// class. There is a line for labels that are no class, and a column for rows without a guess, only where there are any.
-func (m *ConfusionMatrix) String() string {
+// class. There is a line for labels that are no class, and a column for rows without a guess, only where there are any. A matrix
+// prints as this table, whether fmt is given it or a pointer to it.
+func (m ConfusionMatrix) String() string {
 	var out strings.Builder
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	unguessed := m.guessed(None) > 0

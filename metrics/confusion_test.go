@@ -98,6 +98,8 @@ func TestConfusionMatrixNames(t *testing.T) {
        "a\tb"    0    0       1     0     1.0000  1.0000  1.0000
          none    0    0       0     1
 `, "\n"+m.String())
+	assert.Equal(t, m.String(), fmt.Sprint(m), "by value")
+	assert.Equal(t, m.String(), fmt.Sprint(&m), "by pointer")
 	numbered := ConfusionMatrix{}
 	numbered.Add([]float32{1, 2}, []int32{0})
 	assert.Equal(t, "1", numbered.Name(1))

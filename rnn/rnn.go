@@ -118,6 +118,8 @@ type Options struct {
 	// Lengths is the number of steps of each row of the batch, 0 to T, in any order. Nil means that all rows have T steps.
 	// Values of x beyond the end of a row (padding) are never read, and outputs there are 0. The end of a row is the state
 	// after its own last step, where the reverse direction begins. A row of length 0 ends with its start.
+	// More padding, as in a batch that is padded to another number of steps, changes no output, and of the gradients of weights
+	// only the last bits.
 	Lengths []int
 }
 

@@ -40,10 +40,11 @@ func NewEvaluator[Out any](p *autograd.Params, model func(*autograd.Tape, *datas
 	return e
 }
 
-// Run runs the model over all examples of a source, in batches of size rows. It calls add in the caller's goroutine
-// with the output of each shard and the shard's rows b, in the order of the rows; out and b are valid until add
-// returns. Errors and panics are those of gathering and of the model, as in [Step.Run]; add was then called for the
-// batches before.
+// Run runs the model over all examples of a source, in batches of size rows, one after the other, so a model may keep
+// its state from batch to batch. It calls add in the caller's goroutine with the output of each shard and the shard's
+// rows b, in the order of the rows. out and b are valid until add returns, and add may change the numbers of both.
+// Errors and panics are those of gathering and of the model, as in [Step.Run]; add was then called for the batches
+// before.
 func (e *Evaluator[Out]) Run(s dataset.Source, size int, add func(out Out, b *dataset.Batch)) error {
 	for rows := range dataset.Batches(s, size) {
 		e.crew.begin(rows, 0, e.Workers, true)

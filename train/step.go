@@ -58,12 +58,15 @@ type Step struct {
 	// Shards is the number of parts into which a batch is cut; 0 means one for every 38 rows, and at most 8. It
 	// determines the order of summation, and therefore the last bits of the result.
 	Shards int
+	// Runs is the number of calls of Run so far. The random numbers of a run, such as the masks of dropout, depend on it.
+	// To continue a training from a file, set Runs to the number that was saved: the result is then the same, bit for
+	// bit, as without the interruption.
+	Runs uint64
 
 	params    *autograd.Params
 	model     func(*autograd.Tape, *dataset.Batch) *autograd.Node
 	grads     *autograd.Grads
 	crew      crew
-	steps     uint64                    // number of Runs, from which the random numbers follow
 	twoPhases bool                      // a batch was met whose means have weights that are not proportional
 	totals    []float64                 // the sum of the weights over the shards, for each mean
 	weight    float32                   // of the last batch: see Weight
@@ -120,7 +123,7 @@ func (s *Step) Weight() float32 { return s.weight }
 func (s *Step) Run(r dataset.Rows) (loss float32, err error) {
 	s.grads.Clear()
 	s.weight = 0
-	s.steps++
+	s.Runs++
 	if loss, err = s.run(r); err != nil {
 		return 0, fmt.Errorf("train: %w", err)
 	}
@@ -191,7 +194,7 @@ func (s *Step) forwardShard(at *seat, sh *shard) error {
 	if sh.grads == nil {
 		sh.grads = autograd.NewGrads(s.params)
 	}
-	at.tape.Start(s.params.Seed()+(s.steps<<20+uint64(sh.index))*0x9e3779b97f4a7c15, sh.grads)
+	at.tape.Start(s.params.Seed()+(s.Runs<<20+uint64(sh.index))*0x9e3779b97f4a7c15, sh.grads)
 	loss := s.model(at.tape, &at.batch)
 	at.check(loss)
 	at.loss = loss

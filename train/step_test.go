@@ -430,3 +430,27 @@ func TestRandomNumbersAreTheShards(t *testing.T) {
 		assert.Equal(t, want, run(workers), "%d workers", workers)
 	}
 }
+
+// TestRunsGoOn: a new Step that is told how many Runs there were before draws the dropout that the old one would have drawn.
+func TestRunsGoOn(t *testing.T) {
+	rows := sequences(80)
+	params := autograd.NewParams(5)
+	head := layers.NewDense(params.In("head"), 3, 4)
+	model := func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		x := autograd.Dropout(autograd.MeanDim(t.Input(b.X), 0), 0.5)
+		return loss.SparseSoftmaxCrossEntropy(head.Forward(x), b.Labels)
+	}
+	run := func(s *train.Step) []float32 {
+		_, err := s.Run(rows.all())
+		require.NoError(t, err)
+		return slices.Clone(s.Grads().Data)
+	}
+	whole := train.NewStep(params, model)
+	first, second := run(whole), run(whole)
+	require.NotEqual(t, first, second)
+
+	rest := train.NewStep(params, model)
+	rest.Runs = 1
+	assert.Equal(t, second, run(rest))
+	assert.EqualValues(t, 2, rest.Runs)
+}
