@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/unroll-go/unroll/internal/atomicfile"
+	"github.com/unroll-go/unroll/internal/quote"
 )
 
 // Fetch makes sure that dir holds the four files of [MNIST]. It makes the folder if it does not exist, and downloads each
@@ -63,7 +64,7 @@ func (f *fetcher) fetchFile(ctx context.Context, dir string, want file) error {
 		from := mirror + want.name + ".gz"
 		err := atomicfile.Write(filepath.Join(dir, want.name+".gz"), func(w io.Writer) error {
 			if err := f.download(ctx, from, want, w); err != nil {
-				return fmt.Errorf("%s: %w", from, escaped{err})
+				return fmt.Errorf("%s: %w", from, quote.Error(err))
 			}
 			return nil
 		})

@@ -4,6 +4,7 @@ package quote
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -36,18 +37,23 @@ func Name(name string) string {
 // List joins at most 20 items, and tells how many more there are.
 func List(items []string, separator string) string {
 	if more := len(items) - mostItems; more > 0 {
-		return strings.Join(items[:mostItems], separator) + separator + fmt.Sprint(more, " more")
+		return strings.Join(items[:mostItems], separator) + separator + fmt.Sprintf("and %d more", more)
 	}
 	return strings.Join(items, separator)
 }
 
 // Texts returns texts as %q prints them, each as [Text] does and at most 20 as [List] does.
-func Texts(texts []string) string {
-	quoted := make([]string, len(texts))
-	for i, text := range texts {
-		quoted[i] = Text(text)
+func Texts(texts []string) string { return all(texts, Text) }
+
+// Names returns names as %v prints them, each as [Name] does and at most 20 as [List] does.
+func Names(names []string) string { return all(names, Name) }
+
+func all(items []string, shown func(string) string) string {
+	items = slices.Clone(items)
+	for i, item := range items[:min(len(items), mostItems)] {
+		items[i] = shown(item)
 	}
-	return "[" + List(quoted, " ") + "]"
+	return "[" + List(items, " ") + "]"
 }
 
 // Error returns an error that wraps err, whose text may quote a file or a server. Its own text has Go's escape sequences

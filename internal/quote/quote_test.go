@@ -45,12 +45,13 @@ func TestList(t *testing.T) {
 	assert.Equal(t, "", List(nil, ", "))
 	assert.Equal(t, "a", List(items[:1], ", "))
 	assert.Equal(t, strings.Join(items[:20], "; "), List(items[:20], "; "))
-	assert.Equal(t, strings.Join(items[:20], "; ")+"; 1 more", List(items[:21], "; "))
-	assert.Equal(t, strings.Join(items[:20], ", ")+", 6 more", List(items, ", "))
+	assert.Equal(t, strings.Join(items[:20], "; ")+"; and 1 more", List(items[:21], "; "))
+	assert.Equal(t, strings.Join(items[:20], ", ")+", and 6 more", List(items, ", "))
 
 	assert.Equal(t, `["a" "\n"]`, Texts([]string{"a", "\n"}))
 	assert.Equal(t, `[]`, Texts(nil))
-	assert.True(t, strings.HasSuffix(Texts(items), ` "t" 6 more]`), Texts(items))
+	assert.Equal(t, `[a "\n"]`, Names([]string{"a", "\n"}))
+	assert.True(t, strings.HasSuffix(Texts(items), ` "t" and 6 more]`), Texts(items))
 }
 
 func TestError(t *testing.T) {
