@@ -216,7 +216,8 @@ func parse(data []byte) (*Vocabulary, error) {
 	return v, nil
 }
 
-// Save writes the vocabulary to a file, as JSON with one token a line. If it fails, the file is as it was before.
+// Save writes the vocabulary to a file, as JSON with one token a line. If it fails, the file is as it was before. A symbolic
+// link is replaced, not followed; a folder, a named pipe, a socket or a device at path is an error.
 func (v *Vocabulary) Save(path string) error {
 	err := atomicfile.Write(path, func(w io.Writer) error {
 		e := json.NewEncoder(w)

@@ -12,7 +12,8 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// Save writes the weights under p's prefix to a file, as F32. The file is written whole or not at all. Names are
+// Save writes the weights under p's prefix to a file, as F32. The file is written whole or not at all. A symbolic link is
+// replaced, not followed; a folder, a named pipe, a socket or a device at path is an error. Names are
 // without the prefix; a tied weight is written under each of its names, as load_state_dict of PyTorch expects. The same values give the
 // same bytes.
 func Save(path string, p *autograd.Params, metadata map[string]string) error {
