@@ -105,7 +105,7 @@ func (c CSV) read(from io.Reader, where string) (*Table, error) {
 		classes[class] = int32(i)
 	}
 	if len(classes) != len(c.Classes) {
-		panic(&tensor.UsageError{Where: "dataset.CSV", What: fmt.Sprintf("Classes are %q, want each once", c.Classes)})
+		panic(&tensor.UsageError{Where: "dataset.CSV", What: fmt.Sprintf("Classes are %s, want each once", quote.Texts(c.Classes))})
 	}
 	text := bufio.NewReader(from)
 	if mark, _ := text.Peek(3); bytes.Equal(mark, []byte("\ufeff")) {

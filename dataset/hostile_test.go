@@ -119,6 +119,23 @@ func TestCSVMemory(t *testing.T) {
 	}
 }
 
+// TestStandardizerMemory: ParseStandardizer allocates at most 64 times the bytes of the text and 1 MiB, garbage included.
+func TestStandardizerMemory(t *testing.T) {
+	const size = 2 << 20
+	for name, text := range map[string]string{
+		"means":            `{"mean":[1` + strings.Repeat(",1", size/2) + `]}`,
+		"means and scales": `{"mean":[1` + strings.Repeat(",1", size/4) + `],"scale":[1` + strings.Repeat(",1", size/4) + `]}`,
+		"again":            `{` + strings.Repeat(`"mean":[1],`, size/11) + `"scale":[1]}`,
+		"no numbers":       `{"mean":[` + strings.Repeat(`"",`, size/3) + `""]}`,
+		"nulls":            `{"mean":[` + strings.Repeat(`null,`, size/5) + `null]}`,
+		"one number":       `{"mean":[` + strings.Repeat("1", size) + `]}`,
+		"one key":          `{"` + strings.Repeat("\x1b", size) + `":1}`,
+	} {
+		spent := allocated(func() { ParseStandardizer(text) })
+		assert.LessOrEqual(t, spent, 64*len(text)+1<<20, "%s: %d for %d bytes", name, spent, len(text))
+	}
+}
+
 // TestVocabularyMemory: reading a vocabulary allocates at most 32 times the bytes of the text, garbage included.
 func TestVocabularyMemory(t *testing.T) {
 	const size = 4 << 20
