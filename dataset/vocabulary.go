@@ -232,7 +232,7 @@ func (v *Vocabulary) Save(path string) error {
 }
 
 // LoadVocabulary reads a file that [Vocabulary.Save] wrote, or any JSON array of strings. It allocates at most 32 times the
-// bytes of the file, garbage included.
+// bytes of the file and 1 MiB, garbage included.
 func LoadVocabulary(path string) (*Vocabulary, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -27,7 +27,11 @@ type columns struct {
 
 func (c *columns) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
+	first := c.comma[0]
 	for i, b := range p[:n] {
+		if c.begun == 0 && b != first && b != '\n' && b != '"' {
+			continue // most bytes
+		}
 		if b != c.comma[c.begun] {
 			c.begun = 0
 		}
