@@ -81,7 +81,7 @@ func shortTokens(n int) (tokens []string) {
 
 // TestCSVMemory: CSV.Read allocates at most 48 times the bytes of the text and 48 MiB, garbage included.
 func TestCSVMemory(t *testing.T) {
-	const size = 4 << 20
+	const size = 2 << 20
 	names := strings.Join(shortTokens(100_000), ",") + "\n"
 	for name, c := range map[string]struct {
 		CSV
@@ -96,8 +96,8 @@ func TestCSVMemory(t *testing.T) {
 		"columns":          {CSV{Header: true, EmptyIsNaN: true}, names + strings.Repeat(strings.Repeat(",", 99_999)+"\n", size/100_000), ""},
 		"one record":       {CSV{EmptyIsNaN: true}, strings.Repeat(",", 99_999), ""},
 		"gaps":             {CSV{EmptyIsNaN: true}, strings.Repeat(",\n", size/2), ""},
-		"many labels":      {CSV{Label: "1", TextLabels: true}, strings.Join(shortTokens(600_000), "\n"), ""},
-		"labels and gaps":  {CSV{Label: "1", TextLabels: true, EmptyIsNaN: true}, strings.Join(shortTokens(300_000), ",,\n") + ",,", ""},
+		"many labels":      {CSV{Label: "1", TextLabels: true}, strings.Join(shortTokens(300_000), "\n"), ""},
+		"labels and gaps":  {CSV{Label: "1", TextLabels: true, EmptyIsNaN: true}, strings.Join(shortTokens(200_000), ",,\n") + ",,", ""},
 		"one label":        {CSV{Label: "1", TextLabels: true}, strings.Repeat("class"+strings.Repeat(",1", 100)+"\n", size/200), ""},
 		"a long name":      {CSV{Header: true}, strings.Repeat("a", size) + ",b\n1,x\n", "found \"x\", want a number"},
 		"a long field":     {CSV{}, strings.Repeat("a", size), "want a number"},
@@ -138,12 +138,12 @@ func TestStandardizerMemory(t *testing.T) {
 
 // TestVocabularyMemory: reading a vocabulary allocates at most 32 times the bytes of the text, garbage included.
 func TestVocabularyMemory(t *testing.T) {
-	const size = 4 << 20
-	all := shortTokens(700_000)
+	const size = 2 << 20
+	all := shortTokens(350_000)
 	of := func(tokens ...string) string { return `["` + strings.Join(tokens, `","`) + `"]` }
 	for name, c := range map[string]struct{ text, want string }{
 		"many tokens":      {of(all...), ""},
-		"not as many":      {of(all[:250_000]...), ""},
+		"not as many":      {of(all[:125_000]...), ""},
 		"one long token":   {of(strings.Repeat("a", size)), ""},
 		"commas in tokens": {of("a", strings.Repeat(",", size)), ""},
 		"one escape":       {of(strings.Repeat(`\u202e`, size/6)), ""},
