@@ -204,8 +204,8 @@ func blocks(n, most int) int {
 	return (n + parts - 1) / parts
 }
 
-// affine is Affine, or Gemm where add is set.
-func affine(c []float32, ldc, m int, bias []float32, add bool, x, h Block, b *Matrix) {
+// affine is Affine, or GemmRows where add is set; row is the row of B that multiplies the first column of x.
+func affine(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row int, b *Matrix) {
 	if m == 0 || b.N == 0 {
 		return
 	}
@@ -213,15 +213,14 @@ func affine(c []float32, ldc, m int, bias []float32, add bool, x, h Block, b *Ma
 	x.check(m)
 	h.check(m)
 	if m == 1 {
-		gemv(c, bias, add, x, h, b)
+		gemv(c, bias, add, x, h, row, b)
 		return
 	}
 	if x.Cols+h.Cols <= blockK {
-		affineBlock(c, ldc, m, bias, add, x, h, 0, b)
+		affineBlock(c, ldc, m, bias, add, x, h, row, b)
 		return
 	}
 	w := takeWorkspace()
-	row := 0
 	for _, part := range [2]Block{x, h} {
 		if part.Cols == 0 {
 			continue
@@ -293,12 +292,16 @@ func affineBlock(c []float32, ldc, m int, bias []float32, add bool, x, h Block, 
 }
 
 // gemv is one row of C, some panels at a time.
-func gemv(c, bias []float32, add bool, x, h Block, b *Matrix) {
+func gemv(c, bias []float32, add bool, x, h Block, row int, b *Matrix) {
 	p := product{x: at(x.Data, 0), kx: x.Cols, h: at(h.Data, 0), kh: h.Cols, panel: 4 * b.panel * b.K}
 	group := gemvPanels * b.panel
-	for j := 0; j < b.N; j += group {
-		p.columns(min(group, b.N-j))
-		p.c, p.b = &c[j], &b.data[j*b.K]
+	for j, n := 0, 0; j < b.N; j += n {
+		n = min(group, b.N-j)
+		if narrow := n % b.panel; row > 0 && narrow > 0 && n > narrow {
+			n -= narrow // in a narrow panel the row lies elsewhere
+		}
+		p.columns(n)
+		p.c, p.b = &c[j], &b.data[j*b.K+row*b.width(j)]
 		switch {
 		case add:
 			p.init = p.c

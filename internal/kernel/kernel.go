@@ -38,7 +38,7 @@ func Alloc(n int) []float32 {
 // assembly is the functions of an instruction set; nil is one that the portable version stands for. Where
 // a function takes pointers, n is the number of elements.
 type assembly struct {
-	affine  func(c []float32, ldc, m int, bias []float32, add bool, x, h Block, b *Matrix)
+	affine  func(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row int, b *Matrix)
 	gemmT   func(c []float32, ldc, m, n, k int, a []float32, lda int, b []float32, ldb int)
 	setRows func(m *Matrix, row, rows int, src []float32, stride int)
 

@@ -80,7 +80,7 @@ func (m *Matrix) SetRowsT(row, rows int, src []float32, stride int) {
 // C must not overlap the operands.
 func Affine(c []float32, ldc, m int, bias []float32, x, h Block, b *Matrix) {
 	if asm.affine != nil {
-		asm.affine(c, ldc, m, bias, false, x, h, b)
+		asm.affine(c, ldc, m, bias, false, x, h, 0, b)
 		return
 	}
 	for i := range m {
@@ -96,12 +96,19 @@ func Affine(c []float32, ldc, m int, bias []float32, x, h Block, b *Matrix) {
 }
 
 // Gemm computes C += A·B, m rows, in the order of [Affine].
-func Gemm(c []float32, ldc, m int, a Block, b *Matrix) {
-	if asm.affine != nil {
-		asm.affine(c, ldc, m, nil, true, a, Block{}, b)
+func Gemm(c []float32, ldc, m int, a Block, b *Matrix) { GemmRows(c, ldc, m, a, 0, b) }
+
+// GemmRows computes C += A·B[row:row+A.Cols], m rows, in the order of [Affine]: Affine of X alone followed by GemmRows of H from row X.Cols
+// on gives the bits of Affine of both.
+func GemmRows(c []float32, ldc, m int, a Block, row int, b *Matrix) {
+	if a.Cols == 0 {
 		return
 	}
-	gemm(c, ldc, m, a, 0, b)
+	if asm.affine != nil {
+		asm.affine(c, ldc, m, nil, true, a, Block{}, row, b)
+		return
+	}
+	gemm(c, ldc, m, a, row, b)
 }
 
 // GemmT computes C += Aᵀ·B for row-major A [k,m] and B [k,n], both in place: the gradient
