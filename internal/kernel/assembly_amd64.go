@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-//go:generate sh -c "cd gen && go run . -isa AVX2 -out ../avx2_amd64.s -stubs ../avx2_stubs_amd64.go -pkg kernel"
-//go:generate sh -c "cd gen && go run . -isa AVX512 -out ../avx512_amd64.s -stubs ../avx512_stubs_amd64.go -pkg kernel"
+//go:generate go run -C gen . -isa AVX2 -out ../avx2_amd64.s -stubs ../avx2_stubs_amd64.go -pkg kernel
+//go:generate go run -C gen . -isa AVX512 -out ../avx512_amd64.s -stubs ../avx512_stubs_amd64.go -pkg kernel
+//go:generate go run -C gen . -dispatch ..
 
 // lanes is the number of float32 in a register of the instruction set that runs, 0 if there is none.
 var lanes = func() int {
@@ -22,27 +23,10 @@ var lanes = func() int {
 	return 0
 }()
 
-// asm is its functions.
-var asm = map[int]assembly{
-	8: {
-		affine: affine, gemmT: packedGemmT, setRows: setRows,
-		exp: expAVX2, tanh: tanhAVX2, sigmoid: sigmoidAVX2, tanhGrad: tanhGradAVX2, relu: reluAVX2, reluGrad: reluGradAVX2,
-		lstm: lstmAVX2, lstmGrad: lstmGradAVX2, lstmPeephole: lstmPeepholeAVX2, lstmPeepholeGrad: lstmPeepholeGradAVX2,
-		gru: gruAVX2, gruGrad: gruGradAVX2, gruReset: gruResetAVX2, gruResetGrad: gruResetGradAVX2, gruUpdate: gruUpdateAVX2, gruUpdateGrad: gruUpdateGradAVX2,
-		bernoulli: bernoulliAVX2, mul: mulAVX2, blend: blendAVX2,
-		add: addAVX2, addMul: addMulAVX2, scale: scaleAVX2, addScaled: addScaledAVX2, adam: adamAVX2,
-		pixels: pixelsAVX2, addColumns: addColumnsAVX2, sum: sumAVX2, squares: squaresAVX2, softmax: softmaxAVX2,
-	},
-	16: {
-		affine: affine, gemmT: packedGemmT, setRows: setRows,
-		exp: expAVX512, tanh: tanhAVX512, sigmoid: sigmoidAVX512, tanhGrad: tanhGradAVX512, relu: reluAVX512, reluGrad: reluGradAVX512,
-		lstm: lstmAVX512, lstmGrad: lstmGradAVX512, lstmPeephole: lstmPeepholeAVX512, lstmPeepholeGrad: lstmPeepholeGradAVX512,
-		gru: gruAVX512, gruGrad: gruGradAVX512, gruReset: gruResetAVX512, gruResetGrad: gruResetGradAVX512, gruUpdate: gruUpdateAVX512, gruUpdateGrad: gruUpdateGradAVX512,
-		bernoulli: bernoulliAVX512, mul: mulAVX512, blend: blendAVX512,
-		add: addAVX512, addMul: addMulAVX512, scale: scaleAVX512, addScaled: addScaledAVX512, adam: adamAVX512,
-		pixels: pixelsAVX512, addColumns: addColumnsAVX512, sum: sumAVX512, squares: squaresAVX512, softmax: softmaxAVX512,
-	},
-}[lanes]
+// asm is the table of the instruction set that runs; it is empty if there is none.
+var asm = map[int]assembly{8: {kernelsAVX2, packedProducts}, 16: {kernelsAVX512, packedProducts}}[lanes]
+
+var packedProducts = matrixProducts{affine, packedGemmT, setRows}
 
 const (
 	// Larger products are cut so that a panel of blockK rows of B and a tile of A stay in the L1 cache, and blockRows
@@ -60,69 +44,7 @@ const (
 
 	// Long rows are packed so many at a time: as many as a set of the cache has lines, which they may share.
 	stretch = 8
-
-	gemvPanels = 5 // side by side in gemv
 )
-
-// product is what the assembly of a product reads, and in part moves on; internal/kernel/gen knows its layout. Distances
-// are in bytes.
-type product struct {
-	c     *float32
-	ldc   int
-	init  *float32 // what C starts from
-	ldi   int
-	x     *float32
-	ldx   int
-	kx    int // columns of x; for Xᵀ, rows
-	h     *float32
-	ldh   int
-	kh    int
-	b     *float32 // panel
-	panel int      // to the next one; for gemv
-	rows  int      // of a tile
-	tiles int      // how many, one below the other
-	units int      // width of a tile: 0 a whole panel, else times 8 columns
-	rest  int      // columns in the last register
-	step  int      // for Xᵀ: from a tile's columns to the next one's
-	next  uintptr  // the panel after this one, of which each tile fetches
-	lines int      // so many lines of the cache
-}
-
-// The functions that take a product are called by name, not through asm, or each product would have to be allocated.
-
-func (p *product) gemm() {
-	if lanes == 8 {
-		gemmAVX2(p.args())
-	} else {
-		gemmAVX512(p.args())
-	}
-}
-
-func (p *product) gemmT() {
-	if lanes == 8 {
-		gemmTAVX2(p.args())
-	} else {
-		gemmTAVX512(p.args())
-	}
-}
-
-func (p *product) gemv() {
-	if lanes == 8 {
-		gemvAVX2(p.args())
-	} else {
-		gemvAVX512(p.args())
-	}
-}
-
-func (p *product) pack() {
-	if lanes == 8 {
-		packAVX2(p.args())
-	} else {
-		packAVX512(p.args())
-	}
-}
-
-func (p *product) args() *[19]int { return (*[19]int)(unsafe.Pointer(p)) }
 
 // fetch has each of so many tiles fetch its part of the next panel.
 func (p *product) fetch(panel []float32, tiles int) {
@@ -134,17 +56,6 @@ func (p *product) fetch(panel []float32, tiles int) {
 func (p *product) columns(n int) {
 	p.units = (n + 7) / 8
 	p.rest = n - (8*p.units-1)/lanes*lanes
-}
-
-// narrowRows is the height of the tallest tile that is no wider than a register.
-const narrowRows = 12
-
-// tileRows is that of others.
-func tileRows() int {
-	if lanes == 8 {
-		return 6
-	}
-	return 12
 }
 
 // narrow reports whether that is at most a register, whose tiles may be taller.

@@ -35,33 +35,15 @@ func Alloc(n int) []float32 {
 	return raw[skip : skip+n : skip+n]
 }
 
-// assembly is the functions of an instruction set; nil is one that the portable version stands for. Where
-// a function takes pointers, n is the number of elements.
+// assembly is what computes in the place of the portable version. Where a function is nil, the portable version runs.
 type assembly struct {
+	kernels // written by internal/kernel/gen
+	matrixProducts
+}
+
+// matrixProducts are the functions that cut matrices into the tiles that the assembly computes.
+type matrixProducts struct {
 	affine  func(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row int, b *Matrix)
 	gemmT   func(c []float32, ldc, m, n, k int, a []float32, lda int, b []float32, ldb int)
 	setRows func(m *Matrix, row, rows int, src []float32, stride int)
-
-	exp, tanh, sigmoid, relu func(dst, src *float32, n int)
-	tanhGrad, reluGrad       func(dst, grad, y *float32, n int)
-	lstm                     func(z, cPrev, c, tc, h *float32, gap, n int)
-	lstmGrad                 func(z, dz, cPrev, tc, dc, dh *float32, gap, n int)
-	lstmPeephole             func(z, p, cPrev, c, tc, h *float32, gap, n int)
-	lstmPeepholeGrad         func(z, dz, p, cPrev, tc, dc, dh *float32, gap, n int)
-	gru, gruUpdate           func(z, hPrev, h *float32, gap, n int)
-	gruReset                 func(z, hPrev *float32, gap, n int)
-	gruGrad, gruUpdateGrad   func(z, dz, hPrev, dh *float32, gap, n int)
-	gruResetGrad             func(z, dz, hPrev *float32, gap, n int)
-	bernoulli                func(dst *float32, hit, miss float32, x, high, limit uint32, n int)
-	mul                      func(dst, x, y *float32, n int)
-	blend                    func(dst, a, b, m *float32, n int)
-	add                      func(dst, x *float32, n int)
-	addMul                   func(dst, x, y *float32, n int)
-	scale                    func(dst *float32, s float32, n int)
-	addScaled                func(dst, x *float32, s float32, n int)
-	pixels                   func(dst *float32, stride int, src *uint8, rows, cols int)
-	addColumns               func(dst, a *float32, stride, rows, n int)
-	sum, squares             func(x *float32, n int) float64
-	softmax                  func(dst, src *float32, n int) (top, sum float32)
-	adam                     func(w, g, m, v *float32, beta1, rest1, beta2, rest2, step, root, eps float32, n int)
 }

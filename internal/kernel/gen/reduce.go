@@ -33,10 +33,7 @@ func sixteen(m Mem, masks []Op, fill Mem) vec {
 	return all
 }
 
-// put stores v at dst, under masks where there are some.
-func put(v vec, masks []Op, dst Mem) {
-	along(dst, v, masks, func(m Mem, mask, r Op) { store(r, mask, m) })
-}
+func filled(m Mem) vec { return fresh(places / set.lanes).copies(m) }
 
 // rows runs body for every sixteen of the n numbers from base on, and with masks for the rest. base is moved.
 func rows(id string, n Register, base []Register, body func(masks []Op)) {
@@ -77,58 +74,9 @@ func join(all vec, op func(ops ...Op)) Register {
 	return tree(y, op)
 }
 
-// spread returns the first lane of x in every lane.
-func spread(x Register) vec {
-	v := fresh(1)
-	VBROADCASTSS(x, v[0])
-	return v
-}
-
-func filled(m Mem) vec { return fresh(places / set.lanes).copies(m) }
-
-// softmax goes over a row three times.
-func softmax() {
-	TEXT(named("softmax"), NOSPLIT, "func(dst, src *float32, n int) (top, sum float32)")
-	Pragma("noescape")
-	Doc(named("softmax") + " computes dst = e^(src-top) / sum, where top is the largest of src, and sum that of the numerators.")
-	n := param("n")
-	minusInfinity := bits(0xff800000)
-	best := filled(minusInfinity)
-	src := param("src")
-	rows("max", n, []Register{src}, func(masks []Op) {
-		emit(VMAXPS, nil, sixteen(Mem{Base: src}, masks, minusInfinity), best, best)
-	})
-	x := join(best, VMAXPS)
-	Store(x, Return("top"))
-	top := spread(x)
-
-	sums := filled(number(0))
-	src, dst := param("src"), param("dst")
-	rows("exp", n, []Register{src, dst}, func(masks []Op) {
-		e := exp(sixteen(Mem{Base: src}, masks, minusInfinity).sub(top))
-		if masks != nil {
-			e = e.where(masks)
-		}
-		put(e, masks, Mem{Base: dst})
-		emit(VADDPS, nil, e, sums, sums)
-	})
-	x = join(sums, VADDPS)
-	Store(x, Return("sum"))
-	sum := spread(x)
-
-	dst = param("dst")
-	rows("div", n, []Register{dst}, func(masks []Op) {
-		put(sixteen(Mem{Base: dst}, masks, number(0)).div(sum), masks, Mem{Base: dst})
-	})
-	VZEROUPPER()
-	RET()
-}
-
 // sum is a sum in float64, of x or of x*x.
 func sum(stem, doc string, square bool) {
-	TEXT(named(stem), NOSPLIT, "func(x *float32, n int) float64")
-	Pragma("noescape")
-	Doc(named(stem) + " " + doc)
+	function(stem, "func(x *float32, n int) float64", doc)
 	n, x := param("n"), param("x")
 	doubles := set.lanes / 2
 	acc := make([]VecVirtual, places/doubles)
@@ -191,9 +139,7 @@ func sum(stem, doc string, square bool) {
 
 // addColumns goes down four registers of columns at a time.
 func addColumns() {
-	TEXT(named("addColumns"), NOSPLIT, "func(dst, a *float32, stride, rows, n int)")
-	Pragma("noescape")
-	Doc(named("addColumns") + " computes dst += the sum of a's rows, which are stride bytes apart.")
+	function("addColumns", "func(dst, a *float32, stride, rows, n int)", "computes dst += the sum of a's rows, which are stride bytes apart.")
 	dst, a, stride, n := param("dst"), param("a"), param("stride"), param("n")
 	down := func(id string, count int, m Op) {
 		acc, at, k := registers(units(count*set.lanes/8)), GP64(), param("rows")
