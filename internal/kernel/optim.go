@@ -1,8 +1,28 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
-// The functions here are the parts of optimizers that Adam, Scale, Add and AddScaled leave. They have no assembly.
+// Adam computes one step of Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1, with the
+// bias corrections moved into step and root). rest1 and rest2 are 1-beta1 and 1-beta2, rounded once.
+//
+//	m[i] = beta1*m[i] + rest1*g[i]
+//	v[i] = beta2*v[i] + rest2*g[i]^2
+//	w[i] -= step * m[i] / (sqrt(v[i])*root + eps)
+func Adam(w, g, m, v []float32, beta1, rest1, beta2, rest2, step, root, eps float32) {
+	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
+	if asm.adam != nil {
+		asm.adam(unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(m), unsafe.SliceData(v), beta1, rest1, beta2, rest2, step, root, eps, len(w))
+		return
+	}
+	for i, d := range g {
+		m[i] = float32(beta1*m[i]) + float32(rest1*d)
+		v[i] = float32(beta2*v[i]) + float32(rest2*float32(d*d))
+		w[i] -= float32(step*m[i]) / (float32(float32(math.Sqrt(float64(v[i])))*root) + eps)
+	}
+}
 
 // ScaleByRMS divides g by the root of a running average v of its squares: RMSProp (Tieleman & Hinton 2012, lecture 6.5
 // of "Neural Networks for Machine Learning") where rest is 1-decay, and Adagrad (Duchi et al. 2011, "Adaptive
@@ -50,12 +70,5 @@ func Lion(w, g, m []float32, beta1, rest1, beta2, rest2, rate float32) {
 			w[i] += c // 0 or NaN
 		}
 		m[i] = float32(beta2*m[i]) + float32(rest2*d)
-	}
-}
-
-// Clamp computes x[i] = min(max(x[i], -limit), limit). NaN stays NaN.
-func Clamp(x []float32, limit float32) {
-	for i, v := range x {
-		x[i] = min(max(v, -limit), limit)
 	}
 }

@@ -44,7 +44,7 @@ func (w *workspace) copyRows(a Block, rows int) Block {
 }
 
 // packLeft copies k rows of A to w.a, tile after tile of columns: tall tiles of cols columns, then short tiles of
-// cols-1. In the copy, a row of a tile takes one or two registers; ldx is the distance from a row to the next, in bytes.
+// cols-1. In the copy, a row of a tile takes one register; ldx is the distance from a row to the next, in bytes.
 func (w *workspace) packLeft(a []float32, lda, k, cols, tall, short int) (left []float32, ldx int) {
 	wide := (tileRows() + 7) &^ 7
 	data := atLeast(&w.a, (tall+short)*k*wide)

@@ -1,0 +1,22 @@
+package kernel
+
+import "unsafe"
+
+// Pixels computes dst[i*stride+j] = src[i*cols+j] / 255, for rows of cols bytes.
+func Pixels(dst []float32, stride int, src []uint8, cols int) {
+	if len(src) == 0 {
+		return
+	}
+	rows := len(src) / cols
+	dst = dst[:(rows-1)*stride+cols]
+	if asm.pixels != nil && cols >= lanes {
+		asm.pixels(unsafe.SliceData(dst), 4*stride, unsafe.SliceData(src), rows, cols)
+		return
+	}
+	for i := range rows {
+		row := dst[i*stride:][:cols]
+		for j, p := range src[i*cols:][:cols] {
+			row[j] = float32(p) / 255
+		}
+	}
+}
