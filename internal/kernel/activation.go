@@ -5,9 +5,9 @@ import (
 	"unsafe"
 )
 
-// exp32 returns e^x: Cephes' expf (Moshier, netlib.org/cephes), x reduced by multiples of
-// ln 2 in two parts and a polynomial of degree 6 in the rest. At most 1 ulp off; 0
-// below the smallest normal number, which e^-87.34 is.
+// exp32 returns e^x as Cephes' expf does (Moshier, netlib.org/cephes): x is reduced by a multiple of ln 2, subtracted in
+// two parts, and a polynomial of degree 6 is evaluated at the remainder. The result is at most 1 ulp off. It is 0 where
+// e^x is less than the smallest normal number, e^-87.34.
 func exp32(x float32) float32 {
 	const (
 		log2e = 1.44269504088896341
@@ -22,7 +22,7 @@ func exp32(x float32) float32 {
 	case x <= -87.33654785156250: // ln of the smallest normal float32
 		return 0
 	}
-	const magic = 3 << 22 // what is added to it is rounded to a whole number
+	const magic = 3 << 22 // adding it to a small number rounds that to an integer
 	n := float32(float32(x*log2e)+magic) - magic
 	r := x - float32(n*ln2hi)
 	r -= float32(n * ln2lo)
@@ -31,14 +31,15 @@ func exp32(x float32) float32 {
 	p = float32(p*square) + (float32(8.3334519073e-3*r) + 4.1665795894e-2)
 	p = float32(p*square) + (float32(1.6666665459e-1*r) + 5.0000001201e-1)
 	p = float32(p*square) + r + 1
-	// n is -126 to 128: 2^128 is no float32, so it goes in two steps.
+	// n is -126 to 128. 2^128 is not a float32, so p is multiplied by 2^n in two steps.
 	half := int(n) >> 1
 	return p * pow2(half) * pow2(int(n)-half)
 }
 
+// pow2 returns 2^n for n from -126 to 127.
 func pow2(n int) float32 { return math.Float32frombits(uint32(n+127) << 23) }
 
-// tanh32 is Cephes' tanhf: an odd polynomial below 0.625 and 1 - 2/(e^2x + 1) above.
+// tanh32 returns tanh(x) as Cephes' tanhf does: an odd polynomial for |x| < 0.625, and 1 - 2/(e^2x + 1) beyond.
 func tanh32(x float32) float32 {
 	a := abs32(x)
 	if a >= 0.625 {
@@ -57,15 +58,16 @@ func tanh32(x float32) float32 {
 	p = float32(p*z) - 5.37397155531e-2
 	p = float32(p*z) + 1.33314422036e-1
 	p = float32(p*z) - 3.33332819422e-1
-	t := float32(float32(p*z)*x) + x                                               // NaN comes here and stays NaN
-	return math.Float32frombits(math.Float32bits(t) | math.Float32bits(x)&signBit) // of -0
+	t := float32(float32(p*z)*x) + x // NaN comes here and stays NaN
+	// For x = -0, t is 0 without its sign.
+	return math.Float32frombits(math.Float32bits(t) | math.Float32bits(x)&signBit)
 }
 
 const signBit = 1 << 31
 
 func abs32(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ signBit) }
 
-// sigmoid32 is 1/(1 + e^-x); 0 where e^-x is 2^127.5 or more.
+// sigmoid32 returns 1/(1 + e^-x), and 0 where e^-x is 2^127.5 or more.
 func sigmoid32(x float32) float32 {
 	if x <= -88.37627 {
 		return 0
@@ -129,7 +131,7 @@ func SigmoidGrad(dst, grad, y []float32) {
 	}
 }
 
-// ReLU computes dst[i] = max(src[i], 0); NaN stays NaN. dst may be src.
+// ReLU computes dst[i] = max(src[i], 0). NaN stays NaN. dst may be src.
 func ReLU(dst, src []float32) {
 	dst = dst[:len(src)]
 	if asm.relu != nil {
@@ -141,8 +143,8 @@ func ReLU(dst, src []float32) {
 	}
 }
 
-// ReLUGrad computes dst[i] = grad[i] where y[i] > 0, or is NaN, and 0 elsewhere: the gradient through
-// y = relu(x). dst may be grad.
+// ReLUGrad computes the gradient through y = relu(x): dst[i] = grad[i] where y[i] is positive or NaN, and 0 elsewhere.
+// dst may be grad.
 func ReLUGrad(dst, grad, y []float32) {
 	dst, grad = dst[:len(y)], grad[:len(y)]
 	if asm.reluGrad != nil {
@@ -158,7 +160,7 @@ func ReLUGrad(dst, grad, y []float32) {
 	}
 }
 
-// GELU computes dst[i] = x*P(X <= x) for X of the standard normal distribution.
+// GELU computes dst[i] = x*P(X <= x), where x is src[i] and X has the standard normal distribution.
 func GELU(dst, src []float32) {
 	dst = dst[:len(src)]
 	for i, x := range src {
@@ -176,5 +178,5 @@ func GELUGrad(dst, grad, x []float32) {
 	}
 }
 
-// normal is the standard normal distribution's P(X <= x).
+// normal returns P(X <= x), where X has the standard normal distribution.
 func normal(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }

@@ -91,7 +91,7 @@ func Blend(dst, a, b, m []float32) {
 	}
 }
 
-// BlendConst is [Blend] with the same m for all.
+// BlendConst computes dst[i] = (1-m)*a[i] + m*b[i]: [Blend] with one number m. dst may be a or b.
 func BlendConst(dst, a, b []float32, m float32) {
 	dst, b = dst[:len(a)], b[:len(a)]
 	for i, x := range a {

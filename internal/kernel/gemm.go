@@ -1,7 +1,7 @@
 package kernel
 
-// Affine computes C = bias + X·B[:X.Cols] + H·B[X.Cols:], m rows: what a recurrent layer does in
-// a step and, with the zero H, what a dense layer does. A nil bias is zeros.
+// Affine computes C = bias + X·B[:X.Cols] + H·B[X.Cols:] for the m rows of C [m,N], X [m,X.Cols] and H [m,H.Cols]. A
+// recurrent layer calls it for a step, and a dense layer with the zero Block as H. A nil bias is zeros.
 //
 //	for i := range m { for j := range b.N {
 //		s := bias[j]
@@ -28,11 +28,11 @@ func Affine(c []float32, ldc, m int, bias []float32, x, h Block, b *Matrix) {
 	gemm(c, ldc, m, h, x.Cols, b)
 }
 
-// Gemm computes C += A·B, m rows, in the order of [Affine].
+// Gemm computes C += A·B for the m rows of C [m,N] and A [m,A.Cols], summed in the order of [Affine].
 func Gemm(c []float32, ldc, m int, a Block, b *Matrix) { GemmRows(c, ldc, m, a, 0, b) }
 
-// GemmRows computes C += A·B[row:row+A.Cols], m rows, in the order of [Affine]: Affine of X alone followed by GemmRows of H from row X.Cols
-// on gives the bits of Affine of both.
+// GemmRows computes C += A·B[row:row+A.Cols] for the m rows of C and A, summed in the order of [Affine]: Affine of X
+// alone, followed by GemmRows of H from row X.Cols on, gives the same bits as Affine of X and H.
 func GemmRows(c []float32, ldc, m int, a Block, row int, b *Matrix) {
 	if a.Cols == 0 {
 		return
@@ -44,8 +44,8 @@ func GemmRows(c []float32, ldc, m int, a Block, row int, b *Matrix) {
 	gemm(c, ldc, m, a, row, b)
 }
 
-// GemmT computes C += Aᵀ·B for row-major A [k,m] and B [k,n], both in place: the gradient
-// of weights, summed over k rows of all the steps at once.
+// GemmT computes C += Aᵀ·B for row-major C [m,n], A [k,m] and B [k,n], none of them packed. It is the product of the
+// gradient of weights, where k counts the rows of all steps.
 //
 //	for i := range m { for j := range n {
 //		for l := range k { c[i*ldc+j] += a[l*lda+i] * b[l*ldb+j] }
@@ -60,15 +60,15 @@ func GemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float32, ldb
 	gemmT(c, ldc, m, n, k, a, lda, b, ldb)
 }
 
-// gemm computes C += A·B[row:row+a.Cols].
+// gemm is the portable version of [GemmRows].
 func gemm(c []float32, ldc, m int, a Block, row int, b *Matrix) {
 	for i := range m {
 		addRows(c[i*ldc:][:b.N], a.Data[i*a.Stride:][:a.Cols], 1, b.data[row*b.N:], b.N)
 	}
 }
 
-// gemmT computes C += Aᵀ·B. It goes through k in strips, so that the rows of B that all rows
-// of C need stay in the nearest cache.
+// gemmT is the portable version of [GemmT]. It goes through k in strips, so that the rows of B of a strip, which every row
+// of C needs, stay in the L1 cache.
 func gemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float32, ldb int) {
 	const strip = 32
 	for l := 0; l < k; l += strip {
@@ -79,9 +79,8 @@ func gemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float32, ldb
 	}
 }
 
-// addRows adds x[0]·B[0], x[step]·B[1], ... to c, in that order: four rows of B in one pass over c. One
-// pass over a tile of sums in registers would do less, but spills or checks bounds in what the
-// compiler makes of it, and is no faster.
+// addRows adds x[0]·B[0], x[step]·B[1], ... to c, in that order, with four rows of B in one pass over c. A tile of sums
+// in registers would load and store less, but the compiler spills registers or checks bounds there, and it is no faster.
 func addRows(c, x []float32, step int, b []float32, ldb int) {
 	for ; len(x) > 3*step; x, b = x[min(4*step, len(x)):], b[min(4*ldb, len(b)):] {
 		x0, x1, x2, x3 := x[0], x[step], x[2*step], x[3*step]

@@ -1,30 +1,30 @@
-// Package kernel is the arithmetic of the library: matrix products, activations,
-// gates, reductions and the Adam update, as plain functions on []float32.
+// Package kernel is the arithmetic of the library: matrix products, activations, gates, reductions and optimizer steps,
+// as plain functions on []float32.
 //
-// Layers call this package and nobody else's loops. The doc of a function is its scalar loop, and the
-// portable version is that loop: every product is rounded to float32 before it is added (float32(a*b) + c),
-// so that a compiler that fuses multiply and add on one platform gives the bits of one that does not. Every
-// output element of a matrix product has one accumulator and k ascends, whatever the tile.
+// Layers call these functions and have no such loops of their own. The doc comment of a function is its scalar loop, and
+// the portable version is that loop. There every product is rounded to float32 before it is added (float32(a*b) + c), because some
+// compilers would fuse the two; so all platforms give the same bits. Every element of a matrix product is one sum in
+// which k ascends, whatever the tile.
 //
-// On amd64 with AVX-512, or with AVX2 and FMA, the functions run in assembly, which internal/kernel/gen writes. There a
-// product and the addition after it are rounded once (fused multiply-add); the order is the same: one chain an
-// element, k ascending, which rests in C where a large product is cut. So the bits of the two are the same, but not
-// those of the portable version. Which one runs is settled when a program starts; the environment variable GODEBUG
-// rules sets out (cpu.avx512f=off, cpu.avx2=off), and -tags noasm builds without any.
+// On amd64 with AVX-512, or with AVX2 and FMA, most functions run in assembly, which internal/kernel/gen writes. There a
+// product and the addition after it are rounded once (fused multiply-add), in the same order: one chain per element, k
+// ascending, which rests in C where a large product is cut. So the two instruction sets give the same bits, which differ
+// from the bits of the portable version. The instruction set is chosen when a program starts. The environment variable
+// GODEBUG excludes sets (cpu.avx512f=off, cpu.avx2=off), and a build with -tags noasm has no assembly.
 //
-// But for Alloc, Matrix.Reset and the memory into which large products are packed, which is kept, nothing in here
-// allocates, and nothing starts a goroutine or checks shapes: the callers have. The matrix products check that their
-// last element is there, because the assembly would not notice. Matrices are row-major; a leading dimension (lda,
-// ldb, ldc) is the distance between the starts of two rows, in elements.
+// Only Alloc, Matrix.Reset and large products allocate; the products keep the memory into which they pack. Nothing starts
+// a goroutine, and nothing checks shapes, which is the task of the callers. The matrix products check that the last
+// element of each operand exists, since the assembly would read past it. Matrices are row-major; a leading dimension
+// (lda, ldb, ldc) is the distance between the starts of two rows, in elements.
 package kernel
 
 import "unsafe"
 
-// Align is the alignment, in bytes, of the memory that Alloc hands out: a cache
-// line, and the width of the widest vector register.
+// Align is the alignment, in bytes, of the memory that Alloc returns: a cache line, and the width of the widest vector
+// register.
 const Align = 64
 
-// Alloc returns n zeros that start on an Align boundary.
+// Alloc returns n zeros whose address is a multiple of Align.
 func Alloc(n int) []float32 {
 	const lane = Align / 4
 	raw := make([]float32, n+lane)

@@ -2,11 +2,11 @@ package kernel
 
 import "math"
 
-// LayerNorm computes y[i] = (x[i]-mean)*rstd * w[i] + b[i] of one row, where
+// LayerNorm normalises one row x [n] with weights w [n] and biases b [n]: y[i] = (x[i]-mean)*rstd * w[i] + b[i], where
 //
 //	rstd = 1/sqrt(mean((x-mean)^2) + eps)
 //
-// and mean((x-mean)^2) is summed in float64.
+// Both means are summed in float64.
 func LayerNorm(y, x, w, b []float32, eps float64) (mean, rstd float32) {
 	y, w, b = y[:len(x)], w[:len(x)], b[:len(x)]
 	mean = float32(Sum(x) / float64(len(x)))
@@ -21,11 +21,13 @@ func LayerNorm(y, x, w, b []float32, eps float64) (mean, rstd float32) {
 	return mean, rstd
 }
 
-// LayerNormGrad adds the gradients through [LayerNorm] of one row: with n = (x-mean)*rstd and g = grad*w,
+// LayerNormGrad adds the gradients of x, w and b through [LayerNorm] of one row to dx, dw and db [n]. mean and rstd are
+// as LayerNorm returned them, grad [n] is the gradient of y. A gradient whose slice is nil is not computed. With
+// n = (x-mean)*rstd and g = grad*w,
 //
-//	dw += grad*n, db += grad, dx += rstd*(g - mean(g) - n*mean(g*n))
-//
-// A nil dx, dw or db is not wanted.
+//	dw += grad*n
+//	db += grad
+//	dx += rstd*(g - mean(g) - n*mean(g*n))
 func LayerNormGrad(dx, dw, db, grad, x, w []float32, mean, rstd float32) {
 	grad, w = grad[:len(x)], w[:len(x)]
 	var sum, dot [16]float64

@@ -2,19 +2,24 @@ package kernel
 
 import "unsafe"
 
-// LSTM computes the gates and states of one row of h units. z [4h] holds the sums of the gates
-// i, f, g, o and is left with their values; c may be cPrev.
+// The functions in this file compute one row of h units of an LSTM. The rows gates and dgates [4h] have the blocks i, f,
+// g and o, of h elements each.
+
+// LSTM computes the gates and the states of a row. gates [4h] comes in with the sums of the gates, the products plus the
+// bias, and leaves with their values. c [h] is the cell state, tc [h] its hyperbolic tangent, h [h] the output. c may be
+// cPrev.
 //
-//	i, f, o = sigmoid(z), g = tanh(z)
-//	c[j]  = f[j]*cPrev[j] + i[j]*g[j]
-//	tc[j] = tanh(c[j])
-//	h[j]  = o[j]*tc[j]
-func LSTM(z, cPrev, c, tc, h []float32) {
+//	i, f, o = sigmoid(i), sigmoid(f), sigmoid(o)
+//	g       = tanh(g)
+//	c[j]    = f[j]*cPrev[j] + i[j]*g[j]
+//	tc[j]   = tanh(c[j])
+//	h[j]    = o[j]*tc[j]
+func LSTM(gates, cPrev, c, tc, h []float32) {
 	n := len(h)
-	i, f, g, o := z[:n], z[n:][:n], z[2*n:][:n], z[3*n:][:n]
+	i, f, g, o := gates[:n], gates[n:][:n], gates[2*n:][:n], gates[3*n:][:n]
 	cPrev, c, tc = cPrev[:n], c[:n], tc[:n]
 	if asm.lstm != nil {
-		asm.lstm(unsafe.SliceData(z), unsafe.SliceData(cPrev), unsafe.SliceData(c), unsafe.SliceData(tc), unsafe.SliceData(h), 4*n, n)
+		asm.lstm(unsafe.SliceData(gates), unsafe.SliceData(cPrev), unsafe.SliceData(c), unsafe.SliceData(tc), unsafe.SliceData(h), 4*n, n)
 		return
 	}
 	for j := range h {
@@ -25,9 +30,9 @@ func LSTM(z, cPrev, c, tc, h []float32) {
 	}
 }
 
-// LSTMGrad takes one row back through [LSTM]: z holds the gates' values and is left as it is, dz gets
-// the gradients of their sums. dc comes in as the gradient of c from the step after and
-// leaves as that of cPrev.
+// LSTMGrad is the backward pass of [LSTM] for a row. gates [4h], cPrev [h] and tc [h] are as LSTM left them, dh [h] is the
+// gradient of h. dgates [4h] gets the gradients of the sums of the gates. dc [h] comes in as the gradient of c that the
+// next step computed, and leaves as the gradient of cPrev.
 //
 //	dc'   = dc[j] + dh[j]*o[j]*(1 - tc[j]^2)
 //	di    = dc'*g[j]     * i[j]*(1 - i[j])
@@ -35,13 +40,13 @@ func LSTM(z, cPrev, c, tc, h []float32) {
 //	dg    = dc'*i[j]     * (1 - g[j]^2)
 //	do    = dh[j]*tc[j]  * o[j]*(1 - o[j])
 //	dc[j] = dc'*f[j]
-func LSTMGrad(dz, dc, dh, z, cPrev, tc []float32) {
+func LSTMGrad(dgates, dc, dh, gates, cPrev, tc []float32) {
 	n := len(dh)
-	i, f, g, o := z[:n], z[n:][:n], z[2*n:][:n], z[3*n:][:n]
-	di, df, dg, do := dz[:n], dz[n:][:n], dz[2*n:][:n], dz[3*n:][:n]
+	i, f, g, o := gates[:n], gates[n:][:n], gates[2*n:][:n], gates[3*n:][:n]
+	di, df, dg, do := dgates[:n], dgates[n:][:n], dgates[2*n:][:n], dgates[3*n:][:n]
 	dc, cPrev, tc = dc[:n], cPrev[:n], tc[:n]
 	if asm.lstmGrad != nil {
-		asm.lstmGrad(unsafe.SliceData(z), unsafe.SliceData(dz), unsafe.SliceData(cPrev), unsafe.SliceData(tc), unsafe.SliceData(dc), unsafe.SliceData(dh), 4*n, n)
+		asm.lstmGrad(unsafe.SliceData(gates), unsafe.SliceData(dgates), unsafe.SliceData(cPrev), unsafe.SliceData(tc), unsafe.SliceData(dc), unsafe.SliceData(dh), 4*n, n)
 		return
 	}
 	for j, d := range dh {
@@ -54,16 +59,19 @@ func LSTMGrad(dz, dc, dh, z, cPrev, tc []float32) {
 	}
 }
 
-// LSTMPeephole is [LSTM] where three gates see the second state: p [3h] holds what scales it for i, f and o.
+// LSTMPeephole is [LSTM] with peephole connections: the cell state enters the gates i, f and o. The weights p [3h] have
+// the blocks pi, pf and po.
 //
-//	i = sigmoid(i + p_i*cPrev), f = sigmoid(f + p_f*cPrev), o = sigmoid(o + p_o*c)
-func LSTMPeephole(z, p, cPrev, c, tc, h []float32) {
+//	i = sigmoid(i + pi*cPrev)
+//	f = sigmoid(f + pf*cPrev)
+//	o = sigmoid(o + po*c)
+func LSTMPeephole(gates, p, cPrev, c, tc, h []float32) {
 	n := len(h)
-	i, f, g, o := z[:n], z[n:][:n], z[2*n:][:n], z[3*n:][:n]
+	i, f, g, o := gates[:n], gates[n:][:n], gates[2*n:][:n], gates[3*n:][:n]
 	pi, pf, po := p[:n], p[n:][:n], p[2*n:][:n]
 	cPrev, c, tc = cPrev[:n], c[:n], tc[:n]
 	if asm.lstmPeephole != nil {
-		asm.lstmPeephole(unsafe.SliceData(z), unsafe.SliceData(p), unsafe.SliceData(cPrev), unsafe.SliceData(c), unsafe.SliceData(tc), unsafe.SliceData(h), 4*n, n)
+		asm.lstmPeephole(unsafe.SliceData(gates), unsafe.SliceData(p), unsafe.SliceData(cPrev), unsafe.SliceData(c), unsafe.SliceData(tc), unsafe.SliceData(h), 4*n, n)
 		return
 	}
 	for j := range h {
@@ -77,18 +85,19 @@ func LSTMPeephole(z, p, cPrev, c, tc, h []float32) {
 	}
 }
 
-// LSTMPeepholeGrad takes one row back through [LSTMPeephole], as [LSTMGrad] does through LSTM, but that
+// LSTMPeepholeGrad is the backward pass of [LSTMPeephole] for a row. It is [LSTMGrad] with the gradients through the
+// peepholes added:
 //
-//	dc'   = dc[j] + dh[j]*o[j]*(1 - tc[j]^2) + do*p_o
-//	dc[j] = dc'*f[j] + di*p_i + df*p_f
-func LSTMPeepholeGrad(dz, dc, dh, z, p, cPrev, tc []float32) {
+//	dc'   = dc[j] + dh[j]*o[j]*(1 - tc[j]^2) + do*po
+//	dc[j] = dc'*f[j] + di*pi + df*pf
+func LSTMPeepholeGrad(dgates, dc, dh, gates, p, cPrev, tc []float32) {
 	n := len(dh)
-	i, f, g, o := z[:n], z[n:][:n], z[2*n:][:n], z[3*n:][:n]
-	di, df, dg, do := dz[:n], dz[n:][:n], dz[2*n:][:n], dz[3*n:][:n]
+	i, f, g, o := gates[:n], gates[n:][:n], gates[2*n:][:n], gates[3*n:][:n]
+	di, df, dg, do := dgates[:n], dgates[n:][:n], dgates[2*n:][:n], dgates[3*n:][:n]
 	pi, pf, po := p[:n], p[n:][:n], p[2*n:][:n]
 	dc, cPrev, tc = dc[:n], cPrev[:n], tc[:n]
 	if asm.lstmPeepholeGrad != nil {
-		asm.lstmPeepholeGrad(unsafe.SliceData(z), unsafe.SliceData(dz), unsafe.SliceData(p), unsafe.SliceData(cPrev), unsafe.SliceData(tc), unsafe.SliceData(dc), unsafe.SliceData(dh), 4*n, n)
+		asm.lstmPeepholeGrad(unsafe.SliceData(gates), unsafe.SliceData(dgates), unsafe.SliceData(p), unsafe.SliceData(cPrev), unsafe.SliceData(tc), unsafe.SliceData(dc), unsafe.SliceData(dh), 4*n, n)
 		return
 	}
 	for j, d := range dh {

@@ -2,7 +2,8 @@ package kernel
 
 import "unsafe"
 
-// Pixels computes dst[i*stride+j] = src[i*cols+j] / 255, for rows of cols bytes.
+// Pixels computes dst[i*stride+j] = src[i*cols+j] / 255 for every row i of cols bytes. src holds the rows one after the
+// other, dst stride elements apart.
 func Pixels(dst []float32, stride int, src []uint8, cols int) {
 	if len(src) == 0 {
 		return

@@ -5,6 +5,10 @@ import (
 	"unsafe"
 )
 
+// A sum has 16 partial sums: element i is added to partial sum i%16. At the end the partial sums are added in halves,
+// first those 8 apart, then 4, 2 and 1.
+
+// joined returns the sum of the partial sums s.
 func joined[T float32 | float64](s *[16]T) T {
 	for half := 8; half > 0; half /= 2 {
 		for i := range half {
@@ -38,7 +42,7 @@ func Norm(x []float32) float64 {
 	return math.Sqrt(joined(&s))
 }
 
-// Dot returns the sum of x[i]*y[i], in float64 and in 16 places.
+// Dot returns the sum of x[i]*y[i], in float64.
 func Dot(x, y []float32) float64 {
 	y = y[:len(x)]
 	var s [16]float64
@@ -48,7 +52,8 @@ func Dot(x, y []float32) float64 {
 	return joined(&s)
 }
 
-// AddColumns adds the sum of each column of the row-major a [rows,len(dst)], rows stride apart, to dst.
+// AddColumns adds the sum of each column of the row-major a [rows,len(dst)], whose rows start stride elements apart, to
+// dst.
 //
 //	for i := range rows { for j := range dst { dst[j] += a[i*stride+j] } }
 func AddColumns(dst, a []float32, stride, rows int) {
@@ -65,8 +70,8 @@ func AddColumns(dst, a []float32, stride, rows int) {
 	}
 }
 
-// MaxColumns sets dst to the largest element of each column of the row-major x [rows,len(dst)], NaN if one is. There
-// is at least one row.
+// MaxColumns sets dst[j] to the largest element of column j of the row-major x [rows,len(dst)], or to NaN if the column
+// has a NaN. rows is at least 1.
 func MaxColumns(dst, x []float32, rows int) {
 	copy(dst, x)
 	for k := 1; k < rows; k++ {
@@ -78,7 +83,8 @@ func MaxColumns(dst, x []float32, rows int) {
 	}
 }
 
-// MaxColumnsGrad adds grad[j] to dx where column j of x [rows,len(y)] is first y[j], its largest element.
+// MaxColumnsGrad is the backward pass of [MaxColumns]: for each column j of x [rows,len(y)] it adds grad[j] to the element
+// of dx where the column first equals its maximum y[j], or first is NaN.
 func MaxColumnsGrad(dx, grad, x, y []float32, rows int) {
 	n := len(y)
 	for j, m := range y {

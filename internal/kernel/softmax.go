@@ -5,21 +5,22 @@ import (
 	"unsafe"
 )
 
-// SoftmaxCrossEntropy returns -log(softmax(logits)[label]), computed as
-// log(sum(e^(logit-max))) - (logit[label]-max), and leaves softmax(logits) in p.
+// SoftmaxCrossEntropy returns -ln(softmax(logits)[label]), computed as ln(sum(e^(logits-max))) - (logits[label]-max), and
+// sets p to softmax(logits).
 func SoftmaxCrossEntropy(p, logits []float32, label int) float32 {
 	p = p[:len(logits)]
 	top, sum := softmax(p, logits)
 	return float32(math.Log(float64(sum))) - (logits[label] - top)
 }
 
-// Softmax computes p = softmax(logits), of one row.
+// Softmax computes p = softmax(logits) for one row.
 func Softmax(p, logits []float32) {
 	if len(logits) > 0 {
 		softmax(p[:len(logits)], logits)
 	}
 }
 
+// softmax is [Softmax] of a row that is not empty. It returns the largest logit, and the sum of e^(logits-top).
 func softmax(p, logits []float32) (top, sum float32) {
 	if asm.softmax != nil {
 		return asm.softmax(unsafe.SliceData(p), unsafe.SliceData(logits), len(p))
@@ -43,7 +44,7 @@ func softmax(p, logits []float32) (top, sum float32) {
 	return top, sum
 }
 
-// SoftmaxGrad adds y[i]*(grad[i] - sum(grad*y)) to dx, the gradient through y = softmax(x), of one row.
+// SoftmaxGrad adds the gradient through y = softmax(x), for one row, to dx: dx[i] += y[i]*(grad[i] - sum(grad*y)).
 func SoftmaxGrad(dx, grad, y []float32) {
 	dx, grad = dx[:len(y)], grad[:len(y)]
 	sum := float32(Dot(grad, y))
@@ -52,7 +53,7 @@ func SoftmaxGrad(dx, grad, y []float32) {
 	}
 }
 
-// LogSoftmax computes y[i] = (logits[i]-max) - ln(sum(e^(logits-max))), of one row.
+// LogSoftmax computes y[i] = (logits[i]-max) - ln(sum(e^(logits-max))) for one row.
 func LogSoftmax(y, logits []float32) {
 	if len(logits) == 0 {
 		return
@@ -64,7 +65,7 @@ func LogSoftmax(y, logits []float32) {
 	}
 }
 
-// LogSoftmaxGrad adds grad[i] - e^y[i]*sum(grad) to dx, the gradient through y = log softmax(x), of one row.
+// LogSoftmaxGrad adds the gradient through y = LogSoftmax(x), for one row, to dx: dx[i] += grad[i] - e^y[i]*sum(grad).
 func LogSoftmaxGrad(dx, grad, y []float32) {
 	dx, grad = dx[:len(y)], grad[:len(y)]
 	sum := float32(Sum(grad))
