@@ -2,8 +2,8 @@
 
 package kernel
 
-// kernels is the table of the assembly functions of an instruction set. n is the number of elements that each pointer
-// without a stride stands for; stride and gap are in bytes. What a function computes is told where it is declared.
+// kernels is a table of assembly functions, which the files avx2_stubs_amd64.go and avx512_stubs_amd64.go describe. n is a
+// number of elements; stride and gap are in bytes.
 type kernels struct {
 	exp              func(dst *float32, src *float32, n int)
 	tanh             func(dst *float32, src *float32, n int)

@@ -52,7 +52,7 @@ const (
 	hash2 = 0xd35a2d97
 )
 
-// hash is the function of x that [Bernoulli] tells.
+// hash returns the last x in the formulas of [Bernoulli].
 func hash(x, high uint32) uint32 {
 	x = (x ^ x>>16) * hash1
 	x = (x ^ x>>15) * hash2

@@ -4,9 +4,9 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 )
 
-// mantissa returns exp32's polynomial for x, and n shifted to where the exponent is: e^x = p * 2^n.
+// mantissa returns p and n of e^x = p * 2^n, with the polynomial of exp32. n is shifted to the exponent of a float32.
 func mantissa(x vec) (p, exponent vec) {
-	magic := number(3 << 22) // what is added to it is rounded to a whole number, in its last bits
+	magic := number(3 << 22) // adding it to a small number rounds that to an integer, in the last bits
 	t := x.times(number(1.44269504088896341), magic)
 	n := t.sub(magic)
 	r := n.minus(number(0.693359375), x)
@@ -19,29 +19,32 @@ func mantissa(x vec) (p, exponent vec) {
 	return p.add(one()), t.shifted(23)
 }
 
-// exp is exp32 with fused multiply-adds.
+// exp returns e^x: exp32 with fused multiply-adds.
 func exp(x vec) vec {
 	p, n := mantissa(x)
-	// 2^n goes into the exponent, for an n that leaves it a normal number.
-	p = p.plus(n).where(x.is(atLeast, bits(0xc2aeac4f))) // the number after -126 ln 2
-	// Beyond the number before 128 ln 2 it is infinite, or NaN.
+	// 2^n is added to the exponent, where the result is a normal number.
+	p = p.plus(n).where(x.is(atLeast, bits(0xc2aeac4f))) // the float32 after -126 ln 2
+	// Beyond the float32 before 128 ln 2 the result is infinite, or NaN.
 	return x.add(bits(0x7f800000)).whereElse(x.is(notLessEqual, bits(0x42b17217)), p)
 }
 
+// tanh returns tanh(x): tanh32 with fused multiply-adds.
 func tanh(x vec) vec {
 	size := func() vec { return x.and(bits(1<<31 - 1)) }
-	limited := binary(VMINPS, VMINPS_BCST, number(10), size()) // tanh(10) is 1
+	limited := binary(VMINPS, VMINPS_BCST, number(10), size()) // tanh(10) rounds to 1
 	p, n := mantissa(limited.add(limited))
 	large := p.plus(n).add(one()).under(number(2)).from(one())
 	z := x.mul(x)
 	small := x.copies(number(-5.70498872745e-3)).horner(z, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1).mul(z)
 	small.andThen(x, x)
-	return large.whereElse(size().is(atLeast, number(0.625)), small).or(x.and(sign())) // of large, and of -0
+	// The sign is missing in large, and in small for x = -0.
+	return large.whereElse(size().is(atLeast, number(0.625)), small).or(x.and(sign()))
 }
 
+// sigmoid returns 1/(1 + e^-x): sigmoid32 with fused multiply-adds.
 func sigmoid(x vec) vec {
 	p, n := mantissa(x.xor(sign()).least(number(89)).most(number(-88)))
-	// 2^128 is infinite here, and 2^-127 zero.
+	// As an exponent, 2^128 is infinite and 2^-127 is zero.
 	return p.mul(n.plus(one())).add(one()).under(one())
 }
 
@@ -51,7 +54,7 @@ func sigmoidSlope(y vec) vec { return y.from(one()).mul(y) }
 // tanhSlope returns 1-y*y, the derivative of a hyperbolic tangent whose value is y.
 func tanhSlope(y vec) vec { return y.minus(y, one()) }
 
-// activations emits exp, tanh, sigmoid, relu and gradients.
+// activations emits the activation functions and their gradients.
 func activations() {
 	each("exp", "computes dst = e^src.", 2, "dst src", "", func(p *pass) {
 		p.store("dst", exp(p.load("src")))

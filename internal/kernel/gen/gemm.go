@@ -6,7 +6,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// gemm: tiles one below the other, C = init + [X | H]*B.
+// gemm emits C = init + [X | H]*B for tiles of C, one below the other.
 func gemm() {
 	p := productFunction("gemm", "computes tiles: C = init + [X | H]*B.")
 	c, init, x, h, tiles := p.load("c"), p.load("init"), p.load("x"), p.load("h"), p.load("tiles")
@@ -48,7 +48,8 @@ func gemm() {
 	end()
 }
 
-// gemmT: tiles one below the other, C += Xᵀ*B. The columns of X that belong to the next tile are step bytes on.
+// gemmT emits C += Xᵀ*B for tiles of C, one below the other. From the columns of X for one tile to those for the next
+// are p.step bytes.
 func gemmT() {
 	p := productFunction("gemmT", "computes tiles: C += transposed X * B.")
 	c, x, tiles := p.load("c"), p.load("x"), p.load("tiles")

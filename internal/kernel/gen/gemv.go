@@ -8,10 +8,12 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// gemvPanels is the number of panels that gemv goes through side by side: enough chains of additions to wait for none.
+// gemvPanels is the number of panels that gemv goes through side by side. They have enough independent sums to hide the
+// latency of an addition.
 const gemvPanels = 5
 
-// gemv: one row of C, up to five panels side by side, C = init + [x | h]*B. p.units says how many times eight columns.
+// gemv emits C = init + [x | h]*B for one row of C, up to gemvPanels panels side by side. p.units is the number of
+// columns, in units of eight.
 func gemv() {
 	p := productFunction("gemv", "computes one row of up to five panels: C = init + [x | h]*B.")
 	most := gemvPanels * set.lanes / 4
@@ -32,7 +34,7 @@ func gemv() {
 			}
 		}
 		each(Mem{Base: p.load("init")}, func(m Mem, mask, acc Op) { load(m, mask, acc) })
-		// Panels 0, 2 and 4 have a register, and the last one too if its rows are shorter.
+		// The addresses of panels 0, 2 and 4 are in registers, and that of the last panel if its rows are shorter.
 		panel := p.load("panel")
 		at := []Register{p.load("b")}
 		for i := 2; i <= last/2; i += 2 {

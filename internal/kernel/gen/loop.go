@@ -6,7 +6,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// loop runs body while counter, which it counts down, is positive.
+// loop emits a loop that runs body counter times and leaves counter at 0, or as it was if that is less.
 func loop(name string, counter Register, body func()) {
 	TESTQ(counter, counter)
 	JLE(LabelRef(name + "_end"))
@@ -17,7 +17,8 @@ func loop(name string, counter Register, body func()) {
 	Label(name + "_end")
 }
 
-// while runs body while counter is step or more, and counts it down by step. Flags tell of what is left of it, for a JZ.
+// while emits a loop that runs body as long as counter is at least step, and subtracts step each time. After it, the zero
+// flag tells whether the rest of counter is 0.
 func while(name string, counter Register, step int, body func()) {
 	SUBQ(Imm(uint64(step)), counter)
 	JL(LabelRef(name + "_rest"))
@@ -29,7 +30,8 @@ func while(name string, counter Register, step int, body func()) {
 	ADDQ(Imm(uint64(step)), counter)
 }
 
-// unrolled runs body(i), i below times, as often as counter says, and counts it down: next(n) moves on by n of them.
+// unrolled emits a loop that runs body counter times: as long as possible times bodies in a pass, body(0) to
+// body(times-1), then one in a pass. After n bodies, next(n) moves the pointers on by n steps.
 func unrolled(name string, counter Register, times int, body func(i int), next func(n int)) {
 	while(name, counter, times, func() {
 		for i := range times {
@@ -43,7 +45,7 @@ func unrolled(name string, counter Register, times int, body func(i int), next f
 	})
 }
 
-// end is where the bodies of choose, and the loops of each, go on: it returns.
+// end emits the end of a function, to which the label end leads.
 func end() {
 	Label("end")
 	VZEROUPPER()

@@ -1,7 +1,11 @@
-// Command gen writes the assembly of package kernel, one file for each instruction set. It is a module of its own, so
-// that who uses the library never fetches what it needs. In internal/kernel:
+// Command gen writes the assembly of package kernel, a file for each instruction set, and the Go files that declare it
+// and choose between the sets. It is a module of its own, so that users of the library do not fetch its dependencies. To
+// run it, in internal/kernel:
 //
 //	go generate
+//
+// A new kernel is a portable function in package kernel and a function here, which functions calls; the declarations
+// and tables follow.
 package main
 
 import (
@@ -28,7 +32,7 @@ var sets = []isa{
 	{"AVX512", 16, 12, 2},
 }
 
-// set is the one that is written.
+// set is the instruction set that is written.
 var set isa
 
 func main() {
@@ -52,7 +56,7 @@ func main() {
 	Generate()
 }
 
-// functions emits all of them.
+// functions emits every function.
 func functions() {
 	gemm()
 	gemmT()

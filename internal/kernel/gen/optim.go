@@ -4,7 +4,7 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 )
 
-// adam emits the step of Adam.
+// adam emits a step of Adam.
 func adam() {
 	each("adam", "computes a step of Adam.", 1, "w grad m v", "beta1 rest1 beta2 rest2 step root eps", func(p *pass) {
 		g := p.load("grad")

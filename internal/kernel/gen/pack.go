@@ -5,8 +5,8 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 )
 
-// pack: rows of one panel. src's are stride bytes apart, dst's follow each other. units and rest say how wide they
-// are, as in a product; zeros fill up the last register.
+// pack emits the copy of kx rows, ldx bytes apart at x, to the rows of a panel at c, which have no gap between them. Zeros
+// fill up the last register of a row.
 func pack() {
 	p := productFunction("pack", "copies kx rows of X to C, as a panel.")
 	dst, src, stride, k := p.load("c"), p.load("x"), p.load("ldx"), p.load("kx")

@@ -12,13 +12,13 @@ import (
 // pass is one loop over the n elements of some arrays, side registers of each array at a time, or less than one register
 // under a mask.
 type pass struct {
-	at      map[string]Mem // of the elements of each array that are next
-	numbers map[string]vec // arguments that are one number, in every lane
+	at      map[string]Mem // memory of the next elements, by array
+	numbers map[string]vec // arguments that are one number, in every lane of a register
 	side    int
 	masks   []Op // nil: whole registers
 }
 
-// along runs f for each register of v, its place from m on, and its mask, if there are some.
+// along calls f for each register of v, with its place from m on, and with its mask if there are masks.
 func along(m Mem, v vec, masks []Op, f func(m Mem, mask, r Op)) {
 	for i, r := range v {
 		var mask Op
@@ -29,23 +29,25 @@ func along(m Mem, v vec, masks []Op, f func(m Mem, mask, r Op)) {
 	}
 }
 
+// load returns the next elements of an array.
 func (p *pass) load(name string) vec {
 	v := fresh(p.side)
 	along(p.at[name], v, p.masks, load)
 	return v
 }
 
+// store stores v as the next elements of an array.
 func (p *pass) store(name string, v vec) { put(v, p.masks, p.at[name]) }
 
-// put stores v at dst, under masks where there are some.
+// put stores v at dst, under the masks if there are any.
 func put(v vec, masks []Op, dst Mem) {
 	along(dst, v, masks, func(m Mem, mask, r Op) { store(r, mask, m) })
 }
 
-// each emits the function of that stem, whose arguments are arrays, numbers and the number of elements n. body computes side
-// registers of the arrays from those of the arrays and the numbers. The names of arrays and numbers are separated by
-// spaces. gates4 is an array gates of four blocks, gap bytes
-// from one to the next, which body calls gates0 to gates3.
+// each emits the function of that stem, whose arguments are arrays, numbers and the number of elements n. body emits the
+// computation for side registers of each array, and for one. The names of the arrays, and of the numbers, are separated
+// by spaces. The name gates4 declares an array gates of up to four blocks, gap bytes from one to the next, which body
+// calls gates0 to gates3.
 func each(stem, doc string, side int, arrays, numbers string, body func(p *pass)) {
 	pointers, scalars := strings.Fields(arrays), strings.Fields(numbers)
 	signature, blocks := "func(", false

@@ -6,7 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// pixels reads eight or sixteen bytes at a time; what is left of a row goes together with the bytes before it.
+// pixels emits the conversion of bytes, a register of float32 at a time. The last register of a row ends where the row
+// ends and overlaps the one before.
 func pixels() {
 	function("pixels", "func(dst *float32, stride int, src *uint8, rows, cols int)", "computes dst = src/255 for rows of at least a register of bytes; dst's rows are stride bytes apart.")
 	dst, stride, src, rows, cols := param("dst"), param("stride"), param("src"), param("rows"), param("cols")

@@ -9,10 +9,11 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// product is the argument of the functions in this file: the Go type product, in memory.
+// product is the argument of the matrix functions: the fields of the Go type product, at the offsets that its declaration
+// in ../product_amd64.go gives.
 type product struct{ Component }
 
-// field returns where the field of that name is.
+// field returns the memory of the field of that name.
 func (p product) field(name string) Mem {
 	at, err := p.Field(name).Resolve()
 	if err != nil {
@@ -21,19 +22,20 @@ func (p product) field(name string) Mem {
 	return at.Addr
 }
 
+// load returns a register with the value of the field of that name.
 func (p product) load(name string) GPVirtual {
 	r := GP64()
 	MOVQ(p.field(name), r)
 	return r
 }
 
-// productFunction begins the function of that stem, whose argument is a product.
+// productFunction begins the function of that stem and returns its argument.
 func productFunction(stem, doc string) product {
 	function(stem, takesProduct, doc)
 	return product{Dereference(Param("p"))}
 }
 
-// choose jumps to the label of that stem and number where value is one of first to last.
+// choose jumps to the label stem+n where value is n, for n from first to last. For another value the code after it runs.
 func choose(stem string, value Register, first, last int) {
 	for n := first; n <= last; n++ {
 		CMPQ(value, Imm(uint64(n)))
@@ -41,8 +43,8 @@ func choose(stem string, value Register, first, last int) {
 	}
 }
 
-// heights emits body for tiles of each number of rows, p.rows, and for what widths says. Tiles taller than others are
-// no wider than a register.
+// heights emits body for tiles of every number of rows, which p.rows selects, and of the widths of widths. Tiles of more
+// than set.rows rows are at most one register wide.
 func heights(p product, body func(rows int, id string, lanes []int, mask func() Op)) {
 	choose("rows", p.load("rows"), 2, narrowRows)
 	for rows := 1; rows <= narrowRows; rows++ {
@@ -52,8 +54,9 @@ func heights(p product, body func(rows int, id string, lanes []int, mask func() 
 	}
 }
 
-// widths emits body for a whole panel, and for what the last panel may be: some times eight columns, the last register
-// under a mask. p.units says which, 0 the whole panel. narrow leaves out what is wider than a register.
+// widths emits body for every width of a panel, which p.units selects: 0 is a whole panel; 1 and more are the multiples
+// of eight columns that the last panel may have, where the last register has a mask. If narrow, only the widths of at
+// most one register are emitted.
 func widths(p product, stem string, narrow bool, body func(id string, lanes []int, mask func() Op)) {
 	stem += "units"
 	first, last := 0, set.lanes/4

@@ -6,7 +6,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// bernoulli hashes the numbers of the elements.
+// bernoulli emits the hash of the elements' numbers, and the choice between hit and miss.
 func bernoulli() {
 	function("bernoulli", "func(dst *float32, hit, miss float32, x, high, limit uint32, n int)", "sets dst to hit where the hash of x, x+1, x+2... is below limit, whose highest bit is turned, else to miss.")
 	number := func(name string) vec {

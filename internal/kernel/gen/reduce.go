@@ -8,11 +8,11 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// Sums and maxima are those of sixteen, element i in place i%16, joined in halves: places 8 apart, then 4, 2 and 1.
+// places is the number of partial sums, or maxima, of a reduction. Element i goes to place i%16. At the end the places are
+// joined in halves: those 8 apart, then 4, 2 and 1.
 const places = 16
 
-// sixteen loads the sixteen numbers at m in as many registers as they take; of the last ones, those that the masks name,
-// and fill elsewhere.
+// sixteen loads the sixteen numbers at m. If there are masks, lanes outside of them are fill.
 func sixteen(m Mem, masks []Op, fill Mem) vec {
 	all := fresh(places / set.lanes)
 	for i, r := range all {
@@ -33,9 +33,11 @@ func sixteen(m Mem, masks []Op, fill Mem) vec {
 	return all
 }
 
+// filled returns sixteen places that are m.
 func filled(m Mem) vec { return fresh(places / set.lanes).copies(m) }
 
-// rows runs body for every sixteen of the n numbers from base on, and with masks for the rest. base is moved.
+// rows emits a loop that runs body for every sixteen of n numbers, and with masks for the rest. It moves the pointers
+// base on.
 func rows(id string, n Register, base []Register, body func(masks []Op)) {
 	left := GP64()
 	MOVQ(n, left)
@@ -55,14 +57,14 @@ func tree(y VecVirtual, op func(ops ...Op)) Register {
 	x, high := XMM(), XMM()
 	VEXTRACTF128(Imm(1), y, high)
 	op(high, y.AsX(), x)
-	VPERMILPS(Imm(0x4e), x, high) // the upper two
+	VPERMILPS(Imm(0x4e), x, high) // lanes 2 and 3
 	op(high, x, x)
-	VPERMILPS(Imm(0xb1), x, high) // the odd one
+	VPERMILPS(Imm(0xb1), x, high) // lane 1
 	op(high, x, x)
 	return x
 }
 
-// join is tree for sixteen places.
+// join joins sixteen places with op.
 func join(all vec, op func(ops ...Op)) Register {
 	y := YMM()
 	if len(all) == 2 {
@@ -74,7 +76,7 @@ func join(all vec, op func(ops ...Op)) Register {
 	return tree(y, op)
 }
 
-// sum is a sum in float64, of x or of x*x.
+// sum emits the sum of x, or of x*x if square, in float64.
 func sum(stem, doc string, square bool) {
 	function(stem, "func(x *float32, n int) float64", doc)
 	n, x := param("n"), param("x")
@@ -137,7 +139,7 @@ func sum(stem, doc string, square bool) {
 	RET()
 }
 
-// addColumns goes down four registers of columns at a time.
+// addColumns emits the sums of columns. It goes down four registers of columns at a time, then one.
 func addColumns() {
 	function("addColumns", "func(dst, a *float32, stride, rows, n int)", "computes dst += the sum of a's rows, which are stride bytes apart.")
 	dst, a, stride, n := param("dst"), param("a"), param("stride"), param("n")

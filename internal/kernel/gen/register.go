@@ -6,7 +6,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// register returns a new one with that many lanes, 8 or 16.
+// register returns a new vector register with that many lanes, 8 or 16.
 func register(lanes int) VecVirtual {
 	if lanes == 8 {
 		return YMM()
@@ -14,7 +14,8 @@ func register(lanes int) VecVirtual {
 	return ZMM()
 }
 
-// units returns the registers of n times eight columns: full ones, and half a one for what is left.
+// units returns the lanes of each register that a row of 8*n columns takes: whole registers, and with AVX-512 and an odd n
+// half a register at the end.
 func units(n int) (lanes []int) {
 	for n *= 8; n > 0; n -= set.lanes {
 		lanes = append(lanes, min(n, set.lanes))
@@ -22,6 +23,7 @@ func units(n int) (lanes []int) {
 	return lanes
 }
 
+// registers returns new registers with those numbers of lanes.
 func registers(lanes []int) []VecVirtual {
 	all := make([]VecVirtual, len(lanes))
 	for i, n := range lanes {
@@ -30,7 +32,7 @@ func registers(lanes []int) []VecVirtual {
 	return all
 }
 
-// resized returns r as a register of that many lanes.
+// resized returns the part of r that has that many lanes, 8 or 16.
 func resized(r VecVirtual, lanes int) Register {
 	if lanes == 8 {
 		return r.AsY()
@@ -38,16 +40,17 @@ func resized(r VecVirtual, lanes int) Register {
 	return r.AsZ()
 }
 
+// param returns a register with the argument of that name.
 func param(name string) GPVirtual {
 	r := GP64()
 	Load(Param(name), r)
 	return r
 }
 
-// mask returns what names the first n lanes of a register, n from 0 to all.
+// mask returns a mask of the first n lanes of a register, for an n from 0 to all.
 func mask(n Register) Op { return masksOf(n, 1)[0] }
 
-// masksOf returns what names the first n of the lanes of so many registers.
+// masksOf returns the masks of the first n lanes of that many registers. There is one mask with AVX-512, in K1.
 func masksOf(n Register, registers int) []Op {
 	table, at := GP64(), GP64()
 	LEAQ(maskTable(), table)
@@ -66,9 +69,11 @@ func masksOf(n Register, registers int) []Op {
 	return all
 }
 
+// masks is the table that maskTable wrote, nil before.
 var masks *Mem
 
-// maskTable is, with AVX2, sixteen lanes that are on and sixteen that are off; with AVX-512, the bits of 0 lanes, of 1, of 2...
+// maskTable returns the table of masks. With AVX2 it has sixteen lanes that are on, then sixteen that are off; with AVX-512
+// it has the bit masks of the first 0, 1, ... 16 lanes.
 func maskTable() Mem {
 	if masks == nil {
 		m := GLOBL("masks", RODATA|NOPTR)
@@ -84,7 +89,7 @@ func maskTable() Mem {
 	return *masks
 }
 
-// load and store move a register; under a mask, if there is one, which leaves zeros, or the memory, elsewhere.
+// load loads r from m. In the lanes outside of the mask, if there is one, r is 0 and memory is not read.
 func load(m Mem, mask Op, r Op) {
 	switch {
 	case mask == nil:
@@ -96,6 +101,7 @@ func load(m Mem, mask Op, r Op) {
 	}
 }
 
+// store stores r at m. In the lanes outside of the mask, if there is one, memory is not written.
 func store(r Op, mask Op, m Mem) {
 	switch {
 	case mask == nil:

@@ -6,7 +6,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// softmax goes over a row three times.
+// softmax emits the softmax of a row in three passes: the maximum, the exponentials and their sum, the quotients.
 func softmax() {
 	function("softmax", "func(dst, src *float32, n int) (top, sum float32)", "computes dst = e^(src-top) / sum, where top is the largest of src, and sum that of the numerators.")
 	n := param("n")

@@ -6,7 +6,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// tile is rows of accumulators. Where there is a mask, it is for the last register of each row.
+// tile is the accumulators of a tile of C, by row. mask, if not nil, loads the mask of the last register of each row.
 type tile struct {
 	acc   [][]VecVirtual
 	width int // of a row, in bytes
@@ -24,7 +24,7 @@ func newTile(rows int, lanes []int, mask func() Op) *tile {
 	return t
 }
 
-// all calls f for each accumulator and where it belongs.
+// all calls f for each accumulator, with its address in the rows at and its mask.
 func (t *tile) all(at *lines, f func(m Mem, mask Op, acc Op)) {
 	var mask Op
 	if t.mask != nil {
@@ -41,7 +41,7 @@ func (t *tile) all(at *lines, f func(m Mem, mask Op, acc Op)) {
 	}
 }
 
-// madd adds a row of B, at b, times the number at a(r) to each row r of the tile.
+// madd adds the row of B at b, times the number at a(r), to each row r of the tile.
 func (t *tile) madd(b Mem, a func(r int) Mem) {
 	row := make([]VecVirtual, len(t.acc[0]))
 	for v, acc := range t.acc[0] {
@@ -57,7 +57,7 @@ func (t *tile) madd(b Mem, a func(r int) Mem) {
 	}
 }
 
-// lines are the addresses of rows that begin at base, stride bytes apart: every third has a register.
+// lines are the addresses of rows that begin at base, stride bytes apart. Every third address has a register.
 type lines struct {
 	stride Register
 	thirds []Register
@@ -75,6 +75,7 @@ func newLines(rows int, base, stride Register) *lines {
 	return l
 }
 
+// row returns the memory disp bytes after the beginning of row r.
 func (l *lines) row(r, disp int) Mem {
 	m := Mem{Base: l.thirds[r/3], Disp: disp}
 	if r%3 > 0 {
@@ -83,13 +84,14 @@ func (l *lines) row(r, disp int) Mem {
 	return m
 }
 
+// move moves all rows on by that many bytes.
 func (l *lines) move(bytes int) {
 	for _, r := range l.thirds {
 		ADDQ(U32(bytes), r)
 	}
 }
 
-// fetch begins to bring the tile of C below the one at c into the cache.
+// fetch prefetches the tile of C below the tile at c.
 func fetch(p product, rows int, c Register) {
 	stride, next := p.load("ldc"), GP64()
 	IMUL3Q(Imm(uint64(rows)), stride, next)
@@ -99,11 +101,11 @@ func fetch(p product, rows int, c Register) {
 		for at := 0; at < 8*set.lanes; at += 64 {
 			PREFETCHT0(l.row(r, at))
 		}
-		PREFETCHT0(l.row(r, 8*set.lanes-4)) // the end of a row that does not begin where a line does
+		PREFETCHT0(l.row(r, 8*set.lanes-4)) // if the row does not begin at a cache line, its end is in one more
 	}
 }
 
-// fetchPanel begins to bring some lines of the panel after this one into the cache, and moves on.
+// fetchPanel prefetches p.lines lines of the next panel of B, at p.next, and moves p.next on.
 func fetchPanel(id string, p product) {
 	next, lines := p.load("next"), p.load("lines")
 	loop(id+"_fetch", lines, func() {

@@ -9,10 +9,11 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// constants are the numbers in use, by their bits: with AVX2 in memory as often as a register has lanes; AVX-512's
-// instructions spread one.
+// constants are the constants in use, by their bits. AVX2 reads a constant as a whole register, so that it is in memory once
+// per lane; instructions of AVX-512 broadcast one.
 var constants = map[uint32]Mem{}
 
+// bits returns the constant with those bits.
 func bits(u uint32) Mem {
 	m, ok := constants[u]
 	if !ok {
@@ -26,6 +27,7 @@ func bits(u uint32) Mem {
 	return m
 }
 
+// number returns the constant f.
 func number(f float32) Mem { return bits(math.Float32bits(f)) }
 
 var (
@@ -33,15 +35,15 @@ var (
 	sign = func() Mem { return bits(1 << 31) }
 )
 
-// vec is registers that go through the same formula side by side: an operation is emitted for each of them in turn, so
-// that of the instructions that a processor looks at together fewer wait for each other. Operations make new registers.
-// An operand that is one register, or memory, meets all of them.
+// vec is registers that go through the same formula side by side: an operation is emitted for each register in turn, so
+// that neighbouring instructions do not wait for each other. The result of an operation is in new registers. An operand
+// that is one register, or memory, is combined with every register of the vec.
 type vec []VecVirtual
 
-// Asm makes a vec an operand of its operations.
+// Asm makes a vec an operand (an Op) of emit.
 func (v vec) Asm() string { return fmt.Sprint([]VecVirtual(v)) }
 
-// fresh returns n registers.
+// fresh returns n new registers.
 func fresh(n int) vec {
 	v := make(vec, n)
 	for i := range v {
@@ -50,7 +52,7 @@ func fresh(n int) vec {
 	return v
 }
 
-// part returns what of o meets register i of a vec.
+// part returns the operand that o is for register i of a vec.
 func part(o Op, i int) Op {
 	v, ok := o.(vec)
 	switch {
@@ -62,8 +64,8 @@ func part(o Op, i int) Op {
 	return v[i]
 }
 
-// emit emits op, or, if there is a constant among its operands and AVX-512 has to spread it, the form that does; once
-// for each register of the last operand.
+// emit emits op once for each register of the last operand. If an operand is memory, and so a constant, AVX-512 needs the
+// form of op that broadcasts it, spreading.
 func emit(op, spreading func(ops ...Op), ops ...Op) {
 	for _, o := range ops {
 		if _, ok := o.(Mem); ok && set.lanes == 16 {
@@ -79,6 +81,7 @@ func emit(op, spreading func(ops ...Op), ops ...Op) {
 	}
 }
 
+// binary returns the result of an operation on b and a.
 func binary(op, spreading func(ops ...Op), a Op, b vec) vec {
 	r := fresh(len(b))
 	emit(op, spreading, a, b, r)
@@ -93,10 +96,10 @@ func (v vec) and(o Op) vec { return binary(VANDPS, VANDPS_BCST, o, v) }
 func (v vec) or(o Op) vec  { return binary(VORPS, VORPS_BCST, o, v) }
 func (v vec) xor(o Op) vec { return binary(VXORPS, VXORPS_BCST, o, v) }
 
-// plus adds whole numbers.
+// plus adds integers.
 func (v vec) plus(o Op) vec { return binary(VPADDD, VPADDD_BCST, o, v) }
 
-// shifted shifts v left.
+// shifted returns v, as integers, shifted left.
 func (v vec) shifted(by uint64) vec { return binary(VPSLLD, VPSLLD, Imm(by), v) }
 
 // times returns v*a + b, rounded once.
@@ -113,7 +116,7 @@ func (v vec) minus(a, b Op) vec {
 	return r
 }
 
-// horner turns v, the value of a polynomial's higher terms, into v*x + c, for one coefficient after the other.
+// horner sets v, the value of the higher terms of a polynomial, to v*x + c for each coefficient in turn.
 func (v vec) horner(x vec, coefficients ...float32) vec {
 	for _, c := range coefficients {
 		v.andThen(x, number(c))
@@ -121,20 +124,20 @@ func (v vec) horner(x vec, coefficients ...float32) vec {
 	return v
 }
 
-// andThen turns v into v*x + o, rounded once.
+// andThen sets v to v*x + o, rounded once.
 func (v vec) andThen(x vec, o Op) { emit(VFMADD213PS, VFMADD213PS_BCST, o, x, v) }
 
-// copies returns as many registers as v has, with what o is.
+// copies returns as many registers as v has, each a copy of o.
 func (v vec) copies(o Op) vec {
 	r := fresh(len(v))
 	emit(VMOVAPS, func(ops ...Op) { VBROADCASTSS(ops[0], ops[1]) }, o, r)
 	return r
 }
 
-// constant returns a register with what o is.
+// constant returns a register that is a copy of o.
 func constant(o Op) vec { return fresh(1).copies(o) }
 
-// spread returns the first lane of x in every lane.
+// spread returns a register whose lanes all are the first lane of x.
 func spread(x Register) vec {
 	v := fresh(1)
 	VBROADCASTSS(x, v[0])
@@ -147,20 +150,21 @@ func (v vec) from(o Op) vec { return binary(VSUBPS, nil, v, v.copies(o)) }
 // under returns o / v.
 func (v vec) under(o Op) vec { return binary(VDIVPS, nil, v, v.copies(o)) }
 
-// least returns the smaller of v and limit, and NaN where v is.
+// least returns the smaller of v and limit, and NaN where v is NaN.
 func (v vec) least(limit Mem) vec { return binary(VMINPS, nil, v, v.copies(limit)) }
 
+// most returns the larger of v and limit, and NaN where v is NaN.
 func (v vec) most(limit Mem) vec { return binary(VMAXPS, nil, v, v.copies(limit)) }
 
-// Predicates of comparisons.
 const (
 	atLeast      = predicate(13)
-	notLessEqual = predicate(6) // also of NaN
+	notLessEqual = predicate(6) // true for NaN
 )
 
+// predicate is the comparison of a VCMPPS, by its number.
 type predicate uint8
 
-// is compares v with m. What it returns is good until the next comparison.
+// is compares v with m. The masks that it returns are valid until the next comparison.
 func (v vec) is(p predicate, m Mem) []Op {
 	held := make([]Op, len(v))
 	for i := range v {
@@ -175,7 +179,7 @@ func (v vec) is(p predicate, m Mem) []Op {
 	return held
 }
 
-// where returns v in the lanes where a comparison held, else 0.
+// where returns v in the lanes of the masks held, and 0 elsewhere.
 func (v vec) where(held []Op) vec {
 	r := fresh(len(v))
 	for i := range v {
@@ -188,7 +192,7 @@ func (v vec) where(held []Op) vec {
 	return r
 }
 
-// whereElse returns v in the lanes where a comparison held, else other.
+// whereElse returns v in the lanes of the masks held, and other elsewhere.
 func (v vec) whereElse(held []Op, other vec) vec {
 	r := fresh(len(held))
 	for i := range r {
