@@ -13,6 +13,7 @@ type ElmanConfig struct {
 	Bidirectional bool // a second direction that reads each sequence from its end
 	NoBias        bool // no bias_ih and bias_hh
 	ReLU          bool // max(0, .) in place of tanh
+	LayerNorm     bool // normalises the products of the gates, each term by itself (Ba, Kiros & Hinton 2016)
 
 	// Dropout, RecurrentDropout, WeightDropout and Zoneout are probabilities, 0 or more and less than 1: see
 	// Regularisation in the package's text.
@@ -28,13 +29,18 @@ type ElmanConfig struct {
 //
 //	h_t = tanh(W_ih·x_t + b_ih + W_hh·h_(t-1) + b_hh)
 //
-// or, with ReLU, max(0, .) in place of tanh. In a stack, the x_t of a layer is the h_t of the one below.
+// or, with ReLU, max(0, .) in place of tanh. With LayerNorm, each product W·v becomes norm(W·v)*w, as in an [LSTM]; the gains w are weight_ln_ih_l0 and
+// weight_ln_hh_l0 [Hidden]. In a stack, the x_t of a layer is the h_t of the one below.
 type Elman struct{ stack }
 
 // NewElman makes the weights in p. It panics with a [*autograd.UsageError] if the configuration cannot be,
 // and as [autograd.Params.New] does.
 func NewElman(p *autograd.Params, c ElmanConfig) *Elman {
-	return &Elman{newStack(p, elmanCell(c.Hidden, c.ReLU), FusedConfig{Input: c.Input, Layers: c.Layers, Bidirectional: c.Bidirectional, NoBias: c.NoBias,
+	cell := elmanCell(c.Hidden, c.ReLU)
+	if c.LayerNorm {
+		cell.normalise()
+	}
+	return &Elman{newStack(p, cell, FusedConfig{Input: c.Input, Layers: c.Layers, Bidirectional: c.Bidirectional, NoBias: c.NoBias,
 		Dropout: c.Dropout, RecurrentDropout: c.RecurrentDropout, WeightDropout: c.WeightDropout, Zoneout: c.Zoneout, Init: c.Init})}
 }
 
@@ -57,8 +63,12 @@ func elmanCell(h int, relu bool) FusedCell {
 				{Weight: "weight_ih", Bias: "bias_ih", Rows: h, Source: FromInput, To: ToState},
 				{Weight: "weight_hh", Bias: "bias_hh", Rows: h, Source: FromState, To: ToState},
 			},
-			Apply:    func(f *Frame) { apply(f.h, f.h) },
-			Backprop: func(f *Frame) { backprop(f.dsums, f.dh, f.h) },
+			Apply: func(f *Frame) { apply(f.h, f.h) },
+			Backprop: func(f *Frame) {
+				for i := range f.rows {
+					backprop(f.DSums(i), f.DH(i), f.H(i))
+				}
+			},
 		}},
 	}
 }

@@ -16,6 +16,8 @@ type GRUConfig struct {
 	// ResetBefore applies the reset gate before the recurrent product, as the original does, and not after it, as
 	// PyTorch and cuDNN do: Keras' reset_after=False, ONNX' linear_before_reset=0.
 	ResetBefore bool
+	// LayerNorm normalises the products of the gates, each term by itself (Ba, Kiros & Hinton 2016).
+	LayerNorm bool
 
 	// These are probabilities, 0 or more and less than 1: see Regularisation in the package's text.
 	Dropout          float32 // of what a layer above the first reads
@@ -34,8 +36,9 @@ type GRUConfig struct {
 //	n   = tanh(W_in·x_t + b_in + r*(W_hn·h_(t-1) + b_hn))
 //	h_t = (1-z)*n + z*h_(t-1)
 //
-// or, with ResetBefore, n = tanh(W_in·x_t + b_in + W_hn·(r*h_(t-1)) + b_hn). In a stack, the x_t of a layer is the h_t
-// of the one below.
+// or, with ResetBefore, n = tanh(W_in·x_t + b_in + W_hn·(r*h_(t-1)) + b_hn). With LayerNorm, each product W·v becomes norm(W·v)*w, as in an
+// [LSTM], where norm takes the 2*Hidden elements for r and z together and the Hidden for n by themselves; the gains w are
+// weight_ln_ih_l0 and weight_ln_hh_l0 [3*Hidden]. In a stack, the x_t of a layer is the h_t of the one below.
 type GRU struct{ stack }
 
 // NewGRU makes the weights in p. It panics with a [*autograd.UsageError] if the configuration cannot be,
@@ -44,6 +47,9 @@ func NewGRU(p *autograd.Params, c GRUConfig) *GRU {
 	cell := gruCell(c.Hidden)
 	if c.ResetBefore {
 		cell.Stages = resetBefore(c.Hidden)
+	}
+	if c.LayerNorm {
+		cell.normalise()
 	}
 	return &GRU{newStack(p, cell, FusedConfig{Input: c.Input, Layers: c.Layers, Bidirectional: c.Bidirectional, NoBias: c.NoBias,
 		Dropout: c.Dropout, RecurrentDropout: c.RecurrentDropout, WeightDropout: c.WeightDropout, Zoneout: c.Zoneout, Init: c.Init})}
