@@ -280,7 +280,7 @@ func TestGradientsOfOptions(t *testing.T) {
 // PyTorch lacks.
 func TestPyTorch(t *testing.T) {
 	var cases []string
-	for _, of := range []string{"elman_*", "lstm_*", "family_*", "onnx_*"} {
+	for _, of := range []string{"elman_*", "lstm_*", "family_*", "composed_*", "onnx_*"} {
 		cases = append(cases, golden.Names(of)...)
 	}
 	for _, name := range cases {
@@ -298,8 +298,14 @@ func compareWithGolden(t *testing.T, name string) {
 		return otherwise
 	}
 	has := func(part string) bool { return strings.Contains(name, part) }
-	n := net{bidirectional: has("_bi"), noBias: has("_nobias"), projected: has("_proj"), peephole: has("_peephole")}
+	n := net{bidirectional: has("_bi"), noBias: has("_nobias"), projected: has("_proj"), peephole: has("_peephole"), norm: has("_norm")}
 	switch {
+	case has("mingru"):
+		n.cell = reference.MinGRU
+	case has("indrnn_tanh"):
+		n.cell = reference.IndRNNTanh
+	case has("indrnn"):
+		n.cell = reference.IndRNNReLU
 	case has("lstm"):
 		n.cell = reference.LSTM
 	case has("gru_before"):
@@ -310,7 +316,10 @@ func compareWithGolden(t *testing.T, name string) {
 		n.cell = reference.ElmanReLU
 	}
 	x := file.Get("x")
-	hidden := file.Get("weight_ih_l0").Shape[0] / map[reference.Cell]int{reference.LSTM: 4, reference.GRU: 3, reference.GRUResetBefore: 3, reference.ElmanTanh: 1, reference.ElmanReLU: 1}[n.cell]
+	hidden := file.Get("weight_ih_l0").Shape[0]
+	if gates := map[reference.Cell]int{reference.LSTM: 4, reference.GRU: 3, reference.GRUResetBefore: 3, reference.MinGRU: 2}[n.cell]; gates > 0 {
+		hidden /= gates
+	}
 	params := autograd.NewParams(1)
 	layer := n.make(params, x.Shape[2], hidden, setting("layers", 1))
 	params.Update(func() {

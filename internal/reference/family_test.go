@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,14 +16,20 @@ import (
 // TestFamilyAsPyTorch compares with PyTorch's outputs, states and gradients, of nine digits, and with ONNX Runtime's outputs and
 // states, which are float32.
 func TestFamilyAsPyTorch(t *testing.T) {
-	for _, name := range append(golden.Names("family_*"), golden.Names("onnx_*")...) {
+	for _, name := range slices.Concat(golden.Names("family_*"), golden.Names("composed_*"), golden.Names("onnx_*")) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := load(t, name)
 			in, x := complexes(f.Tensors), f.Get("x").Shape
 			has := func(part string) bool { return strings.Contains(name, part) }
-			net := RNN{Weights: in, Layers: max(1, int(f.Config["layers"])), Bidirectional: has("_bi"), NoBias: has("_nobias"), Peephole: has("_peephole")}
+			net := RNN{Weights: in, Layers: max(1, int(f.Config["layers"])), Bidirectional: has("_bi"), NoBias: has("_nobias"), Peephole: has("_peephole"), LayerNorm: has("_norm")}
 			switch {
+			case has("mingru"):
+				net.Cell = MinGRU
+			case has("indrnn_tanh"):
+				net.Cell = IndRNNTanh
+			case has("indrnn"):
+				net.Cell = IndRNNReLU
 			case has("lstm"):
 				net.Cell = LSTM
 			case has("gru_before"):
