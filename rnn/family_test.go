@@ -28,11 +28,13 @@ func (n net) everything() net { return n.random(0.2, 0.3, 0.4, 0.1, 0.2) }
 // random is a net with those of the rates that its cell has.
 func (n net) random(dropout, recurrent, weight, zone, zoneC float32) net {
 	n.dropout, n.zone = dropout, zone
-	switch n.cell {
-	case reference.MinGRU:
-	case reference.IndRNNReLU, reference.IndRNNTanh:
+	switch {
+	case n.fused != nil:
+		n.recurrent, n.zoneC = recurrent, zoneC
+	case n.cell == reference.MinGRU:
+	case n.cell == reference.IndRNNReLU, n.cell == reference.IndRNNTanh:
 		n.recurrent = recurrent
-	case reference.LSTM:
+	case n.cell == reference.LSTM:
 		n.recurrent, n.weight, n.zoneC = recurrent, weight, zoneC
 	default:
 		n.recurrent, n.weight = recurrent, weight
@@ -209,8 +211,8 @@ func TestPermutedUnits(t *testing.T) {
 	const steps, batch, input, hidden = 6, 3, 4, 5
 	order := []int{3, 0, 4, 1, 2}
 	for _, k := range kinds {
-		if k.projected {
-			continue // mixes the units
+		if k.out(hidden) != hidden {
+			continue // the units of c are mixed
 		}
 		params, other := autograd.NewParams(3), autograd.NewParams(4)
 		layer, permuted := k.make(params, input, hidden, 1), k.make(other, input, hidden, 1)
@@ -393,7 +395,7 @@ func TestStart(t *testing.T) {
 		layer := n.make(params, 2, 4, 2)
 		start := rnn.NewStart(params.In("start"), layer)
 		names := []string{"start.h0", "start.c0"}
-		if n.cell != reference.LSTM {
+		if layer.NewState(1).C == nil {
 			names = names[:1]
 			assert.Nil(t, params.Get("start.c0"))
 		}

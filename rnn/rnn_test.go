@@ -36,10 +36,12 @@ var kinds = []struct {
 	{"gru_norm", false, net{cell: reference.GRU, norm: true}},
 	{"gru_before_norm", false, net{cell: reference.GRUResetBefore, norm: true}},
 	{"elman_norm", false, net{cell: reference.ElmanTanh, norm: true}},
+	{"many_terms", true, net{fused: manyTerms, norm: true}},
 }
 
 // net is the settings of a layer of any kind.
 type net struct {
+	fused                                   func(hidden int) rnn.FusedCell // a cell that the reference does not have, or nil
 	cell                                    reference.Cell
 	bidirectional, noBias, norm             bool
 	projected, peephole                     bool // of the LSTM
@@ -59,6 +61,9 @@ func (n net) projection(hidden int) int {
 
 // out is the width of the state.
 func (n net) out(hidden int) int {
+	if n.fused != nil {
+		return max(hidden, n.fused(hidden).State)
+	}
 	if p := n.projection(hidden); p > 0 {
 		return p
 	}
@@ -73,6 +78,10 @@ func (n net) directions() int {
 }
 
 func (n net) make(p *autograd.Params, input, hidden, layers int) rnn.Layer {
+	if n.fused != nil {
+		return rnn.NewFused(p, n.fused(hidden), rnn.FusedConfig{Input: input, Layers: layers, Bidirectional: n.bidirectional, NoBias: n.noBias,
+			Dropout: n.dropout, RecurrentDropout: n.recurrent, Zoneout: n.zone, ZoneoutCell: n.zoneC, Init: rnn.PyTorch})
+	}
 	switch n.cell {
 	case reference.LSTM:
 		return rnn.NewLSTM(p, rnn.LSTMConfig{Input: input, Hidden: hidden, Layers: layers, Bidirectional: n.bidirectional, NoBias: n.noBias,
