@@ -323,3 +323,125 @@ func TestTruncatedGradientsOfFusedCells(t *testing.T) {
 		}
 	}
 }
+
+// TestTruncatedReverseOfAFusedCell: where the length of the windows divides the steps, the second direction has the gradients of a layer that reads
+// the reversed sequence.
+func TestTruncatedReverseOfAFusedCell(t *testing.T) {
+	const steps, batch, input, hidden = 6, 2, 3, 4
+	for _, cell := range fusedCells {
+		for _, truncate := range []int{1, 2, 3} {
+			params, plain := autograd.NewParams(3), autograd.NewParams(4)
+			both := rnn.NewFused(params, cell(hidden), rnn.FusedConfig{Input: input, Bidirectional: true, Init: rnn.PyTorch})
+			forward := rnn.NewFused(plain, cell(hidden), rnn.FusedConfig{Input: input})
+			x, factors := random(1, steps, batch, input), random(2, steps, batch, both.Out())
+			back, backFactors := tensor.New(steps, batch, input), tensor.New(steps, batch, forward.Out())
+			for i := range steps * batch {
+				from := (steps-1-i/batch)*batch + i%batch
+				copy(back.Data()[i*input:][:input], x.Data()[from*input:])
+				copy(backFactors.Data()[i*forward.Out():][:forward.Out()], factors.Data()[from*both.Out()+forward.Out():])
+			}
+			plain.Update(func() {
+				for p := range plain.All() {
+					copy(p.Value.Data(), params.Get(p.Name+"_reverse").Value.Data())
+				}
+			})
+			run := func(params *autograd.Params, layer rnn.Layer, x, factors *tensor.Tensor) map[string][]float32 {
+				tape := autograd.NewTape(params, 0)
+				y, _ := layer.Forward(tape.Input(x), rnn.Options{Truncate: truncate})
+				require.NoError(t, weighted(tape, []*autograd.Node{y}, []*tensor.Tensor{factors}).Backward())
+				return gradients(params, tape)
+			}
+			got := run(params, both, x, factors)
+			for name, want := range run(plain, forward, back, backFactors) {
+				assert.LessOrEqual(t, reference.MaxRelErr(got[name+"_reverse"], want), 2e-6, "%s, windows of %d, %s", cell(1).Name, truncate, name)
+			}
+		}
+	}
+}
+
+// TestFrozenWeightsOfAFusedCell: a frozen vector has no gradient that Backprop could add to, and the other gradients stay as they are.
+func TestFrozenWeightsOfAFusedCell(t *testing.T) {
+	params := autograd.NewParams(3)
+	layer := rnn.NewFused(params, lightCell(4), rnn.FusedConfig{Input: 3, Init: rnn.PyTorch})
+	run := func() map[string][]float32 {
+		tape := autograd.NewTape(params, 0)
+		y, _ := layer.Forward(tape.Input(random(1, 5, 2, 3)), rnn.Options{})
+		require.NoError(t, weighted(tape, []*autograd.Node{y}, []*tensor.Tensor{random(9, y.Shape()...)}).Backward())
+		return gradients(params, tape)
+	}
+	want := run()
+	params.Get("weight_v_l0").Frozen = true
+	got := run()
+	assert.Equal(t, make([]float32, 8), got["weight_v_l0"])
+	bits(t, want["weight_ih_l0"], got["weight_ih_l0"])
+	bits(t, want["bias_l0"], got["bias_l0"])
+}
+
+// TestMisuseOfFusedCells has each cell whose parts do not fit, and each option that it does not have, end in an error that names it.
+func TestMisuseOfFusedCells(t *testing.T) {
+	const h = 4
+	good := func() rnn.FusedCell {
+		return rnn.FusedCell{
+			Name: "mine", Hidden: h, Sums: 2 * h,
+			Weights: []rnn.Weight{
+				{Name: "ih", Shape: []int{2 * h, rnn.InputWidth}}, {Name: "hh", Shape: []int{2 * h, h}}, {Name: "out", Shape: []int{h, 2 * h}}, {Name: "bias", Shape: []int{2 * h}},
+			},
+			Stages: []rnn.Stage{
+				{Terms: []rnn.Term{{Weight: "ih", Bias: "bias", Rows: 2 * h, Source: rnn.FromInput}, {Weight: "hh", Rows: 2 * h, Source: rnn.FromState}}},
+				{Terms: []rnn.Term{{Weight: "out", Rows: h, Source: rnn.FromSums, To: rnn.ToState}}},
+			},
+		}
+	}
+	type mistake struct {
+		rnn.FusedCell
+		rnn.FusedConfig
+		ih, hh, out *rnn.Term
+	}
+	require.NoError(t, autograd.Try(func() { rnn.NewFused(autograd.NewParams(1), good(), rnn.FusedConfig{Input: 3, WeightDropout: 0.5}) }))
+	for _, c := range []struct {
+		text   string
+		change func(m *mistake)
+	}{
+		{`a term names the weight "hi", which the cell does not have`, func(m *mistake) { m.ih.Weight = "hi" }},
+		{`a term names the weight "b", which the cell does not have`, func(m *mistake) { m.ih.Bias = "b" }},
+		{`a term names the weight "g", which the cell does not have`, func(m *mistake) { m.hh.Gain = "g" }},
+		{"a term names no weight", func(m *mistake) { m.hh.Weight = "" }},
+		{"a term reads rows 0 to 8 of bias of shape [8], want some of its rows and 2 dimensions", func(m *mistake) { m.hh.Weight = "bias" }},
+		{"a term reads rows 0 to 8 of hh of shape [8 4], want some of its rows and 1 dimensions", func(m *mistake) { m.ih.Bias = "hh" }},
+		{"a term reads rows 1 to 9 of hh of shape [8 4], want some of its rows and 2 dimensions", func(m *mistake) { m.hh.First = 1 }},
+		{"a term reads rows -1 to 7 of hh of shape [8 4], want some of its rows and 2 dimensions", func(m *mistake) { m.hh.First = -1 }},
+		{"a term reads rows 0 to 0 of hh of shape [8 4], want some of its rows and 2 dimensions", func(m *mistake) { m.hh.Rows = 0 }},
+		{"weight hh has 4 columns, which do not fit the source of its term", func(m *mistake) { m.hh.Source = rnn.FromInput }},
+		{"weight ih has -1 columns, which do not fit the source of its term", func(m *mistake) { m.ih.Source = rnn.FromState }},
+		{"weight hh has 4 columns, which do not fit the source of its term", func(m *mistake) { m.State = h + 1 }},
+		{"weight hh has 4 columns, which do not fit the source of its term", func(m *mistake) { m.hh.Source = 7 }},
+		{"a term reads sums 1 to 9, want some of the 8 of an earlier stage", func(m *mistake) { m.out.From = 1 }},
+		{"a term reads sums -1 to 7, want some of the 8 of an earlier stage", func(m *mistake) { m.out.From = -1 }},
+		{"a term reads sums 0 to 8, want some of the 8 of an earlier stage", func(m *mistake) { m.Stages = m.Stages[1:] }},
+		{"a term adds 8 sums to place 1 of 8, or to a state of width 4", func(m *mistake) { m.ih.To = 1 }},
+		{"a term adds 8 sums to place -2 of 8, or to a state of width 4", func(m *mistake) { m.ih.To = -2 }},
+		{"a term adds 8 sums to place -1 of 8, or to a state of width 4", func(m *mistake) { m.ih.To = rnn.ToState }},
+		{"terms of one stage add to sums 0 to 8 and 1 to 8, want the same or different ones", func(m *mistake) { m.hh.Rows, m.hh.To = 7, 1 }},
+		{"no term of the cell reads the input", func(m *mistake) {
+			m.Stages[0].Terms = m.Stages[0].Terms[1:]
+		}},
+		{"the cell has State -1, Sums 8, Saved 0, want no negative numbers", func(m *mistake) { m.State = -1 }},
+		{"the cell has State 4, Sums 8, Saved -1, want no negative numbers", func(m *mistake) { m.Saved = -1 }},
+		{"WeightDropout is given, but not one matrix multiplies the state", func(m *mistake) {
+			m.Stages[0].Terms, m.WeightDropout = m.Stages[0].Terms[:1], 0.5
+		}},
+		{"WeightDropout is given, but not one matrix multiplies the state", func(m *mistake) {
+			m.Weights = append(m.Weights, rnn.Weight{Name: "more", Shape: []int{h, h}})
+			m.Stages[1].Terms = append(m.Stages[1].Terms, rnn.Term{Weight: "more", Rows: h, Source: rnn.FromState, To: rnn.ToState})
+			m.WeightDropout = 0.5
+		}},
+		{"ZoneoutCell is given, but the cell has no second state", func(m *mistake) { m.ZoneoutCell = 0.5 }},
+		{"Input 3, Hidden 0, Layers 1, Init 0; want positive sizes that memory can hold and a known Init", func(m *mistake) { m.Hidden = 0 }},
+	} {
+		m := mistake{FusedCell: good(), FusedConfig: rnn.FusedConfig{Input: 3}}
+		m.ih, m.hh, m.out = &m.Stages[0].Terms[0], &m.Stages[0].Terms[1], &m.Stages[1].Terms[0]
+		c.change(&m)
+		assert.EqualError(t, autograd.Try(func() { rnn.NewFused(autograd.NewParams(1), m.FusedCell, m.FusedConfig) }), "mine: "+c.text)
+		assert.EqualError(t, autograd.Try(func() { rnn.NewFused(autograd.NewParams(1).In("it"), m.FusedCell, m.FusedConfig) }), "it: "+c.text)
+	}
+}
