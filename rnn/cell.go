@@ -112,11 +112,15 @@ type vectors struct {
 func (f *Frame) Rows() int { return f.rows }
 
 // Sums returns the row's sums. Backprop finds in it what Apply left.
-func (f *Frame) Sums(row int) []float32 { return f.sums[row*f.plan.kept:][:f.plan.FusedCell.Sums] }
+func (f *Frame) Sums(row int) []float32 {
+	n := f.plan.FusedCell.Sums
+	return f.sums[row*f.plan.kept:][:n:n]
+}
 
 // Saved returns the row's floats that Apply keeps for Backprop.
 func (f *Frame) Saved(row int) []float32 {
-	return f.sums[row*f.plan.kept+f.plan.FusedCell.Sums:][:f.plan.FusedCell.Saved]
+	n := f.plan.FusedCell.Saved
+	return f.sums[row*f.plan.kept+f.plan.FusedCell.Sums:][:n:n]
 }
 
 // HBefore returns h_(t-1) of the row.
@@ -172,4 +176,4 @@ func (f *Frame) scratch(n int) []float32 {
 }
 
 // rowAt returns one row of v [rows, width].
-func rowAt(v []float32, row, width int) []float32 { return v[row*width:][:width] }
+func rowAt(v []float32, row, width int) []float32 { return v[row*width:][:width:width] }

@@ -50,15 +50,15 @@ func lightCell(h int) rnn.FusedCell {
 						c[j] = s[2*h+j] + float32(s[j]*(b-s[2*h+j]))
 						next[j] = s[3*h+j] + float32(s[h+j]*(c[j]-s[3*h+j]))
 					}
-					copy(s[4*h:], c)
+					copy(f.Saved(row), c)
 				}
 			},
 			Backprop: func(f *rnn.Frame) {
 				v, dv := f.Weight(weightV), f.WeightGrad(weightV)
 				for row := range f.Rows() {
-					s, ds, before, dh, dc := f.Sums(row), f.DSums(row), f.CBefore(row), f.DH(row), f.DC(row)
+					s, ds, before, dh, dc, saved := f.Sums(row), f.DSums(row), f.CBefore(row), f.DH(row), f.DC(row), f.Saved(row)
 					for j, b := range before {
-						forget, reset, w, x, c := s[j], s[h+j], s[2*h+j], s[3*h+j], s[4*h+j]
+						forget, reset, w, x, c := s[j], s[h+j], s[2*h+j], s[3*h+j], saved[j]
 						d := dc[j] + dh[j]*reset
 						ds[j] = d * (b - w) * forget * (1 - forget)
 						ds[h+j] = dh[j] * (c - x) * reset * (1 - reset)
@@ -187,9 +187,9 @@ func manyTerms(h int) rnn.FusedCell {
 			},
 			Apply: func(f *rnn.Frame) {
 				for row := range f.Rows() {
-					s, c, before := f.Sums(row), f.C(row), f.CBefore(row)
-					rnn.Tanh(s[3*h:], s[2*h:3*h])
-					for j, d := range s[3*h:] {
+					s, c, before, d := f.Sums(row), f.C(row), f.CBefore(row), f.Saved(row)
+					rnn.Tanh(d, s[2*h:])
+					for j, d := range d {
 						c[j] = d + s[h+j]*(before[j]-d)
 					}
 					copy(s[2*h:], c)
@@ -197,14 +197,14 @@ func manyTerms(h int) rnn.FusedCell {
 			},
 			Backprop: func(f *rnn.Frame) {
 				for row := range f.Rows() {
-					s, ds, dc, before := f.Sums(row), f.DSums(row), f.DC(row), f.CBefore(row)
+					s, ds, dc, before, saved := f.Sums(row), f.DSums(row), f.DC(row), f.CBefore(row), f.Saved(row)
 					for j := range dc {
 						d := dc[j] + ds[2*h+j]
-						ds[h+j] += d * (before[j] - s[3*h+j])
+						ds[h+j] += d * (before[j] - saved[j])
 						ds[2*h+j] = d * (1 - s[h+j])
 						dc[j] = d * s[h+j]
 					}
-					slopes(ds[2*h:], s[3*h:])
+					slopes(ds[2*h:], saved)
 				}
 			},
 		}, {
@@ -406,21 +406,21 @@ func TestMisuseOfFusedCells(t *testing.T) {
 		{`a term names the weight "b", which the cell does not have`, func(m *mistake) { m.ih.Bias = "b" }},
 		{`a term names the weight "g", which the cell does not have`, func(m *mistake) { m.hh.Gain = "g" }},
 		{"a term names no weight", func(m *mistake) { m.hh.Weight = "" }},
-		{"a term reads rows 0 to 8 of bias of shape [8], want some of its rows and 2 dimensions", func(m *mistake) { m.hh.Weight = "bias" }},
-		{"a term reads rows 0 to 8 of hh of shape [8 4], want some of its rows and 1 dimensions", func(m *mistake) { m.ih.Bias = "hh" }},
-		{"a term reads rows 1 to 9 of hh of shape [8 4], want some of its rows and 2 dimensions", func(m *mistake) { m.hh.First = 1 }},
-		{"a term reads rows -1 to 7 of hh of shape [8 4], want some of its rows and 2 dimensions", func(m *mistake) { m.hh.First = -1 }},
-		{"a term reads rows 0 to 0 of hh of shape [8 4], want some of its rows and 2 dimensions", func(m *mistake) { m.hh.Rows = 0 }},
-		{"weight hh has 4 columns, which do not fit the source of its term", func(m *mistake) { m.hh.Source = rnn.FromInput }},
-		{"weight ih has -1 columns, which do not fit the source of its term", func(m *mistake) { m.ih.Source = rnn.FromState }},
-		{"weight hh has 4 columns, which do not fit the source of its term", func(m *mistake) { m.State = h + 1 }},
-		{"weight hh has 4 columns, which do not fit the source of its term", func(m *mistake) { m.hh.Source = 7 }},
+		{"a term needs bias with 2 dimensions, its shape is [8]", func(m *mistake) { m.hh.Weight = "bias" }},
+		{"a term needs hh with 1 dimensions, its shape is [8 4]", func(m *mistake) { m.ih.Bias = "hh" }},
+		{"a term reads rows 1 to 9 of hh, which has 8", func(m *mistake) { m.hh.First = 1 }},
+		{"a term reads rows -1 to 7 of hh, which has 8", func(m *mistake) { m.hh.First = -1 }},
+		{"a term reads rows 0 to 0 of hh, which has 8", func(m *mistake) { m.hh.Rows = 0 }},
+		{"weight hh has 4 columns, want InputWidth, since its term reads the input", func(m *mistake) { m.hh.Source = rnn.FromInput }},
+		{"weight ih has -1 columns, want 4, since its term reads the state", func(m *mistake) { m.ih.Source = rnn.FromState }},
+		{"weight hh has 4 columns, want 5, since its term reads the state", func(m *mistake) { m.State = h + 1 }},
+		{"a term of hh has the source 7", func(m *mistake) { m.hh.Source = 7 }},
 		{"a term reads sums 1 to 9, want some of the 8 of an earlier stage", func(m *mistake) { m.out.From = 1 }},
 		{"a term reads sums -1 to 7, want some of the 8 of an earlier stage", func(m *mistake) { m.out.From = -1 }},
 		{"a term reads sums 0 to 8, want some of the 8 of an earlier stage", func(m *mistake) { m.Stages = m.Stages[1:] }},
-		{"a term adds 8 sums to place 1 of 8, or to a state of width 4", func(m *mistake) { m.ih.To = 1 }},
-		{"a term adds 8 sums to place -2 of 8, or to a state of width 4", func(m *mistake) { m.ih.To = -2 }},
-		{"a term adds 8 sums to place -1 of 8, or to a state of width 4", func(m *mistake) { m.ih.To = rnn.ToState }},
+		{"a term adds to sums 1 to 9, but Sums is 8", func(m *mistake) { m.ih.To = 1 }},
+		{"a term adds to sums -2 to 6, but Sums is 8", func(m *mistake) { m.ih.To = -2 }},
+		{"a term adds 8 sums to the state of width 4", func(m *mistake) { m.ih.To = rnn.ToState }},
 		{"terms of one stage add to sums 0 to 8 and 1 to 8, want the same or different ones", func(m *mistake) { m.hh.Rows, m.hh.To = 7, 1 }},
 		{"no term of the cell reads the input", func(m *mistake) {
 			m.Stages[0].Terms = m.Stages[0].Terms[1:]
@@ -434,6 +434,12 @@ func TestMisuseOfFusedCells(t *testing.T) {
 			m.Weights = append(m.Weights, rnn.Weight{Name: "more", Shape: []int{h, h}})
 			m.Stages[1].Terms = append(m.Stages[1].Terms, rnn.Term{Weight: "more", Rows: h, Source: rnn.FromState, To: rnn.ToState})
 			m.WeightDropout = 0.5
+		}},
+		{`the cell has two weights named "hh", or one without a name`, func(m *mistake) { m.Weights[0].Name = "hh" }},
+		{`the cell has two weights named "", or one without a name`, func(m *mistake) { m.Weights[0].Name = "" }},
+		{"weight ih has shape [1 2 3], want one or two dimensions", func(m *mistake) { m.Weights[0].Shape = []int{1, 2, 3} }},
+		{"nothing writes the new state: no stage has an Apply, and no term has the place ToState", func(m *mistake) {
+			m.Stages = []rnn.Stage{{Terms: m.Stages[0].Terms}}
 		}},
 		{"ZoneoutCell is given, but the cell has no second state", func(m *mistake) { m.ZoneoutCell = 0.5 }},
 		{"Input 3, Hidden 0, Layers 1, Init 0; want positive sizes that memory can hold and a known Init", func(m *mistake) { m.Hidden = 0 }},
