@@ -25,7 +25,9 @@ func (c *FusedCell) check(where string) {
 	}
 	written := false
 	for _, s := range c.Stages {
-		written = written || s.Apply != nil
+		if written = written || s.Apply != nil; s.Apply != nil && s.Backprop == nil {
+			fail("a stage has an Apply but no Backprop")
+		}
 		for _, t := range s.Terms {
 			written = written || t.To == ToState
 		}
@@ -35,9 +37,8 @@ func (c *FusedCell) check(where string) {
 	}
 }
 
-// resolve looks the names of a term up; the stage's products begin at first. It panics with a [*autograd.UsageError] if the term does not fit the
-// cell.
-func (p *plan) resolve(where string, term Term, first int) *link {
+// resolve looks the names of a term of a stage up. It panics with a [*autograd.UsageError] if the term does not fit the cell.
+func (p *plan) resolve(where string, term Term, stage int) *link {
 	fail := func(format string, args ...any) {
 		panic(&autograd.UsageError{Where: where, What: fmt.Sprintf(format, args...)})
 	}
@@ -66,10 +67,10 @@ func (p *plan) resolve(where string, term Term, first int) *link {
 	l.cols = p.Weights[l.weight].Shape[1]
 	switch {
 	case term.Source == FromInput && l.cols != InputWidth:
-		fail("weight %s has %d columns, want InputWidth, since its term reads the input", term.Weight, l.cols)
+		fail("a term of %s reads the input, which takes InputWidth columns; its shape is %v", term.Weight, p.Weights[l.weight].Shape)
 	case term.Source == FromState && l.cols != p.State:
-		fail("weight %s has %d columns, want %d, since its term reads the state", term.Weight, l.cols, p.State)
-	case term.Source == FromSums && (first == 0 || term.From < 0 || l.cols < 1 || l.cols > p.FusedCell.Sums-term.From):
+		fail("a term of %s reads the state, which takes %d columns; its shape is %v", term.Weight, p.State, p.Weights[l.weight].Shape)
+	case term.Source == FromSums && (stage == 0 || term.From < 0 || l.cols < 1 || l.cols > p.FusedCell.Sums-term.From):
 		fail("a term reads sums %d to %d, want some of the %d of an earlier stage", term.From, term.From+l.cols, p.FusedCell.Sums)
 	case term.Source < FromInput || term.Source > FromSums:
 		fail("a term of %s has the source %d", term.Weight, term.Source)
@@ -78,10 +79,49 @@ func (p *plan) resolve(where string, term Term, first int) *link {
 	case term.To != ToState && (term.To < 0 || term.Rows > p.FusedCell.Sums-term.To):
 		fail("a term adds to sums %d to %d, but Sums is %d", term.To, term.To+term.Rows, p.FusedCell.Sums)
 	}
-	for _, q := range p.products[first:] {
-		if same := q.to == l.To && q.rows == l.Rows; !same && q.to < l.To+l.Rows && l.To < q.to+q.rows && l.To != ToState && q.to != ToState {
-			fail("terms of one stage add to sums %d to %d and %d to %d, want the same or different ones", q.to, q.to+q.rows, l.To, l.To+l.Rows)
+	return l
+}
+
+// checkOverlap panics with a [*autograd.UsageError] of where if the sums that a term adds to or reads are not apart from those of the terms before it.
+// Terms of one stage may add to the same sums, and may read the same.
+func (p *plan) checkOverlap(where string, l *link, stage []*link) {
+	apart := func(what string, a, b columns) {
+		if a.at < b.at+b.n && b.at < a.at+a.n {
+			panic(&autograd.UsageError{Where: where, What: fmt.Sprintf("%s sums %d to %d and %d to %d, want them apart", what, b.at, b.at+b.n, a.at, a.at+a.n)})
 		}
 	}
-	return l
+	check := func(o *link, sameStage bool) {
+		if !sameStage || o.adds() != l.adds() {
+			apart("two terms add to", l.adds(), o.adds())
+		}
+		if !sameStage || o.reads() != l.reads() {
+			apart("two terms read", l.reads(), o.reads())
+		}
+		apart("a term adds to what another reads:", l.adds(), o.reads())
+		if sameStage {
+			apart("a term reads what another of its stage adds to:", l.reads(), o.adds())
+		}
+	}
+	for _, o := range p.links {
+		check(o, false)
+	}
+	for _, o := range append(stage, l) {
+		check(o, true)
+	}
+}
+
+// adds returns the sums that a term adds to; the state counts as sums before the first.
+func (l *link) adds() columns {
+	if l.To == ToState {
+		return columns{-l.Rows, l.Rows}
+	}
+	return columns{l.To, l.Rows}
+}
+
+// reads returns the sums that a term reads, none for other sources.
+func (l *link) reads() columns {
+	if l.Source != FromSums {
+		return columns{}
+	}
+	return columns{l.From, l.cols}
 }

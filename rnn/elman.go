@@ -65,6 +65,10 @@ func elmanCell(h int, relu bool) FusedCell {
 			},
 			Apply: func(f *Frame) { apply(f.h, f.h) },
 			Backprop: func(f *Frame) {
+				if len(f.dsums) == len(f.dh) { // nothing is normalised: the rows lie one after the other
+					backprop(f.dsums, f.dh, f.h)
+					return
+				}
 				for i := range f.rows {
 					backprop(f.DSums(i), f.DH(i), f.H(i))
 				}

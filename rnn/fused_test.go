@@ -411,9 +411,9 @@ func TestMisuseOfFusedCells(t *testing.T) {
 		{"a term reads rows 1 to 9 of hh, which has 8", func(m *mistake) { m.hh.First = 1 }},
 		{"a term reads rows -1 to 7 of hh, which has 8", func(m *mistake) { m.hh.First = -1 }},
 		{"a term reads rows 0 to 0 of hh, which has 8", func(m *mistake) { m.hh.Rows = 0 }},
-		{"weight hh has 4 columns, want InputWidth, since its term reads the input", func(m *mistake) { m.hh.Source = rnn.FromInput }},
-		{"weight ih has -1 columns, want 4, since its term reads the state", func(m *mistake) { m.ih.Source = rnn.FromState }},
-		{"weight hh has 4 columns, want 5, since its term reads the state", func(m *mistake) { m.State = h + 1 }},
+		{"a term of hh reads the input, which takes InputWidth columns; its shape is [8 4]", func(m *mistake) { m.hh.Source = rnn.FromInput }},
+		{"a term of ih reads the state, which takes 4 columns; its shape is [8 -1]", func(m *mistake) { m.ih.Source = rnn.FromState }},
+		{"a term of hh reads the state, which takes 5 columns; its shape is [8 4]", func(m *mistake) { m.State = h + 1 }},
 		{"a term of hh has the source 7", func(m *mistake) { m.hh.Source = 7 }},
 		{"a term reads sums 1 to 9, want some of the 8 of an earlier stage", func(m *mistake) { m.out.From = 1 }},
 		{"a term reads sums -1 to 7, want some of the 8 of an earlier stage", func(m *mistake) { m.out.From = -1 }},
@@ -421,7 +421,7 @@ func TestMisuseOfFusedCells(t *testing.T) {
 		{"a term adds to sums 1 to 9, but Sums is 8", func(m *mistake) { m.ih.To = 1 }},
 		{"a term adds to sums -2 to 6, but Sums is 8", func(m *mistake) { m.ih.To = -2 }},
 		{"a term adds 8 sums to the state of width 4", func(m *mistake) { m.ih.To = rnn.ToState }},
-		{"terms of one stage add to sums 0 to 8 and 1 to 8, want the same or different ones", func(m *mistake) { m.hh.Rows, m.hh.To = 7, 1 }},
+		{"two terms add to sums 0 to 8 and 1 to 8, want them apart", func(m *mistake) { m.hh.Rows, m.hh.To = 7, 1 }},
 		{"no term of the cell reads the input", func(m *mistake) {
 			m.Stages[0].Terms = m.Stages[0].Terms[1:]
 		}},

@@ -74,7 +74,8 @@ func newPlan(where string, cell FusedCell) plan {
 	for i := range cell.Stages {
 		s := planStage{from: len(p.products)}
 		for _, term := range cell.Stages[i].Terms {
-			l := p.resolve(where, term, s.from)
+			l := p.resolve(where, term, i)
+			p.checkOverlap(where, l, s.terms)
 			s.terms = append(s.terms, l)
 			p.place(l, s.from)
 			p.read(l, &s, &matrices)

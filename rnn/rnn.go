@@ -186,7 +186,8 @@ type Init int
 
 const (
 	// Glorot draws both matrices from U(-limit, limit) with limit sqrt(6/(in + H_out + G*Hidden)), which is Glorot's
-	// rule for one matrix that multiplies [x_t, h_(t-1)], as in the cells of TensorFlow 1. Biases are 0, except that the
+	// rule for one matrix that multiplies [x_t, h_(t-1)], as in the cells of TensorFlow 1. Without a matrix that multiplies the
+	// state, H_out is left out. Biases are 0, except that the
 	// LSTM's forget gate starts at 1.
 	Glorot Init = iota
 	// PyTorch draws all weights and biases from U(-1/sqrt(Hidden), 1/sqrt(Hidden)).

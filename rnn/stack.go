@@ -152,7 +152,10 @@ func (s *stack) rule(k, in int) autograd.Init {
 	case s.Init == Keras:
 		return autograd.Orthogonal
 	}
-	return autograd.Uniform(math.Sqrt(6 / float64(in+s.plan.State+w.Shape[0])))
+	if len(s.plan.state.terms) > 0 {
+		in += s.plan.State
+	}
+	return autograd.Uniform(math.Sqrt(6 / float64(in+w.Shape[0])))
 }
 
 // pack packs all weights by way of one, plan.packForward or plan.packBackward. dropped, if not nil, are recurrent matrices [Layers*Dirs, rows*columns]
