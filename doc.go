@@ -28,6 +28,7 @@
 //   - [github.com/unroll-go/unroll/train]: Step, the gradient of one batch on all cores; Evaluator, a model run over data on all cores; History
 //   - [github.com/unroll-go/unroll/metrics]: TopK accuracy, ConfusionMatrix with precision, recall and F1, Regression errors, Perplexity
 //     and Mean
+//   - [github.com/unroll-go/unroll/tensorboard]: files for TensorBoard: curves, histograms, pictures and texts of a training
 //
 // # Data
 //
