@@ -89,8 +89,9 @@ func Create(dir string) (*Writer, error) {
 }
 
 // Resume is [Create] for a run that was interrupted and goes on from its checkpoint: step is the first step that the run
-// writes again. TensorBoard no longer shows what earlier files of the folder hold of this step and later ones, which
-// the interrupted run wrote after its checkpoint.
+// writes again. What earlier files of the folder hold of this step and later ones was written after the checkpoint, and TensorBoard
+// no longer shows it: of each curve from the moment at which the resumed run writes the curve again, and with the option
+// --load_fast=false at once.
 func Resume(dir string, step int) (*Writer, error) {
 	w, err := create(dir)
 	if err != nil {
