@@ -3,7 +3,7 @@
 // and runs on processors, not on graphics cards.
 //
 // This package holds no code. The example below is a whole program; the README has another one, and the folder
-// examples has programs with data, progress bars and pictures.
+// examples has programs with data, progress lines and pictures.
 //
 // # Models
 //

@@ -21,6 +21,7 @@ import (
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/examples/progress"
 	"github.com/unroll-go/unroll/examples/show"
 	"github.com/unroll-go/unroll/layers"
 	"github.com/unroll-go/unroll/loss"
@@ -143,7 +144,7 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 	steps := 0
 	history := train.NewHistory("epoch", "acc_batch", "acc_valid", "loss_batch", "seconds")
 	for epoch := 0; epoch < o.epochs && ctx.Err() == nil; epoch++ {
-		bar := show.NewBar(fmt.Sprintf("epoch %03d", epoch), pictures.Len())
+		line := progress.New(fmt.Sprintf("epoch %03d", epoch), "steps", (pictures.Len()+o.batch-1)/o.batch)
 		start := time.Now()
 		var last dataset.Rows
 		read := pictures
@@ -153,18 +154,20 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 		for last = range dataset.Shuffled(read, o.batch, o.seed, uint64(epoch)) {
 			adam.LR = rate(steps)
 			steps++
-			if _, err := step.Run(last); err != nil {
-				bar.Done()
+			value, err := step.Run(last)
+			if err != nil {
+				line.Done()
 				return fmt.Errorf("epoch %d: %w", epoch, err)
 			}
 			adam.Step(step.Grads())
-			bar.Add(last.Len())
+			line.Note = fmt.Sprintf("loss %.4f", value)
+			line.Add(1)
 			if ctx.Err() != nil {
 				break
 			}
 		}
 		seconds := time.Since(start).Seconds()
-		bar.Done()
+		line.Done()
 		if ctx.Err() != nil {
 			break
 		}
