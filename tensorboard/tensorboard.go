@@ -69,7 +69,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Writer writes one event file. Goroutines may share a Writer.
+// Writer writes one event file. Goroutines may share a Writer. The methods of a nil *Writer do nothing, so that a program that is watched
+// only if its user asks for it has no conditions in its loop.
 type Writer struct {
 	mu   sync.Mutex
 	file *os.File
@@ -140,6 +141,9 @@ func createFile(dir string) (*os.File, error) {
 
 // Err returns the first error of writing, or nil. After an error the Writer writes nothing more.
 func (w *Writer) Err() error {
+	if w == nil {
+		return nil
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.err
@@ -148,6 +152,9 @@ func (w *Writer) Err() error {
 // Close waits until the file is on the disk and closes it. It returns the first error of writing, also of earlier calls. What is
 // written after Close is dropped.
 func (w *Writer) Close() error {
+	if w == nil {
+		return nil
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.file == nil {
@@ -169,6 +176,9 @@ func (w *Writer) fail(err error) {
 // Scalar adds a point to the curve of the tag. TensorBoard keeps it as a float32; it shows NaN and infinities as such. Scalar panics
 // with a [*tensor.UsageError] if the tag is empty or is not UTF-8, as do the other methods.
 func (w *Writer) Scalar(tag string, step int, value float64) {
+	if w == nil {
+		return
+	}
 	w.add("Scalar", tag, step, protowire.AppendFixed32(field(nil, valueSimple, protowire.Fixed32Type), math.Float32bits(float32(value))))
 }
 
@@ -177,6 +187,9 @@ func (w *Writer) Scalar(tag string, step int, value float64) {
 // the numbers of a histogram; if there are any, the curve TAG/not_finite tells how many. Where no number is
 // finite, that curve is all that is written.
 func (w *Writer) Histogram(tag string, step int, values []float32) {
+	if w == nil {
+		return
+	}
 	h := newHistogram(values)
 	if h.num > 0 {
 		w.add("Histogram", tag, step, protowire.AppendBytes(field(nil, valueHistogram, protowire.BytesType), h.encode()))
@@ -188,6 +201,9 @@ func (w *Writer) Histogram(tag string, step int, values []float32) {
 
 // Image adds a picture, as a PNG. A picture that PNG cannot hold, such as one without a pixel, panics with a [*tensor.UsageError].
 func (w *Writer) Image(tag string, step int, picture image.Image) {
+	if w == nil {
+		return
+	}
 	var encoded bytes.Buffer
 	if err := png.Encode(&encoded, picture); err != nil {
 		panic(&tensor.UsageError{Where: "tensorboard.Image", What: err.Error()})
@@ -201,6 +217,9 @@ func (w *Writer) Image(tag string, step int, picture image.Image) {
 
 // Text adds a text, which TensorBoard shows as Markdown. Bytes that are not UTF-8 become U+FFFD.
 func (w *Writer) Text(tag string, step int, text string) {
+	if w == nil {
+		return
+	}
 	// A tensor without dimensions: one string.
 	t := protowire.AppendVarint(field(nil, tensorType, protowire.VarintType), tensorString)
 	t = protowire.AppendBytes(field(t, tensorShape, protowire.BytesType), nil)

@@ -266,6 +266,16 @@ func TestErrors(t *testing.T) {
 	assert.Equal(t, before, after)
 }
 
+func TestNilWriter(t *testing.T) {
+	var w *tensorboard.Writer
+	w.Scalar("", 0, 1)
+	w.Histogram("a", 0, []float32{1})
+	w.Image("a", 0, nil)
+	w.Text("a", 0, "b")
+	assert.NoError(t, w.Err())
+	assert.NoError(t, w.Close())
+}
+
 // TestName checks that the names of files sort in the order of their creation and that no two are the same.
 func TestName(t *testing.T) {
 	dir := t.TempDir()
