@@ -132,7 +132,7 @@ func (m *model) accuracy(pictures dataset.Source) (float64, error) {
 
 // learn trains for o.epochs epochs and writes the results. When ctx is canceled, it ends after the running step and
 // writes the results so far.
-func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.Source) error {
+func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.Source) (err error) {
 	step := train.NewStep(m.params, m.loss)
 	step.Workers = o.workers
 	adam := optim.NewAdam(m.params, o.lr)
@@ -142,6 +142,11 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 		rate = optim.OneCycle(o.lr, o.epochs*batches, optim.OneCycleOptions{})
 	}
 	steps := 0
+	watcher, err := watch(o, steps)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, watcher.Close()) }()
 	history := train.NewHistory("epoch", "acc_batch", "acc_valid", "loss_batch", "seconds")
 	for epoch := 0; epoch < o.epochs && ctx.Err() == nil; epoch++ {
 		line := progress.New(fmt.Sprintf("epoch %03d", epoch), "steps", (pictures.Len()+o.batch-1)/o.batch)
@@ -160,6 +165,7 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 				return fmt.Errorf("epoch %d: %w", epoch, err)
 			}
 			adam.Step(step.Grads())
+			watcher.Scalar("loss/train", steps-1, float64(value))
 			line.Note = fmt.Sprintf("loss %.4f", value)
 			line.Add(1)
 			if ctx.Err() != nil {
@@ -184,6 +190,7 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 		if err != nil {
 			return err
 		}
+		m.watchEpoch(watcher, steps-1, step.Grads(), accBatch, accValid)
 		history.Add(float64(epoch), accBatch, accValid, float64(lossBatch), seconds)
 		fmt.Printf("epoch : %03d acc_batch : %.4f, acc_valid : %.4f loss_batch : %.4f time : %.1fs\n",
 			epoch, accBatch, accValid, lossBatch, seconds)
