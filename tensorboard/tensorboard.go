@@ -43,7 +43,7 @@
 // # The format
 //
 // A file is a sequence of records: the length (8 bytes, little-endian), its masked checksum (4 bytes), the bytes of a protocol buffer
-// "Event" and their masked checksum. The checksum is CRC-32 with Castagnoli's polynomial, turned right by 15 bits, plus 0xa282ead8
+// "Event" and their masked checksum. The checksum is CRC-32 with Castagnoli's polynomial, rotated right by 15 bits, plus 0xa282ead8
 // (tensorflow/core/lib/io/record_writer.h and tensorflow/core/lib/hash/crc32c.h). The fields are those of event.proto, summary.proto and
 // tensor.proto in the folder tensorboard/compat/proto of TensorBoard 2.21.
 package tensorboard
