@@ -3,7 +3,7 @@
 // and runs on processors, not on graphics cards.
 //
 // This package holds no code. The example below is a whole program; the README has another one, and the folder
-// examples has programs with data, progress bars and pictures.
+// examples has programs with data, progress lines and pictures.
 //
 // # Models
 //
@@ -28,6 +28,7 @@
 //   - [github.com/unroll-go/unroll/train]: Step, the gradient of one batch on all cores; Evaluator, a model run over data on all cores; History
 //   - [github.com/unroll-go/unroll/metrics]: TopK accuracy, ConfusionMatrix with precision, recall and F1, Regression errors, Perplexity
 //     and Mean
+//   - [github.com/unroll-go/unroll/tensorboard]: files for TensorBoard: curves, histograms, pictures and texts of a training
 //
 // # Data
 //
