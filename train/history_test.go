@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -141,6 +142,45 @@ func TestReadHistoryMemory(t *testing.T) {
 		train.ReadHistory(strings.NewReader(text))
 		runtime.ReadMemStats(&after)
 		assert.LessOrEqual(t, after.TotalAlloc-before.TotalAlloc, uint64(48*len(text)+48<<20), name)
+	}
+}
+
+// TestReadJSONLinesMemory: ReadJSONLines takes time in proportion to the text, which must not grow with the square of the columns, and
+// allocates at most 200 times its bytes and 64 MiB, most of it garbage.
+func TestReadJSONLinesMemory(t *testing.T) {
+	const size = 1 << 20
+	object := func(n int) string {
+		var members []string
+		for i := range n {
+			members = append(members, fmt.Sprintf(`"%x":1`, i))
+		}
+		slices.Reverse(members)
+		return "{" + strings.Join(members, ",") + "}\n"
+	}
+	evil := strings.Repeat("\u202e", size/3)
+	for name, c := range map[string]struct{ text, want string }{
+		"rows":              {strings.Repeat(`{"a":1}`+"\n", size/8), ""},
+		"columns":           {object(100_000), ""},
+		"more columns":      {object(100_001), "line 1: more than 100000 columns"},
+		"a long name":       {`{"` + evil + `":"x"}` + "\n", "is no number that a float64 can hold"},
+		"a long name, gone": {`{"` + evil + `":1}` + "\n{\"a\":1}\n", "line 2: no column"},
+		"a long value":      {`{"a":"` + evil + `"}` + "\n", "is no number that a float64 can hold"},
+		"a long number":     {`{"a":` + strings.Repeat("1", size) + "}\n", "is no number that a float64 can hold"},
+		"nested":            {`{"a":` + strings.Repeat("[", size) + "}\n", "line 1: no JSON"},
+		"lines":             {strings.Repeat("\n", size), "nothing to read"},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := train.ReadJSONLines(strings.NewReader(c.text))
+		runtime.ReadMemStats(&after)
+		assert.LessOrEqual(t, after.TotalAlloc-before.TotalAlloc, uint64(200*len(c.text)+64<<20), name)
+		if c.want == "" {
+			require.NoError(t, err, name)
+			continue
+		}
+		require.ErrorContains(t, err, c.want, name)
+		assert.Less(t, len(err.Error()), 2000, name)
+		assert.False(t, strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }), "%s: %q", name, err)
 	}
 }
 
