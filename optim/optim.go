@@ -177,6 +177,13 @@ func checkDecays(where string, settings ...setting) {
 	check(where, math.Nextafter(1, 0), "at least 0 and below 1", settings)
 }
 
+// checkEps panics if an Eps is 0 as the float32 that is added to a root, which may be 0 as well, negative or not finite.
+func checkEps(where string, eps float64) {
+	if !(float32(eps) > 0 && eps <= math.MaxFloat32) {
+		panic(&autograd.UsageError{Where: where, What: fmt.Sprintf("Eps is %v, want above 0 as a float32 and finite", eps)})
+	}
+}
+
 // check panics unless all settings are in [0, limit]. want says so in words.
 func check(where string, limit float64, want string, settings []setting) {
 	for _, s := range settings {

@@ -14,8 +14,11 @@ import (
 // Write creates or replaces the file at path. The function write writes the content into a temporary file of the same
 // folder, which is then synced and renamed to path. If anything fails or write panics, the temporary file is removed
 // and the file at path stays as it was. The permissions of a file that is replaced are kept. A symbolic link is
-// replaced, not followed.
+// replaced, not followed. What [Regular] refuses is an error and stays as it is.
 func Write(path string, write func(w io.Writer) error) error {
+	if err := Regular(path); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
 	folder, name := filepath.Split(path)
 	f, err := create(folder, name)
 	if err != nil {
@@ -47,6 +50,23 @@ func Write(path string, write func(w io.Writer) error) error {
 	if d, err := os.Open(filepath.Clean(folder)); err == nil {
 		d.Sync()
 		d.Close()
+	}
+	return nil
+}
+
+// Regular returns an error if a folder, a named pipe, a socket or a device is at path, or a symbolic link that leads to one.
+func Regular(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil // opening or creating the file returns the error, if it is one
+	}
+	for _, other := range []struct {
+		kind fs.FileMode
+		name string
+	}{{fs.ModeDir, "folder"}, {fs.ModeNamedPipe, "named pipe"}, {fs.ModeSocket, "socket"}, {fs.ModeDevice, "device"}} {
+		if info.Mode()&other.kind != 0 {
+			return fmt.Errorf("it is a %s, want a regular file or none", other.name)
+		}
 	}
 	return nil
 }
