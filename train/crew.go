@@ -37,6 +37,7 @@ type crew struct {
 	workers int
 	task    func(*seat, *shard) error
 
+	busy atomic.Bool  // between enter and leave
 	next atomic.Int64 // number of workers that have begun
 	wait sync.WaitGroup
 	work func() // the method value c.worker, kept because making it allocates
@@ -98,6 +99,18 @@ func (s *shard) share(totals []float64) {
 	}
 }
 
+// errExit is the error of a shard on which a worker began, or would have begun, but whose goroutine ended before.
+var errExit = errors.New("the model or the source ended its goroutine (runtime.Goexit), as FailNow of a test does")
+
+// enter panics if another goroutine uses the crew. Otherwise the crew belongs to the caller until leave.
+func (c *crew) enter(where string) {
+	if !c.busy.CompareAndSwap(false, true) {
+		panic(&autograd.UsageError{Where: where, What: "called while another call is running; each goroutine needs one of its own"})
+	}
+}
+
+func (c *crew) leave() { c.busy.Store(false) }
+
 // begin cuts rows into shards and prepares the seats. If shards or workers is 0 or less, begin chooses the number by
 // rule. keep gives every shard its own seat.
 func (c *crew) begin(rows dataset.Rows, shards, workers int, keep bool) {
@@ -131,14 +144,18 @@ func (c *crew) begin(rows dataset.Rows, shards, workers int, keep bool) {
 
 // each calls task for every shard and waits until all workers have ended; the calling goroutine is one of them. If a
 // task panicked, each then panics with the same value. Otherwise each returns the error of the first shard that has
-// one.
+// one; the error of a shard whose worker's goroutine has ended is errExit.
 func (c *crew) each(task func(*seat, *shard) error) error {
 	c.task = task
+	for _, s := range c.shards[:c.count] {
+		s.err, s.fault = errExit, nil
+	}
 	c.next.Store(0)
 	c.wait.Add(c.workers)
 	for range c.workers - 1 {
 		go c.work()
 	}
+	defer c.wait.Wait() // for the case that the model ends the calling goroutine
 	c.worker()
 	c.wait.Wait()
 	for _, s := range c.shards[:c.count] {
@@ -164,7 +181,6 @@ func (c *crew) worker() {
 		if c.keep {
 			at = c.seats[i]
 		}
-		s.err = nil
 		s.fault = autograd.Try(func() { s.err = locate(c.task(at, s), &at.batch) })
 	}
 }

@@ -41,8 +41,8 @@ import (
 	"github.com/unroll-go/unroll/internal/kernel"
 )
 
-// Step computes the gradient of a model's loss over a batch. A Step belongs to one goroutine; the goroutines that it
-// starts end with each Run.
+// Step computes the gradient of a model's loss over a batch. A Step belongs to one goroutine: a Run that begins while
+// another one is running panics. The goroutines that a Step starts end with each Run.
 //
 // # Large batches
 //
@@ -119,8 +119,12 @@ func (s *Step) Weight() float32 { return s.weight }
 // ([autograd.DataError]) names the row of the batch and the example of the source. After an error the gradient is zero,
 // and the next Run may be called as usual. A panic of the model or the source in a worker is raised again in the
 // caller's goroutine: a [*autograd.ShapeError] or [*autograd.UsageError] as it is, any other panic as a
-// [*autograd.PanicError] with the worker's stack.
+// [*autograd.PanicError] with the worker's stack. If the model or the source ends the goroutine of a worker
+// (runtime.Goexit), Run returns an error. Run panics with a [*autograd.UsageError] if another Run of the same Step is
+// running.
 func (s *Step) Run(r dataset.Rows) (loss float32, err error) {
+	s.crew.enter("train.Step.Run")
+	defer s.crew.leave()
 	s.grads.Clear()
 	s.weight = 0
 	s.Runs++
