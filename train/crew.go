@@ -48,6 +48,7 @@ type seat struct {
 	tape  *autograd.Tape
 	batch dataset.Batch
 	loss  *autograd.Node
+	shard *shard // the last one that was worked on
 }
 
 // check panics if out, which the model returned, is not a node on the seat's tape.
@@ -177,12 +178,19 @@ func (c *crew) worker() {
 	defer c.wait.Done()
 	w := int(c.next.Add(1)) - 1
 	for i := w; i < c.count; i += c.workers {
-		at, s := c.seats[w], c.shards[i]
-		if c.keep {
-			at = c.seats[i]
-		}
+		s := c.shards[i]
+		at := c.seat(s)
+		at.shard = s
 		s.fault = autograd.Try(func() { s.err = locate(c.task(at, s), &at.batch) })
 	}
+}
+
+// seat returns the seat for the work on a shard of this batch.
+func (c *crew) seat(s *shard) *seat {
+	if c.keep {
+		return c.seats[s.index]
+	}
+	return c.seats[s.index%c.workers]
 }
 
 // gather fills the seat's batch with the rows of a shard.

@@ -115,7 +115,9 @@ func (s *Step) Weight() float32 { return s.weight }
 // the rows of their shards themselves.
 //
 // Run returns the error of the source or of the model ([autograd.Tape.Fail]), or an error that wraps
-// [autograd.ErrNotFinite], [autograd.ErrNoGradient] or [ErrNothingCounted]. An error about one row
+// [autograd.ErrNotFinite], [autograd.ErrNoGradient] or [ErrNothingCounted]. A loss or a gradient that is NaN or infinite
+// is such an error; the error says where the first of these numbers is. To find that out, Run may call the model a second
+// time for a shard, on a tape whose Checking reports true. An error about one row
 // ([autograd.DataError]) names the row of the batch and the example of the source. After an error the gradient is zero,
 // and the next Run may be called as usual. A panic of the model or the source in a worker is raised again in the
 // caller's goroutine: a [*autograd.ShapeError] or [*autograd.UsageError] as it is, any other panic as a
@@ -171,7 +173,11 @@ func (s *Step) run(r dataset.Rows) (float32, error) {
 			return 0, err
 		}
 	}
-	s.sum(float32(scale))
+	if norm := s.sum(float32(scale)); norm-norm != 0 {
+		err := s.notFinite(shards)
+		s.grads.Clear()
+		return 0, err
+	}
 	loss := 0.0
 	for k, total := range s.totals {
 		if total == 0 {
@@ -198,7 +204,17 @@ func (s *Step) forwardShard(at *seat, sh *shard) error {
 	if sh.grads == nil {
 		sh.grads = autograd.NewGrads(s.params)
 	}
-	at.tape.Start(s.params.Seed()+(s.Runs<<20+uint64(sh.index))*0x9e3779b97f4a7c15, sh.grads)
+	at.tape.Start(s.seed(sh), sh.grads)
+	return s.compute(at, sh)
+}
+
+// seed returns the seed of a shard's random numbers.
+func (s *Step) seed(sh *shard) uint64 {
+	return s.params.Seed() + (s.Runs<<20+uint64(sh.index))*0x9e3779b97f4a7c15
+}
+
+// compute runs the model on a shard whose rows were gathered. In one phase, it also runs backward.
+func (s *Step) compute(at *seat, sh *shard) error {
 	loss := s.model(at.tape, &at.batch)
 	at.check(loss)
 	at.loss = loss
@@ -257,8 +273,9 @@ func (s *Step) total(shards []*shard) (proportional bool, err error) {
 }
 
 // sum adds the gradients of the shards, in order, and multiplies the sum by scale. It works on one stretch after the
-// other, so that the stretch stays in the cache.
-func (s *Step) sum(scale float32) {
+// other, so that the stretch stays in the cache. It returns the sum of the squares of the result, which is NaN or infinite
+// only if the gradient is.
+func (s *Step) sum(scale float32) (squares float64) {
 	const stretch = 4096
 	for lo := 0; lo < len(s.grads.Data); lo += stretch {
 		to := s.grads.Data[lo:min(lo+stretch, len(s.grads.Data))]
@@ -271,5 +288,48 @@ func (s *Step) sum(scale float32) {
 			}
 		}
 		kernel.Scale(to, scale)
+		squares += kernel.Squares(to)
 	}
+	return squares
+}
+
+// notFinite returns the error for a gradient that is NaN or infinite: where it became so in the first shard that has
+// such a gradient or, if no shard has, in the sum of the shards.
+func (s *Step) notFinite(shards []*shard) (err error) {
+	for _, sh := range shards {
+		if norm := sh.grads.Norm(); norm-norm == 0 {
+			continue
+		}
+		at := s.crew.seat(sh)
+		if fault := autograd.Try(func() { err = locate(s.search(at, sh), &at.batch) }); fault != nil {
+			panic(fault)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for p := range s.params.All() {
+		for i, v := range s.grads.Of(p) {
+			if v-v != 0 {
+				return fmt.Errorf("gradient is %w: %v, element %d of the gradient of weight %s, found when the shards were added", autograd.ErrNotFinite, v, i, p.Name)
+			}
+		}
+	}
+	return fmt.Errorf("gradient is %w", autograd.ErrNotFinite)
+}
+
+// search finds where the gradient of a shard became NaN or infinite. If the seat's tape has been used for another shard
+// since, search computes the shard again.
+func (s *Step) search(at *seat, sh *shard) error {
+	if at.shard != sh {
+		at.shard = sh
+		if err := s.crew.gather(at, sh); err != nil {
+			return err
+		}
+		at.tape.Repeat(s.seed(sh), sh.grads)
+		if err := s.compute(at, sh); err != nil {
+			return err
+		}
+	}
+	return at.tape.NotFinite()
 }
