@@ -39,7 +39,9 @@ func TestNotFinite(t *testing.T) {
 	}{
 		"infinite input": {elman, func(s *dataset.Tensors, m *parts) { s.X.Data()[(spoilt*steps+4)*3+1] = inf }, nil,
 			[]string{"train: autograd: loss is not finite: ", "the first on the tape is +Inf, element ", "of an input of shape [5 30 3]", ": step 4 of " + example}},
-		"infinite input of tanh": {func(p *autograd.Params) rnn.Layer { return rnn.NewElman(p.In("rnn"), rnn.ElmanConfig{Input: 3, Hidden: 4}) },
+		"infinite input of tanh": {func(p *autograd.Params) rnn.Layer {
+			return rnn.NewElman(p.In("rnn"), rnn.ElmanConfig{Input: 3, Hidden: 4})
+		},
 			func(s *dataset.Tensors, m *parts) { s.X.Data()[(spoilt*steps+4)*3+1] = inf }, nil,
 			[]string{"train: autograd: gradient is not finite; the first in the backward pass, through recurrent layer rnn, is NaN, element ",
 				"of the gradient of weight rnn.weight_ih_l0 of shape [4 3]; the first in the forward pass is +Inf, element ", "of an input of shape [5 30 3]", ": step 4 of " + example}},
@@ -53,7 +55,9 @@ func TestNotFinite(t *testing.T) {
 		}, nil,
 			[]string{"train: autograd: loss is not finite: NaN; the first on the tape is NaN, element 3 of weight dense.weight of shape [2 4]"}},
 		"learning rate": {elman, func(s *dataset.Tensors, m *parts) {
-			step := train.NewStep(m.p, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node { return autograd.Scale(autograd.Sum(t.Param(m.dense.Weight)), 100) })
+			step := train.NewStep(m.p, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+				return autograd.Scale(autograd.Sum(t.Param(m.dense.Weight)), 100)
+			})
 			if _, err := step.Run(dataset.Rows{Source: s, Index: []int{0}}); err != nil {
 				panic(err)
 			}
