@@ -49,8 +49,9 @@ func NewEvaluator[Out any](p *autograd.Params, model func(*autograd.Tape, *datas
 func (e *Evaluator[Out]) Run(s dataset.Source, size int, add func(out Out, b *dataset.Batch)) error {
 	e.crew.enter("train.Evaluator.Run")
 	defer e.crew.leave()
-	for rows := range dataset.Batches(s, size) {
-		e.crew.begin(rows, 0, e.Workers, true)
+	var room [1]dataset.Rows
+	for room[0] = range dataset.Batches(s, size) {
+		e.crew.begin(room[:], 0, e.Workers, true)
 		for len(e.outs) < e.crew.count {
 			e.outs = append(e.outs, *new(Out))
 		}

@@ -49,8 +49,17 @@ import (
 // A batch that does not fit in memory needs no accumulation of gradients: set Shards, and only as many shards as there
 // are Workers are in memory at the same time, with one gradient of all weights for each shard. The exception is a loss
 // that is a sum of means whose weights are not proportional ([NewStep]): all its shards are in memory at the same time.
-// If they do not fit, give each mean a Step of its own. Gradients of batches that must be gathered one after the other
-// can be joined by [Step.Weight].
+// If they do not fit, give each mean a Step of its own.
+//
+// Batches that cannot be one batch, such as the batches of [dataset.Buckets], whose lengths differ, or batches of several
+// sources, accumulate in one Run ([dataset.Grouped] groups them). The gradient is the exact one of the mean over all that
+// counts in any of the batches:
+//
+//	for batches := range dataset.Grouped(dataset.Buckets(source, 100, seed, epoch), 4) {
+//		loss, err := step.Run(batches...)
+//
+// The shards of all batches run side by side. The windows of a stream, each of which starts from the state after the
+// window before, need a Run each; [Step.Weight] says how their gradients are joined.
 type Step struct {
 	// Workers is the number of goroutines that work at the same time; 0 means GOMAXPROCS. The result is the same, bit
 	// for bit, for any number.
@@ -111,8 +120,8 @@ func (s *Step) Grads() *autograd.Grads { return s.grads }
 // a Step for each mean, instead. Weight returns 0 if Run returned an error.
 func (s *Step) Weight() float32 { return s.weight }
 
-// Run computes the loss of a batch, which is the mean over the rows that count, and its gradient. The workers gather
-// the rows of their shards themselves.
+// Run computes the loss of a batch, which is the mean over the rows that count, and its gradient. Several batches count
+// as one: the mean is that over the rows of all of them. The workers gather the rows of their shards themselves.
 //
 // Run returns the error of the source or of the model ([autograd.Tape.Fail]), or an error that wraps
 // [autograd.ErrNotFinite], [autograd.ErrNoGradient] or [ErrNothingCounted]. A loss or a gradient that is NaN or infinite
@@ -124,13 +133,13 @@ func (s *Step) Weight() float32 { return s.weight }
 // [*autograd.PanicError] with the worker's stack. If the model or the source ends the goroutine of a worker
 // (runtime.Goexit), Run returns an error. Run panics with a [*autograd.UsageError] if another Run of the same Step is
 // running.
-func (s *Step) Run(r dataset.Rows) (loss float32, err error) {
+func (s *Step) Run(batches ...dataset.Rows) (loss float32, err error) {
 	s.crew.enter("train.Step.Run")
 	defer s.crew.leave()
 	s.grads.Clear()
 	s.weight = 0
 	s.Runs++
-	if loss, err = s.run(r); err != nil {
+	if loss, err = s.run(batches); err != nil {
 		return 0, fmt.Errorf("train: %w", err)
 	}
 	return loss, nil
@@ -139,11 +148,11 @@ func (s *Step) Run(r dataset.Rows) (loss float32, err error) {
 // run computes a batch in one phase or in two. In one phase, each shard runs forward and backward at once, which is
 // enough if the gradient of a shard is a multiple of its part in the gradient of the batch. In two phases, all shards
 // run forward before any of them runs backward.
-func (s *Step) run(r dataset.Rows) (float32, error) {
-	if len(r.Index) == 0 {
+func (s *Step) run(batches []dataset.Rows) (float32, error) {
+	s.crew.begin(batches, s.Shards, s.Workers, s.twoPhases)
+	if s.crew.count == 0 {
 		return 0, ErrNothingCounted
 	}
-	s.crew.begin(r, s.Shards, s.Workers, s.twoPhases)
 	if err := s.crew.each(s.forward); err != nil {
 		return 0, err
 	}
@@ -154,7 +163,7 @@ func (s *Step) run(r dataset.Rows) (float32, error) {
 	}
 	if !proportional && !s.twoPhases { // the gradients are those of the wrong weights: compute the batch again in two phases
 		s.twoPhases = true
-		return s.run(r)
+		return s.run(batches)
 	}
 	scale := 1.0
 	if proportional {
@@ -301,7 +310,7 @@ func (s *Step) notFinite(shards []*shard) (err error) {
 			continue
 		}
 		at := s.crew.seat(sh)
-		if fault := autograd.Try(func() { err = locate(s.search(at, sh), &at.batch) }); fault != nil {
+		if fault := autograd.Try(func() { err = s.crew.locate(s.search(at, sh), at) }); fault != nil {
 			panic(fault)
 		}
 		if err != nil {
