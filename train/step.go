@@ -14,6 +14,9 @@
 // metrics. An [Evaluator] does the same and keeps its memory for the next time. A [History] is a table of the measurements of
 // each epoch, which [History.WriteCSV] writes to a file and [ReadHistory] reads back.
 //
+// [EarlyStopping] ends a training that improves no more, [RangeTest] searches for a learning rate, and [Norms] measures the
+// weights and gradients of each layer. The moving average of the weights is optim.EMA.
+//
 // # Shards
 //
 // The rows of a batch are divided into shards. Each shard runs through the whole model separately, on the tape of the
@@ -27,7 +30,8 @@
 // # Errors
 //
 // An error that one row of the data causes, such as a label out of range, names the row of the batch and the example of the
-// source.
+// source. A batch whose loss or gradient is NaN or infinite is an error, so such numbers never reach the weights; the error
+// names the place where they began. [Skips] skips such batches.
 package train
 
 import (
