@@ -70,12 +70,8 @@ func (n *Norms) Measure(g *autograd.Grads) []LayerNorms {
 	}
 	for i, w := range n.weights {
 		l := &n.Layers[n.layer[i]]
-		l.Weight += kernel.Squares(w.Value.Data())
-		l.Grad += kernel.Squares(g.Of(w))
-	}
-	for i := range n.Layers {
-		l := &n.Layers[i]
-		l.Weight, l.Grad = math.Sqrt(l.Weight), math.Sqrt(l.Grad)
+		l.Weight = math.Hypot(l.Weight, kernel.Norm(w.Value.Data()))
+		l.Grad = math.Hypot(l.Grad, kernel.Norm(g.Of(w)))
 	}
 	return n.Layers
 }

@@ -186,7 +186,7 @@ func (s *Step) run(batches []dataset.Rows) (float32, error) {
 			return 0, err
 		}
 	}
-	if norm := s.sum(float32(scale)); norm-norm != 0 {
+	if norms := s.sum(float32(scale)); norms-norms != 0 {
 		err := s.notFinite(shards)
 		s.grads.Clear()
 		return 0, err
@@ -286,9 +286,9 @@ func (s *Step) total(shards []*shard) (proportional bool, err error) {
 }
 
 // sum adds the gradients of the shards, in order, and multiplies the sum by scale. It works on one stretch after the
-// other, so that the stretch stays in the cache. It returns the sum of the squares of the result, which is NaN or infinite
+// other, so that the stretch stays in the cache. It returns the sum of the norms of all stretches, which is NaN or infinite
 // only if the gradient is.
-func (s *Step) sum(scale float32) (squares float64) {
+func (s *Step) sum(scale float32) (norms float64) {
 	const stretch = 4096
 	for lo := 0; lo < len(s.grads.Data); lo += stretch {
 		to := s.grads.Data[lo:min(lo+stretch, len(s.grads.Data))]
@@ -301,9 +301,9 @@ func (s *Step) sum(scale float32) (squares float64) {
 			}
 		}
 		kernel.Scale(to, scale)
-		squares += kernel.Squares(to)
+		norms += kernel.Norm(to)
 	}
-	return squares
+	return norms
 }
 
 // notFinite returns the error for a gradient that is NaN or infinite: where it became so in the first shard that has

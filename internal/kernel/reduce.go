@@ -18,18 +18,15 @@ func joined[T float32 | float64](s *[16]T) T {
 }
 
 // Norm returns the Euclidean norm of x, summed in float64.
-func Norm(x []float32) float64 { return math.Sqrt(Squares(x)) }
-
-// Squares returns the sum of the squares of x, in float64. It is NaN or infinite only if an element is.
-func Squares(x []float32) float64 {
+func Norm(x []float32) float64 {
 	if asm.squares != nil {
-		return asm.squares(unsafe.SliceData(x), len(x))
+		return math.Sqrt(asm.squares(unsafe.SliceData(x), len(x)))
 	}
 	var s [16]float64
 	for i, v := range x {
 		s[i%16] += float64(float64(v) * float64(v))
 	}
-	return joined(&s)
+	return math.Sqrt(joined(&s))
 }
 
 // Sum returns the sum of x, in float64.
