@@ -118,6 +118,12 @@ func TestFiniteGradientsStay(t *testing.T) {
 
 	tape.Repeat(1, tape.Grads())
 	assert.True(t, tape.Checking())
+	y := tape.New(1)
+	y.Data()[0] = 0
+	Record(tape, probe{func() { assert.False(t, tape.Checking(), "an operation names no place before it is asked") }}, y)
+	assert.NoError(t, y.Backward())
+	assert.True(t, tape.Checking())
+	tape.Repeat(1, tape.Grads())
 	assert.EqualError(t, Try(func() { tape.NotFinite() }), "autograd.Tape.NotFinite: called without a Backward that returned no error")
 	tape.Reset()
 	assert.False(t, tape.Checking())

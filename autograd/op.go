@@ -89,7 +89,10 @@ func (n *Node) BackwardScaled(scale float32, terms ...float32) error {
 	}
 	if t.err == nil {
 		t.root, t.rootGrad = n, scale
+		checking := t.checking
+		t.checking = false // NotFinite asks the operations for a place, not this pass
 		t.backward(t.recorded)
+		t.checking = checking
 	}
 	if t.err != nil {
 		t.grads.Clear()
