@@ -20,7 +20,7 @@ import (
 //		adam.Step(step.Grads())
 //	}
 //
-// Its whole state is in its fields.
+// Its whole state is in its fields; all but Last can be written as JSON.
 type Skips struct {
 	// Most is the largest number of batches in succession that are skipped; 0 means no limit. A model whose weights are no
 	// longer finite fails at every batch, so a limit ends such a training.
@@ -28,7 +28,7 @@ type Skips struct {
 
 	Skipped int   // number of batches skipped so far
 	Row     int   // number of batches skipped in succession up to now
-	Last    error // the error of the last batch that was skipped; it names the example
+	Last    error `json:"-"` // the error of the last batch that was skipped; it names the example
 }
 
 // Skip takes the error of a [Step.Run], nil too. It reports whether the batch is to be skipped: whether the error wraps
