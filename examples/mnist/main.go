@@ -21,6 +21,7 @@ import (
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/examples/progress"
 	"github.com/unroll-go/unroll/examples/show"
 	"github.com/unroll-go/unroll/layers"
 	"github.com/unroll-go/unroll/loss"
@@ -131,7 +132,7 @@ func (m *model) accuracy(pictures dataset.Source) (float64, error) {
 
 // learn trains for o.epochs epochs and writes the results. When ctx is canceled, it ends after the running step and
 // writes the results so far.
-func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.Source) error {
+func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.Source) (err error) {
 	step := train.NewStep(m.params, m.loss)
 	step.Workers = o.workers
 	adam := optim.NewAdam(m.params, o.lr)
@@ -141,9 +142,14 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 		rate = optim.OneCycle(o.lr, o.epochs*batches, optim.OneCycleOptions{})
 	}
 	steps := 0
+	watcher, err := watch(o, steps)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, watcher.Close()) }()
 	history := train.NewHistory("epoch", "acc_batch", "acc_valid", "loss_batch", "seconds")
 	for epoch := 0; epoch < o.epochs && ctx.Err() == nil; epoch++ {
-		bar := show.NewBar(fmt.Sprintf("epoch %03d", epoch), pictures.Len())
+		line := progress.New(fmt.Sprintf("epoch %03d", epoch), "steps", (pictures.Len()+o.batch-1)/o.batch)
 		start := time.Now()
 		var last dataset.Rows
 		read := pictures
@@ -153,18 +159,21 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 		for last = range dataset.Shuffled(read, o.batch, o.seed, uint64(epoch)) {
 			adam.LR = rate(steps)
 			steps++
-			if _, err := step.Run(last); err != nil {
-				bar.Done()
+			value, err := step.Run(last)
+			if err != nil {
+				line.Done()
 				return fmt.Errorf("epoch %d: %w", epoch, err)
 			}
 			adam.Step(step.Grads())
-			bar.Add(last.Len())
+			watcher.Scalar("loss/train", steps-1, float64(value))
+			line.Note = fmt.Sprintf("loss %.4f", value)
+			line.Add(1)
 			if ctx.Err() != nil {
 				break
 			}
 		}
 		seconds := time.Since(start).Seconds()
-		bar.Done()
+		line.Done()
 		if ctx.Err() != nil {
 			break
 		}
@@ -181,6 +190,7 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 		if err != nil {
 			return err
 		}
+		m.watchEpoch(watcher, steps-1, step.Grads(), accBatch, accValid)
 		history.Add(float64(epoch), accBatch, accValid, float64(lossBatch), seconds)
 		fmt.Printf("epoch : %03d acc_batch : %.4f, acc_valid : %.4f loss_batch : %.4f time : %.1fs\n",
 			epoch, accBatch, accValid, lossBatch, seconds)

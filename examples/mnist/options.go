@@ -14,6 +14,7 @@ type options struct {
 	epochs, batch, hidden, layers, truncate int
 	workers                                 int
 	bidirectional                           bool
+	tensorboard                             string
 	lr, dropout                             float64
 	seed                                    uint64
 }
@@ -45,6 +46,7 @@ func parse(args []string) (o options, err error) {
 	f.Uint64Var(&o.seed, "seed", 42, "seed of the initial weights and of the order of the pictures")
 	f.IntVar(&o.workers, "workers", 0, "goroutines that train; 0: one a core. The result does not depend on it")
 	f.StringVar(&o.out, "out", "mnist-run", "folder for history.csv, model.safetensors and the pictures")
+	f.StringVar(&o.tensorboard, "tensorboard", "", "folder for what TensorBoard shows; none: nothing is written for it")
 	f.StringVar(&o.load, "load", "", "evaluate this model.safetensors and do not train")
 	if err := f.Parse(args); err == flag.ErrHelp {
 		fmt.Println("Usage: mnist [flags]")
