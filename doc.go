@@ -25,8 +25,10 @@
 //   - [github.com/unroll-go/unroll/loss]: the losses SparseSoftmaxCrossEntropy, CrossEntropy with class weights and
 //     smoothing, BCEWithLogits, MSE, L1, Huber and Quantile
 //   - [github.com/unroll-go/unroll/optim]: the optimizers SGD, Adam, AdamW, RMSProp, Adagrad and Lion, Groups of them with
-//     settings of their own, clipping of gradients, schedules of the learning rate and Plateau
-//   - [github.com/unroll-go/unroll/train]: Step, the gradient of one batch on all cores; Evaluator, a model run over data on all cores; History
+//     settings of their own, clipping of gradients, schedules of the learning rate and Plateau, and EMA, a moving average of the
+//     weights
+//   - [github.com/unroll-go/unroll/train]: Step, the gradient of one batch on all cores; Evaluator, a model run over data on all cores; History;
+//     Skips of batches that are not finite, EarlyStopping, RangeTest for a learning rate, and Norms of the layers
 //   - [github.com/unroll-go/unroll/metrics]: TopK accuracy, ConfusionMatrix with precision, recall and F1, Regression errors, Perplexity
 //     and Mean
 //   - [github.com/unroll-go/unroll/tensorboard]: files for TensorBoard: curves, histograms, pictures and texts of a training

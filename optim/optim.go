@@ -32,8 +32,9 @@
 //	}
 //
 // A [Schedule] is a function of the step alone, so a run that continues at step i needs no saved state for it. There are
-// [Constant], [StepDecay], [Cosine], [OneCycle] and [Warmup], which precedes another schedule. A [Plateau] follows a
-// metric instead, and its fields are its whole state. Schedules and Plateau may count epochs instead of steps.
+// [Constant], [StepDecay], [Exponential], [Cosine], [OneCycle] and [Warmup], which precedes another schedule. A
+// [Plateau] follows a metric instead, and its fields are its whole state. Schedules and Plateau may count epochs instead of
+// steps.
 //
 // # Groups
 //
@@ -45,6 +46,11 @@
 //	...
 //	body.LR = schedule(i)
 //	both.Step(step.Grads())
+//
+// # Averages of the weights
+//
+// An [EMA] keeps a moving average of the weights, which often does better than the weights after the last step. Swap puts
+// it in the place of the weights for an evaluation.
 //
 // # Clipping
 //
