@@ -144,6 +144,8 @@ func (r *run) writeOutput(from, to int) {
 // step is a run of one step that nobody goes back through, for streaming: each layer writes its state where it is returned.
 func (s *stack) step(t *autograd.Tape, x *autograd.Node, batch int, start Carry) (*autograd.Node, Carry) {
 	packs, p := *s.forward.Get(), &s.plan
+	f := autograd.Reuse[Frame](t)
+	f.plan, f.rows, f.sums = p, batch, t.Scratch(batch*p.kept)
 	var end [2]*autograd.Node
 	var before, after [2][]float32
 	for i, width := range p.widths() {
@@ -152,12 +154,10 @@ func (s *stack) step(t *autograd.Tape, x *autograd.Node, batch int, start Carry)
 		if from := [2]*autograd.Node{start.H, start.C}[i]; from != nil {
 			before[i] = from.Data()
 		} else {
-			before[i] = after[i] // zeros, until the step is computed
-			clear(after[i])
+			before[i] = t.Scratch(len(after[i])) // apart from after: a cell may read the state before when it has written the state after
+			clear(before[i])
 		}
 	}
-	f := autograd.Reuse[Frame](t)
-	f.plan, f.rows, f.sums = p, batch, t.Scratch(batch*p.kept)
 	f.in = kernel.Block{Data: x.Data(), Stride: s.Input, Cols: s.Input}
 	for k := range packs {
 		f.weights = s.weights[k]
