@@ -76,8 +76,7 @@ func (p *plan) backward(w *pack, f *Frame, wantDH bool) {
 				p.normaliseGrad(l, f)
 			}
 		}
-		for j := range s.sums {
-			g := &s.sums[j]
+		for _, g := range s.sums {
 			g.compute(f.dsums[g.at:], p.dsums, f.rows, f.dsums, p.dsums, &w.matrices[g.matrix], false)
 		}
 	}
