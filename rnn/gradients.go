@@ -29,34 +29,37 @@ func (b *backward) weightGrads(l *lane, t0, t1, rows int) {
 	p := &b.s.plan
 	for i := range p.grads {
 		g := &p.grads[i]
-		g.addBiasGrad(l.grads, rows, b.dsums, p.dsums)
+		if g.bias >= 0 && l.grads[g.bias] != nil {
+			kernel.AddColumns(l.grads[g.bias][g.First:][:g.Rows], b.dsums[g.dSum:], p.dsums, rows)
+		}
+		dW := l.grads[g.weight]
+		if dW == nil {
+			continue
+		}
+		var source kernel.Block
+		dsums, n := b.dsums, rows
 		switch g.Source {
 		case FromInput:
-			g.addWeightGrad(l.grads, rows, b.dsums, p.dsums, l.in.block(&b.rows, t0))
-		case FromSums:
-			sums := l.sums.at(&b.rows, t0)[g.From:]
-			g.addWeightGrad(l.grads, rows, b.dsums, p.dsums, kernel.Block{Data: sums, Stride: p.kept, Cols: g.cols})
+			source = l.in.block(&b.rows, t0)
 		case FromState:
-			b.recurrentGrad(l, g, t0, t1, rows)
+			from := t0
+			switch { // a step whose state before is zero gives nothing
+			case l.zeroAt(t0):
+				from, dsums, n = t0+1, dsums[b.rows.batch*p.dsums:], n-b.rows.batch
+			case l.zeroAt(t1 - 1):
+				n -= b.rows.batch
+			}
+			read := &l.states[0].before
+			if l.keep != nil {
+				read = &l.read
+			}
+			source = read.block(&b.rows, from)
+		case FromSums:
+			source = kernel.Block{Data: l.sums.at(&b.rows, t0)[g.From:], Stride: p.kept, Cols: g.cols}
 		}
-	}
-}
-
-// recurrentGrad adds what steps t0 to t1 give to the gradient of a recurrent weight. A step whose state before is zero gives nothing.
-func (b *backward) recurrentGrad(l *lane, g *link, t0, t1, rows int) {
-	width, dsums := b.s.plan.dsums, b.dsums
-	switch {
-	case l.direction == 0 && l.zeroAt(t0):
-		t0, dsums, rows = t0+1, dsums[b.rows.batch*width:], rows-b.rows.batch
-	case l.direction == 1 && l.zeroAt(t1-1):
-		rows -= b.rows.batch
-	}
-	read := &l.states[0].before
-	if l.keep != nil {
-		read = &l.read
-	}
-	if rows > 0 {
-		g.addWeightGrad(l.grads, rows, dsums, width, read.block(&b.rows, t0))
+		if n > 0 {
+			kernel.GemmT(dW[g.First*source.Cols:], source.Cols, g.Rows, source.Cols, n, dsums[g.dProduct:], p.dsums, source.Data, source.Stride)
+		}
 	}
 }
 

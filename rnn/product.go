@@ -111,18 +111,3 @@ func (g *sourceGrad) compute(to []float32, stride, rows int, dsums []float32, wi
 		row += g.blocks[i].n
 	}
 }
-
-// addWeightGrad adds what rows of gradients of the sums give to the gradients of a term's weight and bias. source is what the term multiplied in those
-// rows, with no columns if it was zero.
-func (l *link) addWeightGrad(grads [][]float32, rows int, dsums []float32, width int, source kernel.Block) {
-	if dW := grads[l.weight]; dW != nil && rows > 0 && source.Cols > 0 {
-		kernel.GemmT(dW[l.First*source.Cols:], source.Cols, l.Rows, source.Cols, rows, dsums[l.dProduct:], width, source.Data, source.Stride)
-	}
-}
-
-// addBiasGrad adds what rows of gradients of the sums give to the gradient of a term's bias.
-func (l *link) addBiasGrad(grads [][]float32, rows int, dsums []float32, width int) {
-	if l.bias >= 0 && grads[l.bias] != nil {
-		kernel.AddColumns(grads[l.bias][l.First:][:l.Rows], dsums[l.dSum:], width, rows)
-	}
-}
