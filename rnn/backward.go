@@ -186,7 +186,7 @@ func (b *backward) step(l *lane, dsums []float32, t, from int) {
 	b.addOutputGrad(l, grads[0], t, from)
 	for i := range b.states {
 		if d := &b.states[i]; d.kept != nil {
-			bypass(d.kept, grads[i], b.noise.step(&b.rows, ofZone[i], l.index, t, s.zoneouts()[i], 1, 0, d.width))
+			bypass(d.kept, grads[i], b.noise.step(&b.rows, ofZone+i, l.index, t, s.zoneouts()[i], 1, 0, d.width))
 		}
 	}
 	f.dh, f.dc, f.dhRead = grads[0], grads[1], grads[0]

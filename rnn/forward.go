@@ -7,13 +7,6 @@ import (
 
 // forward takes the windows of time through the layers.
 func (r *run) forward(packs []pack) {
-	states := len(r.s.plan.widths())
-	for k := range r.lanes {
-		l := &r.lanes[k]
-		for i := range states {
-			l.states[i].begin(&r.rows, l.first, r.part(r.start[i], l), r.part(r.end[i], l))
-		}
-	}
 	for from, to := range r.windows.forward() {
 		for k := range r.lanes {
 			r.readInput(&r.lanes[k], from, to)
@@ -21,25 +14,13 @@ func (r *run) forward(packs []pack) {
 		}
 		r.writeOutput(from, to)
 	}
-	for k := range r.lanes {
-		l := &r.lanes[k]
-		for i := range states {
-			l.states[i].finish(&r.rows, r.rows.steps-1-l.first, r.part(r.end[i], l))
-		}
-		if !r.all && l.layer == r.s.Layers-1 {
-			h, width, state := r.part(r.end[0], l), r.s.Out(), r.s.plan.State
-			for row := range r.rows.batch {
-				copy(r.y.Data()[row*width+l.direction*state:][:state], h[row*state:])
-			}
-		}
-	}
 }
 
 // forwardLane takes a lane through steps from to to.
 func (r *run) forwardLane(w *pack, l *lane, from, to int) {
-	p, f, states := &r.s.plan, &r.frame, l.states[:len(r.s.plan.widths())]
+	p, f, states, zoneouts := &r.s.plan, &r.frame, l.states[:len(r.s.plan.widths())], r.s.zoneouts()
 	for i := range states {
-		states[i].slide(&r.rows, from)
+		states[i].enter(&r.rows, l.first, from)
 	}
 	if l.ahead {
 		r.inputProducts(w, l, from, to)
@@ -53,22 +34,24 @@ func (r *run) forwardLane(w *pack, l *lane, from, to int) {
 			continue
 		}
 		for i := range states {
-			states[i].load(&r.rows, t, r.part(r.end[i], l))
+			states[i].load(&r.rows, t)
 		}
 		l.frame(f, p, &r.rows, t)
 		if l.keep != nil && f.read.Cols > 0 {
 			r.rows.mul(f.read.Data, f.hBefore, l.keep, t, p.State)
 		}
 		p.forward(w, f, l.ahead)
-		for i, rate := range r.s.zoneouts() {
-			if rate > 0 {
-				s := &states[i]
-				n := f.rows * s.after.width
-				r.noise.zoneout(&r.rows, s.after.at(&r.rows, t)[:n], s.before.at(&r.rows, t)[:n], ofZone[i], l.index, t, rate, s.after.width)
-			}
-		}
 		for i := range states {
-			states[i].store(&r.rows, t, r.part(r.end[i], l))
+			if s := &states[i]; zoneouts[i] > 0 {
+				n := f.rows * s.after.width
+				r.noise.zoneout(&r.rows, s.after.at(&r.rows, t)[:n], s.before.at(&r.rows, t)[:n], ofZone+i, l.index, t, zoneouts[i], s.after.width)
+			}
+			states[i].store(&r.rows, t)
+		}
+	}
+	if to == r.rows.steps {
+		for i := range states {
+			states[i].finish(&r.rows, r.rows.steps-1-l.first)
 		}
 	}
 }
@@ -102,12 +85,10 @@ func (r *run) readInput(l *lane, from, to int) {
 		}
 	case l.layer > 0 && (s.directions > 1 || r.drops(s.Dropout)):
 		for t := from; t < to; t++ {
-			x := l.in.at(&r.rows, t)[:r.rows.count(t)*s.Out()]
+			n := r.rows.count(t)
+			x := l.in.at(&r.rows, t)[:n*s.Out()]
 			for d := range s.directions {
-				h := r.lanes[(l.layer-1)*s.directions+d].states[0].after.at(&r.rows, t)
-				for i := range r.rows.count(t) {
-					copy(x[i*s.Out()+d*s.plan.State:][:s.plan.State], h[i*s.plan.State:])
-				}
+				s.setOutput(x, r.lanes[(l.layer-1)*s.directions+d].states[0].after.at(&r.rows, t), d, n)
 			}
 			if r.drops(s.Dropout) {
 				kernel.Mul(x, x, r.inputMask(l.layer, t))
@@ -116,27 +97,41 @@ func (r *run) readInput(l *lane, from, to int) {
 	}
 }
 
+// setOutput copies the states of a direction, h [rows, State], to its columns of y [rows, Out].
+func (s *stack) setOutput(y, h []float32, direction, rows int) {
+	state, width := s.plan.State, s.Out()
+	for i := range rows {
+		copy(y[i*width+direction*state:][:state], h[i*state:])
+	}
+}
+
 // inputMask returns the mask of dropout on the input of a layer at step t.
 func (r *run) inputMask(layer, t int) []float32 {
 	return r.noise.step(&r.rows, ofInput, layer, t, r.s.Dropout, 0, 1/(1-r.s.Dropout), r.s.Out())
 }
 
-// writeOutput writes the outputs of steps from to to to y, unless the states of the top layer are y.
+// writeOutput writes to y the outputs of steps from to to or, if y has only the last one, the states at the end, unless the states of the top layer
+// are y.
 func (r *run) writeOutput(from, to int) {
-	if !r.all || r.direct {
-		return
-	}
-	width, state := r.s.Out(), r.s.plan.State
-	for t := from; t < to; t++ {
-		y := r.y.Data()[t*r.rows.batch*width:][:r.rows.batch*width]
-		if !r.rows.all(t) {
-			clear(y)
-		}
-		for d := range r.s.directions {
-			h := r.lanes[(r.s.Layers-1)*r.s.directions+d].states[0].after.at(&r.rows, t)
-			for i, row := range r.rows.alive(t) {
-				copy(y[row*width+d*state:][:state], h[i*state:])
+	s, top := r.s, r.lanes[len(r.lanes)-r.s.directions:]
+	switch {
+	case r.direct:
+	case r.all:
+		for t := from; t < to; t++ {
+			y := r.y.Data()[t*r.rows.batch*s.Out():][:r.rows.batch*s.Out()]
+			if r.rows.lengths != nil {
+				clear(y)
 			}
+			for d := range top {
+				h := top[d].states[0].after.at(&r.rows, t)
+				for rows := range r.rows.ranges(t) {
+					s.setOutput(y[rows.row*s.Out():], h[rows.i*s.plan.State:], d, rows.n)
+				}
+			}
+		}
+	case to == r.rows.steps:
+		for d := range top {
+			s.setOutput(r.y.Data(), top[d].states[0].end, d, r.rows.batch)
 		}
 	}
 }

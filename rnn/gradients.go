@@ -14,13 +14,8 @@ func (b *backward) addOutputGrad(l *lane, dh []float32, t, from int) {
 	if dy == nil || !b.all {
 		return
 	}
-	dy = dy[t*b.rows.batch*width:]
-	if b.rows.all(t) {
-		b.addRows(dh, dy, l.direction, b.rows.batch)
-		return
-	}
-	for i, row := range b.rows.alive(t) {
-		kernel.Add(dh[i*state:][:state], dy[row*width+l.direction*state:][:state])
+	for rows := range b.rows.ranges(t) {
+		b.addRows(dh[rows.i*state:], dy[(t*b.rows.batch+rows.row)*width:], l.direction, rows.n)
 	}
 }
 
@@ -49,11 +44,7 @@ func (b *backward) weightGrads(l *lane, t0, t1, rows int) {
 			case l.zeroAt(t1 - 1):
 				n -= b.rows.batch
 			}
-			read := &l.states[0].before
-			if l.keep != nil {
-				read = &l.read
-			}
-			source = read.block(&b.rows, from)
+			source = l.read.block(&b.rows, from)
 		case FromSums:
 			source = kernel.Block{Data: l.sums.at(&b.rows, t0)[g.From:], Stride: p.kept, Cols: g.cols}
 		}
@@ -78,16 +69,13 @@ func (b *backward) inputGrad(l *lane, t0, t1, rows, from int) {
 	switch {
 	case l.layer > 0 && l.direction == 1:
 		kernel.Add(b.windowAt(b.dyNext, t0, from)[:rows*width], dx[:rows*width])
-	case l.layer > 0:
-	case b.rows.lengths == nil:
-		kernel.Add(b.x.AccumulateGrad()[t0*b.rows.batch*width:][:rows*width], dx[:rows*width])
-	default:
+	case l.layer == 0:
 		grad := b.x.AccumulateGrad()
 		for t := t0; t < t1; t++ {
-			for i, row := range b.rows.alive(t) {
-				kernel.Add(grad[(t*b.rows.batch+row)*width:][:width], dx[i*width:][:width])
+			for rows := range b.rows.ranges(t) {
+				kernel.Add(grad[(t*b.rows.batch+rows.row)*width:], dx[:rows.n*width])
+				dx = dx[rows.n*width:]
 			}
-			dx = dx[b.rows.count(t)*width:]
 		}
 	}
 }

@@ -16,19 +16,22 @@ type lane struct {
 	in        slab      // [span, B, In]: what the layer reads
 	states    [2]track  // h, and c if the cell has one
 	sums      slab      // [span, B, plan.kept]; the span is 1 if nobody reads the sums of an earlier step
-	read      slab      // [span, B, State]: with recurrent dropout, the states before the steps as the products read them
+	read      slab      // [span, B, State]: the states before the steps as the products read them: after recurrent dropout, or as they are
 	keep      []float32 // [B, State]: the mask of recurrent dropout
 	ahead     bool      // products with the input are computed for all steps of a window at once
 }
 
 // track is a state of a lane over time. The states before and after a step have the same place in two slabs. If all rows have all steps, the two are one
 // memory: the state after a step is the state before the next.
-type track struct{ before, after slab }
+type track struct {
+	before, after slab
+	start, end    []float32 // [B, width]; start may be nil: zeros. With lengths, end is the running state: for each row that of its last step so far
+}
 
 // newTrack returns the memory for the states of span steps.
 func newTrack(t *autograd.Tape, r *rows, width, span, direction int) track {
 	if r.lengths != nil {
-		return track{newSlab(t, r, width, span), newSlab(t, r, width, span)}
+		return track{before: newSlab(t, r, width, span), after: newSlab(t, r, width, span)}
 	}
 	step, n := r.batch*width, r.size(span)*width
 	data := t.Scratch(n + step)
@@ -39,44 +42,42 @@ func newTrack(t *autograd.Tape, r *rows, width, span, direction int) track {
 	return track{before: earlier, after: later}
 }
 
-// begin puts a state before the first step: start [B, width] or, if that is nil, zeros. If rows have different lengths, the running state, which becomes
-// the end, begins with it.
-func (s *track) begin(r *rows, first int, start, end []float32) {
-	to := end
-	if r.lengths == nil {
-		to = s.before.at(r, first)[:len(end)]
-	}
-	if start == nil {
-		clear(to)
-	} else {
-		copy(to, start)
-	}
-}
-
-// slide puts the state after the window that ended before step a where step a reads it.
-func (s *track) slide(r *rows, a int) {
-	if r.lengths == nil && a > 0 && s.before.span < r.steps {
-		copy(s.before.at(r, a)[:r.batch*s.before.width], s.after.at(r, a-1))
+// enter begins a window at step from: it puts the start, or the state after the window before, where the lane's first step of the window reads it. first is the
+// step that the lane reads first of all.
+func (s *track) enter(r *rows, first, from int) {
+	switch {
+	case from == 0:
+		to := s.end
+		if r.lengths == nil {
+			to = s.before.at(r, first)[:len(s.end)]
+		}
+		if s.start == nil {
+			clear(to)
+		} else {
+			copy(to, s.start)
+		}
+	case r.lengths == nil && s.before.span < r.steps:
+		copy(s.before.at(r, from)[:len(s.end)], s.after.at(r, from-1))
 	}
 }
 
 // load gathers the running state of the rows that have step t; store scatters their state after the step back. Without lengths nothing is to be done.
-func (s *track) load(r *rows, t int, running []float32) {
+func (s *track) load(r *rows, t int) {
 	if r.lengths != nil {
-		r.gather(s.before.at(r, t), running, t, s.before.width)
+		r.gather(s.before.at(r, t), s.end, t, s.before.width)
 	}
 }
 
-func (s *track) store(r *rows, t int, running []float32) {
+func (s *track) store(r *rows, t int) {
 	if r.lengths != nil {
-		r.scatter(running, s.after.at(r, t), t, s.after.width)
+		r.scatter(s.end, s.after.at(r, t), t, s.after.width)
 	}
 }
 
-// finish copies the state after the last step to the end.
-func (s *track) finish(r *rows, last int, end []float32) {
+// finish copies the state after the last step to the end, where it is already if there are lengths.
+func (s *track) finish(r *rows, last int) {
 	if r.lengths == nil {
-		copy(end, s.after.at(r, last))
+		copy(s.end, s.after.at(r, last))
 	}
 }
 
@@ -101,13 +102,8 @@ func (l *lane) frame(f *Frame, p *plan, r *rows, t int) {
 	f.plan, f.rows, f.vectors = p, n, l.vectors
 	f.in = l.in.block(r, t)
 	f.hBefore, f.h = l.states[0].before.at(r, t)[:n*p.State], l.states[0].after.at(r, t)[:n*p.State]
-	switch {
-	case l.zeroAt(t):
+	if f.read = l.read.block(r, t); l.zeroAt(t) {
 		f.read = kernel.Block{}
-	case l.read.data != nil:
-		f.read = l.read.block(r, t)
-	default:
-		f.read = kernel.Block{Data: f.hBefore, Stride: p.State, Cols: p.State}
 	}
 	if p.kept > 0 {
 		f.sums = l.sums.at(r, t)[:n*p.kept]

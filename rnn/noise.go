@@ -14,13 +14,10 @@ type noise struct {
 const (
 	ofState = iota
 	ofWeights
-	ofZoneH
-	ofZoneC
+	ofZone  // of h
+	ofZoneC // of c: ofZone+1
 	ofInput
 )
-
-// ofZone are the uses of zoneout of h and c.
-var ofZone = [2]int{ofZoneH, ofZoneC}
 
 func (n *noise) stream(use, k int) uint64 { return n.seed + uint64(use)<<32 + uint64(k) }
 
@@ -32,12 +29,8 @@ func (n *noise) keep(mask []float32, use, k int, rate float32) {
 // step returns a mask for the rows of step t: hit with probability rate, otherwise miss.
 func (n *noise) step(r *rows, use, k, t int, rate, hit, miss float32, width int) []float32 {
 	mask, seed := n.mask[:r.count(t)*width], n.stream(use, k)
-	if len(mask) == r.batch*width {
-		kernel.Bernoulli(mask, seed, uint64(t*r.batch*width), rate, hit, miss)
-		return mask
-	}
-	for i, row := range r.alive(t) {
-		kernel.Bernoulli(mask[i*width:][:width], seed, uint64((t*r.batch+row)*width), rate, hit, miss)
+	for rows := range r.ranges(t) {
+		kernel.Bernoulli(mask[rows.i*width:][:rows.n*width], seed, uint64((t*r.batch+rows.row)*width), rate, hit, miss)
 	}
 	return mask
 }

@@ -93,6 +93,10 @@ func (r *run) layOut(t *autograd.Tape) {
 	}
 	for i, width := range p.widths() {
 		r.end[i] = t.New(len(r.lanes), batch, width)
+		for k := range r.lanes {
+			l := &r.lanes[k]
+			l.states[i].start, l.states[i].end = r.part(r.start[i], l), r.part(r.end[i], l)
+		}
 	}
 	if r.noise.on {
 		r.noise.mask = t.Scratch(batch * max(p.Hidden, s.Out()))
@@ -114,7 +118,7 @@ func (r *run) layOutLane(t *autograd.Tape, k int) {
 		}
 		l.states[i] = newTrack(t, &r.rows, width, span, l.direction)
 	}
-	if r.drops(s.RecurrentDropout) {
+	if l.read = l.states[0].before; r.drops(s.RecurrentDropout) {
 		l.read = newSlab(t, &r.rows, p.State, w.states)
 		l.keep = t.Scratch(r.rows.batch * p.State)
 		r.noise.keep(l.keep, ofState, k, s.RecurrentDropout)
