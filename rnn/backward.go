@@ -33,7 +33,12 @@ func (r recorded) Backward() {
 		return
 	}
 	b := r.newBackward(r.y.Tape())
-	for from, to := range r.windows.backward() {
+	windows := 1 // the last output alone has no gradient in the windows before
+	if r.all {
+		windows = r.windows.count()
+	}
+	for i := range windows {
+		from, to := r.windows.at(i)
 		for layer := r.s.Layers - 1; layer >= 0; layer-- {
 			for d := range r.s.directions {
 				b.lane(&r.lanes[layer*r.s.directions+d], from, to)
@@ -45,9 +50,6 @@ func (r recorded) Backward() {
 					kernel.Mul(dy, dy, r.inputMask(layer, t))
 				}
 			}
-		}
-		if !r.all {
-			break // the windows before have no gradient
 		}
 	}
 }

@@ -7,7 +7,8 @@ import (
 
 // forward takes the windows of time through the layers.
 func (r *run) forward(packs []pack) {
-	for from, to := range r.windows.forward() {
+	for i := r.windows.count() - 1; i >= 0; i-- {
+		from, to := r.windows.at(i)
 		for k := range r.lanes {
 			r.readInput(&r.lanes[k], from, to)
 			r.forwardLane(&packs[k], &r.lanes[k], from, to)

@@ -1,7 +1,5 @@
 package rnn
 
-import "iter"
-
 // inferenceWindow is how many steps a layer of a stack is ahead of the next layer when nothing is recorded: enough to use a layer's
 // weights again while they are in the cache.
 const inferenceWindow = 16
@@ -35,27 +33,13 @@ func newWindows(steps, truncate int, record, whole, all bool) windows {
 	return w
 }
 
-// forward yields the windows, from the first to the last, as steps from to to.
-func (w *windows) forward() iter.Seq2[int, int] {
-	return func(yield func(from, to int) bool) {
-		first := w.steps - (w.steps-1)/w.size*w.size
-		for from, to := 0, first; from < w.steps; from, to = to, to+w.size {
-			if !yield(from, to) {
-				return
-			}
-		}
-	}
-}
+// count returns the number of windows.
+func (w *windows) count() int { return (w.steps + w.size - 1) / w.size }
 
-// backward yields the windows from the last to the first.
-func (w *windows) backward() iter.Seq2[int, int] {
-	return func(yield func(from, to int) bool) {
-		for to := w.steps; to > 0; to -= w.size {
-			if !yield(max(0, to-w.size), to) {
-				return
-			}
-		}
-	}
+// at returns the steps, from to to, of the window that i windows follow.
+func (w *windows) at(i int) (from, to int) {
+	to = w.steps - i*w.size
+	return max(0, to-w.size), to
 }
 
 // cut reports whether a cut lies between step t and the step that a direction reads before it.
