@@ -64,7 +64,7 @@ func (r *run) newBackward(t *autograd.Tape) (b backward) {
 	}
 	b.chunk = min(r.windows.size, max(4, 128/batch))
 	b.dsums = t.Scratch(b.chunk * batch * p.dsums)
-	for i, width := range p.widths() {
+	for i, width := range p.states {
 		d := &b.states[i]
 		d.width, d.grad = width, t.Scratch(batch*width)
 		if r.rows.lengths != nil {

@@ -33,6 +33,8 @@ type ElmanConfig struct {
 // weight_ln_hh_l0 [Hidden]. In a stack, the x_t of a layer is the h_t of the one below.
 type Elman struct{ stack }
 
+var _ Layer = (*Elman)(nil)
+
 // NewElman makes the weights in p. It panics with a [*autograd.UsageError] if the configuration cannot be,
 // and as [autograd.Params.New] does.
 func NewElman(p *autograd.Params, c ElmanConfig) *Elman {

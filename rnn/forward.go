@@ -19,7 +19,7 @@ func (r *run) forward(packs []pack) {
 
 // forwardLane takes a lane through steps from to to.
 func (r *run) forwardLane(w *pack, l *lane, from, to int) {
-	p, f, states, zoneouts := &r.s.plan, &r.frame, l.states[:len(r.s.plan.widths())], r.s.zoneouts()
+	p, f, states, zoneouts := &r.s.plan, &r.frame, l.states[:len(r.s.plan.states)], r.s.zoneouts()
 	for i := range states {
 		states[i].enter(&r.rows, l.first, from)
 	}
@@ -144,7 +144,7 @@ func (s *stack) step(t *autograd.Tape, x *autograd.Node, batch int, start Carry)
 	f.plan, f.rows, f.sums = p, batch, t.Scratch(batch*p.kept)
 	var end [2]*autograd.Node
 	var before, after [2][]float32
-	for i, width := range p.widths() {
+	for i, width := range p.states {
 		end[i] = t.New(len(packs), batch, width)
 		after[i] = end[i].Data()
 		if from := [2]*autograd.Node{start.H, start.C}[i]; from != nil {

@@ -88,11 +88,11 @@ func (l *lane) zeroAt(t int) bool { return l.isZero && t == l.first }
 func (l *lane) useGrads(grads *autograd.Grads) {
 	l.grads = l.grads[:0]
 	for _, w := range l.weights {
-		if w == nil || w.Frozen {
-			l.grads = append(l.grads, nil)
-		} else {
-			l.grads = append(l.grads, grads.Of(w))
+		var grad []float32
+		if w != nil && !w.Frozen {
+			grad = grads.Of(w)
 		}
+		l.grads = append(l.grads, grad)
 	}
 }
 

@@ -66,6 +66,8 @@ type LSTMConfig struct {
 // finite, that is, for few such frames.
 type LSTM struct{ stack }
 
+var _ Layer = (*LSTM)(nil)
+
 // NewLSTM makes the weights in p. It panics with a [*autograd.UsageError] if the configuration cannot be,
 // and as [autograd.Params.New] does.
 func NewLSTM(p *autograd.Params, c LSTMConfig) *LSTM {

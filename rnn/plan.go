@@ -9,7 +9,7 @@ import (
 // plan is what the engine derives from a cell once: the layout of a row of sums and of its gradients, and the matrix products of a step.
 type plan struct {
 	FusedCell
-	states    [2]int        // widths of the states: State, and Hidden if the cell is C
+	states    []int         // widths of the states: State, and Hidden if the cell is C
 	kept      int           // floats in a row of sums: Sums, Saved and, for each normalised term, its product and how it was normalised
 	dsums     int           // floats in a row of gradients: of the sums, of the sums in the place of the state, of each normalised product
 	ownSums   int           // floats in what Frame.DSums returns: Sums, or State if the sums lie in the place of the state
@@ -65,10 +65,10 @@ func newPlan(where string, cell FusedCell) plan {
 		cell.State = cell.Hidden
 	}
 	cell.check(where)
-	p := plan{FusedCell: cell, states: [2]int{cell.State}, kept: cell.Sums + cell.Saved, input: &sourceGrad{}, state: &sourceGrad{matrix: 1}, recurrent: -1}
+	p := plan{FusedCell: cell, states: []int{cell.State}, kept: cell.Sums + cell.Saved, input: &sourceGrad{}, state: &sourceGrad{matrix: 1}, recurrent: -1}
 	p.sources = []*sourceGrad{p.input, p.state}
 	if cell.C {
-		p.states[1] = cell.Hidden
+		p.states = append(p.states, cell.Hidden)
 	}
 	for i := range cell.Stages {
 		s := planStage{from: len(p.products)}
@@ -111,14 +111,6 @@ func (p *plan) layOut() {
 	for _, g := range p.sources {
 		g.layOut()
 	}
-}
-
-// widths returns the widths of the states: of h, and of c if there is one.
-func (p *plan) widths() []int {
-	if p.C {
-		return p.states[:]
-	}
-	return p.states[:1]
 }
 
 // ahead reports whether the products with an input of so many columns are faster for many steps at once than step by step: if there is no other

@@ -175,12 +175,6 @@ type Layer interface {
 	Out() int
 }
 
-var (
-	_ Layer = (*Elman)(nil)
-	_ Layer = (*LSTM)(nil)
-	_ Layer = (*GRU)(nil)
-)
-
 // Init is a rule for the first values of a recurrent layer's weights.
 type Init int
 

@@ -91,7 +91,7 @@ func (r *run) layOut(t *autograd.Tape) {
 	default:
 		r.y = t.New(batch, s.Out())
 	}
-	for i, width := range p.widths() {
+	for i, width := range p.states {
 		r.end[i] = t.New(len(r.lanes), batch, width)
 		for k := range r.lanes {
 			l := &r.lanes[k]
@@ -111,7 +111,7 @@ func (r *run) layOutLane(t *autograd.Tape, k int) {
 	if l.direction == 1 {
 		l.first = r.rows.steps - 1
 	}
-	for i, width := range p.widths() {
+	for i, width := range p.states {
 		span := w.states
 		if i == 0 && r.direct && l.layer == s.Layers-1 {
 			span = r.rows.steps
