@@ -28,7 +28,7 @@ type dstate struct {
 
 // Backward is backpropagation through time: window by window from the last to the first, in a window from the top layer to the lowest, in a
 // layer from the last step of a direction to its first. No gradient of a state crosses a cut.
-func (r recorded) Backward() {
+func (r *run) Backward() {
 	if r.y.Grad() == nil && r.end[0].Grad() == nil && (r.end[1] == nil || r.end[1].Grad() == nil) {
 		return
 	}
@@ -65,26 +65,14 @@ func (r *run) newBackward(t *autograd.Tape) (b backward) {
 	b.chunk = min(r.windows.size, max(4, 128/batch))
 	b.dsums = t.Scratch(b.chunk * batch * p.dsums)
 	for i, width := range p.states {
-		d := &b.states[i]
-		d.width, d.grad = width, t.Scratch(batch*width)
-		if r.rows.lengths != nil {
-			d.rows = t.Scratch(batch * width)
-		}
-		if r.drops(s.zoneouts()[i]) {
-			d.kept = t.Scratch(batch * width)
-		}
+		n := batch * width
+		b.states[i] = dstate{width, t.Scratch(n), scratchIf(t, r.rows.lengths != nil, n), scratchIf(t, r.drops(s.zoneouts()[i]), n)}
 	}
-	if r.drops(s.RecurrentDropout) {
-		b.dhRead = t.Scratch(batch * p.State)
-	}
-	if r.x.RequiresGrad() || s.directions > 1 {
-		b.dx = t.Scratch(b.chunk * batch * max(s.Input, s.Out()))
-	}
-	if s.Layers > 1 {
-		b.dy = t.Scratch(r.windows.size * batch * s.Out())
-		if b.dyNext = b.dy; s.directions > 1 {
-			b.dyNext = t.Scratch(r.windows.size * batch * s.Out())
-		}
+	b.dhRead = scratchIf(t, r.drops(s.RecurrentDropout), batch*p.State)
+	b.dx = scratchIf(t, r.x.RequiresGrad() || s.directions > 1, b.chunk*batch*max(s.Input, s.Out()))
+	b.dy = scratchIf(t, s.Layers > 1, r.windows.size*batch*s.Out())
+	if b.dyNext = b.dy; s.directions > 1 {
+		b.dyNext = scratchIf(t, s.Layers > 1, len(b.dy))
 	}
 	for k := range r.lanes {
 		r.lanes[k].useGrads(t.Grads())

@@ -92,19 +92,16 @@ func (p *plan) backward(w *pack, f *Frame, wantDH bool) {
 
 // compute computes the gradient of a source, or adds it, for rows of dsums.
 func (g *sourceGrad) compute(to []float32, stride, rows int, dsums []float32, width int, m *kernel.Matrix, add bool) {
-	block := func(i int) kernel.Block {
-		return kernel.Block{Data: dsums[g.blocks[i].at:], Stride: width, Cols: g.blocks[i].n}
+	block := func(i int) (b kernel.Block) {
+		if i < len(g.blocks) {
+			b = kernel.Block{Data: dsums[g.blocks[i].at:], Stride: width, Cols: g.blocks[i].n}
+		}
+		return b
 	}
 	row, i := 0, 0
-	switch {
-	case len(g.blocks) == 0:
-		return
-	case !add && len(g.blocks) == 1:
-		kernel.Affine(to, stride, rows, nil, block(0), kernel.Block{}, m)
-		return
-	case !add:
+	if !add && len(g.blocks) > 0 {
 		kernel.Affine(to, stride, rows, nil, block(0), block(1), m)
-		row, i = g.blocks[0].n+g.blocks[1].n, 2
+		row, i = block(0).Cols+block(1).Cols, 2
 	}
 	for ; i < len(g.blocks); i++ {
 		kernel.GemmRows(to, stride, rows, block(i), row, m)

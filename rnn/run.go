@@ -24,10 +24,7 @@ type run struct {
 	frame      Frame
 }
 
-// recorded is the operation on the tape.
-type recorded struct{ *run }
-
-func (r recorded) String() string { return "recurrent layer " + r.s.name }
+func (r *run) String() string { return "recurrent layer " + r.s.name }
 
 func wanted(n *autograd.Node) bool { return n != nil && n.RequiresGrad() }
 
@@ -56,18 +53,23 @@ func (s *stack) run(t *autograd.Tape, x *autograd.Node, steps, batch int, o Opti
 		packs = r.dropped.make(t, r)
 	}
 	r.forward(packs)
-	switch {
-	case !record:
-	case r.end[1] != nil:
-		autograd.Record(t, recorded{r}, r.y, r.end[0], r.end[1])
-	default:
-		autograd.Record(t, recorded{r}, r.y, r.end[0])
+	if record {
+		outputs := [3]*autograd.Node{r.y, r.end[0], r.end[1]}
+		autograd.Record(t, r, outputs[:1+len(s.plan.states)]...)
 	}
 	return r.y, Carry{r.end[0], r.end[1]}
 }
 
 // drops reports whether a rate of dropout counts in this run.
 func (r *run) drops(rate float32) bool { return r.noise.on && rate > 0 }
+
+// scratchIf returns memory for n floats, or nil if it is not wanted.
+func scratchIf(t *autograd.Tape, wanted bool, n int) []float32 {
+	if !wanted {
+		return nil
+	}
+	return t.Scratch(n)
+}
 
 // layOut takes the memory of the run from the tape.
 func (r *run) layOut(t *autograd.Tape) {
@@ -98,9 +100,7 @@ func (r *run) layOut(t *autograd.Tape) {
 			l.states[i].start, l.states[i].end = r.part(r.start[i], l), r.part(r.end[i], l)
 		}
 	}
-	if r.noise.on {
-		r.noise.mask = t.Scratch(batch * max(p.Hidden, s.Out()))
-	}
+	r.noise.mask = scratchIf(t, r.noise.on, batch*max(p.Hidden, s.Out()))
 }
 
 func (r *run) layOutLane(t *autograd.Tape, k int) {

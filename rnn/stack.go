@@ -3,6 +3,7 @@ package rnn
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/unroll-go/unroll/autograd"
@@ -103,7 +104,7 @@ func (c *FusedConfig) check(name string, cell FusedCell) {
 func (s *stack) newWeights(p *autograd.Params, in int, suffix string) []*autograd.Param {
 	made := make([]*autograd.Param, len(s.plan.Weights))
 	for k, w := range s.plan.Weights {
-		if s.NoBias && s.plan.isBias(k) {
+		if s.NoBias && slices.ContainsFunc(s.plan.links, func(l *link) bool { return l.bias == k }) {
 			continue
 		}
 		shape := append([]int(nil), w.Shape...)
@@ -119,16 +120,6 @@ func (s *stack) newWeights(p *autograd.Params, in int, suffix string) []*autogra
 		made[k] = p.New(w.Name+suffix, rule, shape...)
 	}
 	return made
-}
-
-// isBias reports whether a term names weight k as its bias.
-func (p *plan) isBias(k int) bool {
-	for _, l := range p.links {
-		if l.bias == k {
-			return true
-		}
-	}
-	return false
 }
 
 // rule returns what Init prescribes for weight k of a layer that reads in features.
@@ -185,10 +176,8 @@ func (s *stack) zoneouts() [2]float32 { return [2]float32{s.Zoneout, s.ZoneoutCe
 // trains reports whether any weight is trainable.
 func (s *stack) trains() bool {
 	for _, weights := range s.weights {
-		for _, p := range weights {
-			if p != nil && !p.Frozen {
-				return true
-			}
+		if slices.ContainsFunc(weights, func(p *autograd.Param) bool { return p != nil && !p.Frozen }) {
+			return true
 		}
 	}
 	return false
