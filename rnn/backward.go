@@ -8,14 +8,14 @@ import (
 // backward is the scratch of one backward pass.
 type backward struct {
 	*run
-	packs      []pack
-	chunk      int       // steps whose gradients of the weights are computed together
-	dsums      []float32 // [chunk, B, plan.dsums]
-	states     [2]dstate // of h and c
-	dhRead     []float32 // [B, State]: with recurrent dropout, the gradient of the state as the products read it
-	dx         []float32 // [chunk, B, widest In]: a gradient of the input that is to be added elsewhere
-	dy, dyNext []float32 // [window, B, Out]: the gradient of a lower layer's output, and of the layer below it
-	dDropped   []float32 // with weight dropout, the gradient of a lane's recurrent matrix before the mask
+	packs       []pack
+	chunk       int       // number of steps whose gradients of the weights are computed together
+	dsums       []float32 // [chunk, B, plan.dsums]
+	states      [2]dstate // of h and c
+	dhRead      []float32 // [B, State]: with recurrent dropout, the gradient of the state as the products read it
+	dx          []float32 // [chunk, B, widest In]: the gradient of what a lane reads, before it is added to that of x or of the layer below
+	dy, dyBelow []float32 // [window, B, Out]: the gradients of the output of a layer below the top one, and of the layer below that
+	dDropped    []float32 // with weight dropout, the gradient of a lane's recurrent matrix before the mask
 }
 
 // dstate is the gradient of a state of a lane on its way back.
@@ -43,7 +43,7 @@ func (r *run) Backward() {
 			for d := range r.s.directions {
 				b.lane(&r.lanes[layer*r.s.directions+d], from, to)
 			}
-			b.dy, b.dyNext = b.dyNext, b.dy
+			b.dy, b.dyBelow = b.dyBelow, b.dy
 			if layer > 0 && r.drops(r.s.Dropout) {
 				for t := from; t < to; t++ {
 					dy := b.windowAt(b.dy, t, from)[:r.rows.count(t)*r.s.Out()]
@@ -54,6 +54,7 @@ func (r *run) Backward() {
 	}
 }
 
+// newBackward takes the memory of a backward pass from the tape.
 func (r *run) newBackward(t *autograd.Tape) (b backward) {
 	s, p, batch := r.s, &r.s.plan, r.rows.batch
 	b.run, b.packs = r, r.dropped.backward
@@ -71,8 +72,8 @@ func (r *run) newBackward(t *autograd.Tape) (b backward) {
 	b.dhRead = scratchIf(t, r.drops(s.RecurrentDropout), batch*p.State)
 	b.dx = scratchIf(t, r.x.RequiresGrad() || s.directions > 1, b.chunk*batch*max(s.Input, s.Out()))
 	b.dy = scratchIf(t, s.Layers > 1, r.windows.size*batch*s.Out())
-	if b.dyNext = b.dy; s.directions > 1 {
-		b.dyNext = scratchIf(t, s.Layers > 1, len(b.dy))
+	if b.dyBelow = b.dy; s.directions > 1 {
+		b.dyBelow = scratchIf(t, s.Layers > 1, len(b.dy))
 	}
 	for k := range r.lanes {
 		r.lanes[k].useGrads(t.Grads())
@@ -80,12 +81,12 @@ func (r *run) newBackward(t *autograd.Tape) (b backward) {
 	return b
 }
 
-// windowAt returns the rows of step t, and those of the steps behind it, of dy, which begins at step from.
+// windowAt returns dy [window, B, Out], whose first step is from, from the rows of step t on.
 func (b *backward) windowAt(dy []float32, t, from int) []float32 {
 	return dy[(b.rows.first(t, b.windows.states)-b.rows.first(from, b.windows.states))*b.s.Out():]
 }
 
-// lane takes the gradient of a lane back through steps from to to, in chunks.
+// lane takes the gradient of a lane back through steps [from, to), in chunks.
 func (b *backward) lane(l *lane, from, to int) {
 	b.beginLane(l, to == b.rows.steps)
 	for to > from && b.rows.count(to-1) == 0 {
@@ -106,7 +107,7 @@ func (b *backward) lane(l *lane, from, to int) {
 				b.step(l, b.dsums[(b.rows.first(t, b.windows.states)-base)*b.s.plan.dsums:], t, from)
 			}
 		}
-		if rows := b.rows.first(t1-1, b.windows.states) + b.rows.count(t1-1) - base; rows > 0 {
+		if rows := b.rows.between(t0, t1, b.windows.states); rows > 0 {
 			b.weightGrads(l, t0, t1, rows)
 			b.inputGrad(l, t0, t1, rows, from)
 		}
@@ -114,8 +115,8 @@ func (b *backward) lane(l *lane, from, to int) {
 	b.endLane(l, from == 0)
 }
 
-// beginLane sets the gradients of a lane's states: at the end of the sequence to the gradients of the end, and of y where that is the output of the last
-// step; otherwise to zero, because there is a cut.
+// beginLane sets the gradients of a lane's states after a window. At the end of the sequence they are the gradients of the end, to which Last adds the
+// gradient of y; elsewhere they are zero, because a cut ends the window.
 func (b *backward) beginLane(l *lane, atEnd bool) {
 	for i := range b.states {
 		d := &b.states[i]
@@ -148,7 +149,7 @@ func (b *backward) endLane(l *lane, atStart bool) {
 	l.grads[b.s.plan.recurrent] = grad
 }
 
-// addRows adds the columns of a direction of rows of dy [rows, Out] to dh [rows, State].
+// addRows adds the columns of dy [rows, Out] that belong to a direction to dh [rows, State].
 func (b *backward) addRows(dh, dy []float32, direction, rows int) {
 	state, width := b.s.plan.State, b.s.Out()
 	if width == state {
@@ -160,7 +161,7 @@ func (b *backward) addRows(dh, dy []float32, direction, rows int) {
 	}
 }
 
-// step computes the gradients of the sums of step t and takes the gradients of the states back over it.
+// step takes the gradients of the states back over step t, and writes the gradients of its sums to dsums. from is the first step of the window.
 func (b *backward) step(l *lane, dsums []float32, t, from int) {
 	s, p, f := b.s, &b.s.plan, &b.frame
 	l.frame(f, p, &b.rows, t)
@@ -185,7 +186,8 @@ func (b *backward) step(l *lane, dsums []float32, t, from int) {
 		clear(f.dhRead)
 	}
 	crosses := b.crosses(l, t)
-	// Rows of a reverse direction that begin here have their start before this step, and the start is not cut.
+	// In a reverse direction, a row whose last step is t begins there: the state before is its start, to which the gradient goes whether there is a cut
+	// or not.
 	begins := b.rows.lengths != nil && l.direction == 1
 	p.backward(&b.packs[l.index], f, crosses || begins)
 	if b.dhRead != nil && (crosses || begins) {
@@ -200,7 +202,7 @@ func (b *backward) step(l *lane, dsums []float32, t, from int) {
 		switch {
 		case crosses:
 		case begins:
-			b.rows.clearOthers(grads[i], t, d.width)
+			b.rows.clearLonger(grads[i], t, d.width)
 		default:
 			clear(grads[i])
 		}

@@ -17,7 +17,7 @@ func (r *run) forward(packs []pack) {
 	}
 }
 
-// forwardLane takes a lane through steps from to to.
+// forwardLane takes a lane through steps [from, to).
 func (r *run) forwardLane(w *pack, l *lane, from, to int) {
 	p, f, states, zoneouts := &r.s.plan, &r.frame, l.states[:len(r.s.plan.states)], r.s.zoneouts()
 	for i := range states {
@@ -57,10 +57,10 @@ func (r *run) forwardLane(w *pack, l *lane, from, to int) {
 	}
 }
 
-// inputProducts computes the products of the first stage with the input for steps from to to at once.
+// inputProducts computes the products of the first stage with the input for steps [from, to) at once.
 func (r *run) inputProducts(w *pack, l *lane, from, to int) {
 	p := &r.s.plan
-	rows := r.rows.first(to-1, r.windows.states) + r.rows.count(to-1) - r.rows.first(from, r.windows.states)
+	rows := r.rows.between(from, to, r.windows.states)
 	for j := range p.stages[0].end {
 		q := &p.products[j]
 		first := q.terms[0]
@@ -75,7 +75,7 @@ func (r *run) inputProducts(w *pack, l *lane, from, to int) {
 	}
 }
 
-// readInput writes what the layer of a lane reads in steps from to to, unless it lies somewhere already.
+// readInput gathers what the layer of a lane reads in steps [from, to), unless x or the states of the layer below are that already.
 func (r *run) readInput(l *lane, from, to int) {
 	s := r.s
 	switch {
@@ -111,12 +111,11 @@ func (r *run) inputMask(layer, t int) []float32 {
 	return r.noise.step(&r.rows, ofInput, layer, t, r.s.Dropout, 0, 1/(1-r.s.Dropout), r.s.Out())
 }
 
-// writeOutput writes to y the outputs of steps from to to or, if y has only the last one, the states at the end, unless the states of the top layer
-// are y.
+// writeOutput copies the states of the top layer after steps [from, to) to y. If y has the last output alone, it copies the states at the end.
 func (r *run) writeOutput(from, to int) {
 	s, top := r.s, r.lanes[len(r.lanes)-r.s.directions:]
 	switch {
-	case r.direct:
+	case r.direct: // the states are y
 	case r.all:
 		for t := from; t < to; t++ {
 			y := r.y.Data()[t*r.rows.batch*s.Out():][:r.rows.batch*s.Out()]
@@ -137,7 +136,7 @@ func (r *run) writeOutput(from, to int) {
 	}
 }
 
-// step is a run of one step that nobody goes back through, for streaming: each layer writes its state where it is returned.
+// step computes one step that no gradient is asked of, for streaming. Each layer writes its new state into the node that is returned.
 func (s *stack) step(t *autograd.Tape, x *autograd.Node, batch int, start Carry) (*autograd.Node, Carry) {
 	packs, p := *s.forward.Get(), &s.plan
 	f := autograd.Reuse[Frame](t)
@@ -150,7 +149,7 @@ func (s *stack) step(t *autograd.Tape, x *autograd.Node, batch int, start Carry)
 		if from := [2]*autograd.Node{start.H, start.C}[i]; from != nil {
 			before[i] = from.Data()
 		} else {
-			before[i] = t.Scratch(len(after[i])) // apart from after: a cell may read the state before when it has written the state after
+			before[i] = t.Scratch(len(after[i])) // memory of its own: a cell may write the state after before it reads the state before
 			clear(before[i])
 		}
 	}

@@ -19,7 +19,7 @@ func (b *backward) addOutputGrad(l *lane, dh []float32, t, from int) {
 	}
 }
 
-// weightGrads adds what steps t0 to t1 give to the gradients of the weights of a lane: one product for each matrix.
+// weightGrads adds the gradients of the weights of a lane from steps [t0, t1), which have so many rows: one product for each matrix.
 func (b *backward) weightGrads(l *lane, t0, t1, rows int) {
 	p := &b.s.plan
 	for i := range p.grads {
@@ -54,8 +54,8 @@ func (b *backward) weightGrads(l *lane, t0, t1, rows int) {
 	}
 }
 
-// inputGrad computes the gradient of what a lane read in steps t0 to t1. The forward direction of a layer writes it for the layer below, the
-// reverse direction adds to it.
+// inputGrad computes the gradient of what a lane read in steps [t0, t1). For the layer below, the forward direction writes it, and the reverse direction
+// adds to it; from is the first step of the window. The first layer adds it to the gradient of x.
 func (b *backward) inputGrad(l *lane, t0, t1, rows, from int) {
 	if l.layer == 0 && !b.x.RequiresGrad() {
 		return
@@ -63,12 +63,12 @@ func (b *backward) inputGrad(l *lane, t0, t1, rows, from int) {
 	p, width := &b.s.plan, l.in.width
 	dx := b.dx
 	if l.layer > 0 && l.direction == 0 {
-		dx = b.windowAt(b.dyNext, t0, from)
+		dx = b.windowAt(b.dyBelow, t0, from)
 	}
 	p.input.compute(dx, width, rows, b.dsums, p.dsums, &b.packs[l.index].matrices[p.input.matrix], false)
 	switch {
 	case l.layer > 0 && l.direction == 1:
-		kernel.Add(b.windowAt(b.dyNext, t0, from)[:rows*width], dx[:rows*width])
+		kernel.Add(b.windowAt(b.dyBelow, t0, from)[:rows*width], dx[:rows*width])
 	case l.layer == 0:
 		grad := b.x.AccumulateGrad()
 		for t := t0; t < t1; t++ {

@@ -12,20 +12,21 @@ type lane struct {
 	layer     int
 	direction int       // 0: forward; 1: reverse
 	first     int       // the step that the direction reads first
-	isZero    bool      // the state before the first step is zero, and no product reads it
+	isZero    bool      // the state before the first step is zero
 	in        slab      // [span, B, In]: what the layer reads
 	states    [2]track  // h, and c if the cell has one
-	sums      slab      // [span, B, plan.kept]; the span is 1 if nobody reads the sums of an earlier step
-	read      slab      // [span, B, State]: the states before the steps as the products read them: after recurrent dropout, or as they are
+	sums      slab      // [span, B, plan.kept]; span is 1 if only the step itself reads its sums
+	read      slab      // [span, B, State]: the states before the steps as products read them: states[0].before, or a copy after recurrent dropout
 	keep      []float32 // [B, State]: the mask of recurrent dropout
 	ahead     bool      // products with the input are computed for all steps of a window at once
 }
 
-// track is a state of a lane over time. The states before and after a step have the same place in two slabs. If all rows have all steps, the two are one
-// memory: the state after a step is the state before the next.
+// track is a state of a lane over time. The states before and after a step have the same place in two slabs. If all rows have all steps, the two
+// share their memory: the state after a step is the state before the next.
 type track struct {
 	before, after slab
-	start, end    []float32 // [B, width]; start may be nil: zeros. With lengths, end is the running state: for each row that of its last step so far
+	start         []float32 // [B, width]: the state before the first step; nil: zeros
+	end           []float32 // [B, width]: the state after the last step; with lengths, while steps are computed, the state of each row so far
 }
 
 // newTrack returns the memory for the states of span steps.
@@ -42,8 +43,8 @@ func newTrack(t *autograd.Tape, r *rows, width, span, direction int) track {
 	return track{before: earlier, after: later}
 }
 
-// enter begins a window at step from: it puts the start, or the state after the window before, where the lane's first step of the window reads it. first is the
-// step that the lane reads first of all.
+// enter begins the window whose first step is from: it copies the start, or the state after the window before, to where the next step reads it. first
+// is the step that the lane reads first of all.
 func (s *track) enter(r *rows, first, from int) {
 	switch {
 	case from == 0:
@@ -61,27 +62,28 @@ func (s *track) enter(r *rows, first, from int) {
 	}
 }
 
-// load gathers the running state of the rows that have step t; store scatters their state after the step back. Without lengths nothing is to be done.
+// load gathers the states of the rows that have step t, if there are lengths. Without lengths they are there already.
 func (s *track) load(r *rows, t int) {
 	if r.lengths != nil {
 		r.gather(s.before.at(r, t), s.end, t, s.before.width)
 	}
 }
 
+// store scatters the states after step t back to their rows of end, if there are lengths.
 func (s *track) store(r *rows, t int) {
 	if r.lengths != nil {
 		r.scatter(s.end, s.after.at(r, t), t, s.after.width)
 	}
 }
 
-// finish copies the state after the last step to the end, where it is already if there are lengths.
+// finish copies the state after the step last, which the lane reads last of all, to end. With lengths it is there already.
 func (s *track) finish(r *rows, last int) {
 	if r.lengths == nil {
 		copy(s.end, s.after.at(r, last))
 	}
 }
 
-// zeroAt reports whether the products of step t have no state to read.
+// zeroAt reports whether the state before step t is zero, so that no product need read it.
 func (l *lane) zeroAt(t int) bool { return l.isZero && t == l.first }
 
 // useGrads looks up the gradients of the weights.

@@ -52,8 +52,8 @@ type product struct {
 type sourceGrad struct {
 	at     int // FromSums: where the source, and its gradient, lies
 	terms  []*link
-	blocks []columns // of dsums, whose product with the joined weights is the gradient
-	matrix int       // place among plan.sources, and among the matrices that packBackward packs
+	blocks []columns // columns of dsums whose product with the joined weights is the gradient
+	matrix int       // place in plan.sources, and so among the matrices of packBackward
 }
 
 // columns are n columns of a row, from at on.

@@ -2,7 +2,7 @@ package rnn
 
 import "github.com/unroll-go/unroll/internal/kernel"
 
-// forward computes one step from the state before. With ahead, the products of the first stage with the input are in their places already.
+// forward computes one step of a lane. With ahead, the sums of the first stage hold the products with the input already.
 func (p *plan) forward(w *pack, f *Frame, ahead bool) {
 	for i := range p.stages {
 		s := &p.stages[i]
@@ -39,7 +39,7 @@ func (p *plan) multiply(w *pack, j int, f *Frame, ahead bool) {
 	}
 }
 
-// place returns where the sums of a term lie, from the first row on, and the distance of rows.
+// place returns the memory of the sums at a place, from the first row on, and the distance of rows.
 func (f *Frame) place(to int) (sums []float32, stride int) {
 	if to == ToState {
 		return f.h, f.plan.State
@@ -58,8 +58,8 @@ func (f *Frame) source(l *link) kernel.Block {
 	return kernel.Block{Data: f.sums[l.From:], Stride: f.plan.kept, Cols: l.cols}
 }
 
-// backward computes the gradients of the sums of a step, of the second state before it and, if wantDH, of the state before it: dh becomes what
-// does not come through a product; what does is added to dhRead.
+// backward computes the gradients of the sums of a step (dsums), of the second state before it (dc) and, if wantDH, of the state before it. The part
+// that comes through a product is added to dhRead, and the other part is left in dh; without recurrent dropout the two are one memory, and so the sum.
 func (p *plan) backward(w *pack, f *Frame, wantDH bool) {
 	for i := len(p.stages) - 1; i >= 0; i-- {
 		s := &p.stages[i]
@@ -90,7 +90,7 @@ func (p *plan) backward(w *pack, f *Frame, wantDH bool) {
 	p.state.compute(f.dhRead, p.State, f.rows, f.dsums, p.dsums, &w.matrices[p.state.matrix], p.Direct || apart)
 }
 
-// compute computes the gradient of a source, or adds it, for rows of dsums.
+// compute computes the gradient of a source: rows of dsums times the joined weights m. With add it is added to what is there.
 func (g *sourceGrad) compute(to []float32, stride, rows int, dsums []float32, width int, m *kernel.Matrix, add bool) {
 	block := func(i int) (b kernel.Block) {
 		if i < len(g.blocks) {

@@ -28,7 +28,7 @@ func newRows(t *autograd.Tape, steps, batch int, lengths []int) rows {
 	return r
 }
 
-// pack has slabs of all steps keep no room for padding.
+// pack fills in firsts, so that slabs of all steps keep no room for padding.
 func (r *rows) pack(t *autograd.Tape) {
 	firsts := t.ScratchInts(r.steps + 1)
 	firsts[0] = 0
@@ -72,7 +72,8 @@ func (r *rows) count(t int) (n int) {
 	return n
 }
 
-// first returns the place of step t in a slab that keeps span steps.
+// first returns the number of rows before step t in a slab that keeps span steps. A slab that keeps fewer than all steps has one window of time at
+// once, and ends with its last step.
 func (r *rows) first(t, span int) int {
 	switch {
 	case span < r.steps:
@@ -83,6 +84,11 @@ func (r *rows) first(t, span int) int {
 	return t * r.batch
 }
 
+// between returns the number of rows of steps [from, to) in a slab that keeps span steps.
+func (r *rows) between(from, to, span int) int {
+	return r.first(to-1, span) + r.count(to-1) - r.first(from, span)
+}
+
 // size returns the number of rows that a slab of span steps keeps.
 func (r *rows) size(span int) int {
 	if r.firsts != nil && span == r.steps {
@@ -91,21 +97,21 @@ func (r *rows) size(span int) int {
 	return span * r.batch
 }
 
-// gather copies the rows of a batch that have step t to one after the other.
+// gather copies the rows of a batch that have step t, one after the other.
 func (r *rows) gather(to, batch []float32, t, width int) {
 	for rows := range r.ranges(t) {
 		copy(to[rows.i*width:][:rows.n*width], batch[rows.row*width:])
 	}
 }
 
-// scatter copies the rows of step t to their places in a batch.
+// scatter copies the rows of step t, which lie one after the other, to their places in a batch.
 func (r *rows) scatter(batch, from []float32, t, width int) {
 	for rows := range r.ranges(t) {
 		copy(batch[rows.row*width:][:rows.n*width], from[rows.i*width:])
 	}
 }
 
-// mul computes to = from*batch, where to and from are the rows of step t.
+// mul computes to = from*batch for the rows of step t, which lie one after the other in to and from, and at their places in batch.
 func (r *rows) mul(to, from, batch []float32, t, width int) {
 	for rows := range r.ranges(t) {
 		at, n := rows.i*width, rows.n*width
@@ -113,8 +119,8 @@ func (r *rows) mul(to, from, batch []float32, t, width int) {
 	}
 }
 
-// clearOthers clears the rows of step t, in v, that have a step after it.
-func (r *rows) clearOthers(v []float32, t, width int) {
+// clearLonger clears, in v, which has the rows of step t, those that also have step t+1.
+func (r *rows) clearLonger(v []float32, t, width int) {
 	for rows := range r.ranges(t) {
 		for i := range rows.n {
 			if r.lengths[rows.row+i] > t+1 {
@@ -134,10 +140,10 @@ func newSlab(t *autograd.Tape, r *rows, width, span int) slab {
 	return slab{t.Scratch(r.size(span) * width), width, span}
 }
 
-// at returns the rows of step t, and those of the steps behind it.
+// at returns the memory that begins with the rows of step t.
 func (s *slab) at(r *rows, t int) []float32 { return s.data[r.first(t, s.span)*s.width:] }
 
-// block returns the rows of step t, and those of the steps behind it, as the left-hand side of a product.
+// block returns the memory that begins with the rows of step t as the left-hand side of a product.
 func (s *slab) block(r *rows, t int) kernel.Block {
 	return kernel.Block{Data: s.at(r, t), Stride: s.width, Cols: s.width}
 }

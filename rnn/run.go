@@ -5,7 +5,8 @@ import (
 	"github.com/unroll-go/unroll/internal/kernel"
 )
 
-// run is one call of a stack on a tape, and what its Backward needs. A tape keeps the value for the same call of its next run.
+// run is one call of a stack on a tape, with all that its Backward needs. The tape keeps it: the same call of the tape's next run uses its memory
+// again.
 //
 // Each window of time goes through all layers before the next window begins, and in a layer through both directions. At a step of a lane, the
 // frame is filled in, plan.forward computes it, and the states after it lie where the next step reads them.
@@ -16,9 +17,9 @@ type run struct {
 	rows       rows
 	windows    windows
 	noise      noise
-	all        bool // y has all steps; otherwise the last one
-	record     bool // Backward may come
-	direct     bool // the states of the top layer are y itself
+	all        bool // y has the outputs of all steps; otherwise the last one alone
+	record     bool // gradients may be asked for: the steps keep what the way back needs
+	direct     bool // y is the memory of the states of the top layer
 	lanes      []lane
 	dropped    droppedWeights
 	frame      Frame
@@ -26,9 +27,10 @@ type run struct {
 
 func (r *run) String() string { return "recurrent layer " + r.s.name }
 
+// wanted reports whether a gradient of n is asked for.
 func wanted(n *autograd.Node) bool { return n != nil && n.RequiresGrad() }
 
-// run computes y and the end from x.
+// run computes y, the outputs of all steps or the last one alone, and the end from x [steps, B, Input].
 func (s *stack) run(t *autograd.Tape, x *autograd.Node, steps, batch int, o Options, all bool) (*autograd.Node, Carry) {
 	s.checkOptions(o, steps, batch)
 	record := t.Training() && (s.trains() || x.RequiresGrad() || wanted(o.Start.H) || wanted(o.Start.C))
@@ -38,7 +40,7 @@ func (s *stack) run(t *autograd.Tape, x *autograd.Node, steps, batch int, o Opti
 	}
 	r := autograd.Reuse[run](t)
 	if r.s != s {
-		*r = run{} // another layer's
+		*r = run{} // the tape kept it for another layer
 	}
 	r.s, r.x, r.start, r.all, r.record = s, x, [2]*autograd.Node{o.Start.H, o.Start.C}, all, record
 	r.noise = noise{on: random}
@@ -60,10 +62,10 @@ func (s *stack) run(t *autograd.Tape, x *autograd.Node, steps, batch int, o Opti
 	return r.y, Carry{r.end[0], r.end[1]}
 }
 
-// drops reports whether a rate of dropout counts in this run.
+// drops reports whether something is dropped at a rate in this run.
 func (r *run) drops(rate float32) bool { return r.noise.on && rate > 0 }
 
-// scratchIf returns memory for n floats, or nil if it is not wanted.
+// scratchIf returns memory of the tape for n floats, or nil if it is not wanted.
 func scratchIf(t *autograd.Tape, wanted bool, n int) []float32 {
 	if !wanted {
 		return nil
@@ -103,6 +105,7 @@ func (r *run) layOut(t *autograd.Tape) {
 	r.noise.mask = scratchIf(t, r.noise.on, batch*max(p.Hidden, s.Out()))
 }
 
+// layOutLane takes the memory of lane k from the tape.
 func (r *run) layOutLane(t *autograd.Tape, k int) {
 	s, p, w := r.s, &r.s.plan, &r.windows
 	l := &r.lanes[k]
@@ -145,7 +148,7 @@ func (r *run) layOutLane(t *autograd.Tape, k int) {
 	}
 }
 
-// part returns the part of a node [Layers*Dirs, B, width] that belongs to a lane, nil of none.
+// part returns the part of a node [Layers*Dirs, B, width] that belongs to a lane, [B, width]. It returns nil if there is no node.
 func (r *run) part(of *autograd.Node, l *lane) []float32 {
 	if of == nil {
 		return nil

@@ -1,6 +1,6 @@
 package rnn
 
-// inferenceWindow is how many steps a layer of a stack is ahead of the next layer when nothing is recorded: enough to use a layer's
+// inferenceWindow is how many steps a layer of a stack computes before the next layer does when nothing is recorded: enough to use a layer's
 // weights again while they are in the cache.
 const inferenceWindow = 16
 
@@ -10,10 +10,11 @@ type windows struct {
 	steps    int
 	size     int // steps of a window
 	truncate int // steps between two cuts of the gradient; 0: none
-	states   int // span of the states: all steps, or a window
+	states   int // steps that the slabs of states keep: all, or one window
 }
 
-// newWindows chooses the windows of a run. whole says that a gradient may begin at any step, so that no window may be overwritten.
+// newWindows chooses the windows of a run that is recorded for Backward or not, and whose output has all steps or the last one alone. If it is whole, all
+// steps are one window, because a gradient may begin at any step, or because a direction begins at the last step.
 func newWindows(steps, truncate int, record, whole, all bool) windows {
 	w := windows{steps: steps, size: steps}
 	if truncate < steps {
@@ -36,7 +37,7 @@ func newWindows(steps, truncate int, record, whole, all bool) windows {
 // count returns the number of windows.
 func (w *windows) count() int { return (w.steps + w.size - 1) / w.size }
 
-// at returns the steps, from to to, of the window that i windows follow.
+// at returns window i, counted back from the last, as steps [from, to).
 func (w *windows) at(i int) (from, to int) {
 	to = w.steps - i*w.size
 	return max(0, to-w.size), to
