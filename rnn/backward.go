@@ -115,8 +115,8 @@ func (b *backward) lane(l *lane, from, to int) {
 	b.endLane(l, from == 0)
 }
 
-// beginLane sets the gradients of a lane's states after a window. At the end of the sequence they are the gradients of the end, to which Last adds the
-// gradient of y; elsewhere they are zero, because a cut ends the window.
+// beginLane sets the gradients of a lane's states after a window. At the end of the sequence they are the gradients of the end, to which
+// Last adds the gradient of y; elsewhere they are zero, because a cut ends the window.
 func (b *backward) beginLane(l *lane, atEnd bool) {
 	for i := range b.states {
 		d := &b.states[i]
@@ -186,8 +186,8 @@ func (b *backward) step(l *lane, dsums []float32, t, from int) {
 		clear(f.dhRead)
 	}
 	crosses := b.crosses(l, t)
-	// In a reverse direction, a row whose last step is t begins there: the state before is its start, to which the gradient goes whether there is a cut
-	// or not.
+	// In a reverse direction, a row whose last step is t begins there: the state before is its start, to which the gradient goes whether
+	// there is a cut or not.
 	begins := b.rows.lengths != nil && l.direction == 1
 	p.backward(&b.packs[l.index], f, crosses || begins)
 	if b.dhRead != nil && (crosses || begins) {

@@ -54,8 +54,8 @@ func (b *backward) weightGrads(l *lane, t0, t1, rows int) {
 	}
 }
 
-// inputGrad computes the gradient of what a lane read in steps [t0, t1). For the layer below, the forward direction writes it, and the reverse direction
-// adds to it; from is the first step of the window. The first layer adds it to the gradient of x.
+// inputGrad computes the gradient of what a lane read in steps [t0, t1). For the layer below, the forward direction writes it, and the
+// reverse direction adds to it; from is the first step of the window. The first layer adds it to the gradient of x.
 func (b *backward) inputGrad(l *lane, t0, t1, rows, from int) {
 	if l.layer == 0 && !b.x.RequiresGrad() {
 		return

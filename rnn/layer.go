@@ -61,11 +61,13 @@ func (s *stack) checkInput(x *autograd.Node, start Carry, dims int, want string)
 		panic(&autograd.ShapeError{Where: s.name, Got: fmt.Sprintf("input has shape %v", slices.Clone(shape)), Want: fmt.Sprintf(want, s.Input)})
 	}
 	if n := shape[dims-1]; n != s.Input {
-		panic(&autograd.ShapeError{Where: s.weights[0][s.plan.input.terms[0].weight].Name, Got: fmt.Sprintf("input has %d features", n), Want: fmt.Sprint(s.Input)})
+		weight := s.weights[0][s.plan.input.terms[0].weight].Name
+		panic(&autograd.ShapeError{Where: weight, Got: fmt.Sprintf("input has %d features", n), Want: fmt.Sprint(s.Input)})
 	}
 	return t, shape
 }
 
+// checkOptions panics with a [*autograd.ShapeError] or a [*autograd.UsageError] if the start, Truncate or the lengths do not fit x [steps, B, Input].
 func (s *stack) checkOptions(o Options, steps, batch int) {
 	h, c := o.Start.H, o.Start.C
 	if (h != nil || c != nil) && (h == nil || (c != nil) != s.plan.C) {

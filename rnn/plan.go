@@ -65,8 +65,9 @@ func newPlan(where string, cell FusedCell) plan {
 		cell.State = cell.Hidden
 	}
 	cell.check(where)
-	p := plan{FusedCell: cell, states: []int{cell.State}, kept: cell.Sums + cell.Saved, input: &sourceGrad{}, state: &sourceGrad{matrix: 1}, recurrent: -1}
-	p.sources = []*sourceGrad{p.input, p.state}
+	input, state := &sourceGrad{matrix: 0}, &sourceGrad{matrix: 1}
+	p := plan{FusedCell: cell, states: []int{cell.State}, kept: cell.Sums + cell.Saved, recurrent: -1,
+		input: input, state: state, sources: []*sourceGrad{input, state}}
 	if cell.C {
 		p.states = append(p.states, cell.Hidden)
 	}

@@ -58,8 +58,9 @@ func (f *Frame) source(l *link) kernel.Block {
 	return kernel.Block{Data: f.sums[l.From:], Stride: f.plan.kept, Cols: l.cols}
 }
 
-// backward computes the gradients of the sums of a step (dsums), of the second state before it (dc) and, if wantDH, of the state before it. The part
-// that comes through a product is added to dhRead, and the other part is left in dh; without recurrent dropout the two are one memory, and so the sum.
+// backward computes the gradients of the sums of a step (dsums), of the second state before it (dc) and, if wantDH, of the state before it.
+// The part that comes through a product is added to dhRead, and the other part is left in dh; without recurrent dropout the two are one
+// memory, and so the sum.
 func (p *plan) backward(w *pack, f *Frame, wantDH bool) {
 	for i := len(p.stages) - 1; i >= 0; i-- {
 		s := &p.stages[i]

@@ -13,8 +13,8 @@ type windows struct {
 	states   int // steps that the slabs of states keep: all, or one window
 }
 
-// newWindows chooses the windows of a run that is recorded for Backward or not, and whose output has all steps or the last one alone. If it is whole, all
-// steps are one window, because a gradient may begin at any step, or because a direction begins at the last step.
+// newWindows chooses the windows of a run that is recorded for Backward or not, and whose output has all steps or the last one alone. If it
+// is whole, all steps are one window, because a gradient may begin at any step, or because a direction begins at the last step.
 func newWindows(steps, truncate int, record, whole, all bool) windows {
 	w := windows{steps: steps, size: steps}
 	if truncate < steps {
