@@ -107,9 +107,7 @@ func (l *lane) frame(f *Frame, p *plan, r *rows, t int) {
 	if f.read = l.read.block(r, t); l.zeroAt(t) {
 		f.read = kernel.Block{}
 	}
-	if p.kept > 0 {
-		f.sums = l.sums.at(r, t)[:n*p.kept]
-	}
+	f.sums = l.sums.at(r, t)[:n*p.kept]
 	if p.C {
 		f.cBefore, f.c = l.states[1].before.at(r, t)[:n*p.Hidden], l.states[1].after.at(r, t)[:n*p.Hidden]
 	}

@@ -2,6 +2,7 @@ package rnn
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/internal/kernel"
@@ -18,12 +19,9 @@ type rows struct {
 // newRows copies the lengths to the tape. Lengths that are all equal to the number of steps are left out.
 func newRows(t *autograd.Tape, steps, batch int, lengths []int) rows {
 	r := rows{steps: steps, batch: batch}
-	for _, n := range lengths {
-		if n != steps {
-			r.lengths = t.ScratchInts(batch)
-			copy(r.lengths, lengths)
-			break
-		}
+	if slices.ContainsFunc(lengths, func(n int) bool { return n != steps }) {
+		r.lengths = t.ScratchInts(batch)
+		copy(r.lengths, lengths)
 	}
 	return r
 }

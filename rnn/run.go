@@ -40,9 +40,9 @@ func (s *stack) run(t *autograd.Tape, x *autograd.Node, steps, batch int, o Opti
 	}
 	r := autograd.Reuse[run](t)
 	if r.s != s {
-		*r = run{} // the tape kept it for another layer
+		*r = run{s: s, lanes: make([]lane, len(s.weights))} // the tape kept it for another layer
 	}
-	r.s, r.x, r.start, r.all, r.record = s, x, [2]*autograd.Node{o.Start.H, o.Start.C}, all, record
+	r.x, r.start, r.all, r.record = x, [2]*autograd.Node{o.Start.H, o.Start.C}, all, record
 	r.noise = noise{on: random}
 	if random {
 		r.noise.seed = t.Rand().Uint64()
@@ -80,10 +80,6 @@ func (r *run) layOut(t *autograd.Tape) {
 		r.rows.pack(t)
 	}
 	r.direct = r.all && s.directions == 1 && r.rows.lengths == nil
-	if cap(r.lanes) < len(s.weights) {
-		r.lanes = make([]lane, len(s.weights))
-	}
-	r.lanes = r.lanes[:len(s.weights)]
 	for k := range r.lanes {
 		r.layOutLane(t, k)
 	}
@@ -139,13 +135,11 @@ func (r *run) layOutLane(t *autograd.Tape, k int) {
 		l.in = r.lanes[k-1].states[0].after
 	}
 	l.ahead = w.size > 1 && p.ahead(r.rows.batch, l.in.width)
-	if p.kept > 0 {
-		span := 1
-		if r.record || l.ahead {
-			span = w.states
-		}
-		l.sums = newSlab(t, &r.rows, p.kept, span)
+	span := 1
+	if r.record || l.ahead {
+		span = w.states
 	}
+	l.sums = newSlab(t, &r.rows, p.kept, span)
 }
 
 // part returns the part of a node [Layers*Dirs, B, width] that belongs to a lane, [B, width]. It returns nil if there is no node.
