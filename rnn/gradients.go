@@ -1,8 +1,6 @@
 package rnn
 
-import (
-	"github.com/unroll-go/unroll/internal/kernel"
-)
+import "github.com/unroll-go/unroll/internal/kernel"
 
 // addOutputGrad adds the gradient of a lane's output at step t to dh.
 func (b *backward) addOutputGrad(l *lane, dh []float32, t, from int) {
