@@ -3,6 +3,7 @@ package train
 import (
 	"encoding"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -255,7 +256,17 @@ func encode(v any) (string, error) {
 //
 // Load takes memory as [safetensors.Read] does, in proportion to the bytes of the file, and runs no code of the file.
 func (c Checkpoint) Load(path string) error {
-	f, err := readCheckpoint(path)
+	r, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return c.load(r, path)
+}
+
+// load is Load from a file that is open.
+func (c Checkpoint) load(r io.Reader, path string) error {
+	f, err := readCheckpoint(r, path)
 	if err != nil {
 		return err
 	}
@@ -281,12 +292,7 @@ func (c Checkpoint) Load(path string) error {
 }
 
 // readCheckpoint reads a file and checks its version and checksum.
-func readCheckpoint(path string) (*safetensors.File, error) {
-	r, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
+func readCheckpoint(r io.Reader, path string) (*safetensors.File, error) {
 	f, err := safetensors.Read(r)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, path, err)
@@ -427,10 +433,7 @@ func (l *loading) tensor(name string, dtype safetensors.DType, shape ...int) *sa
 // floats prepares to write a tensor of float32 into to.
 func (l *loading) floats(name string, to []float32, shape ...int) (write func()) {
 	t := l.tensor(name, safetensors.F32, shape...)
-	return func() {
-		values, _ := t.Float32() // no error for this type
-		copy(to, values)
-	}
+	return func() { binary.Decode(t.Data, binary.LittleEndian, to) } // no error: the sizes agree
 }
 
 // allTensors prepares to write the tensors of a part.
@@ -515,12 +518,12 @@ func (l *loading) value(name string, part any) {
 	to := pointer(name, part)
 	loaded := reflect.New(to.Type())
 	ok := false
-	if binary, is := loaded.Interface().(binaryValue); is {
+	if v, is := loaded.Interface().(binaryValue); is {
 		var text string
 		if text, ok = l.text(name); ok {
 			data, err := base64.StdEncoding.DecodeString(text)
 			if err == nil {
-				err = binary.UnmarshalBinary(data)
+				err = v.UnmarshalBinary(data)
 			}
 			if ok = err == nil; !ok {
 				l.fail("%s: %.200s", name, err)

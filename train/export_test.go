@@ -1,0 +1,32 @@
+package train
+
+import (
+	"io"
+
+	"github.com/unroll-go/unroll/safetensors"
+)
+
+// WithChecksum gives f the checksum of a checkpoint.
+func WithChecksum(f *safetensors.File) error {
+	delete(f.Metadata, checksumKey)
+	sum, err := checksum(f)
+	if err == nil {
+		f.Metadata[checksumKey] = sum
+	}
+	return err
+}
+
+// WriteTo is Save into memory.
+func (c Checkpoint) WriteTo(w io.Writer) error {
+	f, err := c.snapshot()
+	if err == nil {
+		err = WithChecksum(f)
+	}
+	if err == nil {
+		err = safetensors.Write(w, f)
+	}
+	return err
+}
+
+// LoadFrom is Load from memory.
+func (c Checkpoint) LoadFrom(r io.Reader) error { return c.load(r, "file") }
