@@ -69,7 +69,7 @@ func (p *parts) change(t *testing.T) {
 // saved returns the content of a file that holds all parts.
 func saved(t *testing.T, all train.Checkpoint) []byte {
 	var b bytes.Buffer
-	require.NoError(t, all.WriteTo(&b))
+	require.NoError(t, all.SaveTo(&b))
 	return b.Bytes()
 }
 
@@ -259,7 +259,7 @@ func TestLoadAllocates(t *testing.T) {
 // FuzzLoadCheckpoint loads files of the right format and checksum, whatever they hold.
 func FuzzLoadCheckpoint(f *testing.F) {
 	var seed bytes.Buffer
-	if err := newParts(2).all.WriteTo(&seed); err != nil {
+	if err := newParts(2).all.SaveTo(&seed); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(seed.Bytes(), "unroll.checkpoint", "1")

@@ -16,8 +16,8 @@ func WithChecksum(f *safetensors.File) error {
 	return err
 }
 
-// WriteTo is Save into memory.
-func (c Checkpoint) WriteTo(w io.Writer) error {
+// SaveTo is Save into memory.
+func (c Checkpoint) SaveTo(w io.Writer) error {
 	f, err := c.snapshot()
 	if err == nil {
 		err = WithChecksum(f)

@@ -111,7 +111,8 @@ func (l *Loop) Resume() error {
 //
 // An error comes with the last iteration, which has no batch. It is the error of a checkpoint that could not be written, or
 // ctx.Err() once ctx is canceled: the body of the running batch then ends and is saved before. If the body leaves
-// the loop, by break or return, its batch is not saved and counts as not done; to end a training, set Done.
+// the loop, by break or return, its batch is not saved and counts as not done, and the error of a checkpoint that is being
+// written is lost; to end a training, set Done.
 //
 // It is an error if Dir has a checkpoint of more steps, because a newer one would then be mistaken for older: call Resume
 // first.
@@ -128,7 +129,11 @@ func (l *Loop) Batches(ctx context.Context, epochs int, order func(epoch uint64)
 var errLeft = errors.New("left")
 
 func (l *Loop) run(ctx context.Context, epochs int, order func(epoch uint64) iter.Seq[dataset.Rows], yield func(dataset.Rows) bool) (err error) {
-	defer func() { err = errors.Join(err, l.wait()) }()
+	defer func() {
+		if late := l.wait(); late != nil {
+			err = errors.Join(err, late)
+		}
+	}()
 	if err := l.begin(); err != nil {
 		return err
 	}
@@ -156,10 +161,12 @@ func (l *Loop) run(ctx context.Context, epochs int, order func(epoch uint64) ite
 			return fmt.Errorf("train: epoch %d has no batch number %d, want as many batches as when the checkpoint was written", epoch, batch)
 		}
 	}
-	if l.current || l.Dir == "" {
-		return ctx.Err()
+	if !l.current && l.Dir != "" {
+		if err := l.save(true); err != nil {
+			return err
+		}
 	}
-	return errors.Join(ctx.Err(), l.save(true))
+	return ctx.Err()
 }
 
 // ahead yields the batches after the first skip ones, each with whether it is the last. It keeps a copy of the indices, because
@@ -205,7 +212,10 @@ func (l *Loop) begin() error {
 	if l.current {
 		return nil
 	}
-	return errors.Join(l.save(true), l.wait())
+	if err := l.save(true); err != nil {
+		return err
+	}
+	return l.wait()
 }
 
 // saveIfDue saves the place if a checkpoint is due, and the best model if the body says so. It returns the error of a write
@@ -319,7 +329,7 @@ func (l *Loop) files() (paths []string, err error) {
 	for _, e := range entries {
 		digits, begins := strings.CutPrefix(e.Name(), filePrefix)
 		digits, ends := strings.CutSuffix(digits, fileSuffix)
-		if begins && ends && len(digits) == fileDigits && strings.Trim(digits, "0123456789") == "" {
+		if e.Type().IsRegular() && begins && ends && len(digits) == fileDigits && strings.Trim(digits, "0123456789") == "" {
 			paths = append(paths, filepath.Join(l.Dir, e.Name()))
 		}
 	}

@@ -3,10 +3,13 @@ package train_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -17,6 +20,7 @@ import (
 	"github.com/unroll-go/unroll/loss"
 	"github.com/unroll-go/unroll/optim"
 	"github.com/unroll-go/unroll/rnn"
+	"github.com/unroll-go/unroll/tensor"
 	"github.com/unroll-go/unroll/train"
 )
 
@@ -165,4 +169,183 @@ func TestResumeIsExact(t *testing.T) {
 			}
 		}
 	}
+}
+
+// small is a loop over five batches an epoch, whose body counts.
+func small(dir string) (loop *train.Loop, order func(uint64) iter.Seq[dataset.Rows], count *int) {
+	count = new(int)
+	source := &dataset.Tensors{X: tensor.New(10, 1, 1)}
+	return &train.Loop{Dir: dir, Parts: train.Checkpoint{"count": count}},
+		func(epoch uint64) iter.Seq[dataset.Rows] { return dataset.Shuffled(source, 2, 1, epoch) }, count
+}
+
+// names returns the names of the files in a folder.
+func names(t *testing.T, dir string) (all []string) {
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return all
+}
+
+// TestLoopWithoutFolder: a loop yields what the loops that it replaces yield.
+func TestLoopWithoutFolder(t *testing.T) {
+	loop, order, _ := small("")
+	require.NoError(t, loop.Resume())
+	var want, got [][]int
+	for epoch := range uint64(2) {
+		for rows := range order(epoch) {
+			want = append(want, rows.Index)
+		}
+	}
+	for rows, err := range loop.Batches(t.Context(), 2, order) {
+		require.NoError(t, err)
+		assert.Equal(t, len(got), loop.Steps)
+		assert.Equal(t, len(got), 5*int(loop.Epoch)+loop.Batch)
+		assert.Equal(t, loop.Batch == 4, loop.Last)
+		got = append(got, slices.Clone(rows.Index))
+	}
+	assert.Equal(t, want, got)
+	assert.Equal(t, []any{uint64(2), 0, 10}, []any{loop.Epoch, loop.Batch, loop.Steps})
+	for range loop.Batches(t.Context(), 2, order) {
+		t.Error("nothing is left")
+	}
+	for _, err := range loop.Batches(t.Context(), 3, func(uint64) iter.Seq[dataset.Rows] { return dataset.Batches(&dataset.Sequences{}, 1) }) {
+		assert.EqualError(t, err, "train: epoch 2 has no batch number 0, want as many batches as when the checkpoint was written")
+	}
+}
+
+func TestLoopFiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "in", "checkpoints")
+	loop, order, count := small(dir)
+	loop.Every, loop.Keep = 2, 3
+	for _, err := range loop.Batches(t.Context(), 2, order) {
+		require.NoError(t, err)
+		*count++
+		loop.Best = loop.Steps == 6
+	}
+	assert.Equal(t, []string{"best.safetensors", "step-000000000006.safetensors", "step-000000000008.safetensors", "step-000000000010.safetensors"}, names(t, dir))
+	best, _, counted := small("")
+	best.Parts["loop"] = &struct {
+		Epoch, Batch, Steps int
+		Done                bool
+	}{}
+	require.NoError(t, best.Parts.Load(filepath.Join(dir, "best.safetensors")))
+	assert.Equal(t, 7, *counted, "after the body that says so")
+
+	// A loop that does not resume would write files that look older than those.
+	again, order, count := small(dir)
+	for _, err := range again.Batches(t.Context(), 2, order) {
+		assert.EqualError(t, err, "train: there is a checkpoint "+filepath.Join(dir, "step-000000000010.safetensors")+
+			", but the loop is at step 0; call Resume first, or choose another folder")
+	}
+	assert.Len(t, names(t, dir), 4)
+
+	// More epochs continue from the end. To break saves nothing; Done does.
+	require.NoError(t, again.Resume())
+	assert.Equal(t, 10, *count)
+	for _, err := range again.Batches(t.Context(), 4, order) {
+		require.NoError(t, err)
+		*count++
+		break
+	}
+	assert.Equal(t, 10, again.Steps)
+	again, order, count = small(dir)
+	require.NoError(t, again.Resume())
+	for _, err := range again.Batches(t.Context(), 4, order) {
+		require.NoError(t, err)
+		*count++
+		again.Done = again.Steps == 12
+	}
+	done, order, count := small(dir)
+	require.NoError(t, done.Resume())
+	assert.Equal(t, []int{13, 13}, []int{done.Steps, *count})
+	for range done.Batches(t.Context(), 4, order) {
+		t.Error("nothing is left to do")
+	}
+
+	// A damaged file is told, with the one before it.
+	newest := filepath.Join(dir, "step-000000000013.safetensors")
+	require.NoError(t, os.Truncate(newest, 100))
+	err := done.Resume()
+	require.ErrorIs(t, err, train.ErrDamaged)
+	assert.ErrorContains(t, err, newest)
+	assert.ErrorContains(t, err, "; remove the file to continue from "+filepath.Join(dir, "step-000000000010.safetensors"))
+	require.NoError(t, os.Remove(newest))
+	require.NoError(t, done.Resume())
+	assert.Equal(t, 10, done.Steps)
+
+	// A context that is canceled before saves, and yields no batch.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	fresh, order, _ := small(t.TempDir())
+	for rows, err := range fresh.Batches(ctx, 1, order) {
+		assert.Nil(t, rows.Source)
+		assert.Equal(t, context.Canceled, err)
+	}
+	assert.Equal(t, []string{"step-000000000000.safetensors"}, names(t, fresh.Dir))
+}
+
+// TestLoopSavesByTime: a checkpoint is written when the time has passed, here after each batch, and the loop waits for none.
+func TestLoopSavesByTime(t *testing.T) {
+	dir := t.TempDir()
+	loop, order, _ := small(dir)
+	loop.Interval = 1
+	for _, err := range loop.Batches(t.Context(), 1, order) {
+		require.NoError(t, err)
+		if loop.Steps == 4 {
+			break
+		}
+	}
+	assert.Equal(t, []string{"step-000000000003.safetensors", "step-000000000004.safetensors"}, names(t, dir))
+	assert.PanicsWithError(t, `train.Loop: a part is named "loop", which is reserved`, func() {
+		(&train.Loop{Dir: dir, Parts: train.Checkpoint{"loop": new(int)}}).Resume()
+	})
+}
+
+// TestLoopCannotSave: the loop ends with an error, and the checkpoints from before stay.
+func TestLoopCannotSave(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for _, dir := range []string{file, filepath.Join(file, "in")} {
+		loop, order, _ := small(dir)
+		for rows, err := range loop.Batches(t.Context(), 1, order) {
+			assert.Nil(t, rows.Source)
+			assert.Error(t, err)
+		}
+	}
+
+	// The file of step 3 cannot be written, because there is a folder of this name.
+	dir := t.TempDir()
+	loop, order, _ := small(dir)
+	loop.Every = 1
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "step-000000000003.safetensors", "in"), 0o777))
+	assert.ErrorContains(t, failure(t, loop, order), "step-000000000003.safetensors")
+	again, _, count := small(dir)
+	require.NoError(t, again.Resume())
+	assert.Equal(t, []int{2, 2}, []int{again.Steps, *count})
+
+	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
+		t.Log("the rest needs a user whom permissions can stop")
+		return
+	}
+	dir = t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o555))
+	loop, order, _ = small(dir)
+	assert.ErrorIs(t, failure(t, loop, order), fs.ErrPermission)
+}
+
+// failure runs an epoch of a loop and returns the error at its end.
+func failure(t *testing.T, loop *train.Loop, order func(uint64) iter.Seq[dataset.Rows]) error {
+	t.Helper()
+	for rows, err := range loop.Batches(t.Context(), 1, order) {
+		if err != nil {
+			assert.Nil(t, rows.Source)
+			return err
+		}
+		*loop.Parts["count"].(*int)++
+	}
+	t.Error("no failure")
+	return nil
 }
