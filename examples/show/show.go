@@ -12,6 +12,7 @@ import (
 	"errors"
 	"image/color"
 	"os"
+	"path/filepath"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
@@ -52,7 +53,7 @@ func WritableFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	probe, err := os.CreateTemp(dir, ".probe-*")
+	probe, err := os.Create(filepath.Join(dir, ".probe")) // always the same, in case that the program is killed here
 	if err != nil {
 		return err
 	}
