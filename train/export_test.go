@@ -30,3 +30,9 @@ func (c Checkpoint) SaveTo(w io.Writer) error {
 
 // LoadFrom is Load from memory.
 func (c Checkpoint) LoadFrom(r io.Reader) error { return c.load(r, "file") }
+
+// Copy copies all parts, as Save does before it writes.
+func (c Checkpoint) Copy() error {
+	_, err := c.snapshot()
+	return err
+}
