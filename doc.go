@@ -3,13 +3,13 @@
 // and runs on processors, not on graphics cards.
 //
 // This package holds no code. The example below is a whole program; the README has another one, and the folder
-// examples has programs with data, progress bars and pictures.
+// examples has programs with data, progress lines and pictures.
 //
 // # Models
 //
-//   - [github.com/unroll-go/unroll/rnn]: the recurrent layers Elman, LSTM and GRU, stacked and bidirectional if wanted,
+//   - [github.com/unroll-go/unroll/rnn]: the recurrent layers Elman, LSTM, GRU, MinGRU and IndRNN, stacked and bidirectional if wanted,
 //     over whole sequences, for the last output alone or step by step; State for streams and Start for a learned initial state;
-//     Unroll for a recurrence of your own
+//     Fused for a cell of your own, whose functions see a Frame; Unroll for a recurrence composed of operations
 //   - [github.com/unroll-go/unroll/layers]: the layers without a state: Dense, Embedding, LayerNorm, Dropout, DotAttention and
 //     AdditiveAttention, Sequential and Func
 //   - [github.com/unroll-go/unroll/autograd]: weights, tapes, gradients and the operations that models are composed of: start
@@ -28,6 +28,7 @@
 //   - [github.com/unroll-go/unroll/train]: Step, the gradient of one batch on all cores; Evaluator, a model run over data on all cores; History
 //   - [github.com/unroll-go/unroll/metrics]: TopK accuracy, ConfusionMatrix with precision, recall and F1, Regression errors, Perplexity
 //     and Mean
+//   - [github.com/unroll-go/unroll/tensorboard]: files for TensorBoard: curves, histograms, pictures and texts of a training
 //
 // # Data
 //

@@ -31,7 +31,9 @@ type Tape struct {
 	scratch  [][]float32
 	taken    int // number of scratch slices in use
 	ints     [][]int
-	intsUsed int // number of ints slices in use
+	intsUsed int   // number of ints slices in use
+	kept     []any // values of Reuse
+	keptUsed int   // number of these values in use
 	ops      []Op
 	recorded int           // number of operations recorded in this run
 	lists    []*Node       // operand lists of the run's operations, such as Concat, that take any number of operands
@@ -122,7 +124,7 @@ func (t *Tape) Start(seed uint64, g *Grads) {
 func (t *Tape) begin() {
 	t.run++
 	t.version = t.set.version.Load()
-	t.count, t.taken, t.intsUsed, t.recorded, t.draws, t.lists = 0, 0, 0, 0, 0, t.lists[:0]
+	t.count, t.taken, t.intsUsed, t.keptUsed, t.recorded, t.draws, t.lists = 0, 0, 0, 0, 0, 0, t.lists[:0]
 	t.weights, t.terms, t.loss, t.scales = t.weights[:0], t.terms[:0], nil, nil
 	t.done, t.err = false, nil
 }
@@ -254,6 +256,22 @@ func (t *Tape) ScratchInts(n int) []int {
 		*buf = make([]int, n)
 	}
 	return (*buf)[:n]
+}
+
+// Reuse returns a value of type T that lasts for the run, for an operation that keeps more than numbers for its Backward. The next run's
+// k-th call of Reuse, if it is for the same type, returns the value that this run's k-th call returned, as it was left: its slices can be
+// used again, so that nothing is allocated. At first the value is zero.
+func Reuse[T any](t *Tape) *T {
+	if t.keptUsed == len(t.kept) {
+		t.kept = append(t.kept, nil)
+	}
+	t.keptUsed++
+	value, ok := t.kept[t.keptUsed-1].(*T)
+	if !ok {
+		value = new(T)
+		t.kept[t.keptUsed-1] = value
+	}
+	return value
 }
 
 // sized returns *buf with n elements. It allocates only if the memory of *buf is too small.

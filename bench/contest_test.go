@@ -52,6 +52,8 @@ func TestPlayTakesTurns(t *testing.T) {
 func TestFLOP(t *testing.T) {
 	assert.InDelta(t, 233.8e9, recipe(elman).flop(trainRows), 0.1e9)
 	assert.Equal(t, 4*recipe(elman).flop(1), recipe(lstm).flop(1))
+	assert.Equal(t, 28*4.*28*150, recipe(indRNN).flop(1))
+	assert.Equal(t, 2*recipe(indRNN).flop(1), recipe(minGRU).flop(1))
 }
 
 func TestGrowthVariesOneThing(t *testing.T) {

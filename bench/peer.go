@@ -34,7 +34,7 @@ type request struct {
 
 // job is a model to train, or to step through: pictures of so many rows of 28 pixels, to ten classes.
 type job struct {
-	Cell   string `json:"cell,omitempty"` // elman, lstm or gru
+	Cell   string `json:"cell,omitempty"` // elman, lstm, gru, or one of own
 	Hidden int    `json:"hidden,omitempty"`
 	Batch  int    `json:"batch,omitempty"`
 	Steps  int    `json:"steps,omitempty"`

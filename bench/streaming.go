@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/internal/kernel"
 	"github.com/unroll-go/unroll/tensor"
@@ -9,11 +11,15 @@ import (
 // streaming has everybody take one step of one sequence after the other.
 func streaming(b *bench) (all []*Contest, err error) {
 	releases := b.pytorches()
-	for _, cell := range cells {
+	for _, cell := range slices.Concat(cells, own) {
 		j := recipe(cell)
 		c := &Contest{Name: cell}
 		c.addFunc(ours, j.stepper())
 		c.addFunc("its kernels alone", j.kernels())
+		all = append(all, c)
+		if slices.Contains(own, cell) {
+			continue
+		}
 		for _, p := range releases {
 			child, err := b.torch(p, p.settings[0])
 			if err != nil {
@@ -21,7 +27,6 @@ func streaming(b *bench) (all []*Contest, err error) {
 			}
 			c.add(p.name, 1, child.seconds(request{Do: "step", job: j}, 1))
 		}
-		all = append(all, c)
 	}
 	return all, nil
 }
@@ -58,6 +63,20 @@ func (j job) kernels() func() {
 			ofX()
 			ofH()
 			kernel.GRU(z, hidden, hidden)
+		}
+	case minGRU:
+		sums := affine(z, 2*n, x, kernel.Block{})
+		return func() {
+			sums()
+			kernel.Sigmoid(z[:n], z[:n])
+			kernel.Blend(hidden, hidden, z[n:2*n], z[:n])
+		}
+	case indRNN:
+		sums, w := affine(z, n, x, kernel.Block{}), noise(n)
+		return func() {
+			sums()
+			kernel.AddMul(z[:n], w, hidden)
+			kernel.ReLU(hidden, z[:n])
 		}
 	}
 	sums := affine(z, j.Hidden, x, h)

@@ -23,9 +23,13 @@ const (
 	trainRows        = 55_000 // of MNIST
 	epochBatches     = 366
 	elman, lstm, gru = "elman", "lstm", "gru"
+	minGRU, indRNN   = "mingru", "indrnn"
 )
 
-var cells = []string{elman, lstm, gru}
+var (
+	cells = []string{elman, lstm, gru}
+	own   = []string{minGRU, indRNN} // cells that the peers do not have
+)
 
 // recipe is the job of examples/mnist.
 func recipe(cell string) job { return job{Cell: cell, Hidden: 150, Batch: 150, Steps: 28} }
@@ -33,14 +37,20 @@ func recipe(cell string) job { return job{Cell: cell, Hidden: 150, Batch: 150, S
 // oursOn names our model, trained by so many workers.
 func oursOn(workers int) string { return fmt.Sprint("ours, workers: ", workers) }
 
-func (j job) gates() int { return map[string]int{elman: 1, lstm: 4, gru: 3}[j.Cell] }
+func (j job) gates() int {
+	return map[string]int{elman: 1, lstm: 4, gru: 3, minGRU: 2, indRNN: 1}[j.Cell]
+}
 
 // flop returns the floating-point operations of the matrix products that train the recurrent layer on so many
 // sequences. A step forward multiplies [x|h] by the weights; backward, the gates' gradient by the recurrent weights
-// for the state, and [x|h] by the gates' gradient for the weights; pixels get no gradient.
+// for the state, and [x|h] by the gates' gradient for the weights; pixels get no gradient. The cells of own multiply x alone.
 func (j job) flop(sequences int) float64 {
 	h, in := float64(j.Hidden), float64(pixels+j.Hidden)
-	return float64(sequences*j.Steps*j.gates()) * (2*in*h + 2*h*h + 2*in*h)
+	each := 2*in*h + 2*h*h + 2*in*h
+	if slices.Contains(own, j.Cell) {
+		each = 2 * pixels * h * 2
+	}
+	return float64(sequences*j.Steps*j.gates()) * each
 }
 
 func (j job) layer(p *autograd.Params) rnn.Layer {
@@ -52,6 +62,10 @@ func (j job) layer(p *autograd.Params) rnn.Layer {
 	case gru:
 		return rnn.NewGRU(p, rnn.GRUConfig{Input: pixels, Hidden: j.Hidden,
 			RecurrentDropout: r.recurrent, WeightDropout: r.weight, Zoneout: r.zone})
+	case minGRU:
+		return rnn.NewMinGRU(p, rnn.MinGRUConfig{Input: pixels, Hidden: j.Hidden, Zoneout: r.zone})
+	case indRNN:
+		return rnn.NewIndRNN(p, rnn.IndRNNConfig{Input: pixels, Hidden: j.Hidden, RecurrentDropout: r.recurrent, Zoneout: r.zone})
 	}
 	return rnn.NewElman(p, rnn.ElmanConfig{Input: pixels, Hidden: j.Hidden,
 		RecurrentDropout: r.recurrent, WeightDropout: r.weight, Zoneout: r.zone})
@@ -160,7 +174,7 @@ func epochs(b *bench) (all []*Contest, err error) {
 	}
 	releases := b.pytorches()
 	times := float64(epochBatches) / float64(b.batches)
-	for _, cell := range cells {
+	for _, cell := range slices.Concat(cells, own) {
 		j := recipe(cell)
 		c := &Contest{Name: cell, Work: j.flop(trainRows)}
 		for _, workers := range []int{1, 2} {
@@ -168,6 +182,10 @@ func epochs(b *bench) (all []*Contest, err error) {
 			if err := c.addOurs(j, digits.Train, workers, b.batches, times); err != nil {
 				return nil, err
 			}
+		}
+		all = append(all, c)
+		if slices.Contains(own, cell) {
+			continue
 		}
 		q := request{Do: "train", job: j, Batches: b.batches}
 		for _, p := range releases {
@@ -184,7 +202,6 @@ func epochs(b *bench) (all []*Contest, err error) {
 		} else if cell == elman {
 			b.note("GoMLX is left out: %v.", err)
 		}
-		all = append(all, c)
 	}
 	if b.batches != epochBatches {
 		b.note("A turn is %d of an epoch's %d batches; its time is scaled up.", b.batches, epochBatches)

@@ -13,6 +13,7 @@ type ElmanConfig struct {
 	Bidirectional bool // a second direction that reads each sequence from its end
 	NoBias        bool // no bias_ih and bias_hh
 	ReLU          bool // max(0, .) in place of tanh
+	LayerNorm     bool // normalises the products of the gates, each term by itself (Ba, Kiros & Hinton 2016)
 
 	// Dropout, RecurrentDropout, WeightDropout and Zoneout are probabilities, 0 or more and less than 1: see
 	// Regularisation in the package's text.
@@ -28,102 +29,50 @@ type ElmanConfig struct {
 //
 //	h_t = tanh(W_ih·x_t + b_ih + W_hh·h_(t-1) + b_hh)
 //
-// or, with ReLU, max(0, .) in place of tanh. In a stack, the x_t of a layer is the h_t of the one below.
+// or, with ReLU, max(0, .) in place of tanh. With LayerNorm, each product W·v becomes norm(W·v)*w, as in an [LSTM]; the gains w are weight_ln_ih_l0 and
+// weight_ln_hh_l0 [Hidden]. In a stack, the x_t of a layer is the h_t of the one below.
 type Elman struct{ stack }
 
 // NewElman makes the weights in p. It panics with a [*autograd.UsageError] if the configuration cannot be,
 // and as [autograd.Params.New] does.
 func NewElman(p *autograd.Params, c ElmanConfig) *Elman {
-	make := func(s config) cell {
-		if c.ReLU {
-			return reluCell{elmanCell{s.hidden}}
-		}
-		return tanhCell{elmanCell{s.hidden}}
+	cell := elmanCell(c.Hidden, c.ReLU)
+	if c.LayerNorm {
+		cell.normalise()
 	}
-	return &Elman{newStack(p, make, config{kind: "rnn.Elman", input: c.Input, hidden: c.Hidden, layers: c.Layers,
-		bidirectional: c.Bidirectional, noBias: c.NoBias, init: c.Init,
-		dropout: c.Dropout, recurrent: c.RecurrentDropout, weight: c.WeightDropout, zone: c.Zoneout})}
+	return &Elman{newStack(p, cell, FusedConfig{Input: c.Input, Layers: c.Layers, Bidirectional: c.Bidirectional, NoBias: c.NoBias,
+		Dropout: c.Dropout, RecurrentDropout: c.RecurrentDropout, WeightDropout: c.WeightDropout, Zoneout: c.Zoneout, Init: c.Init})}
 }
 
-// elmanCell has one gate, whose sums and values are both kept in the place of h.
-type elmanCell struct{ hidden int }
-
-type (
-	tanhCell struct{ elmanCell }
-	reluCell struct{ elmanCell }
-)
-
-func (elmanCell) gates() int      { return 1 }
-func (elmanCell) hasC() bool      { return false }
-func (elmanCell) forgetGate() int { return -1 }
-func (elmanCell) trace() int      { return 0 }
-func (e elmanCell) slopes() int   { return e.hidden }
-
-func (e elmanCell) packForward(w *weights, hh []float32, p *forwardPack) {
-	joined(&p.w, w, hh, 0, e.hidden)
-	w.sumOfBiases(&p.bias)
-}
-
-func (elmanCell) packBackward(w *weights, hh []float32, p *backwardPack) { w.packBoth(hh, p) }
-
-func (e elmanCell) sums(p *forwardPack, m *moment) {
-	kernel.Affine(m.y, e.hidden, m.rows, p.bias, m.x, m.h, &p.w)
-}
-
-func (e tanhCell) forward(p *forwardPack, m moment) {
-	e.sums(p, &m)
-	kernel.Tanh(m.y, m.y)
-}
-
-func (e reluCell) forward(p *forwardPack, m moment) {
-	e.sums(p, &m)
-	kernel.ReLU(m.y, m.y)
-}
-
-func (e tanhCell) backward(p *backwardPack, dz, dh, _ []float32, m moment) {
-	kernel.TanhGrad(dz, dh, m.y)
-	e.back(p, dz, dh, &m)
-}
-
-func (e reluCell) backward(p *backwardPack, dz, dh, _ []float32, m moment) {
-	kernel.ReLUGrad(dz, dh, m.y)
-	e.back(p, dz, dh, &m)
-}
-
-func (e elmanCell) back(p *backwardPack, dz, dh []float32, m *moment) {
-	if m.through {
-		m.back(dh, e.block(dz), &p.hh, false)
+// elmanCell has one gate, whose sums lie in the place of the state.
+func elmanCell(h int, relu bool) FusedCell {
+	apply, backprop := kernel.Tanh, kernel.TanhGrad
+	if relu {
+		apply, backprop = kernel.ReLU, kernel.ReLUGrad
 	}
-}
-
-func (e elmanCell) block(v []float32) kernel.Block {
-	return kernel.Block{Data: v, Stride: e.hidden, Cols: e.hidden}
-}
-
-func (e elmanCell) input(dz []float32) (x, h kernel.Block) { return e.block(dz), kernel.Block{} }
-
-func (e elmanCell) inputGrads(g grads, rows int, dz, _ []float32, x kernel.Block) {
-	product(g.ih, rows, e.block(dz), x)
-	columns(g.biasIH, rows, e.block(dz))
-	columns(g.biasHH, rows, e.block(dz))
-}
-
-func (e elmanCell) recurrentGrads(g grads, rows int, dz, _, h, _ []float32) {
-	if h != nil {
-		product(g.hh, rows, e.block(dz), e.block(h))
-	}
-}
-
-// product adds dzᵀ·x, summed over rows, to the gradient of a matrix; a nil one is not wanted.
-func product(dW []float32, rows int, dz, x kernel.Block) {
-	if dW != nil && rows > 0 {
-		kernel.GemmT(dW, x.Cols, dz.Cols, x.Cols, rows, dz.Data, dz.Stride, x.Data, x.Stride)
-	}
-}
-
-// columns adds dz, summed over rows, to the gradient of a bias; a nil one is not wanted.
-func columns(dB []float32, rows int, dz kernel.Block) {
-	if dB != nil {
-		kernel.AddColumns(dB, dz.Data, dz.Stride, rows)
+	return FusedCell{
+		Name: "rnn.Elman", Hidden: h,
+		Weights: []Weight{
+			{Name: "weight_ih", Shape: []int{h, InputWidth}},
+			{Name: "weight_hh", Shape: []int{h, h}},
+			{Name: "bias_ih", Shape: []int{h}},
+			{Name: "bias_hh", Shape: []int{h}},
+		},
+		Stages: []Stage{{
+			Terms: []Term{
+				{Weight: "weight_ih", Bias: "bias_ih", Rows: h, Source: FromInput, To: ToState},
+				{Weight: "weight_hh", Bias: "bias_hh", Rows: h, Source: FromState, To: ToState},
+			},
+			Apply: func(f *Frame) { apply(f.h, f.h) },
+			Backprop: func(f *Frame) {
+				if len(f.dsums) == len(f.dh) { // nothing is normalised: the rows lie one after the other
+					backprop(f.dsums, f.dh, f.h)
+					return
+				}
+				for i := range f.rows {
+					backprop(f.DSums(i), f.DH(i), f.H(i))
+				}
+			},
+		}},
 	}
 }

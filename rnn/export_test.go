@@ -6,14 +6,14 @@ import "github.com/unroll-go/unroll/internal/kernel"
 const (
 	OfState   = ofState
 	OfWeights = ofWeights
-	OfZone    = ofZone
+	OfZone    = ofZoneH
 	OfZoneC   = ofZoneC
 	OfInput   = ofInput
 )
 
 // Mask is the first n elements of a mask of the run whose seed is the tape's first random number.
 func Mask(seed uint64, use, k, n int, rate, hit, miss float32) []float32 {
-	r, mask := run{seed: seed}, make([]float32, n)
-	kernel.Bernoulli(mask, r.stream(use, k), 0, rate, hit, miss)
+	noise, mask := noise{seed: seed}, make([]float32, n)
+	kernel.Bernoulli(mask, noise.stream(use, k), 0, rate, hit, miss)
 	return mask
 }

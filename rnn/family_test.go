@@ -23,10 +23,21 @@ import (
 )
 
 // everything is a net with all that is random in training.
-func (n net) everything() net {
-	n.dropout, n.recurrent, n.weight, n.zone = 0.2, 0.3, 0.4, 0.1
-	if n.cell == reference.LSTM {
-		n.zoneC = 0.2
+func (n net) everything() net { return n.random(0.2, 0.3, 0.4, 0.1, 0.2) }
+
+// random is a net with those of the rates that its cell has.
+func (n net) random(dropout, recurrent, weight, zone, zoneC float32) net {
+	n.dropout, n.zone = dropout, zone
+	switch {
+	case n.fused != nil:
+		n.recurrent, n.zoneC = recurrent, zoneC
+	case n.cell == reference.MinGRU:
+	case n.cell == reference.IndRNNReLU, n.cell == reference.IndRNNTanh:
+		n.recurrent = recurrent
+	case n.cell == reference.LSTM:
+		n.recurrent, n.weight, n.zoneC = recurrent, weight, zoneC
+	default:
+		n.recurrent, n.weight = recurrent, weight
 	}
 	return n
 }
@@ -200,8 +211,8 @@ func TestPermutedUnits(t *testing.T) {
 	const steps, batch, input, hidden = 6, 3, 4, 5
 	order := []int{3, 0, 4, 1, 2}
 	for _, k := range kinds {
-		if k.projected {
-			continue // mixes the units
+		if k.out(hidden) != hidden {
+			continue // the units of c are mixed
 		}
 		params, other := autograd.NewParams(3), autograd.NewParams(4)
 		layer, permuted := k.make(params, input, hidden, 1), k.make(other, input, hidden, 1)
@@ -212,7 +223,7 @@ func TestPermutedUnits(t *testing.T) {
 					gate, unit := row/hidden, row%hidden
 					for col := range cols {
 						at := col
-						if strings.HasPrefix(p.Name, "weight_hh") {
+						if strings.HasPrefix(p.Name, "weight_hh") && len(p.Value.Shape()) == 2 {
 							at = order[col]
 						}
 						p.Value.Data()[row*cols+col] = from.Data()[(gate*hidden+order[unit])*cols+at]
@@ -384,7 +395,7 @@ func TestStart(t *testing.T) {
 		layer := n.make(params, 2, 4, 2)
 		start := rnn.NewStart(params.In("start"), layer)
 		names := []string{"start.h0", "start.c0"}
-		if n.cell != reference.LSTM {
+		if layer.NewState(1).C == nil {
 			names = names[:1]
 			assert.Nil(t, params.Get("start.c0"))
 		}
@@ -479,6 +490,17 @@ func TestMisuseOfOptions(t *testing.T) {
 		{"rnn.GRU: Input 0, Hidden 4, Layers 1, Init 0; want positive sizes that memory can hold and a known Init", func() {
 			rnn.NewGRU(autograd.NewParams(1), rnn.GRUConfig{Hidden: 4})
 		}},
+		{"rnn.MinGRU: Input 3, Hidden -1, Layers 2, Init 3; want positive sizes that memory can hold and a known Init", func() {
+			rnn.NewMinGRU(autograd.NewParams(1), rnn.MinGRUConfig{Input: 3, Hidden: -1, Layers: 2, Init: 3})
+		}},
+		{fmt.Sprintf("rnn.IndRNN: Input 3, Hidden %d, Layers 1, Init 0; want positive sizes that memory can hold and a known Init", math.MaxInt), func() {
+			rnn.NewIndRNN(autograd.NewParams(1), rnn.IndRNNConfig{Input: 3, Hidden: math.MaxInt})
+		}},
+		{fmt.Sprintf("rnn.GRU: Input 3, Hidden %d, Layers 1, Init 0; want positive sizes that memory can hold and a known Init", math.MaxInt/3), func() {
+			rnn.NewGRU(autograd.NewParams(1), rnn.GRUConfig{Input: 3, Hidden: math.MaxInt / 3, ResetBefore: true, LayerNorm: true})
+		}},
+		{"rnn: Zoneout is 1, want 0 or more and less than 1", func() { rnn.NewMinGRU(fresh(), rnn.MinGRUConfig{Input: 3, Hidden: 4, Zoneout: 1}) }},
+		{"rnn: RecurrentDropout is 1, want 0 or more and less than 1", func() { rnn.NewIndRNN(fresh(), rnn.IndRNNConfig{Input: 3, Hidden: 4, RecurrentDropout: 1}) }},
 	} {
 		assert.EqualError(t, autograd.Try(c.do), c.text)
 	}

@@ -213,6 +213,9 @@ func TestGradients(t *testing.T) {
 	var e errors
 	trials := 0
 	for _, k := range kinds {
+		if k.fused != nil {
+			continue
+		}
 		for _, c := range sizes {
 			for layers := 1; layers <= 3; layers++ {
 				for _, truncate := range []int{0, 1, 3} {
@@ -222,6 +225,9 @@ func TestGradients(t *testing.T) {
 						c.start, c.last = (layers+truncate+i)%2 == 0, i == 0
 						if c.norm && c.hidden == 1 {
 							continue // what is normalised is then not far from 0/0
+						}
+						if c.norm { // three layers of three units magnify the rounding of the weights a thousandfold
+							c.hidden = max(c.hidden, 5)
 						}
 						c.run(t, fmt.Sprintf("%s %+v", k.name, c), uint64(trials), &e)
 						trials++
@@ -248,6 +254,9 @@ func TestGradientsOfOptions(t *testing.T) {
 	var e errors
 	trials := 0
 	for _, k := range kinds {
+		if k.fused != nil {
+			continue
+		}
 		r := rand.New(rand.NewPCG(5, uint64(len(k.name))))
 		some := func(of ...float32) float32 { return of[r.IntN(len(of))] }
 		for range draws {
@@ -264,10 +273,7 @@ func TestGradientsOfOptions(t *testing.T) {
 					c.lengths = append(c.lengths, r.IntN(c.steps+1))
 				}
 			}
-			c.dropout, c.recurrent, c.weight, c.zone = some(0, 0, 0.4), some(0, 0, 0.4), some(0, 0, 0.4), some(0, 0, 0.3)
-			if k.hasC {
-				c.zoneC = some(0, 0, 0.3)
-			}
+			c.net = c.net.random(some(0, 0, 0.4), some(0, 0, 0.4), some(0, 0, 0.4), some(0, 0, 0.3), some(0, 0, 0.3))
 			c.run(t, fmt.Sprintf("%s %+v", k.name, c), uint64(trials), &e)
 			trials++
 		}
@@ -280,7 +286,7 @@ func TestGradientsOfOptions(t *testing.T) {
 // PyTorch lacks.
 func TestPyTorch(t *testing.T) {
 	var cases []string
-	for _, of := range []string{"elman_*", "lstm_*", "family_*", "onnx_*"} {
+	for _, of := range []string{"elman_*", "lstm_*", "family_*", "composed_*", "onnx_*"} {
 		cases = append(cases, golden.Names(of)...)
 	}
 	for _, name := range cases {
@@ -298,8 +304,14 @@ func compareWithGolden(t *testing.T, name string) {
 		return otherwise
 	}
 	has := func(part string) bool { return strings.Contains(name, part) }
-	n := net{bidirectional: has("_bi"), noBias: has("_nobias"), projected: has("_proj"), peephole: has("_peephole")}
+	n := net{bidirectional: has("_bi"), noBias: has("_nobias"), projected: has("_proj"), peephole: has("_peephole"), norm: has("_norm")}
 	switch {
+	case has("mingru"):
+		n.cell = reference.MinGRU
+	case has("indrnn_tanh"):
+		n.cell = reference.IndRNNTanh
+	case has("indrnn"):
+		n.cell = reference.IndRNNReLU
 	case has("lstm"):
 		n.cell = reference.LSTM
 	case has("gru_before"):
@@ -310,7 +322,10 @@ func compareWithGolden(t *testing.T, name string) {
 		n.cell = reference.ElmanReLU
 	}
 	x := file.Get("x")
-	hidden := file.Get("weight_ih_l0").Shape[0] / map[reference.Cell]int{reference.LSTM: 4, reference.GRU: 3, reference.GRUResetBefore: 3, reference.ElmanTanh: 1, reference.ElmanReLU: 1}[n.cell]
+	hidden := file.Get("weight_ih_l0").Shape[0]
+	if gates := map[reference.Cell]int{reference.LSTM: 4, reference.GRU: 3, reference.GRUResetBefore: 3, reference.MinGRU: 2}[n.cell]; gates > 0 {
+		hidden /= gates
+	}
 	params := autograd.NewParams(1)
 	layer := n.make(params, x.Shape[2], hidden, setting("layers", 1))
 	params.Update(func() {

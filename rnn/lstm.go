@@ -1,8 +1,12 @@
 package rnn
 
 import (
+	"fmt"
+	"math/rand/v2"
+
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/internal/kernel"
+	"github.com/unroll-go/unroll/tensor"
 )
 
 // LSTMConfig says what an [LSTM] is made of. Input and Hidden must be given.
@@ -65,237 +69,128 @@ type LSTM struct{ stack }
 // NewLSTM makes the weights in p. It panics with a [*autograd.UsageError] if the configuration cannot be,
 // and as [autograd.Params.New] does.
 func NewLSTM(p *autograd.Params, c LSTMConfig) *LSTM {
-	make := func(s config) cell {
-		f := lstmCell{hidden: s.hidden, out: s.hidden, peephole: s.peephole, norm: s.layerNorm}
-		if s.projection != 0 {
-			f.projected, f.out = true, s.projection
-		}
-		return f
-	}
-	return &LSTM{newStack(p, make, config{kind: "rnn.LSTM", input: c.Input, hidden: c.Hidden, layers: c.Layers,
-		bidirectional: c.Bidirectional, noBias: c.NoBias, init: c.Init,
-		projection: c.Projection, peephole: c.Peephole, layerNorm: c.LayerNorm, forgetBias: c.ForgetBias,
-		dropout: c.Dropout, recurrent: c.RecurrentDropout, weight: c.WeightDropout, zone: c.Zoneout, zoneC: c.ZoneoutCell})}
+	return &LSTM{newStack(p, lstmCell(nameOf(p, "rnn.LSTM"), c), FusedConfig{Input: c.Input, Layers: c.Layers, Bidirectional: c.Bidirectional, NoBias: c.NoBias,
+		Dropout: c.Dropout, RecurrentDropout: c.RecurrentDropout, WeightDropout: c.WeightDropout, Zoneout: c.Zoneout, ZoneoutCell: c.ZoneoutCell, Init: c.Init})}
 }
 
-// lstmCell's row of z is the four gates; then, where they are normalised, the two products and what normalised
-// each (mean and 1/deviation); then, where it is projected, o*tanh(c). Its row of dz is the gradients of the gates' sums;
-// then those of the two products; then that of h.
-type lstmCell struct {
-	hidden, out               int
-	peephole, norm, projected bool
+// lstmCell has the gates i, f, g, o in the rows of its weights and in a row of sums. With Projection, o*tanh(c) follows in the sums, and a second stage
+// multiplies it. tanh(c) is saved behind the sums.
+func lstmCell(where string, c LSTMConfig) FusedCell {
+	c.check(where)
+	h, state := c.Hidden, c.Hidden
+	if c.Projection > 0 {
+		state = c.Projection
+	}
+	cell := FusedCell{
+		Name: "rnn.LSTM", Hidden: h, State: state, C: true, Sums: 4 * h, Saved: h,
+		Weights: []Weight{
+			{Name: "weight_ih", Shape: []int{4 * h, InputWidth}},
+			{Name: "weight_hh", Shape: []int{4 * h, state}},
+			{Name: "bias_ih", Shape: []int{4 * h}, Init: c.forgetBias(1)},
+			{Name: "bias_hh", Shape: []int{4 * h}, Init: c.forgetBias(0)},
+		},
+		Stages: []Stage{{Terms: []Term{
+			{Weight: "weight_ih", Bias: "bias_ih", Rows: 4 * h, Source: FromInput},
+			{Weight: "weight_hh", Bias: "bias_hh", Rows: 4 * h, Source: FromState},
+		}}},
+	}
+	gates := &lstmGates{hidden: h, peephole: -1}
+	if c.Projection > 0 {
+		cell.Sums, gates.projected = 5*h, true
+		cell.Weights = append(cell.Weights, Weight{Name: "weight_hr", Shape: []int{state, h}})
+		cell.Stages = append(cell.Stages, Stage{Terms: []Term{{Weight: "weight_hr", Rows: state, Source: FromSums, From: 4 * h, To: ToState}}})
+	}
+	if c.Peephole {
+		gates.peephole = len(cell.Weights)
+		cell.Weights = append(cell.Weights, Weight{Name: "weight_peephole", Shape: []int{3 * h}})
+	}
+	cell.Stages[0].Apply, cell.Stages[0].Backprop = gates.apply, gates.backprop
+	if c.LayerNorm {
+		cell.normalise()
+	}
+	return cell
 }
 
-func (lstmCell) gates() int      { return 4 }
-func (lstmCell) hasC() bool      { return true }
-func (lstmCell) forgetGate() int { return 1 }
-
-const (
-	normEps   = 1e-5
-	normStats = 4 // numbers that normalised a row
-)
-
-// unprojected is where o*tanh(c) begins in a row of z.
-func (c lstmCell) unprojected() int {
-	if c.norm {
-		return 12*c.hidden + normStats
-	}
-	return 4 * c.hidden
-}
-
-func (c lstmCell) trace() int {
-	if c.projected {
-		return c.unprojected() + c.hidden
-	}
-	return c.unprojected()
-}
-
-// ofH is where the gradient of h begins in a row of dz.
-func (c lstmCell) ofH() int {
-	if c.norm {
-		return 12 * c.hidden
-	}
-	return 4 * c.hidden
-}
-
-func (c lstmCell) slopes() int {
-	if c.projected {
-		return c.ofH() + c.out
-	}
-	return c.ofH()
-}
-
-func (c lstmCell) packForward(w *weights, hh []float32, p *forwardPack) {
-	gates := 4 * c.hidden
-	if c.norm {
-		transposed(&p.ih, w.ih.Value.Data(), w.ih.Value.Dim(1), 0, gates)
-		transposed(&p.hh, hh, c.out, 0, gates)
-		p.normIH, p.normHH = w.normIH.Value.Data(), w.normHH.Value.Data()
-		if w.biasIH != nil {
-			p.biasIH, p.biasHH = w.biasIH.Value.Data(), w.biasHH.Value.Data()
-		} else if p.biasIH == nil {
-			p.biasIH = make([]float32, gates)
-			p.biasHH = p.biasIH
-		}
-	} else {
-		joined(&p.w, w, hh, 0, gates)
-		w.sumOfBiases(&p.bias)
-	}
-	if c.projected {
-		transposed(&p.hr, w.hr.Value.Data(), c.hidden, 0, c.out)
-	}
-	if c.peephole {
-		p.peephole = w.peephole.Value.Data()
+// check panics with a [*autograd.UsageError] if the configuration's own fields cannot be.
+func (c *LSTMConfig) check(where string) {
+	switch {
+	case c.Projection < 0 || c.Projection > 0 && c.Projection >= c.Hidden:
+		panic(&autograd.UsageError{Where: where, What: fmt.Sprintf("Projection is %d, want less than Hidden, %d, or 0 for none", c.Projection, c.Hidden)})
+	case c.ForgetBias != 0 && c.NoBias:
+		panic(&autograd.UsageError{Where: where, What: fmt.Sprintf("ForgetBias is %v, but NoBias leaves no bias", c.ForgetBias)})
 	}
 }
 
-func (c lstmCell) packBackward(w *weights, hh []float32, p *backwardPack) {
-	w.packBoth(hh, p)
-	if c.projected {
-		straight(&p.hr, w.hr.Value.Data(), c.hidden, 0, c.out)
+// forgetBias returns the rule for a bias whose part of the forget gate begins at ForgetBias, or by default at 1, times factor. Init PyTorch has no
+// default.
+func (c LSTMConfig) forgetBias(factor float32) func(autograd.Init) autograd.Init {
+	value := c.ForgetBias
+	switch {
+	case value == 0 && c.Init == PyTorch:
+		return nil
+	case value == 0:
+		value = 1
 	}
-	if c.peephole {
-		p.peephole = w.peephole.Value.Data()
-	}
-	if c.norm {
-		p.normIH, p.normHH = w.normIH.Value.Data(), w.normHH.Value.Data()
-	}
-}
-
-// part is n columns, from first on, of the rows of v that are stride apart.
-func part(v []float32, stride, first, n int) kernel.Block {
-	return kernel.Block{Data: v[first:], Stride: stride, Cols: n}
-}
-
-func (c lstmCell) forward(p *forwardPack, m moment) {
-	n, stride := c.hidden, c.trace()
-	if c.norm {
-		kernel.Affine(m.z[4*n:], stride, m.rows, nil, m.x, kernel.Block{}, &p.ih)
-		kernel.Affine(m.z[8*n:], stride, m.rows, nil, m.h, kernel.Block{}, &p.hh)
-	} else {
-		kernel.Affine(m.z, stride, m.rows, p.bias, m.x, m.h, &p.w)
-	}
-	for i := range m.rows {
-		z := m.z[i*stride:][:stride]
-		if c.norm {
-			c.normalise(p, z, m.spare)
-		}
-		at := i * n
-		var h []float32
-		if c.projected {
-			h = z[c.unprojected():][:n]
-		} else {
-			h = m.y[at:][:n]
-		}
-		if c.peephole {
-			kernel.LSTMPeephole(z[:4*n], p.peephole, m.cBefore[at:], m.c[at:], m.tc[at:], h)
-		} else {
-			kernel.LSTM(z[:4*n], m.cBefore[at:], m.c[at:], m.tc[at:], h)
-		}
-	}
-	if c.projected {
-		kernel.Affine(m.y, c.out, m.rows, nil, part(m.z, stride, c.unprojected(), n), kernel.Block{}, &p.hr)
-	}
-}
-
-// normalise makes the gates' sums of one row from its two products.
-func (c lstmCell) normalise(p *forwardPack, z, spare []float32) {
-	n := 4 * c.hidden
-	stats := z[3*n:][:normStats]
-	stats[0], stats[1] = kernel.LayerNorm(z[:n], z[n:2*n], p.normIH, p.biasIH, normEps)
-	stats[2], stats[3] = kernel.LayerNorm(spare[:n], z[2*n:3*n], p.normHH, p.biasHH, normEps)
-	kernel.Add(z[:n], spare[:n])
-}
-
-func (c lstmCell) backward(p *backwardPack, dz, dh, dc []float32, m moment) {
-	n, stride, slopes := c.hidden, c.trace(), c.slopes()
-	du := dh
-	if c.projected {
-		du = m.spare
-		for i := range m.rows {
-			copy(dz[i*slopes+c.ofH():][:c.out], dh[i*c.out:])
-		}
-		kernel.Affine(du, n, m.rows, nil, kernel.Block{Data: dh, Stride: c.out, Cols: c.out}, kernel.Block{}, &p.hr)
-	}
-	for i := range m.rows {
-		at, z, d := i*n, m.z[i*stride:][:stride], dz[i*slopes:][:slopes]
-		if c.peephole {
-			kernel.LSTMPeepholeGrad(d[:4*n], dc[at:], du[at:][:n], z, p.peephole, m.cBefore[at:], m.tc[at:])
-		} else {
-			kernel.LSTMGrad(d[:4*n], dc[at:], du[at:][:n], z, m.cBefore[at:], m.tc[at:])
-		}
-		if c.norm {
-			g := 4 * n
-			clear(d[g : 3*g])
-			kernel.LayerNormGrad(d[g:2*g], nil, nil, d[:g], z[g:2*g], p.normIH, z[3*g], z[3*g+1])
-			kernel.LayerNormGrad(d[2*g:3*g], nil, nil, d[:g], z[2*g:3*g], p.normHH, z[3*g+2], z[3*g+3])
-		}
-	}
-	if m.through {
-		m.back(dh, c.ofProduct(dz, 8), &p.hh, false)
-	}
-}
-
-// ofProduct is the gradient of the sums, or, where they are normalised, that of the product that begins at so many units
-// of a row.
-func (c lstmCell) ofProduct(dz []float32, units int) kernel.Block {
-	if !c.norm {
-		units = 0
-	}
-	return part(dz, c.slopes(), units*c.hidden, 4*c.hidden)
-}
-
-func (c lstmCell) input(dz []float32) (x, h kernel.Block) { return c.ofProduct(dz, 4), kernel.Block{} }
-
-func (c lstmCell) inputGrads(g grads, rows int, dz, z []float32, x kernel.Block) {
-	product(g.ih, rows, c.ofProduct(dz, 4), x)
-	sums := part(dz, c.slopes(), 0, 4*c.hidden)
-	columns(g.biasIH, rows, sums)
-	columns(g.biasHH, rows, sums)
-	if c.projected {
-		product(g.hr, rows, part(dz, c.slopes(), c.ofH(), c.out), part(z, c.trace(), c.unprojected(), c.hidden))
-	}
-	if !c.norm {
-		return
-	}
-	n := 4 * c.hidden
-	for i := range rows {
-		z, d := z[i*c.trace():], dz[i*c.slopes():]
-		if g.normIH != nil {
-			normGain(g.normIH, d[:n], z[n:2*n], z[3*n], z[3*n+1])
-		}
-		if g.normHH != nil {
-			normGain(g.normHH, d[:n], z[2*n:3*n], z[3*n+2], z[3*n+3])
-		}
-	}
-}
-
-// normGain adds what one row gives to the gradient of a gain.
-func normGain(dw, grad, x []float32, mean, rstd float32) {
-	kernel.LayerNormGrad(nil, dw, nil, grad, x, dw, mean, rstd)
-}
-
-func (c lstmCell) recurrentGrads(g grads, rows int, dz, z, h, cBefore []float32) {
-	if h != nil {
-		product(g.hh, rows, c.ofProduct(dz, 8), kernel.Block{Data: h, Stride: c.out, Cols: c.out})
-	}
-	if g.peephole == nil {
-		return
-	}
-	n := c.hidden
-	for i := range rows {
-		z, d := z[i*c.trace():], dz[i*c.slopes():]
-		// The c that the gate o saw, f*cBefore + i*g, is made again: zoneout may have changed the one that was kept.
-		di, df, do := g.peephole[:n], g.peephole[n:2*n], g.peephole[2*n:]
-		for j := range n {
-			seen := float32(z[j] * z[2*n+j])
-			if cBefore != nil {
-				before := cBefore[i*n+j]
-				di[j] += float32(d[j] * before)
-				df[j] += float32(d[n+j] * before)
-				seen += float32(z[n+j] * before)
+	return func(rule autograd.Init) autograd.Init {
+		return func(r *rand.Rand, v *tensor.Tensor) {
+			rule(r, v)
+			for j := range c.Hidden {
+				v.Data()[c.Hidden+j] = factor * value
 			}
-			do[j] += float32(d[3*n+j] * seen)
 		}
+	}
+}
+
+// lstmGates is the stage of the gates.
+type lstmGates struct {
+	hidden    int
+	projected bool // o*tanh(c) goes to the sums, not to the state
+	peephole  int  // place of weight_peephole in the cell's Weights; -1: none
+}
+
+func (g *lstmGates) apply(f *Frame) {
+	for i := range f.rows {
+		z, tanhC := f.Sums(i), f.Saved(i)
+		h := g.unprojected(f.H(i), z)
+		if g.peephole >= 0 {
+			kernel.LSTMPeephole(z, f.Weight(g.peephole), f.CBefore(i), f.C(i), tanhC, h)
+		} else {
+			kernel.LSTM(z, f.CBefore(i), f.C(i), tanhC, h)
+		}
+	}
+}
+
+func (g *lstmGates) backprop(f *Frame) {
+	for i := range f.rows {
+		z, dz, tanhC := f.Sums(i), f.DSums(i), f.Saved(i)
+		dh := g.unprojected(f.DH(i), dz)
+		if g.peephole < 0 {
+			kernel.LSTMGrad(dz, f.DC(i), dh, z, f.CBefore(i), tanhC)
+			continue
+		}
+		kernel.LSTMPeepholeGrad(dz, f.DC(i), dh, z, f.Weight(g.peephole), f.CBefore(i), tanhC)
+		if dp := f.WeightGrad(g.peephole); dp != nil {
+			addPeepholeGrad(dp, dz, z, f.CBefore(i))
+		}
+	}
+}
+
+// unprojected returns the place of o*tanh(c), or of its gradient: the state, or the block after the gates.
+func (g *lstmGates) unprojected(state, sums []float32) []float32 {
+	if !g.projected {
+		return state
+	}
+	return sums[4*g.hidden:][:g.hidden]
+}
+
+// addPeepholeGrad adds what one row gives to the gradients of p_i, p_f and p_o. The c that the gate o saw, f*cBefore + i*g, is computed again: zoneout may
+// have changed the one that was kept.
+func addPeepholeGrad(dp, dz, z, cBefore []float32) {
+	n := len(cBefore)
+	di, df, do := dp[:n], dp[n:2*n], dp[2*n:]
+	for j, before := range cBefore {
+		di[j] += float32(dz[j] * before)
+		df[j] += float32(dz[n+j] * before)
+		do[j] += float32(dz[3*n+j] * (float32(z[j]*z[2*n+j]) + float32(z[n+j]*before)))
 	}
 }

@@ -2,7 +2,8 @@
 //
 // A recurrent layer reads a sequence step by step. It computes each state h_t from the input x_t of the step and the
 // state before, h_(t-1), with the same weights at every step. [Elman] is the simplest layer. [LSTM] and [GRU] have
-// gates, which decide how much of the state is kept, and so learn to remember over more steps.
+// gates, which decide how much of the state is kept, and so learn to remember over more steps. In [MinGRU] and [IndRNN] no matrix multiplies
+// the state, which makes a step cheap, and deep stacks of them trainable.
 //
 //	layer := rnn.NewElman(params.In("rnn"), rnn.ElmanConfig{Input: 28, Hidden: 150})
 //	head := layers.NewDense(params.In("head"), layer.Out(), 10)
@@ -22,7 +23,8 @@
 // In these shapes, Out is what the layer's method Out returns: Dirs*H_out. Dirs is 2 for a bidirectional layer and 1
 // otherwise. H_out, as PyTorch calls it, is Hidden, or Projection for an LSTM that has a projection.
 //
-// A recurrence of your own is a [Cell], and [Unroll] takes it over a sequence.
+// A recurrence of your own is a [Cell] composed of operations, which [Unroll] takes over a sequence, or a [FusedCell], from which [NewFused] makes
+// a layer as fast as those of this package: see the last section.
 //
 // # Streams: where the state is
 //
@@ -101,6 +103,44 @@
 // [G*Hidden, H_out], bias_ih_l0 and bias_hh_l0 [G*Hidden], where G is the number of gates: 1 for Elman, 4 for LSTM, 3 for
 // GRU. Layer 1 has weight_ih_l1 [G*Hidden, Dirs*H_out], and so on. Weights of the reverse direction have the suffix
 // _reverse.
+//
+// # A fused cell of your own
+//
+// A [FusedCell] says what a recurrence is made of; the engine does the rest. Its parts are
+//
+//   - Weights: the matrices and vectors of one layer and direction;
+//   - a row of sums, Sums floats for each row of the batch. A [Term] adds a product to some of these sums: the rows of a matrix times the input or the
+//     state before, and a bias. Terms with the same place become one matrix product, and the engine derives the gradients of the input,
+//     of the state before and of the weights from the terms;
+//   - Apply, which computes the new state of each row from its sums, and leaves in the sums what the way back needs;
+//   - Backprop, which computes the gradients of the sums from the gradient of the new state. If the new state depends on the state before also
+//     without a product, as a GRU's does, the cell is Direct, and Backprop leaves that part of the gradient in DH.
+//
+// Apply and Backprop see a [Frame]: one step of one layer and direction, for all rows of the batch that have the step. The example of NewFused is
+// such a cell, h_t = g*h_(t-1) + (1-g)*c with g = sigmoid and c = tanh of products of the input and the state:
+//
+//	cell := rnn.FusedCell{
+//		Name: "UGRNN", Hidden: h, Sums: 2 * h, Direct: true,
+//		Weights: []rnn.Weight{
+//			{Name: "weight_ih", Shape: []int{2 * h, rnn.InputWidth}},
+//			{Name: "weight_hh", Shape: []int{2 * h, h}},
+//			{Name: "bias", Shape: []int{2 * h}},
+//		},
+//		Stages: []rnn.Stage{{
+//			Terms: []rnn.Term{
+//				{Weight: "weight_ih", Bias: "bias", Rows: 2 * h, Source: rnn.FromInput},
+//				{Weight: "weight_hh", Rows: 2 * h, Source: rnn.FromState},
+//			},
+//			Apply: func(f *rnn.Frame) {
+//				for row := range f.Rows() {
+//					c, g, before, next := f.Sums(row)[:h], f.Sums(row)[h:], f.HBefore(row), f.H(row)
+//					...
+//
+// The functions may be plain loops; [Tanh] and [Sigmoid] are the fast ones of this package. A cell may have a second state that no product
+// reads, as the LSTM's c (C), floats to keep from Apply to Backprop (Saved), vectors that it multiplies by
+// itself (Frame.Weight and WeightGrad, by their place in Weights), products that are normalised (Term.Gain), and a second [Stage] with products that read what the first stage
+// computed. If the sums of a cell turn into the state one by one, as Elman's do, they may lie in the place of the state (Sums is 0, To is ToState).
+// Package gradcheck proves Backprop.
 package rnn
 
 import "github.com/unroll-go/unroll/autograd"
@@ -118,12 +158,11 @@ type Options struct {
 	// Lengths is the number of steps of each row of the batch, 0 to T, in any order. Nil means that all rows have T steps.
 	// Values of x beyond the end of a row (padding) are never read, and outputs there are 0. The end of a row is the state
 	// after its own last step, where the reverse direction begins. A row of length 0 ends with its start.
-	// More padding, as in a batch that is padded to another number of steps, changes no output, and of the gradients of weights
-	// only the last bits.
+	// More padding, as in a batch that is padded to another number of steps, changes no bit of the outputs and gradients.
 	Lengths []int
 }
 
-// Carry is a state on a tape. H is [Layers*Dirs, B, H_out]; C is [Layers*Dirs, B, Hidden] for an LSTM and nil for the other
+// Carry is a state on a tape. H is [Layers*Dirs, B, H_out]; C is [Layers*Dirs, B, Hidden] for a layer with a second state, the LSTM, and nil for the other
 // layers. The two directions of a layer follow each other: forward, then reverse.
 type Carry struct{ H, C *autograd.Node }
 
@@ -142,16 +181,13 @@ var (
 	_ Layer = (*GRU)(nil)
 )
 
-// Out returns the number of features of an output, the last dimension of the y of Forward: Dirs*H_out, where H_out is Hidden,
-// or Projection for an LSTM that has a projection. It is the input width of the layer that comes next.
-func (s *stack) Out() int { return s.directions * s.out }
-
 // Init is a rule for the first values of a recurrent layer's weights.
 type Init int
 
 const (
 	// Glorot draws both matrices from U(-limit, limit) with limit sqrt(6/(in + H_out + G*Hidden)), which is Glorot's
-	// rule for one matrix that multiplies [x_t, h_(t-1)], as in the cells of TensorFlow 1. Biases are 0, except that the
+	// rule for one matrix that multiplies [x_t, h_(t-1)], as in the cells of TensorFlow 1. Without a matrix that multiplies the
+	// state, H_out is left out. Biases are 0, except that the
 	// LSTM's forget gate starts at 1.
 	Glorot Init = iota
 	// PyTorch draws all weights and biases from U(-1/sqrt(Hidden), 1/sqrt(Hidden)).

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -29,13 +30,21 @@ var kinds = []struct {
 	{"lstm_norm", true, net{cell: reference.LSTM, norm: true}},
 	{"gru", false, net{cell: reference.GRU}},
 	{"gru_before", false, net{cell: reference.GRUResetBefore}},
+	{"mingru", false, net{cell: reference.MinGRU}},
+	{"indrnn", false, net{cell: reference.IndRNNReLU}},
+	{"indrnn_tanh", false, net{cell: reference.IndRNNTanh}},
+	{"gru_norm", false, net{cell: reference.GRU, norm: true}},
+	{"gru_before_norm", false, net{cell: reference.GRUResetBefore, norm: true}},
+	{"elman_norm", false, net{cell: reference.ElmanTanh, norm: true}},
+	{"many_terms", true, net{fused: manyTerms, norm: true}},
 }
 
 // net is the settings of a layer of any kind.
 type net struct {
+	fused                                   func(hidden int) rnn.FusedCell // a cell that the reference does not have, or nil
 	cell                                    reference.Cell
-	bidirectional, noBias                   bool
-	projected, peephole, norm               bool // of the LSTM
+	bidirectional, noBias, norm             bool
+	projected, peephole                     bool // of the LSTM
 	dropout, recurrent, weight, zone, zoneC float32
 }
 
@@ -52,6 +61,9 @@ func (n net) projection(hidden int) int {
 
 // out is the width of the state.
 func (n net) out(hidden int) int {
+	if n.fused != nil {
+		return max(hidden, n.fused(hidden).State)
+	}
 	if p := n.projection(hidden); p > 0 {
 		return p
 	}
@@ -66,6 +78,10 @@ func (n net) directions() int {
 }
 
 func (n net) make(p *autograd.Params, input, hidden, layers int) rnn.Layer {
+	if n.fused != nil {
+		return rnn.NewFused(p, n.fused(hidden), rnn.FusedConfig{Input: input, Layers: layers, Bidirectional: n.bidirectional, NoBias: n.noBias,
+			Dropout: n.dropout, RecurrentDropout: n.recurrent, Zoneout: n.zone, ZoneoutCell: n.zoneC, Init: rnn.PyTorch})
+	}
 	switch n.cell {
 	case reference.LSTM:
 		return rnn.NewLSTM(p, rnn.LSTMConfig{Input: input, Hidden: hidden, Layers: layers, Bidirectional: n.bidirectional, NoBias: n.noBias,
@@ -73,11 +89,18 @@ func (n net) make(p *autograd.Params, input, hidden, layers int) rnn.Layer {
 			Dropout: n.dropout, RecurrentDropout: n.recurrent, WeightDropout: n.weight, Zoneout: n.zone, ZoneoutCell: n.zoneC, Init: rnn.PyTorch})
 	case reference.GRU, reference.GRUResetBefore:
 		return rnn.NewGRU(p, rnn.GRUConfig{Input: input, Hidden: hidden, Layers: layers, Bidirectional: n.bidirectional, NoBias: n.noBias,
-			ResetBefore: n.cell == reference.GRUResetBefore,
-			Dropout:     n.dropout, RecurrentDropout: n.recurrent, WeightDropout: n.weight, Zoneout: n.zone, Init: rnn.PyTorch})
+			ResetBefore: n.cell == reference.GRUResetBefore, LayerNorm: n.norm,
+			Dropout: n.dropout, RecurrentDropout: n.recurrent, WeightDropout: n.weight, Zoneout: n.zone, Init: rnn.PyTorch})
+	case reference.MinGRU:
+		return rnn.NewMinGRU(p, rnn.MinGRUConfig{Input: input, Hidden: hidden, Layers: layers, Bidirectional: n.bidirectional, NoBias: n.noBias,
+			Dropout: n.dropout, Zoneout: n.zone, Init: rnn.PyTorch})
+	case reference.IndRNNReLU, reference.IndRNNTanh:
+		return rnn.NewIndRNN(p, rnn.IndRNNConfig{Input: input, Hidden: hidden, Layers: layers, Bidirectional: n.bidirectional, NoBias: n.noBias,
+			Tanh:    n.cell == reference.IndRNNTanh,
+			Dropout: n.dropout, RecurrentDropout: n.recurrent, Zoneout: n.zone, Init: rnn.PyTorch})
 	}
 	return rnn.NewElman(p, rnn.ElmanConfig{Input: input, Hidden: hidden, Layers: layers, Bidirectional: n.bidirectional, NoBias: n.noBias,
-		ReLU:    n.cell == reference.ElmanReLU,
+		ReLU: n.cell == reference.ElmanReLU, LayerNorm: n.norm,
 		Dropout: n.dropout, RecurrentDropout: n.recurrent, WeightDropout: n.weight, Zoneout: n.zone, Init: rnn.PyTorch})
 }
 
@@ -676,6 +699,24 @@ func TestInit(t *testing.T) {
 		within(v, 1/math.Sqrt(hidden))
 	}
 	within(gru(rnn.Keras)["weight_ih_l0"], math.Sqrt(6.0/(28+450)))
+	for _, config := range []rnn.IndRNNConfig{{}, {Init: rnn.Keras}, {Init: rnn.PyTorch}} {
+		config.Input, config.Hidden = input, hidden
+		w = get(func(p *autograd.Params) { rnn.NewIndRNN(p, config) })
+		if config.Init == rnn.PyTorch {
+			within(w["weight_hh_l0"], 1/math.Sqrt(hidden))
+			continue
+		}
+		assert.InDelta(t, 0.05, slices.Min(w["weight_hh_l0"]), 0.05)
+		assert.InDelta(t, 0.95, slices.Max(w["weight_hh_l0"]), 0.05)
+		assert.Equal(t, make([]float32, hidden), w["bias_ih_l0"])
+	}
+	normalised := get(func(p *autograd.Params) {
+		rnn.NewGRU(p.In("gru"), rnn.GRUConfig{Input: input, Hidden: hidden, LayerNorm: true})
+		rnn.NewElman(p.In("elman"), rnn.ElmanConfig{Input: input, Hidden: hidden, LayerNorm: true, Init: rnn.PyTorch})
+	})
+	for name, width := range map[string]int{"gru.weight_ln_ih_l0": 3 * hidden, "gru.weight_ln_hh_l0": 3 * hidden, "elman.weight_ln_ih_l0": hidden, "elman.weight_ln_hh_l0": hidden} {
+		assert.Equal(t, slices.Repeat([]float32{1}, width), normalised[name], name)
+	}
 	projected := get(func(p *autograd.Params) {
 		rnn.NewLSTM(p, rnn.LSTMConfig{Input: input, Hidden: hidden, Projection: 50, Peephole: true, LayerNorm: true, Init: rnn.Keras})
 	})

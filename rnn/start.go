@@ -16,7 +16,7 @@ import (
 // state.Set(start.Carry(tape, rows), 0).
 type Start struct{ h, c *autograd.Param }
 
-// NewStart makes the weights h0 [Layers*Dirs, H_out] and, for an LSTM, c0 [Layers*Dirs, Hidden] in p. Their first values are
+// NewStart makes the weights h0 [Layers*Dirs, H_out] and, for a layer with a second state, c0 [Layers*Dirs, Hidden] in p. Their first values are
 // zeros. It panics as [autograd.Params.New] does.
 func NewStart(p *autograd.Params, layer Layer) *Start {
 	one := layer.NewState(1)

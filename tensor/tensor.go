@@ -16,6 +16,7 @@ package tensor
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/unroll-go/unroll/internal/kernel"
@@ -99,16 +100,18 @@ func TrySize(shape []int) (n int, ok bool) {
 	n = 1
 	zero := false
 	for _, d := range shape {
-		switch {
-		case d < 0:
+		if d < 0 {
 			return 0, false
-		case d == 0:
-			zero = true
-		case n > math.MaxInt/d:
-			return 0, false
-		default:
-			n *= d
 		}
+		if d == 0 {
+			zero = true
+			continue
+		}
+		high, low := bits.Mul(uint(n), uint(d))
+		if high != 0 || low > math.MaxInt {
+			return 0, false
+		}
+		n = int(low)
 	}
 	if zero {
 		return 0, true

@@ -40,7 +40,7 @@ import (
 //     *[tensor.Tensor]: the numbers. The shapes must be those of the file;
 //   - [Settings]: nothing is loaded, but the settings must be those of the file;
 //   - a pointer to anything else that [encoding.BinaryMarshaler] (such as *rand.PCG) or package json can write and read: an
-//     *optim.Plateau, a *string, a *float64, a struct with exported fields.
+//     *optim.Plateau, a *string, a *float64, a struct whose exported fields are its state.
 //
 // # The file
 //
@@ -222,12 +222,31 @@ func textOf(name string, part any) (string, error) {
 	}:
 		return "", nil
 	}
-	pointer(name, part)
+	to := pointer(name, part)
+	text, err := encodeValue(part)
+	if err == nil {
+		err = decodeValue(text, reflect.New(to.Type()).Interface()) // better now than when the training is to continue
+	}
+	return text, err
+}
+
+func encodeValue(part any) (string, error) {
 	if part, ok := part.(binaryValue); ok {
 		data, err := part.MarshalBinary()
 		return base64.StdEncoding.EncodeToString(data), err
 	}
 	return encode(part)
+}
+
+func decodeValue(text string, to any) error {
+	if to, ok := to.(binaryValue); ok {
+		data, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return err
+		}
+		return to.UnmarshalBinary(data)
+	}
+	return decode(text, to)
 }
 
 // binaryValue is a part that is kept as bytes.
@@ -513,28 +532,24 @@ func (l *loading) settings(name string, there, here Settings) {
 	}
 }
 
-// value prepares to replace the value to which part points.
+// value prepares to change the value to which part points. Fields that are not in the text stay as they are.
 func (l *loading) value(name string, part any) {
 	to := pointer(name, part)
-	loaded := reflect.New(to.Type())
-	ok := false
-	if v, is := loaded.Interface().(binaryValue); is {
-		var text string
-		if text, ok = l.text(name); ok {
-			data, err := base64.StdEncoding.DecodeString(text)
-			if err == nil {
-				err = v.UnmarshalBinary(data)
-			}
-			if ok = err == nil; !ok {
-				l.fail("%s: %.200s", name, err)
-			}
+	text, ok := l.text(name)
+	if !ok {
+		return
+	}
+	trial := reflect.New(to.Type()).Interface()
+	if err := decodeValue(text, trial); err != nil {
+		l.fail("%s: %.200s", name, err)
+		return
+	}
+	l.writes = append(l.writes, func() {
+		if to.Kind() == reflect.Map {
+			to.SetZero() // otherwise the old keys stay
 		}
-	} else {
-		ok = l.decode(name, loaded.Interface())
-	}
-	if ok {
-		l.writes = append(l.writes, func() { to.Set(loaded.Elem()) })
-	}
+		decodeValue(text, part) // which has just gone well
+	})
 }
 
 // differences returns all that does not fit, or "". It tells at most 20 things of each kind.

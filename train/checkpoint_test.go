@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -229,6 +230,8 @@ func TestWrongParts(t *testing.T) {
 	err := train.Checkpoint{"x": &infinite, "y": &infinite}.Save(filepath.Join(dir, "file"))
 	assert.EqualError(t, err, "train: saving "+filepath.Join(dir, "file")+
 		": x: json: unsupported value: +Inf\ny: json: unsupported value: +Inf")
+	err = train.Checkpoint{"x": &struct{ Last error }{io.EOF}}.Save(filepath.Join(dir, "file"))
+	assert.ErrorContains(t, err, "x: json: cannot unmarshal", "what could not be loaded again is not saved")
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Empty(t, entries)

@@ -12,7 +12,7 @@
 //
 // [Evaluate] runs a model over a whole source without training it, for example to count correct answers with package
 // metrics. An [Evaluator] does the same and keeps its memory for the next time. A [History] is a table of the measurements of
-// each epoch, which [History.WriteCSV] writes to a file and [ReadHistory] reads back.
+// each epoch, which [History.WriteCSV] writes to a file and [ReadHistory] reads back; [History.WriteJSONLines] appends to a file row by row.
 //
 // # Shards
 //

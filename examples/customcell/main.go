@@ -1,17 +1,17 @@
-// Command customcell trains a recurrence that the library does not have: the minGRU of Feng et al. (2024, "Were RNNs all
-// we needed?"), whose gate z depends on the input alone,
+// Command customcell trains a recurrence that the library does not have: the update gate RNN of Collins, Sohl-Dickstein & Sussillo (2017,
+// "Capacity and trainability in recurrent neural networks"), which has a single gate g,
 //
-//	z_t = sigmoid(W_z·x_t + b_z)
-//	c_t = W_c·x_t + b_c
-//	h_t = (1-z_t)*h_(t-1) + z_t*c_t
+//	c_t = tanh(W_c·x_t + U_c·h_(t-1) + b_c)
+//	g_t = sigmoid(W_g·x_t + U_g·h_(t-1) + b_g)
+//	h_t = g_t*h_(t-1) + (1-g_t)*c_t
 //
 //	go run ./examples/customcell
 //
-// The program writes it in two forms. The composed form is an rnn.Cell: a few lines compute one step from operations
-// of package autograd, so that any idea is quickly tried. The fused form computes z and c of all steps with two matrix products and
-// then the recurrence in one operation, for which the program supplies the gradient. It has fewer and longer operations, and is
-// faster where a single step has little to compute. The program checks the gradients of both forms, compares their times
-// and trains both on a task of memory: to name the one symbol of 50 that was flagged.
+// The program writes it in two forms. The composed form is an rnn.Cell: a few lines compute one step from operations of package autograd, so that
+// any idea is quickly tried. The fused form is an rnn.FusedCell: the names of its weights, which products they take part in, and two functions for
+// what happens to a unit on the way forward and on the way back. From these the library makes a layer with stacks, directions, lengths, truncation,
+// streaming and regularisation, as fast as its own. The program checks the gradients of both forms, compares their times and trains both on a task of
+// memory: to name the one symbol of 50 that was flagged.
 package main
 
 import (
@@ -34,115 +34,101 @@ import (
 	"github.com/unroll-go/unroll/train"
 )
 
-// minGRU holds the weights, which are the same for both forms.
-type minGRU struct{ gate, candidate *layers.Dense }
-
-func newMinGRU(p *autograd.Params, input, hidden int) minGRU {
-	return minGRU{layers.NewDense(p.In("gate"), input, hidden), layers.NewDense(p.In("candidate"), input, hidden)}
+// updateGate returns the fused form with h units. A row of sums has the sums of c, then those of g, to which the products with the input and with the
+// state add up; apply and backprop replace the sums by c and g, and these by the gradients of the sums.
+func updateGate(h int) rnn.FusedCell {
+	return rnn.FusedCell{
+		Name: "UGRNN", Hidden: h, Sums: 2 * h,
+		Direct: true, // h_t depends on h_(t-1) also without a product
+		Weights: []rnn.Weight{
+			{Name: "weight_ih", Shape: []int{2 * h, rnn.InputWidth}},
+			{Name: "weight_hh", Shape: []int{2 * h, h}},
+			{Name: "bias", Shape: []int{2 * h}},
+		},
+		Stages: []rnn.Stage{{
+			Terms: []rnn.Term{
+				{Weight: "weight_ih", Bias: "bias", Rows: 2 * h, Source: rnn.FromInput},
+				{Weight: "weight_hh", Rows: 2 * h, Source: rnn.FromState},
+			},
+			Apply: func(f *rnn.Frame) {
+				for row := range f.Rows() {
+					c, g, before, next := f.Sums(row)[:h], f.Sums(row)[h:], f.HBefore(row), f.H(row)
+					rnn.Tanh(c, c)
+					rnn.Sigmoid(g, g)
+					for j := range next {
+						next[j] = c[j] + float32(g[j]*(before[j]-c[j])) // the conversion rounds the product, so that every platform gives the same bits
+					}
+				}
+			},
+			Backprop: func(f *rnn.Frame) {
+				for row := range f.Rows() {
+					c, g, dc, dg := f.Sums(row)[:h], f.Sums(row)[h:], f.DSums(row)[:h], f.DSums(row)[h:]
+					before, dh := f.HBefore(row), f.DH(row)
+					for j, d := range dh {
+						dc[j] = float32(d*(1-g[j])) * (1 - float32(c[j]*c[j]))
+						dg[j] = float32(d*(before[j]-c[j])) * float32(g[j]*(1-g[j]))
+						dh[j] = d * g[j]
+					}
+				}
+			},
+		}},
+	}
 }
 
-// Step is the composed form, the method of an rnn.Cell: from the input x [B,input] and the state before, h [B,hidden] or nil for
-// zeros, it computes the state after the step, which is also the output.
-func (m minGRU) Step(x, h *autograd.Node) (y, next *autograd.Node) {
-	z, c := autograd.Sigmoid(m.gate.Forward(x)), m.candidate.Forward(x)
-	if h == nil {
-		next = autograd.Mul(z, c)
-	} else {
-		next = autograd.Add(h, autograd.Mul(z, autograd.Sub(c, h)))
-	}
+// composed is the other form, an rnn.Cell with the weights of a fused layer.
+type composed struct {
+	weightIH, weightHH, bias *autograd.Param
+	hidden                   int
+}
+
+// Step computes the state after a step, which is also the output, from the input x [B,In] and the state before, h [B,hidden].
+func (c composed) Step(x, h *autograd.Node) (y, next *autograd.Node) {
+	t := x.Tape()
+	sums := autograd.Add(autograd.MatMul(x, autograd.Transpose(t.Param(c.weightIH), 0, 1)), autograd.MatMul(h, autograd.Transpose(t.Param(c.weightHH), 0, 1)))
+	sums = autograd.Add(sums, t.Param(c.bias))
+	candidate := autograd.Tanh(autograd.Slice(sums, 1, 0, c.hidden))
+	gate := autograd.Sigmoid(autograd.Slice(sums, 1, c.hidden, 2*c.hidden))
+	next = autograd.Add(candidate, autograd.Mul(gate, autograd.Sub(h, candidate)))
 	return next, next
 }
 
-// Forward is the fused form: from the input x [T,B,input] it computes the states after all steps, [T,B,hidden].
-func (m minGRU) Forward(x *autograd.Node) *autograd.Node {
-	return follow(autograd.Sigmoid(m.gate.Forward(x)), m.candidate.Forward(x))
+// recurrent holds both forms with the same weights.
+type recurrent struct {
+	fused    *rnn.Fused
+	composed composed
 }
 
-// follow computes h_t = h_(t-1) + z_t*(c_t - h_(t-1)) for all steps, from h = 0, for z and c of shape [T,B,hidden].
-func follow(z, c *autograd.Node) *autograd.Node {
-	t := autograd.TapeOf("follow", z, c)
-	h := t.New(z.Shape()...)
-	o := followOp{z, c, h, t.Scratch(len(h.Data()) / z.Shape()[0])}
-	before := o.zeros()
-	for i := range z.Shape()[0] {
-		z, c, h := o.step(z.Data(), i), o.step(c.Data(), i), o.step(h.Data(), i)
-		for j, b := range before {
-			h[j] = b + float32(z[j]*(c[j]-b)) // the conversion rounds the product, so that every platform gives the same bits
-		}
-		before = h
+func newRecurrent(p *autograd.Params, input, hidden int) recurrent {
+	fused := rnn.NewFused(p, updateGate(hidden), rnn.FusedConfig{Input: input})
+	return recurrent{fused, composed{p.Get("weight_ih_l0"), p.Get("weight_hh_l0"), p.Get("bias_l0"), hidden}}
+}
+
+// read returns the state [B,hidden] after the last step of x [T,B,In].
+func (r recurrent) read(x *autograd.Node, fused bool) *autograd.Node {
+	if fused {
+		h, _ := r.fused.Last(x, rnn.Options{})
+		return h
 	}
-	if z.RequiresGrad() || c.RequiresGrad() {
-		autograd.Record(t, o, h)
-	}
+	_, h := rnn.Unroll(r.composed, x, x.Tape().Input(tensor.New(x.Shape()[1], r.composed.hidden)))
 	return h
-}
-
-// followOp is the operation on the tape: it holds what Backward needs.
-type followOp struct {
-	z, c, h *autograd.Node
-	row     []float32 // scratch for one step, B*hidden numbers
-}
-
-// zeros returns the state before the first step.
-func (o followOp) zeros() []float32 {
-	clear(o.row)
-	return o.row
-}
-
-// step returns the part of v that belongs to step i; v has T*B*hidden numbers.
-func (o followOp) step(v []float32, i int) []float32 { return v[i*len(o.row):][:len(o.row)] }
-
-// Backward goes through the steps from the last to the first. The gradient of h_t has two parts: the gradient of the output
-// at step t, and dh, which step t+1 computed.
-func (o followOp) Backward() {
-	all := o.h.Grad()
-	if all == nil {
-		return
-	}
-	dh, zero := o.h.Tape().Scratch(len(o.row)), o.zeros()
-	clear(dh)
-	for i := o.h.Shape()[0] - 1; i >= 0; i-- {
-		before := zero
-		if i > 0 {
-			before = o.step(o.h.Data(), i-1)
-		}
-		back(dh, o.step(all, i), before, o.step(o.z.Data(), i), o.step(o.c.Data(), i),
-			o.step(o.z.AccumulateGrad(), i), o.step(o.c.AccumulateGrad(), i))
-	}
-}
-
-// back is Backward of one step. dy is the gradient of the step's output; dh is the gradient of the state after the step on
-// entry, and of the state before the step on return. Slices of equal length spare the loop its bounds checks.
-func back(dh, dy, before, z, c, dz, dc []float32) {
-	n := len(dh)
-	dy, before, z, c, dz, dc = dy[:n], before[:n], z[:n], c[:n], dz[:n], dc[:n]
-	for j, d := range dh {
-		d += dy[j]
-		dz[j] += float32(d * (c[j] - before[j]))
-		dc[j] += float32(d * z[j])
-		dh[j] = d * (1 - z[j])
-	}
 }
 
 // prove returns an error if a gradient of either form is wrong, or if their states differ.
 func prove() error {
 	params := autograd.NewParams(1)
-	cell := newMinGRU(params, 3, 5)
+	cell := newRecurrent(params, 3, 5)
 	x := params.New("x", autograd.Normal(1), 7, 2, 3)
-	for name, states := range map[string]func(x *autograd.Node) *autograd.Node{
-		"fused":    cell.Forward,
-		"composed": func(x *autograd.Node) *autograd.Node { h, _ := rnn.Unroll(cell, x, nil); return h },
-	} {
+	for _, fused := range []bool{true, false} {
 		err := gradcheck.Check(params, func(t *autograd.Tape) *autograd.Node {
-			return gradcheck.Project(states(t.Param(x)))
+			return gradcheck.Project(cell.read(t.Param(x), fused))
 		}, gradcheck.Options{})
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("fused is %v: %w", fused, err)
 		}
 	}
 	t := autograd.NewInference(params)
-	composed, _ := rnn.Unroll(cell, t.Input(x.Value), nil)
-	for i, h := range cell.Forward(t.Input(x.Value)).Data() {
+	composed := cell.read(t.Input(x.Value), false)
+	for i, h := range cell.read(t.Input(x.Value), true).Data() {
 		if d := h - composed.Data()[i]; d > 1e-6 || d < -1e-6 {
 			return fmt.Errorf("state %d: %v fused, %v composed", i, h, composed.Data()[i])
 		}
@@ -172,29 +158,21 @@ func recall(seed uint64, n int) *dataset.Tensors {
 	return &dataset.Tensors{X: x, Labels: labels}
 }
 
-// model reads a sequence with a minGRU, in the fused or the composed form, and classifies its last state.
+// model reads a sequence, in the fused or the composed form, and classifies its last state.
 type model struct {
 	params *autograd.Params
-	cell   minGRU
+	cell   recurrent
 	head   *layers.Dense
 	fused  bool
 }
 
 func newModel(seed uint64, fused bool) model {
 	params := autograd.NewParams(seed)
-	return model{params, newMinGRU(params.In("rnn"), symbols+1, hidden), layers.NewDense(params.In("head"), hidden, symbols), fused}
+	return model{params, newRecurrent(params.In("rnn"), symbols+1, hidden), layers.NewDense(params.In("head"), hidden, symbols), fused}
 }
 
 func (m model) classify(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
-	x := t.Input(b.X)
-	var h *autograd.Node
-	if m.fused {
-		all := m.cell.Forward(x)
-		h = autograd.Reshape(autograd.Slice(all, 0, steps-1, steps), all.Shape()[1:]...)
-	} else {
-		_, h = rnn.Unroll(m.cell, x, nil)
-	}
-	return m.head.Forward(h)
+	return m.head.Forward(m.cell.read(t.Input(b.X), m.fused))
 }
 
 // learn trains for some epochs and returns the time that each took.

@@ -16,19 +16,29 @@ func TestProof(t *testing.T) { require.NoError(t, prove()) }
 func TestSizes(t *testing.T) {
 	for _, size := range [][4]int{{1, 1, 1, 1}, {2, 1, 3, 1}, {1, 5, 2, 7}, {9, 3, 1, 2}} {
 		params := autograd.NewParams(3)
-		cell := newMinGRU(params, size[2], size[3])
+		cell := newRecurrent(params, size[2], size[3])
 		x := params.New("x", autograd.Normal(1), size[0], size[1], size[2])
 		var values [2][]float32
-		for i, states := range []func(x *autograd.Node) *autograd.Node{
-			cell.Forward, func(x *autograd.Node) *autograd.Node { h, _ := rnn.Unroll(cell, x, nil); return h },
-		} {
+		for i, fused := range []bool{true, false} {
 			require.NoError(t, gradcheck.Check(params, func(tape *autograd.Tape) *autograd.Node {
-				return gradcheck.Project(states(tape.Param(x)))
+				return gradcheck.Project(cell.read(tape.Param(x), fused))
 			}, gradcheck.Options{}), "%v", size)
-			values[i] = states(autograd.NewInference(params).Input(x.Value)).Data()
+			values[i] = cell.read(autograd.NewInference(params).Input(x.Value), fused).Data()
 		}
 		assert.InDeltaSlice(t, values[0], values[1], 1e-6)
 	}
+}
+
+// TestEverythingElse: the fused cell has layers, directions, lengths, truncation and regularisation for nothing.
+func TestEverythingElse(t *testing.T) {
+	params := autograd.NewParams(3)
+	layer := rnn.NewFused(params, updateGate(4), rnn.FusedConfig{Input: 3, Layers: 2, Bidirectional: true})
+	x := params.New("x", autograd.Normal(1), 6, 3, 3)
+	start := rnn.NewStart(params.In("start"), layer)
+	require.NoError(t, gradcheck.Check(params, func(tape *autograd.Tape) *autograd.Node {
+		y, _ := layer.Forward(tape.Param(x), rnn.Options{Lengths: []int{6, 2, 4}, Start: start.Carry(tape, 3)})
+		return gradcheck.Project(y)
+	}, gradcheck.Options{}))
 }
 
 func TestItRemembers(t *testing.T) {

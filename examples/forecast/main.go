@@ -17,6 +17,7 @@ import (
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/examples/progress"
 	"github.com/unroll-go/unroll/examples/show"
 	"github.com/unroll-go/unroll/layers"
 	"github.com/unroll-go/unroll/loss"
@@ -106,20 +107,22 @@ func (m model) learn(series *tensor.Tensor, epochs int, seed uint64) error {
 	adam := optim.NewAdam(m.params, 0)
 	batches := windows.Len() / 50
 	rate := optim.Cosine(2e-3, 0, epochs*batches)
-	bar := show.NewBar("learning", epochs)
-	defer bar.Done()
+	line := progress.New("learning", "steps", epochs*batches)
+	defer line.Done()
 	for epoch := range epochs {
 		i := epoch * batches
 		for rows := range dataset.Shuffled(windows, 50, seed, uint64(epoch)) {
-			if _, err := step.Run(rows); err != nil {
+			value, err := step.Run(rows)
+			if err != nil {
 				return fmt.Errorf("epoch %d: %w", epoch, err)
 			}
 			optim.ClipNorm(step.Grads(), 1)
 			adam.LR = rate(i)
 			adam.Step(step.Grads())
 			i++
+			line.Note = fmt.Sprintf("loss %.4f", value)
+			line.Set(i)
 		}
-		bar.Add(1)
 	}
 	return nil
 }

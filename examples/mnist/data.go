@@ -9,7 +9,7 @@ import (
 	"github.com/unroll-go/unroll/dataset"
 	"github.com/unroll-go/unroll/dataset/digits"
 	"github.com/unroll-go/unroll/dataset/mnist"
-	"github.com/unroll-go/unroll/examples/show"
+	"github.com/unroll-go/unroll/examples/progress"
 )
 
 // loadDigits loads the data that -data asks for and prints where it comes from.
@@ -57,19 +57,17 @@ func drawDigits(o options) *mnist.Data {
 	return &mnist.Data{Train: drawn.Train, Valid: drawn.Valid, Test: drawn.Test}
 }
 
-// download fetches the files that the folder lacks, with a progress bar for each.
+// download fetches the files that the folder lacks, with a line for each that shows how far it is.
 func download(ctx context.Context, dir string) error {
-	bars := map[string]show.Bar{}
-	defer func() {
-		for _, b := range bars {
-			b.Done()
-		}
-	}()
+	var name string
+	line := progress.New("", "bytes", 0)
+	defer func() { line.Done() }()
 	return mnist.Fetch(ctx, dir, func(file string, done, total int64) {
-		if _, ok := bars[file]; !ok {
-			bars[file] = show.NewBar(file, int(total))
+		if file != name {
+			line.Done()
+			name, line = file, progress.New(file, "bytes", int(total))
 		}
-		bars[file].Set(int(done))
+		line.Set(int(done))
 	})
 }
 

@@ -28,6 +28,7 @@ import (
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/examples/progress"
 	"github.com/unroll-go/unroll/examples/show"
 	"github.com/unroll-go/unroll/layers"
 	"github.com/unroll-go/unroll/loss"
@@ -147,7 +148,7 @@ func (m *model) accuracy(pictures dataset.Source) (float64, error) {
 
 // learn trains for o.epochs epochs and writes the results. If the output folder has a checkpoint, it continues from there. When
 // ctx is canceled, it ends after the running step and writes a checkpoint and the results so far.
-func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.Source) error {
+func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.Source) (err error) {
 	step := train.NewStep(m.params, m.loss)
 	step.Workers = o.workers
 	adam := optim.NewAdam(m.params, o.lr)
@@ -168,36 +169,44 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 	} else if o.resume {
 		return fmt.Errorf("-resume: there is no checkpoint in %s", loop.Dir)
 	}
-	var bar *show.Bar
+	watcher, err := watch(o, loop.Steps)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, watcher.Close()) }()
+	var line *progress.Line
 	var start time.Time
 	for batch, err := range loop.Batches(ctx, o.epochs, func(epoch uint64) iter.Seq[dataset.Rows] {
-		b := show.NewBar(fmt.Sprintf("epoch %03d", epoch), pictures.Len())
-		b.Set(loop.Batch * o.batch)
-		bar, start = &b, time.Now()
+		line = progress.New(fmt.Sprintf("epoch %03d", epoch), "steps", max(1, pictures.Len()/o.batch)-loop.Batch)
+		start = time.Now()
 		read := pictures
 		if o.recipe == "best" {
 			read = shifted{pictures, o.seed + epoch<<32}
 		}
 		return dataset.Shuffled(read, o.batch, o.seed, epoch)
 	}) {
-		if err == nil {
-			adam.LR = rate(loop.Steps)
-			_, err = step.Run(batch)
-		}
-		if err != nil {
-			if bar != nil {
-				bar.Done()
+		if err != nil { // the training is interrupted, or there is no room for a checkpoint
+			if line != nil {
+				line.Done()
 			}
 			return errors.Join(m.save(o, history), err)
 		}
+		adam.LR = rate(loop.Steps)
+		value, err := step.Run(batch)
+		if err != nil {
+			line.Done()
+			return fmt.Errorf("epoch %d: %w", loop.Epoch, err)
+		}
 		adam.Step(step.Grads())
-		bar.Add(batch.Len())
+		watcher.Scalar("loss/train", loop.Steps, float64(value))
+		line.Note = fmt.Sprintf("loss %.4f", value)
+		line.Add(1)
 		seconds += time.Since(start).Seconds()
 		start = time.Now()
 		if !loop.Last {
 			continue
 		}
-		bar.Done()
+		line.Done()
 		// The last batch is evaluated again, because its loss in training is from before its update.
 		accBatch, err := m.accuracy(batch)
 		if err != nil {
@@ -211,6 +220,7 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 		if err != nil {
 			return err
 		}
+		m.watchEpoch(watcher, loop.Steps, step.Grads(), accBatch, accValid)
 		history.Add(float64(loop.Epoch), accBatch, accValid, float64(lossBatch), seconds)
 		fmt.Printf("epoch : %03d acc_batch : %.4f, acc_valid : %.4f loss_batch : %.4f time : %.1fs\n",
 			loop.Epoch, accBatch, accValid, lossBatch, seconds)

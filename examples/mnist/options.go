@@ -18,6 +18,7 @@ type options struct {
 	epochs, batch, hidden, layers, truncate int
 	workers                                 int
 	bidirectional                           bool
+	tensorboard                             string
 	lr, dropout                             float64
 	seed                                    uint64
 	pictures                                int
@@ -60,6 +61,7 @@ func parse(args []string) (o options, err error) {
 	f.IntVar(&o.pictures, "pictures", 0, "training pictures that -data synthetic draws, with a tenth as many for validation and for the test; 0: as many as MNIST has")
 	f.BoolVar(&o.resume, "resume", false, "continue from the checkpoint in -out, and fail if there is none; without the flag, a checkpoint of the same flags is continued, too")
 	f.DurationVar(&o.saveEvery, "save-every", time.Minute, "time between two checkpoints, which are also written when the training is interrupted")
+	f.StringVar(&o.tensorboard, "tensorboard", "", "folder for what TensorBoard shows; none: nothing is written for it")
 	f.StringVar(&o.load, "load", "", "evaluate this model.safetensors and do not train")
 	if err := f.Parse(args); err == flag.ErrHelp {
 		fmt.Println("Usage: mnist [flags]")
@@ -108,7 +110,7 @@ func parse(args []string) (o options, err error) {
 	o.settings = train.Settings{}
 	f.VisitAll(func(g *flag.Flag) {
 		switch g.Name {
-		case "data", "workers", "out", "load", "resume", "save-every": // what the data are is told by the pictures themselves
+		case "data", "workers", "out", "load", "resume", "save-every", "tensorboard": // what the data are is told by the pictures themselves
 		default:
 			o.settings["-"+g.Name] = g.Value.String()
 		}

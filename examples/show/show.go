@@ -1,8 +1,6 @@
-// Package show is the part of the example programs that is not learning: a progress bar on the terminal, and
-// results drawn into PNG files.
+// Package show draws the results of the example programs into PNG files.
 //
-// A program of your own may import it, but it brings gonum/plot and progressbar with it, which the library
-// itself does not need.
+// A program of your own may import it, but it brings gonum/plot with it, which the library itself does not need.
 //
 // The colours are those of Okabe & Ito (2008, "Color Universal Design"), which people with any form of colour
 // blindness can tell apart; curves differ in their markers and dashes as well.
@@ -13,9 +11,6 @@ import (
 	"image/color"
 	"os"
 	"path/filepath"
-
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 )
 
 var (
@@ -26,27 +21,6 @@ var (
 	green  = color.RGBA{0x00, 0x9e, 0x73, 0xff}
 	purple = color.RGBA{0xcc, 0x79, 0xa7, 0xff}
 )
-
-// Bar is a progress bar on standard error. It is removed from the screen when the work is done. If standard error
-// is not a terminal, nothing is shown.
-type Bar struct{ bar *progressbar.ProgressBar }
-
-// NewBar returns a bar for work that consists of total parts.
-func NewBar(what string, total int) Bar {
-	visible := term.IsTerminal(int(os.Stderr.Fd()))
-	return Bar{progressbar.NewOptions(total, progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(os.Stderr),
-		progressbar.OptionSetVisibility(visible), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100e6),
-		progressbar.OptionFullWidth(), progressbar.OptionShowCount())}
-}
-
-// Set sets the number of parts that are done.
-func (b Bar) Set(done int) { b.bar.Set(done) }
-
-// Add adds n to the number of parts that are done.
-func (b Bar) Add(n int) { b.bar.Add(n) }
-
-// Done removes the bar from the screen.
-func (b Bar) Done() { b.bar.Finish() }
 
 // WritableFolder makes the folder if it does not exist, and returns an error if no file can be written into it.
 func WritableFolder(dir string) error {

@@ -192,20 +192,3 @@ func TestWritableFolder(t *testing.T) {
 	assert.Error(t, WritableFolder(file))
 	assert.Error(t, WritePictures(filepath.Join(file, "picture.png"), "", nil))
 }
-
-// TestBar checks that a file, where a bar would be noise, stays empty.
-func TestBar(t *testing.T) {
-	stderr := os.Stderr
-	defer func() { os.Stderr = stderr }()
-	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
-	require.NoError(t, err)
-	defer file.Close()
-	os.Stderr = file
-	bar := NewBar("testing", 3)
-	bar.Add(1)
-	bar.Set(3)
-	bar.Done()
-	info, err := file.Stat()
-	require.NoError(t, err)
-	assert.Zero(t, info.Size())
-}

@@ -23,6 +23,7 @@ import (
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/examples/progress"
 	"github.com/unroll-go/unroll/examples/show"
 	"github.com/unroll-go/unroll/layers"
 	"github.com/unroll-go/unroll/loss"
@@ -155,8 +156,8 @@ func (m *model) learn(names dataset.Source, epochs int, seed uint64) error {
 	})
 	adam := optim.NewAdam(m.params, 0)
 	rate := optim.Cosine(5e-3, 0, epochs*(names.Len()/32))
-	bar, steps := show.NewBar("learning", epochs), 0
-	defer bar.Done()
+	line, steps := progress.New("learning", "epochs", epochs), 0
+	defer line.Done()
 	for epoch := range epochs {
 		for rows := range dataset.Buckets(names, 32, seed, uint64(epoch)) {
 			if _, err := step.Run(rows); err != nil {
@@ -167,7 +168,7 @@ func (m *model) learn(names dataset.Source, epochs int, seed uint64) error {
 			adam.Step(step.Grads())
 			steps++
 		}
-		bar.Add(1)
+		line.Add(1)
 	}
 	return nil
 }

@@ -4,7 +4,7 @@
 //
 // A [File] is one case. What went in (weights, inputs, factors of the loss) has values that
 // float32 holds exactly. What came out of PyTorch was computed in float64 and is rounded to 12
-// significant digits, 9 in family_*; ONNX Runtime computes in float32, and what came out of it
+// significant digits, 9 in family_* and composed_*; ONNX Runtime computes in float32, and what came out of it
 // is within 1e-6 of the truth. The names of the tensors are PyTorch's own where it has one:
 //
 //	elman_*, lstm_*   x, h0, c0, weight_ih_l0, ...: inputs; h0 and c0 in the cases named _start
@@ -17,6 +17,9 @@
 //	                  lstm_* have, h0 and c0 too; weight_hr_l0; weight_ih_l0_reverse, ...
 //	                  after.weight_ih_l0, ...: the weights after some steps of Adam on loss, x and starts the same
 //	                  Config: layers, directions, projection (size; 0: none), bias (0, 1), hidden, lr, steps
+//	composed_*        cells that PyTorch has no module of, composed of its operations, of one direction or of both: mingru, indrnn (of ReLU),
+//	                  indrnn_tanh, and elman_norm, gru_norm and gru_before_norm (with layer normalization); all that elman_* have, and
+//	                  weight_ln_ih_l0, ...; Config: layers, directions, hidden
 //	onnx_*            elman, lstm, lstm_peephole, gru (PyTorch's), gru_before (the reset gate before the product)
 //	                  x, h0, c0, weight_ih_l0, ...; weight_peephole_l0 [3*H] in the order i, f, o; y, hn, cn
 //	                  lengths [B]: of the sequences, in the cases named _lengths; past them y is 0

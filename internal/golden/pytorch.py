@@ -10,8 +10,8 @@ and Python 3.11.2 on amd64. To make the files again:
 Everything that goes in (inputs, start states, weights, labels, weights of a loss) has values that float32
 holds exactly, drawn from numpy's RandomState, whose stream is frozen, and written into the file in full: a
 test depends on no generator. PyTorch computes in float64, and what comes out is written with 12
-significant digits (family_*: 9). So a file serves float32 code at 1e-5 and a float64 reference at 1e-10
-(family_*: 1e-8), and float32 code is measured against the truth, not against another rounding.
+significant digits (family_* and composed_*: 9). So a file serves float32 code at 1e-5 and a float64 reference at
+1e-10 (family_* and composed_*: 1e-8), and float32 code is measured against the truth, not against another rounding.
 """
 
 import itertools
@@ -151,6 +151,79 @@ def family(kind, layers, directions, projection, bias):
     about = ("%s: y, hn, cn and the gradients of loss, the sum over them of each times loss.y, loss.hn, loss.cn; "
              "weights after steps of Adam on that loss" % module)
     write(name, about, given, computed, digits=9, **config)
+
+
+def product(w, of, rows, v):
+    """Some rows of weight_ih or weight_hh times v, normalised by themselves."""
+    weight, gain, bias = (w[part + of][rows] for part in ("weight_", "weight_ln_", "bias_"))
+    return torch.nn.functional.layer_norm(v @ weight.t(), bias.shape, gain, bias)
+
+
+def cell(kind, w, x, h):
+    """The state after a step of a cell that PyTorch has not, with weights w."""
+    if kind == "mingru":
+        z, n = torch.nn.functional.linear(x, w["weight_ih"], w["bias_ih"]).chunk(2, 1)
+        return torch.lerp(h, n, torch.sigmoid(z))
+    if kind.startswith("indrnn"):
+        total = torch.nn.functional.linear(x, w["weight_ih"], w["bias_ih"]) + w["weight_hh"] * h
+        return torch.tanh(total) if kind.endswith("tanh") else torch.relu(total)
+    if kind == "elman_norm":
+        every = slice(None)
+        return torch.tanh(product(w, "ih", every, x) + product(w, "hh", every, h))
+    gates, last = slice(0, 2 * h.shape[1]), slice(2 * h.shape[1], None)
+    r, z = torch.sigmoid(product(w, "ih", gates, x) + product(w, "hh", gates, h)).chunk(2, 1)
+    if kind == "gru_before_norm":
+        n = product(w, "hh", last, r * h)
+    else:
+        n = r * product(w, "hh", last, h)
+    return torch.lerp(torch.tanh(product(w, "ih", last, x) + n), h, z)
+
+
+def stacked(kind, dtype, draw, layers, directions):
+    """A stack of such cells with given start states, and its gradients."""
+    T, B, I, H = 4, 2, 3, 4
+    G = {"mingru": 2, "gru_norm": 3, "gru_before_norm": 3}.get(kind, 1)
+    leaves = {"x": draw.uniform(T, B, I), "h0": draw.uniform(layers * directions, B, H)}
+    for k in range(layers):
+        for suffix in ["", "_reverse"][:directions]:
+            shapes = {"weight_ih": [G * H, directions * H if k else I], "bias_ih": [G * H]}
+            if kind.startswith("indrnn"):
+                shapes["weight_hh"] = [H]
+            elif kind != "mingru":
+                shapes.update(weight_hh=[G * H, H], bias_hh=[G * H], weight_ln_ih=[G * H], weight_ln_hh=[G * H])
+            leaves.update({"%s_l%d%s" % (key, k, suffix): draw.uniform(*shape) for key, shape in shapes.items()})
+    leaves = {key: v.to(dtype).requires_grad_() for key, v in leaves.items()}
+    y, ends = leaves["x"], []
+    for k in range(layers):
+        outputs = []
+        for d, suffix in enumerate(["", "_reverse"][:directions]):
+            end = "_l%d%s" % (k, suffix)
+            w = {key[:-len(end)]: v for key, v in leaves.items() if key.endswith(end)}
+            h, steps = leaves["h0"][k * directions + d], {}
+            for t in range(T)[::-1 if d else 1]:
+                steps[t] = h = cell(kind, w, y[t], h)
+            outputs.append(torch.stack([steps[t] for t in range(T)]))
+            ends.append(h)
+        y = torch.cat(outputs, 2)
+    results = {"y": y, "hn": torch.stack(ends)}
+    factors = weigh(draw, results)
+    loss = weighted(factors, results)
+    loss.backward()
+    return {**leaves, **factors}, {**results, "loss": loss, **{"grad." + key: v.grad for key, v in leaves.items()}}
+
+
+def composed(kind, layers, directions):
+    """Writes stacked, of the first draw whose float32 run is near its float64 run."""
+    name = "composed_%s_l%d%s" % (kind, layers, "_bi" if directions == 2 else "")
+    for attempt in itertools.count():
+        seed = "%s_%d" % (name, attempt) if attempt else name
+        given, computed = stacked(kind, torch.float64, Draw(seed, bits=7), layers, directions)
+        _, single = stacked(kind, torch.float32, Draw(seed, bits=7), layers, directions)
+        if all(apart(single[key], v) < 1e-6 for key, v in computed.items()):
+            break
+    about = ("%s of %d layers and %d directions, composed of operations: y, hn and the gradients of loss, the sum over them of each "
+             "times loss.y, loss.hn" % (kind, layers, directions))
+    write(name, about, given, computed, digits=9, layers=layers, directions=directions, hidden=4)
 
 
 def classifier(kind, dtype):
@@ -441,6 +514,9 @@ if __name__ == "__main__":
     for kind, projections in ("elman", [0]), ("lstm", [0, 3]), ("gru", [0]):
         for settings in itertools.product([1, 2, 3], [1, 2], projections, [True, False]):
             family(kind, *settings)
+    for kind in "mingru", "indrnn", "indrnn_tanh", "elman_norm", "gru_norm", "gru_before_norm":
+        composed(kind, 1, 1)
+        composed(kind, 2, 2)
     train("elman_tanh")
     train("lstm")
     adam()

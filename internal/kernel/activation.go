@@ -5,9 +5,9 @@ import (
 	"unsafe"
 )
 
-// exp32 returns e^x: Cephes' expf (Moshier, netlib.org/cephes), x reduced by multiples of
-// ln 2 in two parts and a polynomial of degree 6 in the rest. At most 1 ulp off; 0
-// below the smallest normal number, which e^-87.34 is.
+// exp32 returns e^x as Cephes' expf does (Moshier, netlib.org/cephes): x is reduced by a multiple of ln 2, subtracted in
+// two parts, and a polynomial of degree 6 is evaluated at the remainder. The result is at most 1 ulp off. It is 0 where
+// e^x is less than the smallest normal number, e^-87.34.
 func exp32(x float32) float32 {
 	const (
 		log2e = 1.44269504088896341
@@ -22,7 +22,7 @@ func exp32(x float32) float32 {
 	case x <= -87.33654785156250: // ln of the smallest normal float32
 		return 0
 	}
-	const magic = 3 << 22 // what is added to it is rounded to a whole number
+	const magic = 3 << 22 // adding it to a small number rounds that to an integer
 	n := float32(float32(x*log2e)+magic) - magic
 	r := x - float32(n*ln2hi)
 	r -= float32(n * ln2lo)
@@ -31,14 +31,15 @@ func exp32(x float32) float32 {
 	p = float32(p*square) + (float32(8.3334519073e-3*r) + 4.1665795894e-2)
 	p = float32(p*square) + (float32(1.6666665459e-1*r) + 5.0000001201e-1)
 	p = float32(p*square) + r + 1
-	// n is -126 to 128: 2^128 is no float32, so it goes in two steps.
+	// n is -126 to 128. 2^128 is not a float32, so p is multiplied by 2^n in two steps.
 	half := int(n) >> 1
 	return p * pow2(half) * pow2(int(n)-half)
 }
 
+// pow2 returns 2^n for n from -126 to 127.
 func pow2(n int) float32 { return math.Float32frombits(uint32(n+127) << 23) }
 
-// tanh32 is Cephes' tanhf: an odd polynomial below 0.625 and 1 - 2/(e^2x + 1) above.
+// tanh32 returns tanh(x) as Cephes' tanhf does: an odd polynomial for |x| < 0.625, and 1 - 2/(e^2x + 1) beyond.
 func tanh32(x float32) float32 {
 	a := abs32(x)
 	if a >= 0.625 {
@@ -57,15 +58,16 @@ func tanh32(x float32) float32 {
 	p = float32(p*z) - 5.37397155531e-2
 	p = float32(p*z) + 1.33314422036e-1
 	p = float32(p*z) - 3.33332819422e-1
-	t := float32(float32(p*z)*x) + x                                               // NaN comes here and stays NaN
-	return math.Float32frombits(math.Float32bits(t) | math.Float32bits(x)&signBit) // of -0
+	t := float32(float32(p*z)*x) + x // NaN comes here and stays NaN
+	// For x = -0, t is 0 without its sign.
+	return math.Float32frombits(math.Float32bits(t) | math.Float32bits(x)&signBit)
 }
 
 const signBit = 1 << 31
 
 func abs32(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ signBit) }
 
-// sigmoid32 is 1/(1 + e^-x); 0 where e^-x is 2^127.5 or more.
+// sigmoid32 returns 1/(1 + e^-x), and 0 where e^-x is 2^127.5 or more.
 func sigmoid32(x float32) float32 {
 	if x <= -88.37627 {
 		return 0
@@ -109,7 +111,27 @@ func TanhGrad(dst, grad, y []float32) {
 	}
 }
 
-// ReLU computes dst[i] = max(src[i], 0); NaN stays NaN. dst may be src.
+// Sigmoid computes dst[i] = 1/(1 + e^-src[i]). dst may be src.
+func Sigmoid(dst, src []float32) {
+	dst = dst[:len(src)]
+	if asm.sigmoid != nil {
+		asm.sigmoid(unsafe.SliceData(dst), unsafe.SliceData(src), len(src))
+		return
+	}
+	for i, x := range src {
+		dst[i] = sigmoid32(x)
+	}
+}
+
+// SigmoidGrad computes dst[i] = grad[i]*y[i]*(1-y[i]), the gradient through y = sigmoid(x).
+func SigmoidGrad(dst, grad, y []float32) {
+	dst, grad = dst[:len(y)], grad[:len(y)]
+	for i, v := range y {
+		dst[i] = grad[i] * float32(v*(1-v))
+	}
+}
+
+// ReLU computes dst[i] = max(src[i], 0). NaN stays NaN. dst may be src.
 func ReLU(dst, src []float32) {
 	dst = dst[:len(src)]
 	if asm.relu != nil {
@@ -121,8 +143,8 @@ func ReLU(dst, src []float32) {
 	}
 }
 
-// ReLUGrad computes dst[i] = grad[i] where y[i] > 0, or is NaN, and 0 elsewhere: the gradient through
-// y = relu(x). dst may be grad.
+// ReLUGrad computes the gradient through y = relu(x): dst[i] = grad[i] where y[i] is positive or NaN, and 0 elsewhere.
+// dst may be grad.
 func ReLUGrad(dst, grad, y []float32) {
 	dst, grad = dst[:len(y)], grad[:len(y)]
 	if asm.reluGrad != nil {
@@ -138,146 +160,23 @@ func ReLUGrad(dst, grad, y []float32) {
 	}
 }
 
-// Sigmoid computes dst[i] = 1/(1 + e^-src[i]). dst may be src.
-func Sigmoid(dst, src []float32) {
+// GELU computes dst[i] = x*P(X <= x), where x is src[i] and X has the standard normal distribution.
+func GELU(dst, src []float32) {
 	dst = dst[:len(src)]
-	if asm.sigmoid != nil {
-		asm.sigmoid(unsafe.SliceData(dst), unsafe.SliceData(src), len(src))
-		return
-	}
 	for i, x := range src {
-		dst[i] = sigmoid32(x)
+		dst[i] = float32(float64(x) * normal(float64(x)))
 	}
 }
 
-// LSTM computes the gates and states of one row of h units. z [4h] holds the sums of the gates
-// i, f, g, o and is left with their values; c may be cPrev.
-//
-//	i, f, o = sigmoid(z), g = tanh(z)
-//	c[j]  = f[j]*cPrev[j] + i[j]*g[j]
-//	tc[j] = tanh(c[j])
-//	h[j]  = o[j]*tc[j]
-func LSTM(z, cPrev, c, tc, h []float32) {
-	n := len(h)
-	i, f, g, o := z[:n], z[n:][:n], z[2*n:][:n], z[3*n:][:n]
-	cPrev, c, tc = cPrev[:n], c[:n], tc[:n]
-	if asm.lstm != nil {
-		asm.lstm(unsafe.SliceData(z), unsafe.SliceData(cPrev), unsafe.SliceData(c), unsafe.SliceData(tc), unsafe.SliceData(h), 4*n, n)
-		return
-	}
-	for j := range h {
-		i[j], f[j], g[j], o[j] = sigmoid32(i[j]), sigmoid32(f[j]), tanh32(g[j]), sigmoid32(o[j])
-		c[j] = float32(f[j]*cPrev[j]) + float32(i[j]*g[j])
-		tc[j] = tanh32(c[j])
-		h[j] = o[j] * tc[j]
+// GELUGrad computes dst[i] = grad[i]*(P(X <= x) + x*density(x)), the gradient through y = GELU(x).
+func GELUGrad(dst, grad, x []float32) {
+	dst, grad = dst[:len(x)], grad[:len(x)]
+	for i, v := range x {
+		x := float64(v)
+		density := math.Exp(-x*x/2) / math.Sqrt(2*math.Pi)
+		dst[i] = float32(float64(grad[i]) * (normal(x) + float64(x*density)))
 	}
 }
 
-// LSTMGrad takes one row back through [LSTM]: z holds the gates' values and is left as it is, dz gets
-// the gradients of their sums. dc comes in as the gradient of c from the step after and
-// leaves as that of cPrev.
-//
-//	dc'   = dc[j] + dh[j]*o[j]*(1 - tc[j]^2)
-//	di    = dc'*g[j]     * i[j]*(1 - i[j])
-//	df    = dc'*cPrev[j] * f[j]*(1 - f[j])
-//	dg    = dc'*i[j]     * (1 - g[j]^2)
-//	do    = dh[j]*tc[j]  * o[j]*(1 - o[j])
-//	dc[j] = dc'*f[j]
-func LSTMGrad(dz, dc, dh, z, cPrev, tc []float32) {
-	n := len(dh)
-	i, f, g, o := z[:n], z[n:][:n], z[2*n:][:n], z[3*n:][:n]
-	di, df, dg, do := dz[:n], dz[n:][:n], dz[2*n:][:n], dz[3*n:][:n]
-	dc, cPrev, tc = dc[:n], cPrev[:n], tc[:n]
-	if asm.lstmGrad != nil {
-		asm.lstmGrad(unsafe.SliceData(z), unsafe.SliceData(dz), unsafe.SliceData(cPrev), unsafe.SliceData(tc), unsafe.SliceData(dc), unsafe.SliceData(dh), 4*n, n)
-		return
-	}
-	for j, d := range dh {
-		sum := dc[j] + float32(float32(d*o[j])*(1-float32(tc[j]*tc[j])))
-		di[j] = float32(sum*g[j]) * float32(i[j]*(1-i[j]))
-		df[j] = float32(sum*cPrev[j]) * float32(f[j]*(1-f[j]))
-		dg[j] = float32(sum*i[j]) * (1 - float32(g[j]*g[j]))
-		do[j] = float32(d*tc[j]) * float32(o[j]*(1-o[j]))
-		dc[j] = sum * f[j]
-	}
-}
-
-// LSTMPeephole is [LSTM] where three gates see the second state: p [3h] holds what scales it for i, f and o.
-//
-//	i = sigmoid(i + p_i*cPrev), f = sigmoid(f + p_f*cPrev), o = sigmoid(o + p_o*c)
-func LSTMPeephole(z, p, cPrev, c, tc, h []float32) {
-	n := len(h)
-	i, f, g, o := z[:n], z[n:][:n], z[2*n:][:n], z[3*n:][:n]
-	pi, pf, po := p[:n], p[n:][:n], p[2*n:][:n]
-	cPrev, c, tc = cPrev[:n], c[:n], tc[:n]
-	if asm.lstmPeephole != nil {
-		asm.lstmPeephole(unsafe.SliceData(z), unsafe.SliceData(p), unsafe.SliceData(cPrev), unsafe.SliceData(c), unsafe.SliceData(tc), unsafe.SliceData(h), 4*n, n)
-		return
-	}
-	for j := range h {
-		before := cPrev[j]
-		i[j], f[j] = sigmoid32(i[j]+float32(pi[j]*before)), sigmoid32(f[j]+float32(pf[j]*before))
-		g[j] = tanh32(g[j])
-		c[j] = float32(f[j]*before) + float32(i[j]*g[j])
-		tc[j] = tanh32(c[j])
-		o[j] = sigmoid32(o[j] + float32(po[j]*c[j]))
-		h[j] = o[j] * tc[j]
-	}
-}
-
-// LSTMPeepholeGrad takes one row back through [LSTMPeephole], as [LSTMGrad] does through LSTM, but that
-//
-//	dc'   = dc[j] + dh[j]*o[j]*(1 - tc[j]^2) + do*p_o
-//	dc[j] = dc'*f[j] + di*p_i + df*p_f
-func LSTMPeepholeGrad(dz, dc, dh, z, p, cPrev, tc []float32) {
-	n := len(dh)
-	i, f, g, o := z[:n], z[n:][:n], z[2*n:][:n], z[3*n:][:n]
-	di, df, dg, do := dz[:n], dz[n:][:n], dz[2*n:][:n], dz[3*n:][:n]
-	pi, pf, po := p[:n], p[n:][:n], p[2*n:][:n]
-	dc, cPrev, tc = dc[:n], cPrev[:n], tc[:n]
-	if asm.lstmPeepholeGrad != nil {
-		asm.lstmPeepholeGrad(unsafe.SliceData(z), unsafe.SliceData(dz), unsafe.SliceData(p), unsafe.SliceData(cPrev), unsafe.SliceData(tc), unsafe.SliceData(dc), unsafe.SliceData(dh), 4*n, n)
-		return
-	}
-	for j, d := range dh {
-		out := float32(d*tc[j]) * float32(o[j]*(1-o[j]))
-		sum := dc[j] + float32(float32(d*o[j])*(1-float32(tc[j]*tc[j])))
-		sum += float32(out * po[j])
-		in := float32(sum*g[j]) * float32(i[j]*(1-i[j]))
-		forget := float32(sum*cPrev[j]) * float32(f[j]*(1-f[j]))
-		di[j], df[j], do[j] = in, forget, out
-		dg[j] = float32(sum*i[j]) * (1 - float32(g[j]*g[j]))
-		dc[j] = float32(sum*f[j]) + float32(in*pi[j]) + float32(forget*pf[j])
-	}
-}
-
-// SoftmaxCrossEntropy returns -log(softmax(logits)[label]), computed as
-// log(sum(e^(logit-max))) - (logit[label]-max), and leaves softmax(logits) in p.
-func SoftmaxCrossEntropy(p, logits []float32, label int) float32 {
-	p = p[:len(logits)]
-	top, sum := softmax(p, logits)
-	return float32(math.Log(float64(sum))) - (logits[label] - top)
-}
-
-func softmax(p, logits []float32) (top, sum float32) {
-	if asm.softmax != nil {
-		return asm.softmax(unsafe.SliceData(p), unsafe.SliceData(logits), len(p))
-	}
-	top = logits[0]
-	for _, x := range logits {
-		top = max(top, x)
-	}
-	for i, x := range logits {
-		p[i] = x - top
-	}
-	Exp(p, p)
-	var s [16]float32
-	for i, e := range p {
-		s[i%16] += e
-	}
-	sum = joined(&s)
-	for i := range p {
-		p[i] /= sum
-	}
-	return top, sum
-}
+// normal returns P(X <= x), where X has the standard normal distribution.
+func normal(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }

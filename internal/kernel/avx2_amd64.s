@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-// func gemmAVX2(p *[19]int)
+// func gemmAVX2(p *product)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmAVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -6288,7 +6288,7 @@ DATA masks<>+120(SB)/4, $0x00000000
 DATA masks<>+124(SB)/4, $0x00000000
 GLOBL masks<>(SB), RODATA|NOPTR, $128
 
-// func gemmTAVX2(p *[19]int)
+// func gemmTAVX2(p *product)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmTAVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -10130,7 +10130,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemvAVX2(p *[19]int)
+// func gemvAVX2(p *product)
 // Requires: AVX, FMA3
 TEXT ·gemvAVX2(SB), NOSPLIT, $0-8
 	MOVQ       p+0(FP), AX
@@ -10784,7 +10784,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func packAVX2(p *[19]int)
+// func packAVX2(p *product)
 // Requires: AVX
 TEXT ·packAVX2(SB), NOSPLIT, $0-8
 	MOVQ  p+0(FP), AX
@@ -11740,11 +11740,11 @@ end:
 	VZEROUPPER
 	RET
 
-// func lstmAVX2(z4 *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
+// func lstmAVX2(gates *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·lstmAVX2(SB), NOSPLIT, $0-56
 	MOVQ gap+40(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
 	MOVQ cPrev+8(FP), BX
@@ -12511,14 +12511,14 @@ end:
 	VZEROUPPER
 	RET
 
-// func lstmGradAVX2(z4 *float32, d4 *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
+// func lstmGradAVX2(gates *float32, dgates *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
 // Requires: AVX, FMA3
 TEXT ·lstmGradAVX2(SB), NOSPLIT, $0-64
 	MOVQ gap+48(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
-	MOVQ d4+8(FP), BX
+	MOVQ dgates+8(FP), BX
 	LEAQ (BX)(AX*2), SI
 	ADDQ AX, SI
 	MOVQ cPrev+16(FP), DI
@@ -12628,14 +12628,14 @@ end:
 	VZEROUPPER
 	RET
 
-// func lstmPeepholeAVX2(z4 *float32, p4 *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
+// func lstmPeepholeAVX2(gates *float32, p *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·lstmPeepholeAVX2(SB), NOSPLIT, $0-64
 	MOVQ gap+48(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
-	MOVQ p4+8(FP), BX
+	MOVQ p+8(FP), BX
 	LEAQ (BX)(AX*2), SI
 	ADDQ AX, SI
 	MOVQ cPrev+16(FP), DI
@@ -13442,17 +13442,17 @@ end:
 	VZEROUPPER
 	RET
 
-// func lstmPeepholeGradAVX2(z4 *float32, d4 *float32, p4 *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
+// func lstmPeepholeGradAVX2(gates *float32, dgates *float32, p *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
 // Requires: AVX, FMA3
 TEXT ·lstmPeepholeGradAVX2(SB), NOSPLIT, $0-72
 	MOVQ gap+56(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
-	MOVQ d4+8(FP), BX
+	MOVQ dgates+8(FP), BX
 	LEAQ (BX)(AX*2), SI
 	ADDQ AX, SI
-	MOVQ p4+16(FP), DI
+	MOVQ p+16(FP), DI
 	LEAQ (DI)(AX*2), R8
 	ADDQ AX, R8
 	MOVQ cPrev+24(FP), R9
@@ -13582,11 +13582,11 @@ end:
 	VZEROUPPER
 	RET
 
-// func gruAVX2(z4 *float32, hPrev *float32, h *float32, gap int, n int)
+// func gruAVX2(gates *float32, hPrev *float32, h *float32, gap int, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·gruAVX2(SB), NOSPLIT, $0-40
 	MOVQ gap+24(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
 	MOVQ hPrev+8(FP), BX
@@ -14067,11 +14067,11 @@ end:
 	VZEROUPPER
 	RET
 
-// func gruResetAVX2(z4 *float32, hPrev *float32, gap int, n int)
+// func gruResetAVX2(gates *float32, hPrev *float32, gap int, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·gruResetAVX2(SB), NOSPLIT, $0-32
 	MOVQ gap+16(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
 	MOVQ hPrev+8(FP), BX
@@ -14361,11 +14361,11 @@ end:
 	VZEROUPPER
 	RET
 
-// func gruUpdateAVX2(z4 *float32, hPrev *float32, h *float32, gap int, n int)
+// func gruUpdateAVX2(gates *float32, hPrev *float32, h *float32, gap int, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·gruUpdateAVX2(SB), NOSPLIT, $0-40
 	MOVQ gap+24(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
 	MOVQ hPrev+8(FP), BX
@@ -14598,14 +14598,14 @@ end:
 	VZEROUPPER
 	RET
 
-// func gruGradAVX2(z4 *float32, d4 *float32, hPrev *float32, dh *float32, gap int, n int)
+// func gruGradAVX2(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
 // Requires: AVX, FMA3
 TEXT ·gruGradAVX2(SB), NOSPLIT, $0-48
 	MOVQ gap+32(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
-	MOVQ d4+8(FP), BX
+	MOVQ dgates+8(FP), BX
 	LEAQ (BX)(AX*2), SI
 	ADDQ AX, SI
 	MOVQ hPrev+16(FP), DI
@@ -14695,14 +14695,14 @@ end:
 	VZEROUPPER
 	RET
 
-// func gruUpdateGradAVX2(z4 *float32, d4 *float32, hPrev *float32, dh *float32, gap int, n int)
+// func gruUpdateGradAVX2(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
 // Requires: AVX, FMA3
 TEXT ·gruUpdateGradAVX2(SB), NOSPLIT, $0-48
 	MOVQ gap+32(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
-	MOVQ d4+8(FP), BX
+	MOVQ dgates+8(FP), BX
 	LEAQ (BX)(AX*2), SI
 	ADDQ AX, SI
 	MOVQ hPrev+16(FP), DI
@@ -14773,14 +14773,14 @@ end:
 	VZEROUPPER
 	RET
 
-// func gruResetGradAVX2(z4 *float32, d4 *float32, hPrev *float32, gap int, n int)
+// func gruResetGradAVX2(gates *float32, dgates *float32, hPrev *float32, gap int, n int)
 // Requires: AVX
 TEXT ·gruResetGradAVX2(SB), NOSPLIT, $0-40
 	MOVQ gap+24(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
-	MOVQ d4+8(FP), BX
+	MOVQ dgates+8(FP), BX
 	LEAQ (BX)(AX*2), SI
 	ADDQ AX, SI
 	MOVQ hPrev+16(FP), DI

@@ -7,22 +7,22 @@ package kernel
 // gemmAVX2 computes tiles: C = init + [X | H]*B.
 //
 //go:noescape
-func gemmAVX2(p *[19]int)
+func gemmAVX2(p *product)
 
 // gemmTAVX2 computes tiles: C += transposed X * B.
 //
 //go:noescape
-func gemmTAVX2(p *[19]int)
+func gemmTAVX2(p *product)
 
 // gemvAVX2 computes one row of up to five panels: C = init + [x | h]*B.
 //
 //go:noescape
-func gemvAVX2(p *[19]int)
+func gemvAVX2(p *product)
 
 // packAVX2 copies kx rows of X to C, as a panel.
 //
 //go:noescape
-func packAVX2(p *[19]int)
+func packAVX2(p *product)
 
 // expAVX2 computes dst = e^src.
 //
@@ -54,55 +54,55 @@ func reluAVX2(dst *float32, src *float32, n int)
 //go:noescape
 func reluGradAVX2(dst *float32, grad *float32, y *float32, n int)
 
-// lstmAVX2 computes the gates z0 to z3 in place, c, tc and h.
+// lstmAVX2 computes the gates in place, c, tc and h.
 //
 //go:noescape
-func lstmAVX2(z4 *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
+func lstmAVX2(gates *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
 
-// lstmGradAVX2 computes the gradients d0 to d3 of the gates' sums, and dc.
+// lstmGradAVX2 computes the gradients of the gates' sums, and dc.
 //
 //go:noescape
-func lstmGradAVX2(z4 *float32, d4 *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
+func lstmGradAVX2(gates *float32, dgates *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
 
-// lstmPeepholeAVX2 is lstm whose gates 0, 1 and 3 see c, scaled by p0 to p2.
+// lstmPeepholeAVX2 computes the gates in place, c, tc and h, with peepholes.
 //
 //go:noescape
-func lstmPeepholeAVX2(z4 *float32, p4 *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
+func lstmPeepholeAVX2(gates *float32, p *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
 
-// lstmPeepholeGradAVX2 computes the gradients d0 to d3 of the gates' sums, and dc.
+// lstmPeepholeGradAVX2 computes the gradients of the gates' sums, and dc, with peepholes.
 //
 //go:noescape
-func lstmPeepholeGradAVX2(z4 *float32, d4 *float32, p4 *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
+func lstmPeepholeGradAVX2(gates *float32, dgates *float32, p *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
 
-// gruAVX2 computes the gates z0 to z2 in place, and h.
+// gruAVX2 computes the gates n, r and z in place, and h.
 //
 //go:noescape
-func gruAVX2(z4 *float32, hPrev *float32, h *float32, gap int, n int)
+func gruAVX2(gates *float32, hPrev *float32, h *float32, gap int, n int)
 
-// gruResetAVX2 computes the gates z1 and z2 in place, and z3.
+// gruResetAVX2 computes the gates r and z in place, and r*hPrev.
 //
 //go:noescape
-func gruResetAVX2(z4 *float32, hPrev *float32, gap int, n int)
+func gruResetAVX2(gates *float32, hPrev *float32, gap int, n int)
 
-// gruUpdateAVX2 computes z0 in place, and h.
+// gruUpdateAVX2 computes the gate n in place, and h.
 //
 //go:noescape
-func gruUpdateAVX2(z4 *float32, hPrev *float32, h *float32, gap int, n int)
+func gruUpdateAVX2(gates *float32, hPrev *float32, h *float32, gap int, n int)
 
-// gruGradAVX2 computes the gradients d0 to d2 of the gates' sums, that of z3, and dh.
+// gruGradAVX2 computes the gradients of the gates' sums and of hn, and dh.
 //
 //go:noescape
-func gruGradAVX2(z4 *float32, d4 *float32, hPrev *float32, dh *float32, gap int, n int)
+func gruGradAVX2(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
 
-// gruUpdateGradAVX2 computes d0, d2 and dh.
+// gruUpdateGradAVX2 computes the gradients of the sums of n and z, and dh.
 //
 //go:noescape
-func gruUpdateGradAVX2(z4 *float32, d4 *float32, hPrev *float32, dh *float32, gap int, n int)
+func gruUpdateGradAVX2(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
 
-// gruResetGradAVX2 computes d1, and d3 in place.
+// gruResetGradAVX2 computes the gradient of the sum of r, and that of hPrev in the place of the gradient of r*hPrev.
 //
 //go:noescape
-func gruResetGradAVX2(z4 *float32, d4 *float32, hPrev *float32, gap int, n int)
+func gruResetGradAVX2(gates *float32, dgates *float32, hPrev *float32, gap int, n int)
 
 // bernoulliAVX2 sets dst to hit where the hash of x, x+1, x+2... is below limit, whose highest bit is turned, else to miss.
 //

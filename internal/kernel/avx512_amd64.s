@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-// func gemmAVX512(p *[19]int)
+// func gemmAVX512(p *product)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemmAVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -15663,7 +15663,7 @@ DATA masks<>+30(SB)/2, $0x7fff
 DATA masks<>+32(SB)/2, $0xffff
 GLOBL masks<>(SB), RODATA|NOPTR, $34
 
-// func gemmTAVX512(p *[19]int)
+// func gemmTAVX512(p *product)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·gemmTAVX512(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX
@@ -25451,7 +25451,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemvAVX512(p *[19]int)
+// func gemvAVX512(p *product)
 // Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·gemvAVX512(SB), NOSPLIT, $0-8
 	MOVQ      p+0(FP), AX
@@ -26749,7 +26749,7 @@ end:
 	VZEROUPPER
 	RET
 
-// func packAVX512(p *[19]int)
+// func packAVX512(p *product)
 // Requires: AVX, AVX512F, AVX512VL
 TEXT ·packAVX512(SB), NOSPLIT, $0-8
 	MOVQ  p+0(FP), AX
@@ -27550,11 +27550,11 @@ end:
 	VZEROUPPER
 	RET
 
-// func lstmAVX512(z4 *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
+// func lstmAVX512(gates *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·lstmAVX512(SB), NOSPLIT, $0-56
 	MOVQ gap+40(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
 	MOVQ cPrev+8(FP), BX
@@ -28320,14 +28320,14 @@ end:
 	VZEROUPPER
 	RET
 
-// func lstmGradAVX512(z4 *float32, d4 *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
+// func lstmGradAVX512(gates *float32, dgates *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
 // Requires: AVX, AVX512F
 TEXT ·lstmGradAVX512(SB), NOSPLIT, $0-64
 	MOVQ gap+48(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
-	MOVQ d4+8(FP), BX
+	MOVQ dgates+8(FP), BX
 	LEAQ (BX)(AX*2), SI
 	ADDQ AX, SI
 	MOVQ cPrev+16(FP), DI
@@ -28436,14 +28436,14 @@ end:
 	VZEROUPPER
 	RET
 
-// func lstmPeepholeAVX512(z4 *float32, p4 *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
+// func lstmPeepholeAVX512(gates *float32, p *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·lstmPeepholeAVX512(SB), NOSPLIT, $0-64
 	MOVQ gap+48(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
-	MOVQ p4+8(FP), BX
+	MOVQ p+8(FP), BX
 	LEAQ (BX)(AX*2), SI
 	ADDQ AX, SI
 	MOVQ cPrev+16(FP), DI
@@ -29249,17 +29249,17 @@ end:
 	VZEROUPPER
 	RET
 
-// func lstmPeepholeGradAVX512(z4 *float32, d4 *float32, p4 *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
+// func lstmPeepholeGradAVX512(gates *float32, dgates *float32, p *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
 // Requires: AVX, AVX512F
 TEXT ·lstmPeepholeGradAVX512(SB), NOSPLIT, $0-72
 	MOVQ gap+56(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
-	MOVQ d4+8(FP), BX
+	MOVQ dgates+8(FP), BX
 	LEAQ (BX)(AX*2), SI
 	ADDQ AX, SI
-	MOVQ p4+16(FP), DI
+	MOVQ p+16(FP), DI
 	LEAQ (DI)(AX*2), R8
 	ADDQ AX, R8
 	MOVQ cPrev+24(FP), R9
@@ -29388,11 +29388,11 @@ end:
 	VZEROUPPER
 	RET
 
-// func gruAVX512(z4 *float32, hPrev *float32, h *float32, gap int, n int)
+// func gruAVX512(gates *float32, hPrev *float32, h *float32, gap int, n int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gruAVX512(SB), NOSPLIT, $0-40
 	MOVQ gap+24(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
 	MOVQ hPrev+8(FP), BX
@@ -29872,11 +29872,11 @@ end:
 	VZEROUPPER
 	RET
 
-// func gruResetAVX512(z4 *float32, hPrev *float32, gap int, n int)
+// func gruResetAVX512(gates *float32, hPrev *float32, gap int, n int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gruResetAVX512(SB), NOSPLIT, $0-32
 	MOVQ gap+16(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
 	MOVQ hPrev+8(FP), BX
@@ -30165,11 +30165,11 @@ end:
 	VZEROUPPER
 	RET
 
-// func gruUpdateAVX512(z4 *float32, hPrev *float32, h *float32, gap int, n int)
+// func gruUpdateAVX512(gates *float32, hPrev *float32, h *float32, gap int, n int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gruUpdateAVX512(SB), NOSPLIT, $0-40
 	MOVQ gap+24(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
 	MOVQ hPrev+8(FP), BX
@@ -30401,14 +30401,14 @@ end:
 	VZEROUPPER
 	RET
 
-// func gruGradAVX512(z4 *float32, d4 *float32, hPrev *float32, dh *float32, gap int, n int)
+// func gruGradAVX512(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
 // Requires: AVX, AVX512F
 TEXT ·gruGradAVX512(SB), NOSPLIT, $0-48
 	MOVQ gap+32(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
-	MOVQ d4+8(FP), BX
+	MOVQ dgates+8(FP), BX
 	LEAQ (BX)(AX*2), SI
 	ADDQ AX, SI
 	MOVQ hPrev+16(FP), DI
@@ -30497,14 +30497,14 @@ end:
 	VZEROUPPER
 	RET
 
-// func gruUpdateGradAVX512(z4 *float32, d4 *float32, hPrev *float32, dh *float32, gap int, n int)
+// func gruUpdateGradAVX512(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
 // Requires: AVX, AVX512F
 TEXT ·gruUpdateGradAVX512(SB), NOSPLIT, $0-48
 	MOVQ gap+32(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
-	MOVQ d4+8(FP), BX
+	MOVQ dgates+8(FP), BX
 	LEAQ (BX)(AX*2), SI
 	ADDQ AX, SI
 	MOVQ hPrev+16(FP), DI
@@ -30573,14 +30573,14 @@ end:
 	VZEROUPPER
 	RET
 
-// func gruResetGradAVX512(z4 *float32, d4 *float32, hPrev *float32, gap int, n int)
+// func gruResetGradAVX512(gates *float32, dgates *float32, hPrev *float32, gap int, n int)
 // Requires: AVX, AVX512F
 TEXT ·gruResetGradAVX512(SB), NOSPLIT, $0-40
 	MOVQ gap+24(FP), AX
-	MOVQ z4+0(FP), CX
+	MOVQ gates+0(FP), CX
 	LEAQ (CX)(AX*2), DX
 	ADDQ AX, DX
-	MOVQ d4+8(FP), BX
+	MOVQ dgates+8(FP), BX
 	LEAQ (BX)(AX*2), SI
 	ADDQ AX, SI
 	MOVQ hPrev+16(FP), DI

@@ -7,22 +7,22 @@ package kernel
 // gemmAVX512 computes tiles: C = init + [X | H]*B.
 //
 //go:noescape
-func gemmAVX512(p *[19]int)
+func gemmAVX512(p *product)
 
 // gemmTAVX512 computes tiles: C += transposed X * B.
 //
 //go:noescape
-func gemmTAVX512(p *[19]int)
+func gemmTAVX512(p *product)
 
 // gemvAVX512 computes one row of up to five panels: C = init + [x | h]*B.
 //
 //go:noescape
-func gemvAVX512(p *[19]int)
+func gemvAVX512(p *product)
 
 // packAVX512 copies kx rows of X to C, as a panel.
 //
 //go:noescape
-func packAVX512(p *[19]int)
+func packAVX512(p *product)
 
 // expAVX512 computes dst = e^src.
 //
@@ -54,55 +54,55 @@ func reluAVX512(dst *float32, src *float32, n int)
 //go:noescape
 func reluGradAVX512(dst *float32, grad *float32, y *float32, n int)
 
-// lstmAVX512 computes the gates z0 to z3 in place, c, tc and h.
+// lstmAVX512 computes the gates in place, c, tc and h.
 //
 //go:noescape
-func lstmAVX512(z4 *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
+func lstmAVX512(gates *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
 
-// lstmGradAVX512 computes the gradients d0 to d3 of the gates' sums, and dc.
+// lstmGradAVX512 computes the gradients of the gates' sums, and dc.
 //
 //go:noescape
-func lstmGradAVX512(z4 *float32, d4 *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
+func lstmGradAVX512(gates *float32, dgates *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
 
-// lstmPeepholeAVX512 is lstm whose gates 0, 1 and 3 see c, scaled by p0 to p2.
+// lstmPeepholeAVX512 computes the gates in place, c, tc and h, with peepholes.
 //
 //go:noescape
-func lstmPeepholeAVX512(z4 *float32, p4 *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
+func lstmPeepholeAVX512(gates *float32, p *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
 
-// lstmPeepholeGradAVX512 computes the gradients d0 to d3 of the gates' sums, and dc.
+// lstmPeepholeGradAVX512 computes the gradients of the gates' sums, and dc, with peepholes.
 //
 //go:noescape
-func lstmPeepholeGradAVX512(z4 *float32, d4 *float32, p4 *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
+func lstmPeepholeGradAVX512(gates *float32, dgates *float32, p *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
 
-// gruAVX512 computes the gates z0 to z2 in place, and h.
+// gruAVX512 computes the gates n, r and z in place, and h.
 //
 //go:noescape
-func gruAVX512(z4 *float32, hPrev *float32, h *float32, gap int, n int)
+func gruAVX512(gates *float32, hPrev *float32, h *float32, gap int, n int)
 
-// gruResetAVX512 computes the gates z1 and z2 in place, and z3.
+// gruResetAVX512 computes the gates r and z in place, and r*hPrev.
 //
 //go:noescape
-func gruResetAVX512(z4 *float32, hPrev *float32, gap int, n int)
+func gruResetAVX512(gates *float32, hPrev *float32, gap int, n int)
 
-// gruUpdateAVX512 computes z0 in place, and h.
+// gruUpdateAVX512 computes the gate n in place, and h.
 //
 //go:noescape
-func gruUpdateAVX512(z4 *float32, hPrev *float32, h *float32, gap int, n int)
+func gruUpdateAVX512(gates *float32, hPrev *float32, h *float32, gap int, n int)
 
-// gruGradAVX512 computes the gradients d0 to d2 of the gates' sums, that of z3, and dh.
+// gruGradAVX512 computes the gradients of the gates' sums and of hn, and dh.
 //
 //go:noescape
-func gruGradAVX512(z4 *float32, d4 *float32, hPrev *float32, dh *float32, gap int, n int)
+func gruGradAVX512(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
 
-// gruUpdateGradAVX512 computes d0, d2 and dh.
+// gruUpdateGradAVX512 computes the gradients of the sums of n and z, and dh.
 //
 //go:noescape
-func gruUpdateGradAVX512(z4 *float32, d4 *float32, hPrev *float32, dh *float32, gap int, n int)
+func gruUpdateGradAVX512(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
 
-// gruResetGradAVX512 computes d1, and d3 in place.
+// gruResetGradAVX512 computes the gradient of the sum of r, and that of hPrev in the place of the gradient of r*hPrev.
 //
 //go:noescape
-func gruResetGradAVX512(z4 *float32, d4 *float32, hPrev *float32, gap int, n int)
+func gruResetGradAVX512(gates *float32, dgates *float32, hPrev *float32, gap int, n int)
 
 // bernoulliAVX512 sets dst to hit where the hash of x, x+1, x+2... is below limit, whose highest bit is turned, else to miss.
 //

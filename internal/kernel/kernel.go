@@ -1,30 +1,30 @@
-// Package kernel is the arithmetic of the library: matrix products, activations,
-// gates, reductions and the Adam update, as plain functions on []float32.
+// Package kernel is the arithmetic of the library: matrix products, activations, gates, reductions and optimizer steps,
+// as plain functions on []float32.
 //
-// Layers call this package and nobody else's loops. The doc of a function is its scalar loop, and the
-// portable version is that loop: every product is rounded to float32 before it is added (float32(a*b) + c),
-// so that a compiler that fuses multiply and add on one platform gives the bits of one that does not. Every
-// output element of a matrix product has one accumulator and k ascends, whatever the tile.
+// Layers call these functions and have no such loops of their own. The doc comment of a function is its scalar loop, and
+// the portable version is that loop. There every product is rounded to float32 before it is added (float32(a*b) + c), because some
+// compilers would fuse the two; so all platforms give the same bits. Every element of a matrix product is one sum in
+// which k ascends, whatever the tile.
 //
-// On amd64 with AVX-512, or with AVX2 and FMA, the functions run in assembly, which internal/kernel/gen writes. There a
-// product and the addition after it are rounded once (fused multiply-add); the order is the same: one chain an
-// element, k ascending, which rests in C where a large product is cut. So the bits of the two are the same, but not
-// those of the portable version. Which one runs is settled when a program starts; the environment variable GODEBUG
-// rules sets out (cpu.avx512f=off, cpu.avx2=off), and -tags noasm builds without any.
+// On amd64 with AVX-512, or with AVX2 and FMA, most functions run in assembly, which internal/kernel/gen writes. There a
+// product and the addition after it are rounded once (fused multiply-add), in the same order: one chain per element, k
+// ascending, which rests in C where a large product is cut. So the two instruction sets give the same bits, which differ
+// from the bits of the portable version. The instruction set is chosen when a program starts. The environment variable
+// GODEBUG excludes sets (cpu.avx512f=off, cpu.avx2=off), and a build with -tags noasm has no assembly.
 //
-// But for Alloc, Matrix.Reset and the memory into which large products are packed, which is kept, nothing in here
-// allocates, and nothing starts a goroutine or checks shapes: the callers have. The matrix products check that their
-// last element is there, because the assembly would not notice. Matrices are row-major; a leading dimension (lda,
-// ldb, ldc) is the distance between the starts of two rows, in elements.
+// Only Alloc, Matrix.Reset and large products allocate; the products keep the memory into which they pack. Nothing starts
+// a goroutine, and nothing checks shapes, which is the task of the callers. The matrix products check that the last
+// element of each operand exists, since the assembly would read past it. Matrices are row-major; a leading dimension
+// (lda, ldb, ldc) is the distance between the starts of two rows, in elements.
 package kernel
 
 import "unsafe"
 
-// Align is the alignment, in bytes, of the memory that Alloc hands out: a cache
-// line, and the width of the widest vector register.
+// Align is the alignment, in bytes, of the memory that Alloc returns: a cache line, and the width of the widest vector
+// register.
 const Align = 64
 
-// Alloc returns n zeros that start on an Align boundary.
+// Alloc returns n zeros whose address is a multiple of Align.
 func Alloc(n int) []float32 {
 	const lane = Align / 4
 	raw := make([]float32, n+lane)
@@ -35,33 +35,15 @@ func Alloc(n int) []float32 {
 	return raw[skip : skip+n : skip+n]
 }
 
-// assembly is the functions of an instruction set; nil is one that the portable version stands for. Where
-// a function takes pointers, n is the number of elements.
+// assembly is what computes in the place of the portable version. Where a function is nil, the portable version runs.
 type assembly struct {
-	affine  func(c []float32, ldc, m int, bias []float32, add bool, x, h Block, b *Matrix)
+	kernels // written by internal/kernel/gen
+	matrixProducts
+}
+
+// matrixProducts are the functions that cut matrices into the tiles that the assembly computes.
+type matrixProducts struct {
+	affine  func(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row int, b *Matrix)
 	gemmT   func(c []float32, ldc, m, n, k int, a []float32, lda int, b []float32, ldb int)
 	setRows func(m *Matrix, row, rows int, src []float32, stride int)
-
-	exp, tanh, sigmoid, relu func(dst, src *float32, n int)
-	tanhGrad, reluGrad       func(dst, grad, y *float32, n int)
-	lstm                     func(z, cPrev, c, tc, h *float32, gap, n int)
-	lstmGrad                 func(z, dz, cPrev, tc, dc, dh *float32, gap, n int)
-	lstmPeephole             func(z, p, cPrev, c, tc, h *float32, gap, n int)
-	lstmPeepholeGrad         func(z, dz, p, cPrev, tc, dc, dh *float32, gap, n int)
-	gru, gruUpdate           func(z, hPrev, h *float32, gap, n int)
-	gruReset                 func(z, hPrev *float32, gap, n int)
-	gruGrad, gruUpdateGrad   func(z, dz, hPrev, dh *float32, gap, n int)
-	gruResetGrad             func(z, dz, hPrev *float32, gap, n int)
-	bernoulli                func(dst *float32, hit, miss float32, x, high, limit uint32, n int)
-	mul                      func(dst, x, y *float32, n int)
-	blend                    func(dst, a, b, m *float32, n int)
-	add                      func(dst, x *float32, n int)
-	addMul                   func(dst, x, y *float32, n int)
-	scale                    func(dst *float32, s float32, n int)
-	addScaled                func(dst, x *float32, s float32, n int)
-	pixels                   func(dst *float32, stride int, src *uint8, rows, cols int)
-	addColumns               func(dst, a *float32, stride, rows, n int)
-	sum, squares             func(x *float32, n int) float64
-	softmax                  func(dst, src *float32, n int) (top, sum float32)
-	adam                     func(w, g, m, v *float32, beta1, rest1, beta2, rest2, step, root, eps float32, n int)
 }

@@ -1,23 +1,23 @@
 package kernel
 
-// Matrix is the right-hand side B [K,N] of products, packed once for many of them: in panels of some columns,
-// each with its rows one after the other. To the assembly a panel is two registers wide, the last one filled up to
-// a multiple of 8 columns; to the portable version the whole is one panel. Fill it after Reset, in blocks of rows.
+// Matrix is the right-hand side B [K,N] of products, packed once for many products. It is stored as panels of columns,
+// one after the other, each row-major. For the assembly a panel is two registers wide, and the last panel is filled up
+// with zeros to a multiple of 8 columns; for the portable version there is one panel, of all columns. After Reset, set
+// all rows with SetRows or SetRowsT.
 type Matrix struct {
 	K, N  int
 	panel int // columns of a panel
 	data  []float32
 }
 
-// Block is a left-hand side in place: Cols columns of a row-major matrix whose rows
-// start Stride elements apart. The zero Block has no columns and adds nothing.
+// Block is the left-hand side of a product, which is not packed: Cols columns of a row-major matrix whose rows start
+// Stride elements apart. The zero Block has no columns and adds nothing.
 type Block struct {
 	Data         []float32
 	Stride, Cols int
 }
 
-// Reset gives m a size, in the memory that it had if that is large enough. Every row must
-// be set afterwards.
+// Reset makes m a matrix [k,n]. It reuses the memory of m if that is large enough. Every row must be set afterwards.
 func (m *Matrix) Reset(k, n int) {
 	m.K, m.N, m.panel = k, n, n
 	if lanes > 0 {
@@ -32,7 +32,7 @@ func (m *Matrix) Reset(k, n int) {
 	clear(m.data[k*last:])
 }
 
-// width returns the length of a row of the panel that begins at column j.
+// width returns the length of the rows of the panel that begins at column j.
 func (m *Matrix) width(j int) int { return min(m.panel, (m.N-j+7)&^7) }
 
 // SetRows sets rows row to row+rows to the row-major src [rows,N].
@@ -53,69 +53,16 @@ func (m *Matrix) SetRows(row, rows int, src []float32, stride int) {
 //
 //	B[row+k][j] = src[j*stride+k]
 func (m *Matrix) SetRowsT(row, rows int, src []float32, stride int) {
-	const stretch = 32 // rows whose part of a panel stays in the cache
+	const strip = 32 // rows of B; their part of a panel stays in the cache
 	for first := 0; first < m.N; first += m.panel {
 		width, cols := m.width(first), min(m.panel, m.N-first)
-		for k0 := 0; k0 < rows; k0 += stretch {
+		for k0 := 0; k0 < rows; k0 += strip {
 			panel := m.data[first*m.K+(row+k0)*width:]
 			for j := range cols {
-				for k, v := range src[(first+j)*stride+k0:][:min(stretch, rows-k0)] {
+				for k, v := range src[(first+j)*stride+k0:][:min(strip, rows-k0)] {
 					panel[k*width+j] = v
 				}
 			}
 		}
 	}
-}
-
-// Affine computes C = bias + X·B[:X.Cols] + H·B[X.Cols:], m rows: what a recurrent layer does in
-// a step and, with the zero H, what a dense layer does. A nil bias is zeros.
-//
-//	for i := range m { for j := range b.N {
-//		s := bias[j]
-//		for k := range x.Cols { s += x[i][k] * b[k][j] }
-//		for k := range h.Cols { s += h[i][k] * b[x.Cols+k][j] }
-//		c[i*ldc+j] = s
-//	} }
-//
-// C must not overlap the operands.
-func Affine(c []float32, ldc, m int, bias []float32, x, h Block, b *Matrix) {
-	if asm.affine != nil {
-		asm.affine(c, ldc, m, bias, false, x, h, b)
-		return
-	}
-	for i := range m {
-		row := c[i*ldc:][:b.N]
-		if bias == nil {
-			clear(row)
-		} else {
-			copy(row, bias)
-		}
-	}
-	gemm(c, ldc, m, x, 0, b)
-	gemm(c, ldc, m, h, x.Cols, b)
-}
-
-// Gemm computes C += A·B, m rows, in the order of [Affine].
-func Gemm(c []float32, ldc, m int, a Block, b *Matrix) {
-	if asm.affine != nil {
-		asm.affine(c, ldc, m, nil, true, a, Block{}, b)
-		return
-	}
-	gemm(c, ldc, m, a, 0, b)
-}
-
-// GemmT computes C += Aᵀ·B for row-major A [k,m] and B [k,n], both in place: the gradient
-// of weights, summed over k rows of all the steps at once.
-//
-//	for i := range m { for j := range n {
-//		for l := range k { c[i*ldc+j] += a[l*lda+i] * b[l*ldb+j] }
-//	} }
-//
-// C must not overlap the operands.
-func GemmT(c []float32, ldc, m, n, k int, a []float32, lda int, b []float32, ldb int) {
-	if asm.gemmT != nil {
-		asm.gemmT(c, ldc, m, n, k, a, lda, b, ldb)
-		return
-	}
-	gemmT(c, ldc, m, n, k, a, lda, b, ldb)
 }

@@ -1,12 +1,33 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
-// The functions here are the parts of optimizers that Adam, Scale, Add and AddScaled leave. They have no assembly.
+// Adam computes one step of Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1) on the weights w, with the gradient g
+// and the moments m and v. step and root contain the bias corrections: step is the learning rate divided by 1-beta1^t,
+// root is 1/sqrt(1-beta2^t). rest1 and rest2 are 1-beta1 and 1-beta2, rounded once.
+//
+//	m[i] = beta1*m[i] + rest1*g[i]
+//	v[i] = beta2*v[i] + rest2*g[i]^2
+//	w[i] -= step * m[i] / (sqrt(v[i])*root + eps)
+func Adam(w, g, m, v []float32, beta1, rest1, beta2, rest2, step, root, eps float32) {
+	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
+	if asm.adam != nil {
+		asm.adam(unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(m), unsafe.SliceData(v), beta1, rest1, beta2, rest2, step, root, eps, len(w))
+		return
+	}
+	for i, d := range g {
+		m[i] = float32(beta1*m[i]) + float32(rest1*d)
+		v[i] = float32(beta2*v[i]) + float32(rest2*float32(d*d))
+		w[i] -= float32(step*m[i]) / (float32(float32(math.Sqrt(float64(v[i])))*root) + eps)
+	}
+}
 
-// ScaleByRMS divides g by the root of a running average v of its squares: RMSProp (Tieleman & Hinton 2012, lecture 6.5
-// of "Neural Networks for Machine Learning") where rest is 1-decay, and Adagrad (Duchi et al. 2011, "Adaptive
-// Subgradient Methods", JMLR 12) where both are 1. u may be g.
+// ScaleByRMS divides the gradient g by the root of v, a running average of its squares. With rest = 1-decay that is
+// RMSProp (Tieleman & Hinton 2012, lecture 6.5 of "Neural Networks for Machine Learning"); with decay = rest = 1 it is
+// Adagrad (Duchi et al. 2011, "Adaptive Subgradient Methods", JMLR 12). u may be g.
 //
 //	v[i] = decay*v[i] + rest*g[i]^2
 //	u[i] = g[i] / (sqrt(v[i]) + eps)
@@ -18,9 +39,10 @@ func ScaleByRMS(u, g, v []float32, decay, rest, eps float32) {
 	}
 }
 
-// ScaleByDeviation divides g by its running standard deviation, from the averages v of its squares and m of itself:
-// the centered RMSProp of Graves (2013, arXiv:1308.0850, equations 38 to 41, but for eps, which stands outside the
-// root as in PyTorch). u may be g. A variance that rounding made negative counts as 0.
+// ScaleByDeviation divides the gradient g by its running standard deviation, computed from m, the running average of g,
+// and v, the running average of its squares. That is the centered RMSProp of Graves (2013, arXiv:1308.0850, equations 38
+// to 41), except that eps is added outside the root, as in PyTorch. u may be g. A variance that rounding made negative
+// counts as 0.
 //
 //	v[i] = decay*v[i] + rest*g[i]^2
 //	m[i] = decay*m[i] + rest*g[i]
@@ -35,8 +57,8 @@ func ScaleByDeviation(u, g, v, m []float32, decay, rest, eps float32) {
 	}
 }
 
-// Lion computes one step of Lion (Chen et al. 2023, arXiv:2302.06675, algorithm 2) without its weight decay. rest1
-// and rest2 are 1-beta1 and 1-beta2, rounded once. The sign of 0 is 0, that of NaN is NaN.
+// Lion computes one step of Lion (Chen et al. 2023, arXiv:2302.06675, algorithm 2) without its weight decay. rest1 and
+// rest2 are 1-beta1 and 1-beta2, rounded once. sign(0) is 0, and sign(NaN) is NaN.
 //
 //	w[i] -= rate * sign(beta1*m[i] + rest1*g[i])
 //	m[i] = beta2*m[i] + rest2*g[i]
@@ -50,12 +72,5 @@ func Lion(w, g, m []float32, beta1, rest1, beta2, rest2, rate float32) {
 			w[i] += c // 0 or NaN
 		}
 		m[i] = float32(beta2*m[i]) + float32(rest2*d)
-	}
-}
-
-// Clamp computes x[i] = min(max(x[i], -limit), limit). NaN stays NaN.
-func Clamp(x []float32, limit float32) {
-	for i, v := range x {
-		x[i] = min(max(v, -limit), limit)
 	}
 }

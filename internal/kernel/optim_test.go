@@ -2,12 +2,62 @@ package kernel
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+// The settings of Adam in its tests: those of the paper's second step at a rate of 0.01.
+const beta1, beta2, eps = 0.9, 0.999, 1e-8
+
+var step, root = float32(0.01 / (1 - beta1*beta1)), float32(1 / math.Sqrt(1-beta2*beta2))
+
+// TestAdam follows the paper's algorithm 1 in float64 through 50 steps.
+func TestAdam(t *testing.T) {
+	const n, rate = 75, 1e-3
+	r := rand.New(rand.NewPCG(5, 5))
+	w, g, m, v := Alloc(n), Alloc(n), Alloc(n), Alloc(n)
+	var w64, m64, v64, moved [n]float64
+	for i := range w {
+		w[i] = tame(r)
+		w64[i] = float64(w[i])
+	}
+	rest1, rest2 := float32(1-beta1), float32(1-beta2)
+	for k := 1; k <= 50; k++ {
+		for i := range g {
+			g[i] = tame(r) * float32(math.Pow(10, float64(i%9-4))) // Adam does not care for the gradient's scale
+		}
+		correct1, correct2 := 1-math.Pow(beta1, float64(k)), 1-math.Pow(beta2, float64(k))
+		Adam(w, g, m, v, beta1, rest1, beta2, rest2, float32(rate/correct1), float32(1/math.Sqrt(correct2)), eps)
+		for i := range w64 {
+			d := float64(g[i])
+			m64[i] = beta1*m64[i] + (1-beta1)*d
+			v64[i] = beta2*v64[i] + (1-beta2)*d*d
+			update := rate * (m64[i] / correct1) / (math.Sqrt(v64[i]/correct2) + eps)
+			w64[i] -= update
+			moved[i] += math.Abs(update)
+			require.InDelta(t, w64[i], w[i], 0x1p-24*float64(k)*(math.Abs(w64[i])+moved[i]), "step %d, weight %d", k, i)
+			require.InEpsilon(t, v64[i], v[i], 0x1p-23*float64(k), "step %d, second moment %d", k, i)
+		}
+	}
+	for i := range moved {
+		require.Greater(t, moved[i], rate, "weight %d hardly moved", i)
+	}
+}
+
+// TestAdamAtRest: without a gradient, now or before, nothing moves.
+func TestAdamAtRest(t *testing.T) {
+	w, zeros := []float32{1, -2, 0, 0x1p-149, inf}, make([]float32, 5)
+	m, v := make([]float32, 5), make([]float32, 5)
+	want := slices.Clone(w)
+	Adam(w, zeros, m, v, beta1, 1-beta1, beta2, 1-beta2, step, root, eps)
+	same(t, want, w, "weights")
+	same(t, zeros, m, "first moments")
+	same(t, zeros, v, "second moments")
+}
 
 // optimizers are the kernels of optim.go. exact takes the values of the arguments at one index from before to after,
 // in float64.

@@ -2,9 +2,9 @@ package kernel
 
 import "unsafe"
 
-// Bernoulli sets each element of dst to hit, with probability p, or to miss. Element i follows from seed and first+i alone,
-// so that any part of a stream can be made again. With high and low the halves of seed, mixed with the upper half of
-// first,
+// Bernoulli sets each element of dst to hit with probability p, and else to miss. Element i depends on seed and first+i
+// alone, so that any part of a stream can be computed again. In 32 bits, where high and low are the halves of seed mixed
+// with the upper half of first,
 //
 //	x = low + first+i
 //	x = (x ^ x>>16) * 0x21f0aaad
@@ -12,7 +12,7 @@ import "unsafe"
 //	x = (x ^ x>>15 ^ high) * 0x21f0aaad
 //	x =  x ^ x>>16
 //
-// in 32 bits, and it is a hit where x < p*2^32.
+// Element i is hit where x < p*2^32.
 func Bernoulli(dst []float32, seed, first uint64, p, hit, miss float32) {
 	if left := 1<<32 - first&(1<<32-1); uint64(len(dst)) > left { // the upper half of first+i changes
 		Bernoulli(dst[left:], seed, first+left, p, hit, miss)
@@ -39,7 +39,7 @@ func Bernoulli(dst []float32, seed, first uint64, p, hit, miss float32) {
 	}
 }
 
-// mix is SplitMix64's function (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators").
+// mix is the function of SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators").
 func mix(z uint64) uint64 {
 	z += 0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
@@ -52,6 +52,7 @@ const (
 	hash2 = 0xd35a2d97
 )
 
+// hash returns the last x in the formulas of [Bernoulli].
 func hash(x, high uint32) uint32 {
 	x = (x ^ x>>16) * hash1
 	x = (x ^ x>>15) * hash2

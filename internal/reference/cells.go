@@ -29,6 +29,14 @@ const (
 	GRU
 	// GRUResetBefore is the GRU of Cho et al. 2014, with n = tanh(a_n + W_hn (r h) + b_hn).
 	GRUResetBefore
+	// MinGRU (Feng et al. 2024) has no W_hh. It has parts z, n:
+	//
+	//	z = sigmoid(a_z)    h' = (1 - z) h + z a_n
+	MinGRU
+	// IndRNNReLU (Li et al. 2018) has one part, and a vector w_hh [H] in place of W_hh: h' = max(0, a + w_hh h).
+	IndRNNReLU
+	// IndRNNTanh is h' = tanh(a + w_hh h).
+	IndRNNTanh
 )
 
 // gates is the number of parts of a and b.
@@ -38,9 +46,14 @@ func (cell Cell) gates() int {
 		return 4
 	case GRU, GRUResetBefore:
 		return 3
+	case MinGRU:
+		return 2
 	}
 	return 1
 }
+
+// matrix reports whether W_hh is a matrix, which has a bias; MinGRU has no weight_hh, and the IndRNN's is a vector.
+func (cell Cell) matrix() bool { return cell < MinGRU }
 
 // sums are W v + bias, or with a scale norm(W v) scale + bias.
 type sums struct{ weight, scale, bias []complex128 }
@@ -48,15 +61,22 @@ type sums struct{ weight, scale, bias []complex128 }
 func (s sums) of(v []complex128) []complex128 {
 	z := Dense(v, s.weight, make([]complex128, len(s.bias)))
 	if s.scale != nil {
-		z = norm(z)
-		for i, scale := range s.scale {
-			z[i] *= scale
-		}
+		z = times(norm(z), s.scale)
 	}
 	for i, b := range s.bias {
 		z[i] += b
 	}
 	return z
+}
+
+// rows are rows from to to of the sums, which a norm takes by themselves.
+func (s sums) rows(from, to int) sums {
+	cols := len(s.weight) / len(s.bias)
+	part := sums{weight: s.weight[from*cols : to*cols], bias: s.bias[from:to]}
+	if s.scale != nil {
+		part.scale = s.scale[from:to]
+	}
+	return part
 }
 
 // norm returns (v - mean) / sqrt(variance + 1e-5), with the variance (1/n) sum of (v - mean)²: the layer
@@ -82,6 +102,7 @@ type direction struct {
 	cell     Cell
 	hidden   int
 	ih, hh   sums
+	perUnit  []complex128 // IndRNN's w_hh
 	hr       []complex128 // LSTM's projection
 	peephole []complex128 // p_i, p_f, p_o
 }
@@ -97,13 +118,20 @@ func (r RNN) direction(k, d, features int) direction {
 		mustHave(name, len(w), n)
 		return w
 	}
+	bias := func(name string, n int) []complex128 {
+		if r.NoBias {
+			return make([]complex128, n)
+		}
+		return weight(name, n)
+	}
 	rows := r.Cell.gates() * r.Hidden
 	w := direction{cell: r.Cell, hidden: r.Hidden}
-	w.ih.weight, w.hh.weight = weight("weight_ih", rows*features), weight("weight_hh", rows*r.out())
-	if r.NoBias {
-		w.ih.bias, w.hh.bias = make([]complex128, rows), make([]complex128, rows)
-	} else {
-		w.ih.bias, w.hh.bias = weight("bias_ih", rows), weight("bias_hh", rows)
+	w.ih.weight, w.ih.bias = weight("weight_ih", rows*features), bias("bias_ih", rows)
+	switch {
+	case r.Cell.matrix():
+		w.hh.weight, w.hh.bias = weight("weight_hh", rows*r.out()), bias("bias_hh", rows)
+	case r.Cell != MinGRU:
+		w.perUnit = weight("weight_hh", r.Hidden)
 	}
 	if r.LayerNorm {
 		w.ih.scale, w.hh.scale = weight("weight_ln_ih", rows), weight("weight_ln_hh", rows)
@@ -117,24 +145,39 @@ func (r RNN) direction(k, d, features int) direction {
 	return w
 }
 
-// step returns the state of one row after a step that reads x; c is the LSTM's alone. W_hh reads hRead,
-// which is h but for a mask on it.
-func (w direction) step(x, hRead, h, c []complex128) (hNext, cNext []complex128) {
+// sums returns a and b of one row. A norm takes the parts r and z of a GRU together and the part n by itself; where the reset gate acts before
+// the product, b_n is W_hn (r h) + b_hn.
+func (w direction) sums(x, hRead []complex128) (a, b []complex128) {
 	n := w.hidden
-	a, b := w.ih.of(x), w.hh.of(hRead)
-	if w.cell == GRUResetBefore { // b_n is W_hn (r h) + b_hn
+	switch w.cell {
+	case GRU:
+		return append(w.ih.rows(0, 2*n).of(x), w.ih.rows(2*n, 3*n).of(x)...), append(w.hh.rows(0, 2*n).of(hRead), w.hh.rows(2*n, 3*n).of(hRead)...)
+	case GRUResetBefore:
+		a, b = append(w.ih.rows(0, 2*n).of(x), w.ih.rows(2*n, 3*n).of(x)...), w.hh.rows(0, 2*n).of(hRead)
 		reset := make([]complex128, n)
 		for j := range n {
 			reset[j] = sigmoid(a[j]+b[j]) * hRead[j]
 		}
-		copy(b[2*n:], Dense(reset, w.hh.weight[2*n*n:], w.hh.bias[2*n:]))
+		return a, append(b, w.hh.rows(2*n, 3*n).of(reset)...)
+	case MinGRU:
+		return w.ih.of(x), nil
+	case IndRNNReLU, IndRNNTanh:
+		return w.ih.of(x), times(w.perUnit, hRead)
 	}
+	return w.ih.of(x), w.hh.of(hRead)
+}
+
+// step returns the state of one row after a step that reads x; c is the LSTM's alone. W_hh reads hRead,
+// which is h but for a mask on it.
+func (w direction) step(x, hRead, h, c []complex128) (hNext, cNext []complex128) {
+	n := w.hidden
+	a, b := w.sums(x, hRead)
 	hNext, cNext = make([]complex128, n), make([]complex128, len(c))
 	for j := range n {
 		switch w.cell {
-		case ElmanTanh:
+		case ElmanTanh, IndRNNTanh:
 			hNext[j] = tanh(a[j] + b[j])
-		case ElmanReLU:
+		case ElmanReLU, IndRNNReLU:
 			hNext[j] = relu(a[j] + b[j])
 		case LSTM:
 			var pi, pf, po complex128
@@ -154,6 +197,9 @@ func (w direction) step(x, hRead, h, c []complex128) (hNext, cNext []complex128)
 				r = 1 // it has acted
 			}
 			hNext[j] = (1-z)*tanh(a[2*n+j]+r*b[2*n+j]) + z*h[j]
+		case MinGRU:
+			z := sigmoid(a[j])
+			hNext[j] = (1-z)*h[j] + z*a[n+j]
 		}
 	}
 	if w.hr != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,14 +16,20 @@ import (
 // TestFamilyAsPyTorch compares with PyTorch's outputs, states and gradients, of nine digits, and with ONNX Runtime's outputs and
 // states, which are float32.
 func TestFamilyAsPyTorch(t *testing.T) {
-	for _, name := range append(golden.Names("family_*"), golden.Names("onnx_*")...) {
+	for _, name := range slices.Concat(golden.Names("family_*"), golden.Names("composed_*"), golden.Names("onnx_*")) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := load(t, name)
 			in, x := complexes(f.Tensors), f.Get("x").Shape
 			has := func(part string) bool { return strings.Contains(name, part) }
-			net := RNN{Weights: in, Layers: max(1, int(f.Config["layers"])), Bidirectional: has("_bi"), NoBias: has("_nobias"), Peephole: has("_peephole")}
+			net := RNN{Weights: in, Layers: max(1, int(f.Config["layers"])), Bidirectional: has("_bi"), NoBias: has("_nobias"), Peephole: has("_peephole"), LayerNorm: has("_norm")}
 			switch {
+			case has("mingru"):
+				net.Cell = MinGRU
+			case has("indrnn_tanh"):
+				net.Cell = IndRNNTanh
+			case has("indrnn"):
+				net.Cell = IndRNNReLU
 			case has("lstm"):
 				net.Cell = LSTM
 			case has("gru_before"):
@@ -77,10 +84,17 @@ func drawn(net RNN, features int) RNN {
 			}
 			add := func(name string, n int) { net.Weights[fmt.Sprintf("%s_l%d%s", name, k, suffix)] = random(r, n) }
 			add("weight_ih", gates*in)
-			add("weight_hh", gates*net.out())
+			switch {
+			case net.Cell.matrix():
+				add("weight_hh", gates*net.out())
+			case net.Cell != MinGRU:
+				add("weight_hh", net.Hidden)
+			}
 			if !net.NoBias {
 				add("bias_ih", gates)
-				add("bias_hh", gates)
+				if net.Cell.matrix() {
+					add("bias_hh", gates)
+				}
 			}
 			if net.Projection > 0 {
 				add("weight_hr", net.Projection*net.Hidden)
@@ -101,14 +115,20 @@ func drawn(net RNN, features int) RNN {
 func TestOptionsAgainstDifferences(t *testing.T) {
 	const steps, batch, features = 4, 2, 3
 	for name, net := range map[string]RNN{
-		"gru":        {Cell: GRU, Hidden: 3, Layers: 2},
-		"gru before": {Cell: GRUResetBefore, Hidden: 3, Layers: 2, Bidirectional: true},
-		"peephole":   {Cell: LSTM, Hidden: 3, Layers: 1, Peephole: true, Bidirectional: true},
-		"projection": {Cell: LSTM, Hidden: 4, Layers: 2, Projection: 2, NoBias: true},
-		"layer norm": {Cell: LSTM, Hidden: 3, Layers: 1, LayerNorm: true, Peephole: true},
-		"lengths":    {Cell: GRU, Hidden: 3, Layers: 2, Bidirectional: true, Lengths: []int{3, 1}},
-		"no steps":   {Cell: LSTM, Hidden: 2, Layers: 1, Lengths: []int{0, 4}},
-		"no bias":    {Cell: ElmanTanh, Hidden: 2, Layers: 3, Bidirectional: true, NoBias: true},
+		"gru":          {Cell: GRU, Hidden: 3, Layers: 2},
+		"gru before":   {Cell: GRUResetBefore, Hidden: 3, Layers: 2, Bidirectional: true},
+		"peephole":     {Cell: LSTM, Hidden: 3, Layers: 1, Peephole: true, Bidirectional: true},
+		"projection":   {Cell: LSTM, Hidden: 4, Layers: 2, Projection: 2, NoBias: true},
+		"layer norm":   {Cell: LSTM, Hidden: 3, Layers: 1, LayerNorm: true, Peephole: true},
+		"elman norm":   {Cell: ElmanTanh, Hidden: 3, Layers: 2, LayerNorm: true},
+		"gru norm":     {Cell: GRU, Hidden: 3, Layers: 1, LayerNorm: true, Bidirectional: true},
+		"before, norm": {Cell: GRUResetBefore, Hidden: 3, Layers: 2, LayerNorm: true, NoBias: true},
+		"mingru":       {Cell: MinGRU, Hidden: 3, Layers: 2, Bidirectional: true, Lengths: []int{2, 4}},
+		"indrnn":       {Cell: IndRNNReLU, Hidden: 3, Layers: 2, NoBias: true},
+		"indrnn tanh":  {Cell: IndRNNTanh, Hidden: 3, Layers: 2, Bidirectional: true, Lengths: []int{2, 4}},
+		"lengths":      {Cell: GRU, Hidden: 3, Layers: 2, Bidirectional: true, Lengths: []int{3, 1}},
+		"no steps":     {Cell: LSTM, Hidden: 2, Layers: 1, Lengths: []int{0, 4}},
+		"no bias":      {Cell: ElmanTanh, Hidden: 2, Layers: 3, Bidirectional: true, NoBias: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			net := drawn(net, features)
@@ -119,7 +139,9 @@ func TestOptionsAgainstDifferences(t *testing.T) {
 			if net.Cell == LSTM {
 				start.C = random(r, net.Layers*dirs*batch*net.Hidden)
 			}
-			net.Recurrent = random(r, net.Layers*dirs*batch*out)
+			if net.Cell != MinGRU {
+				net.Recurrent = random(r, net.Layers*dirs*batch*out)
+			}
 			net.ZoneH = random(r, net.Layers*dirs*steps*batch*out)
 			if net.Layers > 1 {
 				net.Between = random(r, (net.Layers-1)*steps*batch*dirs*out)
@@ -189,6 +211,97 @@ func TestLayerNormByHand(t *testing.T) {
 	y, end := RNN{Cell: LSTM, Hidden: 1, Layers: 1, LayerNorm: true, Weights: w}.Forward([]complex128{x}, 1, State{[]complex128{h}, []complex128{c}})
 	assert.InDelta(t, next, real(end.C[0]), 1e-13)
 	assert.InDelta(t, logistic(z[3])*math.Tanh(next), real(y[0]), 1e-13)
+}
+
+// norms is norm(v) of each of some vectors, one after the other, times gains, plus biases, written out.
+func norms(gains, biases []complex128, vectors ...[]float64) (sums []float64) {
+	for _, v := range vectors {
+		mean, variance := 0.0, 0.0
+		for _, x := range v {
+			mean += x / float64(len(v))
+		}
+		for _, x := range v {
+			variance += (x - mean) * (x - mean) / float64(len(v))
+		}
+		for _, x := range v {
+			i := len(sums)
+			sums = append(sums, (x-mean)/math.Sqrt(variance+1e-5)*real(gains[i])+real(biases[i]))
+		}
+	}
+	return sums
+}
+
+// Two units of an Elman layer and of both GRUs, their sums normalised, written out. The input is one number, so that W_ih x is a multiple of W_ih.
+func TestLayerNormOfOtherCellsByHand(t *testing.T) {
+	const x = 0.9
+	h := []float64{-0.3, 0.8}
+	r := rand.New(rand.NewPCG(4, 4))
+	w := Weights{"weight_ih_l0": random(r, 6), "weight_hh_l0": random(r, 12), "bias_ih_l0": random(r, 6), "bias_hh_l0": random(r, 6),
+		"weight_ln_ih_l0": random(r, 6), "weight_ln_hh_l0": random(r, 6)}
+	ih, hh := Real(w["weight_ih_l0"]), Real(w["weight_hh_l0"])
+	ofX := func(from, to int) (v []float64) {
+		for i := from; i < to; i++ {
+			v = append(v, ih[i]*x)
+		}
+		return v
+	}
+	ofH := func(from, to int, h0, h1 float64) (v []float64) {
+		for i := from; i < to; i++ {
+			v = append(v, hh[2*i]*h0+hh[2*i+1]*h1)
+		}
+		return v
+	}
+	sums := func(of string, vectors ...[]float64) []float64 {
+		return norms(w["weight_ln_"+of+"_l0"], w["bias_"+of+"_l0"], vectors...)
+	}
+	run := func(cell Cell, w Weights) []float64 {
+		y, _ := RNN{Cell: cell, Hidden: 2, Layers: 1, LayerNorm: true, Weights: w}.Forward([]complex128{x}, 1, State{H: Complex(h)})
+		return Real(y)
+	}
+	first := Weights{} // the Elman layer has the rows of r
+	for name, v := range w {
+		first[name] = v[:len(v)/3]
+	}
+	a, b := sums("ih", ofX(0, 2)), sums("hh", ofH(0, 2, h[0], h[1]))
+	assert.InDeltaSlice(t, []float64{math.Tanh(a[0] + b[0]), math.Tanh(a[1] + b[1])}, run(ElmanTanh, first), 1e-13)
+
+	logistic := func(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
+	a, b = sums("ih", ofX(0, 4), ofX(4, 6)), sums("hh", ofH(0, 4, h[0], h[1]), ofH(4, 6, h[0], h[1]))
+	reset := []float64{logistic(a[0] + b[0]), logistic(a[1] + b[1])}
+	before := sums("hh", ofH(0, 4, h[0], h[1]), ofH(4, 6, reset[0]*h[0], reset[1]*h[1]))
+	var after, ahead []float64
+	for j := range h {
+		z := logistic(a[2+j] + b[2+j])
+		after = append(after, (1-z)*math.Tanh(a[4+j]+reset[j]*b[4+j])+z*h[j])
+		ahead = append(ahead, (1-z)*math.Tanh(a[4+j]+before[4+j])+z*h[j])
+	}
+	assert.InDeltaSlice(t, after, run(GRU, w), 1e-13)
+	assert.InDeltaSlice(t, ahead, run(GRUResetBefore, w), 1e-13)
+}
+
+// One unit over two steps, written out, and the gradient of w_hh: of an IndRNN that is linear, (a_2 + w (a_1 + w h))' = a_1 + 2 w h.
+func TestMinGRUAndIndRNNByHand(t *testing.T) {
+	const x1, x2, h = 0.9, 1.2, 0.3
+	x, start := []complex128{x1, x2}, State{H: []complex128{h}}
+	logistic := func(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
+	w := Weights{"weight_ih_l0": {0.4, -0.7}, "bias_ih_l0": {0.1, 0.2}}
+	z1, z2 := logistic(0.4*x1+0.1), logistic(0.4*x2+0.1)
+	h1 := (1-z1)*h + z1*(-0.7*x1+0.2)
+	h2 := (1-z2)*h1 + z2*(-0.7*x2+0.2)
+	y, end := RNN{Cell: MinGRU, Hidden: 1, Layers: 1, Weights: w}.Forward(x, 1, start)
+	assert.InDeltaSlice(t, []float64{h1, h2}, Real(y), 1e-14)
+	assert.InDeltaSlice(t, []float64{h2}, Real(end.H), 1e-14)
+
+	w = Weights{"weight_ih_l0": {0.4}, "weight_hh_l0": {0.6}, "bias_ih_l0": {0.1}}
+	a1, a2 := 0.4*x1+0.1, 0.4*x2+0.1
+	net := RNN{Cell: IndRNNReLU, Hidden: 1, Layers: 1, Weights: w}
+	last := func() complex128 { y, _ := net.Forward(x, 1, start); return y[1] }
+	assert.InDelta(t, a2+0.6*(a1+0.6*h), real(last()), 1e-14)
+	assert.InDelta(t, a1+2*0.6*h, Gradient(last, w["weight_hh_l0"])[0], 1e-14)
+	net.Cell = IndRNNTanh
+	assert.InDelta(t, math.Tanh(a2+0.6*math.Tanh(a1+0.6*h)), real(last()), 1e-14)
+	net.Recurrent = []complex128{1.5}
+	assert.InDelta(t, math.Tanh(a2+0.9*math.Tanh(a1+0.9*h)), real(last()), 1e-14)
 }
 
 // Rows of a batch with lengths are what they are alone, and nothing past their ends is read.

@@ -77,6 +77,8 @@ func TestTruncationWithOptions(t *testing.T) {
 		"directions, lengths":   {Cell: GRU, Bidirectional: true, Lengths: []int{4, 2}}, // 4 is at a cut
 		"directions, no steps":  {Cell: ElmanTanh, Bidirectional: true, Lengths: []int{0, 7}},
 		"projection, all masks": {Cell: LSTM, Hidden: 3, Layers: 2, Projection: 2, Bidirectional: true, Lengths: []int{7, 5}},
+		"indrnn":                {Cell: IndRNNTanh, Bidirectional: true, Lengths: []int{4, 7}},
+		"mingru":                {Cell: MinGRU, Bidirectional: true, Lengths: []int{4, 7}},
 		"norm, peephole":        {Cell: LSTM, Hidden: 3, Layers: 1, LayerNorm: true, Peephole: true, Bidirectional: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -193,11 +195,13 @@ func TestMasksAreFactorsOfWeights(t *testing.T) {
 		masked, weighted := p, p
 		weighted.Weights = maps.Clone(p.Weights)
 		for k := range p.Layers {
-			mask, name := random(r, out), fmt.Sprintf("weight_hh_l%d", k)
-			weighted.Weights[name] = scaled(p.Weights[name], mask)
-			masked.Recurrent = append(masked.Recurrent, slices.Repeat(mask, batch)...)
+			if p.Cell != MinGRU {
+				mask, name := random(r, out), fmt.Sprintf("weight_hh_l%d", k)
+				weighted.Weights[name] = scaled(p.Weights[name], mask)
+				masked.Recurrent = append(masked.Recurrent, slices.Repeat(mask, batch)...)
+			}
 			if k > 0 {
-				mask, name = random(r, out), fmt.Sprintf("weight_ih_l%d", k)
+				mask, name := random(r, out), fmt.Sprintf("weight_ih_l%d", k)
 				weighted.Weights[name] = scaled(p.Weights[name], mask)
 				masked.Between = append(masked.Between, slices.Repeat(mask, steps*batch)...)
 			}
@@ -249,18 +253,18 @@ func TestSizes(t *testing.T) {
 	assert.Equal(t, p.start, end, "no steps")
 
 	for name, change := range map[string]func(p *problem){
-		"reference: Lengths has 1 values, want 2":           func(p *problem) { p.Lengths = []int{7} },
-		"reference: Lengths are not of 0 to T steps":        func(p *problem) { p.Lengths = []int{7, 8} },
-		"reference: Recurrent has 1 values, want 32":        func(p *problem) { p.Recurrent = []complex128{1} },
-		"reference: Between has 1 values, want 112":         func(p *problem) { p.Between = []complex128{1} },
-		"reference: ZoneH has 1 values, want 224":           func(p *problem) { p.ZoneH = []complex128{1} },
-		"reference: ZoneC has 1 values, want 224":           func(p *problem) { p.ZoneC = []complex128{1} },
-		"reference: start.H has 1 values, want 32":          func(p *problem) { p.start.H = []complex128{1} },
-		"reference: start.C has 1 values, want 32":          func(p *problem) { p.start.C = []complex128{1} },
-		"reference: weight_ih_l1 has 128 values, want 64":   func(p *problem) { p.Bidirectional, p.start = false, State{} },
-		"reference: no weight \"weight_peephole_l0\"":       func(p *problem) { p.Peephole = true },
-		"reference: no weight \"weight_ln_ih_l0\"":          func(p *problem) { p.LayerNorm = true },
-		"reference: an option of the LSTM for another cell": func(p *problem) { p.Cell, p.Projection = GRU, 3 },
+		"reference: Lengths has 1 values, want 2":          func(p *problem) { p.Lengths = []int{7} },
+		"reference: Lengths are not of 0 to T steps":       func(p *problem) { p.Lengths = []int{7, 8} },
+		"reference: Recurrent has 1 values, want 32":       func(p *problem) { p.Recurrent = []complex128{1} },
+		"reference: Between has 1 values, want 112":        func(p *problem) { p.Between = []complex128{1} },
+		"reference: ZoneH has 1 values, want 224":          func(p *problem) { p.ZoneH = []complex128{1} },
+		"reference: ZoneC has 1 values, want 224":          func(p *problem) { p.ZoneC = []complex128{1} },
+		"reference: start.H has 1 values, want 32":         func(p *problem) { p.start.H = []complex128{1} },
+		"reference: start.C has 1 values, want 32":         func(p *problem) { p.start.C = []complex128{1} },
+		"reference: weight_ih_l1 has 128 values, want 64":  func(p *problem) { p.Bidirectional, p.start = false, State{} },
+		"reference: no weight \"weight_peephole_l0\"":      func(p *problem) { p.Peephole = true },
+		"reference: no weight \"weight_ln_ih_l0\"":         func(p *problem) { p.LayerNorm = true },
+		"reference: an option that the cell does not have": func(p *problem) { p.Cell, p.Projection = GRU, 3 },
 	} {
 		changed := p
 		change(&changed)

@@ -10,16 +10,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// differences returns what Gradient does, by central differences of the real parts. Its own error is
-// about 1e-9 of the largest derivative.
+// differences returns what Gradient does, by differences of the real parts at four points. Its own error is about 1e-10 of the largest
+// derivative, from rounding; the fourth power of h is lost beside that.
 func differences(f func() complex128, at []complex128) []float64 {
 	const h = 1e-5
 	gradient := make([]float64, len(at))
 	for i, x := range at {
-		at[i] = x + h
-		above := real(f())
-		at[i] = x - h
-		gradient[i] = (above - real(f())) / (2 * h)
+		around := func(h complex128) float64 {
+			at[i] = x + h
+			above := real(f())
+			at[i] = x - h
+			return above - real(f())
+		}
+		gradient[i] = (8*around(h) - around(2*h)) / (12 * h)
 		at[i] = x
 	}
 	return gradient

@@ -9,7 +9,7 @@ type State struct{ H, C []complex128 }
 // RNN is a stack of recurrent layers, the outputs of each the inputs of the next. With G gates, D directions
 // and outputs of width out (H, or P with a projection), layer k has weight_ih_l{k} [G*H,in], weight_hh_l{k}
 // [G*H,out], bias_ih_l{k} [G*H] and bias_hh_l{k} [G*H], where in is the number of features of x for layer 0 and
-// D*out for the others. The zero values of the options are those of the plain layer.
+// D*out for the others. MinGRU has neither weight_hh nor bias_hh, and the IndRNN has weight_hh_l{k} [H] and no bias_hh. The zero values of the options are those of the plain layer.
 type RNN struct {
 	Cell           Cell
 	Hidden, Layers int
@@ -27,11 +27,12 @@ type RNN struct {
 	// Peephole adds p_i c and p_f c to the sums of the LSTM's gates i and f, and p_o c' to that of o (Gers &
 	// Schmidhuber 2000). weight_peephole_l{k} [3*H] has p_i, p_f, p_o.
 	Peephole bool
-	// LayerNorm (Ba, Kiros & Hinton 2016) makes of the LSTM's sums, over all G*H of them,
+	// LayerNorm (Ba, Kiros & Hinton 2016) makes of the sums of an Elman layer, LSTM or GRU, over all G*H of them,
 	//
 	//	norm(W_ih x) weight_ln_ih + b_ih + norm(W_hh h) weight_ln_hh + b_hh
 	//
-	// with weight_ln_ih_l{k} and weight_ln_hh_l{k} [G*H].
+	// with weight_ln_ih_l{k} and weight_ln_hh_l{k} [G*H]. In a GRU, the 2*H sums of r and z have a norm, and the H of n another one; where the
+	// reset gate acts before the product, W_hn (r h) has the norm.
 	LayerNorm bool
 
 	// Lengths are the numbers of steps of the rows, 0 to T; nil: all have T. Of x nothing is read past the end
@@ -44,7 +45,7 @@ type RNN struct {
 	// starts from passes no cut, wherever the row starts.
 	Truncate int
 
-	// Recurrent [Layers*D,B,out] multiplies h where W_hh reads it, at every step; nil: none. A GRU's z h is not
+	// Recurrent [Layers*D,B,out] multiplies h where weight_hh does, at every step; nil: none. A GRU's z h is not
 	// touched.
 	Recurrent []complex128
 	// Between [Layers-1,T,B,D*out] multiplies the inputs of the layers above the first; nil: none.
@@ -138,8 +139,8 @@ func (r RNN) layer(k int, x []complex128, features, steps, batch int, state Stat
 
 // check panics where an option does not fit the cell or the sizes.
 func (r RNN) check(steps, batch, states int) {
-	if r.Cell != LSTM && (r.Projection > 0 || r.Peephole || r.LayerNorm || r.ZoneC != nil) {
-		panic("reference: an option of the LSTM for another cell")
+	if r.Cell != LSTM && (r.Projection > 0 || r.Peephole || r.ZoneC != nil) || !r.Cell.matrix() && r.LayerNorm || r.Cell == MinGRU && r.Recurrent != nil {
+		panic("reference: an option that the cell does not have")
 	}
 	if r.Lengths != nil {
 		mustHave("Lengths", len(r.Lengths), batch)

@@ -64,6 +64,8 @@ func eachCell(t *testing.T, test func(t *testing.T, p problem)) {
 		"tanh": {Cell: ElmanTanh}, "relu": {Cell: ElmanReLU}, "lstm": {Cell: LSTM},
 		"gru": {Cell: GRU}, "gru before": {Cell: GRUResetBefore, NoBias: true},
 		"lstm with options": {Cell: LSTM, Projection: 3, Peephole: true, LayerNorm: true},
+		"mingru":            {Cell: MinGRU}, "indrnn": {Cell: IndRNNReLU}, "indrnn tanh": {Cell: IndRNNTanh, NoBias: true},
+		"gru norm": {Cell: GRU, LayerNorm: true}, "gru before norm": {Cell: GRUResetBefore, LayerNorm: true}, "elman norm": {Cell: ElmanTanh, LayerNorm: true},
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newProblem(net)) })
 	}

@@ -8,11 +8,11 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// Sums and maxima are those of sixteen, element i in place i%16, joined in halves: places 8 apart, then 4, 2 and 1.
+// places is the number of partial sums, or maxima, of a reduction. Element i goes to place i%16. At the end the places are
+// joined in halves: those 8 apart, then 4, 2 and 1.
 const places = 16
 
-// sixteen loads the sixteen numbers at m in as many registers as they take; of the last ones, those that the masks name,
-// and fill elsewhere.
+// sixteen loads the sixteen numbers at m. If there are masks, lanes outside of them are fill.
 func sixteen(m Mem, masks []Op, fill Mem) vec {
 	all := fresh(places / set.lanes)
 	for i, r := range all {
@@ -33,12 +33,11 @@ func sixteen(m Mem, masks []Op, fill Mem) vec {
 	return all
 }
 
-// put stores v at dst, under masks where there are some.
-func put(v vec, masks []Op, dst Mem) {
-	along(dst, v, masks, func(m Mem, mask, r Op) { store(r, mask, m) })
-}
+// filled returns sixteen places that are m.
+func filled(m Mem) vec { return fresh(places / set.lanes).copies(m) }
 
-// rows runs body for every sixteen of the n numbers from base on, and with masks for the rest. base is moved.
+// rows emits a loop that runs body for every sixteen of n numbers, and with masks for the rest. It moves the pointers
+// base on.
 func rows(id string, n Register, base []Register, body func(masks []Op)) {
 	left := GP64()
 	MOVQ(n, left)
@@ -58,14 +57,14 @@ func tree(y VecVirtual, op func(ops ...Op)) Register {
 	x, high := XMM(), XMM()
 	VEXTRACTF128(Imm(1), y, high)
 	op(high, y.AsX(), x)
-	VPERMILPS(Imm(0x4e), x, high) // the upper two
+	VPERMILPS(Imm(0x4e), x, high) // lanes 2 and 3
 	op(high, x, x)
-	VPERMILPS(Imm(0xb1), x, high) // the odd one
+	VPERMILPS(Imm(0xb1), x, high) // lane 1
 	op(high, x, x)
 	return x
 }
 
-// join is tree for sixteen places.
+// join joins sixteen places with op.
 func join(all vec, op func(ops ...Op)) Register {
 	y := YMM()
 	if len(all) == 2 {
@@ -77,58 +76,9 @@ func join(all vec, op func(ops ...Op)) Register {
 	return tree(y, op)
 }
 
-// spread returns the first lane of x in every lane.
-func spread(x Register) vec {
-	v := fresh(1)
-	VBROADCASTSS(x, v[0])
-	return v
-}
-
-func filled(m Mem) vec { return fresh(places / set.lanes).copies(m) }
-
-// softmax goes over a row three times.
-func softmax() {
-	TEXT(named("softmax"), NOSPLIT, "func(dst, src *float32, n int) (top, sum float32)")
-	Pragma("noescape")
-	Doc(named("softmax") + " computes dst = e^(src-top) / sum, where top is the largest of src, and sum that of the numerators.")
-	n := param("n")
-	minusInfinity := bits(0xff800000)
-	best := filled(minusInfinity)
-	src := param("src")
-	rows("max", n, []Register{src}, func(masks []Op) {
-		emit(VMAXPS, nil, sixteen(Mem{Base: src}, masks, minusInfinity), best, best)
-	})
-	x := join(best, VMAXPS)
-	Store(x, Return("top"))
-	top := spread(x)
-
-	sums := filled(number(0))
-	src, dst := param("src"), param("dst")
-	rows("exp", n, []Register{src, dst}, func(masks []Op) {
-		e := exp(sixteen(Mem{Base: src}, masks, minusInfinity).sub(top))
-		if masks != nil {
-			e = e.where(masks)
-		}
-		put(e, masks, Mem{Base: dst})
-		emit(VADDPS, nil, e, sums, sums)
-	})
-	x = join(sums, VADDPS)
-	Store(x, Return("sum"))
-	sum := spread(x)
-
-	dst = param("dst")
-	rows("div", n, []Register{dst}, func(masks []Op) {
-		put(sixteen(Mem{Base: dst}, masks, number(0)).div(sum), masks, Mem{Base: dst})
-	})
-	VZEROUPPER()
-	RET()
-}
-
-// sum is a sum in float64, of x or of x*x.
+// sum emits the sum of x, or of x*x if square, in float64.
 func sum(stem, doc string, square bool) {
-	TEXT(named(stem), NOSPLIT, "func(x *float32, n int) float64")
-	Pragma("noescape")
-	Doc(named(stem) + " " + doc)
+	function(stem, "func(x *float32, n int) float64", doc)
 	n, x := param("n"), param("x")
 	doubles := set.lanes / 2
 	acc := make([]VecVirtual, places/doubles)
@@ -189,11 +139,9 @@ func sum(stem, doc string, square bool) {
 	RET()
 }
 
-// addColumns goes down four registers of columns at a time.
+// addColumns emits the sums of columns. It goes down four registers of columns at a time, then one.
 func addColumns() {
-	TEXT(named("addColumns"), NOSPLIT, "func(dst, a *float32, stride, rows, n int)")
-	Pragma("noescape")
-	Doc(named("addColumns") + " computes dst += the sum of a's rows, which are stride bytes apart.")
+	function("addColumns", "func(dst, a *float32, stride, rows, n int)", "computes dst += the sum of a's rows, which are stride bytes apart.")
 	dst, a, stride, n := param("dst"), param("a"), param("stride"), param("n")
 	down := func(id string, count int, m Op) {
 		acc, at, k := registers(units(count*set.lanes/8)), GP64(), param("rows")

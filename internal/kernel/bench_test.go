@@ -74,3 +74,26 @@ func BenchmarkElementwise(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkRowKernels(b *testing.B) {
+	const n = 150
+	for _, c := range rowKernels {
+		b.Run(c.name, func(b *testing.B) {
+			var v [][]float32
+			for _, a := range c.args {
+				v = append(v, Alloc(a.blocks*n))
+			}
+			for b.Loop() {
+				c.run(v)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/unit")
+		})
+	}
+	z, v := Alloc(4*n), Alloc(n)
+	b.Run("LSTM", func(b *testing.B) {
+		for b.Loop() {
+			LSTM(z, v, v, v, v)
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/unit")
+	})
+}

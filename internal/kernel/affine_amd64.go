@@ -1,0 +1,106 @@
+//go:build !noasm
+
+package kernel
+
+// affine is [Affine], or [GemmRows] if add is true. row is the row of B that multiplies the first column of X.
+func affine(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row int, b *Matrix) {
+	if m == 0 || b.N == 0 {
+		return
+	}
+	_ = c[(m-1)*ldc+b.N-1]
+	x.check(m)
+	h.check(m)
+	if m == 1 {
+		gemv(c, bias, add, x, h, row, b)
+		return
+	}
+	if x.Cols+h.Cols <= blockK {
+		affineBlock(c, ldc, m, bias, add, x, h, row, b)
+		return
+	}
+	w := takeWorkspace()
+	for _, part := range [2]Block{x, h} {
+		if part.Cols == 0 {
+			continue
+		}
+		depth := blocks(part.Cols, blockK)
+		for k := 0; k < part.Cols; k += depth {
+			cols := min(depth, part.Cols-k)
+			for i := 0; i < m; i += blockRows {
+				rows := min(blockRows, m-i)
+				a := Block{part.Data[i*part.Stride+k:], part.Stride, cols}
+				if b.N >= copyColumns {
+					a = w.copyRows(a, rows)
+				}
+				affineBlock(c[i*ldc:], ldc, rows, bias, add, a, Block{}, row, b)
+			}
+			row += cols
+			add = true
+		}
+	}
+	w.giveBack()
+}
+
+// check panics if b has less than m rows.
+func (b Block) check(m int) {
+	if b.Cols > 0 {
+		_ = b.Data[(m-1)*b.Stride+b.Cols-1]
+	}
+}
+
+// affineBlock is affine for one block: panel after panel of B, each with all tiles of rows.
+func affineBlock(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row int, b *Matrix) {
+	rows, tall, short := balanced(m, tileRows())
+	p := product{ldc: 4 * ldc, ldx: 4 * x.Stride, kx: x.Cols, ldh: 4 * h.Stride, kh: h.Cols}
+	if add {
+		p.ldi = p.ldc
+	}
+	for j := 0; j < b.N; j += b.panel {
+		if b.N-j < b.panel {
+			p.setColumns(b.N - j)
+			if p.narrow() {
+				rows, tall, short = balanced(m, narrowRows)
+			}
+		}
+		p.b = &b.data[j*b.K+row*b.width(j)]
+		p.lines = 0
+		if after := j + b.panel; after < b.N && len(b.data) >= fetchFrom {
+			width := b.width(after)
+			p.fetch(b.data[after*b.K+row*width:][:(p.kx+p.kh)*width], tall+short)
+		}
+		// Two calls: the tall tiles, and below them the short ones.
+		for i, height, tiles := 0, rows, tall; i < m; i, height, tiles = i+height*tiles, height-1, short {
+			p.c, p.x, p.h = &c[i*ldc+j], at(x.Data, i*x.Stride), at(h.Data, i*h.Stride)
+			p.init = at(bias, j)
+			if add {
+				p.init = p.c
+			}
+			p.rows, p.tiles = height, tiles
+			p.gemm()
+		}
+	}
+}
+
+// gemv is affine for one row of C, gemvPanels panels of B at a time.
+func gemv(c, bias []float32, add bool, x, h Block, row int, b *Matrix) {
+	p := product{x: at(x.Data, 0), kx: x.Cols, h: at(h.Data, 0), kh: h.Cols, panel: 4 * b.panel * b.K}
+	group := gemvPanels * b.panel
+	for j, n := 0, 0; j < b.N; j += n {
+		n = min(group, b.N-j)
+		// The row offset in a narrow last panel differs from the offset in whole panels, so it goes by itself.
+		if narrow := n % b.panel; row > 0 && narrow > 0 && n > narrow {
+			n -= narrow
+		}
+		p.setColumns(n)
+		p.c, p.b = &c[j], &b.data[j*b.K+row*b.width(j)]
+		switch {
+		case add:
+			p.init = p.c
+		case bias != nil:
+			p.init = &bias[j]
+		default:
+			p.init = &zeroRow[0]
+		}
+		p.gemv()
+	}
+}
