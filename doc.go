@@ -25,7 +25,8 @@
 //     smoothing, BCEWithLogits, MSE, L1, Huber and Quantile
 //   - [github.com/unroll-go/unroll/optim]: the optimizers SGD, Adam, AdamW, RMSProp, Adagrad and Lion, Groups of them with
 //     settings of their own, clipping of gradients, schedules of the learning rate and Plateau
-//   - [github.com/unroll-go/unroll/train]: Step, the gradient of one batch on all cores; Evaluator, a model run over data on all cores; History
+//   - [github.com/unroll-go/unroll/train]: Step, the gradient of one batch on all cores; Evaluator, a model run over data on all cores; History;
+//     Loop, batches of a training that can be interrupted, and Checkpoint, all its parts in a file, with the Settings that must not change
 //   - [github.com/unroll-go/unroll/metrics]: TopK accuracy, ConfusionMatrix with precision, recall and F1, Regression errors, Perplexity
 //     and Mean
 //   - [github.com/unroll-go/unroll/tensorboard]: files for TensorBoard: curves, histograms, pictures and texts of a training
