@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,7 +108,7 @@ func (l *Loop) Resume() error {
 // Batches yields the batches of the epochs from the present place to the given number of epochs. order returns the
 // batches of an epoch, such as those of [dataset.Shuffled], [dataset.Buckets] or, over a [dataset.NewStreams],
 // [dataset.Batches]; it must return the same batches whenever it is called with the same number. After the first of them,
-// the batches that the place is past are skipped and not gathered. An Index is valid until the next batch.
+// the batches that the place is past are skipped and not gathered. An Index may be kept.
 //
 // An error comes with the last iteration, which has no batch. It is the error of a checkpoint that could not be written, or
 // ctx.Err() once ctx is canceled: the body of the running batch then ends and is saved before. If the body leaves
@@ -117,74 +118,84 @@ func (l *Loop) Resume() error {
 // It is an error if Dir has a checkpoint of more steps, because a newer one would then be mistaken for older: call Resume
 // first.
 func (l *Loop) Batches(ctx context.Context, epochs int, order func(epoch uint64) iter.Seq[dataset.Rows]) iter.Seq2[dataset.Rows, error] {
-	return func(yield func(dataset.Rows, error) bool) {
-		err := l.run(ctx, epochs, order, func(batch dataset.Rows) bool { return yield(batch, nil) })
-		if err != nil && !errors.Is(err, errLeft) {
-			yield(dataset.Rows{}, err)
+	return batches(l, ctx, epochs, order, cloneRows)
+}
+
+// Groups is [Loop.Batches] for groups of batches, each of which counts as one batch: for instance, batches whose gradients are
+// accumulated before the optimizer's step.
+func (l *Loop) Groups(ctx context.Context, epochs int, order func(epoch uint64) iter.Seq[[]dataset.Rows]) iter.Seq2[[]dataset.Rows, error] {
+	return batches(l, ctx, epochs, order, func(group []dataset.Rows) []dataset.Rows {
+		group = slices.Clone(group)
+		for i, rows := range group {
+			group[i] = cloneRows(rows)
 		}
-	}
+		return group
+	})
+}
+
+func cloneRows(r dataset.Rows) dataset.Rows {
+	return dataset.Rows{Source: r.Source, Index: slices.Clone(r.Index)}
 }
 
 // errLeft says that the body has left the loop.
 var errLeft = errors.New("left")
 
-func (l *Loop) run(ctx context.Context, epochs int, order func(epoch uint64) iter.Seq[dataset.Rows], yield func(dataset.Rows) bool) (err error) {
-	defer func() {
-		if late := l.wait(); late != nil {
-			err = errors.Join(err, late)
+// batches is Batches for batches of any type.
+func batches[B any](l *Loop, ctx context.Context, epochs int, order func(epoch uint64) iter.Seq[B], clone func(B) B) iter.Seq2[B, error] {
+	return func(yield func(B, error) bool) {
+		err := l.begin()
+		for err == nil && l.Epoch < uint64(max(epochs, 0)) && !l.Done && ctx.Err() == nil {
+			err = runEpoch(l, ctx, order(l.Epoch), clone, func(batch B) bool { return yield(batch, nil) })
 		}
-	}()
-	if err := l.begin(); err != nil {
-		return err
-	}
-	for l.Epoch < uint64(max(epochs, 0)) && !l.Done && ctx.Err() == nil {
-		epoch, batch := l.Epoch, l.Batch
-		for rows, last := range ahead(order(epoch), batch) {
-			l.Last = last
-			if !yield(rows) {
-				return errLeft
-			}
-			l.Steps++
-			l.Batch++
-			if last {
-				l.Epoch, l.Batch = l.Epoch+1, 0
-			}
-			l.current = false
-			if err := l.saveIfDue(); err != nil {
-				return err
-			}
-			if l.Done || ctx.Err() != nil {
-				break
-			}
-		}
-		if epoch == l.Epoch && batch == l.Batch {
-			return fmt.Errorf("train: epoch %d has no batch number %d, want as many batches as when the checkpoint was written", epoch, batch)
+		err = l.end(ctx, err)
+		if err != nil && !errors.Is(err, errLeft) {
+			var none B
+			yield(none, err)
 		}
 	}
-	if !l.current && l.Dir != "" {
-		if err := l.save(true); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
 }
 
-// ahead yields the batches after the first skip ones, each with whether it is the last. It keeps a copy of the indices, because
-// a batch is yielded after the next one was made.
-func ahead(batches iter.Seq[dataset.Rows], skip int) iter.Seq2[dataset.Rows, bool] {
-	return func(yield func(dataset.Rows, bool) bool) {
-		var memory [2][]int
-		var held dataset.Rows
+// runEpoch yields the batches of an epoch from the present place on. After each, it counts and saves the place.
+func runEpoch[B any](l *Loop, ctx context.Context, all iter.Seq[B], clone func(B) B, yield func(B) bool) error {
+	epoch, batch := l.Epoch, l.Batch
+	for b, last := range ahead(all, batch, clone) {
+		l.Last = last
+		if !yield(b) {
+			return errLeft
+		}
+		l.Steps++
+		l.Batch++
+		if last {
+			l.Epoch, l.Batch = l.Epoch+1, 0
+		}
+		l.current = false
+		if err := l.saveIfDue(); err != nil {
+			return err
+		}
+		if l.Done || ctx.Err() != nil {
+			return nil
+		}
+	}
+	if l.Epoch == epoch {
+		return fmt.Errorf("train: epoch %d has no batch number %d, want as many batches as when the checkpoint was written", epoch, batch)
+	}
+	return nil
+}
+
+// ahead yields the batches after the first skip ones, each with whether it is the last. It keeps a copy, because a batch is
+// yielded after the next one was made, in what may be the same memory.
+func ahead[B any](all iter.Seq[B], skip int, clone func(B) B) iter.Seq2[B, bool] {
+	return func(yield func(B, bool) bool) {
+		var held B
 		i := 0
-		for batch := range batches {
+		for batch := range all {
 			if i++; i <= skip {
 				continue
 			}
 			if i > skip+1 && !yield(held, false) {
 				return
 			}
-			memory[i%2] = append(memory[i%2][:0], batch.Index...)
-			held = dataset.Rows{Source: batch.Source, Index: memory[i%2]}
+			held = clone(batch)
 		}
 		if i > skip {
 			yield(held, true)
@@ -216,6 +227,17 @@ func (l *Loop) begin() error {
 		return err
 	}
 	return l.wait()
+}
+
+// end saves the place, unless the loop ends with an error, and waits for the write in the background.
+func (l *Loop) end(ctx context.Context, err error) error {
+	if err == nil && l.Dir != "" && !l.current {
+		err = l.save(true)
+	}
+	if late := l.wait(); late != nil {
+		return errors.Join(err, late)
+	}
+	return cmp.Or(err, ctx.Err())
 }
 
 // saveIfDue saves the place if a checkpoint is due, and the best model if the body says so. It returns the error of a write
@@ -278,7 +300,7 @@ func (l *Loop) write(f *safetensors.File, paths []string, keep int) error {
 		return err
 	}
 	for _, old := range files[:max(0, len(files)-keep)] {
-		if err := os.Remove(old); err != nil {
+		if err := os.Remove(old); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("train: removing an old checkpoint: %w", err)
 		}
 	}

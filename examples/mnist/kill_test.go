@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -101,10 +102,15 @@ func TestKill(t *testing.T) {
 		}
 		ended++
 		require.True(t, want == results(t, out), "the weights and the history are others than those of the training that was not killed")
-		require.Empty(t, temporary)
+		if runtime.GOOS != "windows" { // where temporary files stay for an hour
+			require.Empty(t, temporary)
+		}
 	}
 	t.Logf("%d processes killed, %d continued, %d trainings ended; one takes %v; at most %d bytes in the folder, %d after the end",
 		killed, continued, ended, duration.Round(time.Millisecond), largest, size)
+	if runtime.GOOS == "windows" {
+		return
+	}
 	assert.LessOrEqual(t, largest, size+4*checkpoint) // the two that are kept, a new one, and one that is being written
 }
 
