@@ -80,7 +80,7 @@ func TestSignals(t *testing.T) {
 		}
 		return c, out
 	}
-	for _, signal := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+	for _, signal := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.Signal(1)} {
 		c, out := start("-pictures 200 -hidden 10 -batch 20 -epochs 1000000")
 		require.NoError(t, c.Process.Signal(signal))
 		c.Wait()
