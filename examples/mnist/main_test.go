@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -177,12 +178,13 @@ func TestShifted(t *testing.T) {
 // interrupted is a source in whose n-th batch somebody presses Ctrl-C.
 type interrupted struct {
 	dataset.Source
-	left   int
-	cancel func()
+	batch    int64
+	cancel   func()
+	gathered atomic.Int64
 }
 
 func (s *interrupted) Gather(rows []int, into *dataset.Batch) error {
-	if s.left--; s.left == 0 {
+	if s.gathered.Add(1) == s.batch {
 		s.cancel()
 	}
 	return s.Source.Gather(rows, into)
@@ -194,7 +196,7 @@ func TestInterruptWritesWhatThereIs(t *testing.T) {
 	o := options{cell: "elman", epochs: 50, batch: 20, hidden: 10, lr: 0.01, workers: 1, out: t.TempDir()}
 	m := newModel(o)
 	// 20 steps an epoch: the second epoch is not ended. After each, its last batch is gathered twice more.
-	err := m.learn(ctx, o, &interrupted{drawn.Train, 30, cancel}, drawn.Valid)
+	err := m.learn(ctx, o, &interrupted{Source: drawn.Train, batch: 30, cancel: cancel}, drawn.Valid)
 	assert.ErrorIs(t, err, context.Canceled)
 	text, err := os.ReadFile(filepath.Join(o.out, "history.csv"))
 	require.NoError(t, err)
@@ -207,7 +209,7 @@ func TestInterruptWritesWhatThereIs(t *testing.T) {
 	// Before the first epoch's end there is no row, and the files are there all the same.
 	ctx, cancel = context.WithCancel(context.Background())
 	o.out = t.TempDir()
-	assert.ErrorIs(t, newModel(o).learn(ctx, o, &interrupted{drawn.Train, 3, cancel}, drawn.Valid), context.Canceled)
+	assert.ErrorIs(t, newModel(o).learn(ctx, o, &interrupted{Source: drawn.Train, batch: 3, cancel: cancel}, drawn.Valid), context.Canceled)
 	for _, name := range []string{"history.csv", "model.safetensors"} {
 		_, err := os.Stat(filepath.Join(o.out, name))
 		assert.NoError(t, err)

@@ -27,9 +27,9 @@ func TestContinues(t *testing.T) {
 		want := results(t, o.out)
 
 		o.out, o.workers = t.TempDir(), 1
-		for _, batches := range []int{3, 7, 4} { // the second ends with the first epoch
+		for _, batches := range []int64{3, 7, 4} { // the second ends with the first epoch
 			ctx, cancel := context.WithCancel(t.Context())
-			source := &interrupted{drawn.Train, 2 * batches, cancel} // two shards a batch
+			source := &interrupted{Source: drawn.Train, batch: 2 * batches, cancel: cancel} // two shards a batch
 			assert.ErrorIs(t, newModel(o).learn(ctx, o, source, drawn.Valid), context.Canceled)
 		}
 		o.workers = 3
