@@ -320,13 +320,13 @@ func readCheckpoint(r io.Reader, path string) (*safetensors.File, error) {
 	if !known {
 		return nil, fmt.Errorf("train: %s is no checkpoint, but a file of weights: load it by package safetensors", path)
 	}
+	if version != formatVersion {
+		return nil, fmt.Errorf("train: %s has version %.20q of the format, want %s: a newer version of this library wrote it", path, version, formatVersion)
+	}
 	want := f.Metadata[checksumKey]
 	delete(f.Metadata, checksumKey)
 	if sum, err := checksum(f); err != nil || sum != want {
-		return nil, fmt.Errorf("%w: %s: its checksum is %s, but its content has %s", ErrDamaged, path, want, sum)
-	}
-	if version != formatVersion {
-		return nil, fmt.Errorf("train: %s has version %.20q of the format, want %s: a newer version of this library wrote it", path, version, formatVersion)
+		return nil, fmt.Errorf("%w: %s: its checksum is %.20q, but its content has %q", ErrDamaged, path, want, sum)
 	}
 	return f, nil
 }
