@@ -114,10 +114,12 @@ func (b *backward) lane(l *lane, from, to int) {
 			}
 			if b.rows.count(t) > 0 {
 				b.step(l, b.dsums[(b.rows.first(t, b.windows.states)-base)*b.s.plan.dsums:], t, from)
+				b.checkStep(l, t)
 			}
 		}
 		if rows := b.rows.first(t1-1, b.windows.states) + b.rows.count(t1-1) - base; rows > 0 {
 			b.weightGrads(l, t0, t1, rows)
+			b.checkWeights(l, t0, t1)
 			b.inputGrad(l, t0, t1, rows, from)
 		}
 	}

@@ -40,13 +40,15 @@ func (s *stack) Last(x *autograd.Node, o Options) (h *autograd.Node, end Carry) 
 	return s.run(t, x, steps, batch, o, false)
 }
 
+const notStepByStep = "a bidirectional layer cannot go step by step: its reverse direction begins at the end"
+
 // Step is one step, for streaming: x [B,Input] and the state before give y [B,Out] and the state after. It
 // panics as Forward does, and with a [*autograd.UsageError] if the layer is bidirectional.
 func (s *stack) Step(x *autograd.Node, before Carry) (y *autograd.Node, next Carry) {
 	t := s.tapeOf(x, before)
 	shape := x.Shape()
 	if s.directions > 1 {
-		panic(&autograd.UsageError{Where: s.name, What: "a bidirectional layer cannot go step by step: its reverse direction begins at the end"})
+		panic(&autograd.UsageError{Where: s.name, What: notStepByStep})
 	}
 	if len(shape) != 2 || shape[0] < 1 {
 		panic(&autograd.ShapeError{Where: s.name, Got: fmt.Sprintf("input has shape %v", append([]int(nil), shape...)),

@@ -15,11 +15,14 @@ import (
 // Write creates or replaces the file at path. The function write writes the content into a temporary file of the same
 // folder, which is then synced and renamed to path. If anything fails or write panics, the temporary file is removed
 // and the file at path stays as it was. The permissions of a file that is replaced are kept. A symbolic link is
-// replaced, not followed.
+// replaced, not followed. What [Regular] refuses is an error and stays as it is.
 //
 // A process that is killed leaves its temporary file behind. Write removes such files of the folder, whatever path they were
 // to get, before it writes; those that a living process writes it leaves alone.
 func Write(path string, write func(w io.Writer) error) error {
+	if err := Regular(path); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
 	folder, name := filepath.Split(path)
 	removeAllAbandoned(folder)
 	f, err := create(folder, name)
@@ -57,6 +60,23 @@ func Write(path string, write func(w io.Writer) error) error {
 
 // suffix ends the names of temporary files and of no other files.
 const suffix = ".unroll-tmp"
+
+// Regular returns an error if a folder, a named pipe, a socket or a device is at path, or a symbolic link that leads to one.
+func Regular(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil // opening or creating the file returns the error, if it is one
+	}
+	for _, other := range []struct {
+		kind fs.FileMode
+		name string
+	}{{fs.ModeDir, "folder"}, {fs.ModeNamedPipe, "named pipe"}, {fs.ModeSocket, "socket"}, {fs.ModeDevice, "device"}} {
+		if info.Mode()&other.kind != 0 {
+			return fmt.Errorf("it is a %s, want a regular file or none", other.name)
+		}
+	}
+	return nil
+}
 
 // create creates a temporary file for name in the folder and claims it, so that another process leaves it alone. The file
 // has the mode that os.Create would give, whereas a file of os.CreateTemp would be readable by its owner alone.
