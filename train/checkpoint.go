@@ -17,6 +17,7 @@ import (
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/internal/atomicfile"
+	"github.com/unroll-go/unroll/internal/quote"
 	"github.com/unroll-go/unroll/optim"
 	"github.com/unroll-go/unroll/safetensors"
 	"github.com/unroll-go/unroll/tensor"
@@ -33,8 +34,9 @@ import (
 // A [Loop] does so when it is due. A part is one of
 //
 //   - *[autograd.Params]: the values of the weights under its prefix, and which of them are frozen;
-//   - [optim.Optimizer], also [optim.Groups]: its state, and the settings in its exported fields, such as LR;
+//   - [optim.Optimizer], also [optim.Groups] and *[optim.EMA]: its state, and the settings in its exported fields, such as LR;
 //   - *[Step]: the number of its runs, on which the masks of dropout depend. Its seed and its Shards must be those of the file;
+//   - *[EarlyStopping]: its fields, and the best weights if it keeps them;
 //   - *[History]: its rows. The columns must be those of the file;
 //   - a type with the method Tensors() map[string]*tensor.Tensor, such as *rnn.State, or such a map itself, or a
 //     *[tensor.Tensor]: the numbers. The shapes must be those of the file;
@@ -63,7 +65,7 @@ const (
 )
 
 // Save writes all parts to a file, whole or not at all. It copies them between two updates of the weights, so that another
-// goroutine may train meanwhile with the optimizers of package optim; other parts must not change during Save. Save panics
+// goroutine may train meanwhile with the optimizers of package optim; other parts, and an [optim.EMA], must not change during Save. Save panics
 // with a [*autograd.UsageError] if a part is of no kind that [Checkpoint] lists.
 func (c Checkpoint) Save(path string) error {
 	f, err := c.snapshot()
@@ -162,6 +164,11 @@ func tensorsOf(name string, part any) map[string]*tensor.Tensor {
 			all[name+"."+p.Name[len(part.Prefix()):]] = p.Value
 		}
 		return all
+	case *EarlyStopping:
+		if part.Weights == nil {
+			return nil
+		}
+		return tensorsOf(name, part.Weights)
 	case *tensor.Tensor:
 		all[name] = part
 	case map[string]*tensor.Tensor:
@@ -321,12 +328,12 @@ func readCheckpoint(r io.Reader, path string) (*safetensors.File, error) {
 		return nil, fmt.Errorf("train: %s is no checkpoint, but a file of weights: load it by package safetensors", path)
 	}
 	if version != formatVersion {
-		return nil, fmt.Errorf("train: %s has version %.20q of the format, want %s: a newer version of this library wrote it", path, version, formatVersion)
+		return nil, fmt.Errorf("train: %s has version %s of the format, want %s: a newer version of this library wrote it", path, quote.Text(version), formatVersion)
 	}
 	want := f.Metadata[checksumKey]
 	delete(f.Metadata, checksumKey)
 	if sum, err := checksum(f); err != nil || sum != want {
-		return nil, fmt.Errorf("%w: %s: its checksum is %.20q, but its content has %q", ErrDamaged, path, want, sum)
+		return nil, fmt.Errorf("%w: %s: its checksum is %s, but its content has %q", ErrDamaged, path, quote.Text(want), sum)
 	}
 	return f, nil
 }
@@ -362,13 +369,8 @@ func (l *loading) part(name string, part any) {
 	case *autograd.Params:
 		var text paramsText
 		l.decode(name, &text)
-		writes := l.allTensors(name, part)
+		l.weights(name, part)
 		l.writes = append(l.writes, func() {
-			part.Update(func() {
-				for _, write := range writes {
-					write()
-				}
-			})
 			for p := range part.All() {
 				p.Frozen = slices.Contains(text.Frozen, p.Name[len(part.Prefix()):])
 			}
@@ -383,6 +385,11 @@ func (l *loading) part(name string, part any) {
 				l.fail("%s: Shards is %d in the file, want %d", name, text.Shards, part.Shards)
 			}
 			l.writes = append(l.writes, func() { part.Runs, part.twoPhases = text.Runs, text.TwoPhases })
+		}
+	case *EarlyStopping:
+		l.value(name, part)
+		if part.Weights != nil {
+			l.weights(name, part.Weights)
 		}
 	case *History:
 		l.history(name, part)
@@ -418,7 +425,7 @@ func (l *loading) decode(name string, to any) bool {
 	}
 	err := decode(text, to)
 	if err != nil {
-		l.fail("%s: %.200s", name, err)
+		l.fail("%s: %v", name, quote.Error(err))
 	}
 	return err == nil
 }
@@ -464,13 +471,25 @@ func (l *loading) allTensors(name string, part any) (writes []func()) {
 	return writes
 }
 
+// weights prepares to write the weights under p's prefix.
+func (l *loading) weights(name string, p *autograd.Params) {
+	writes := l.allTensors(name, p)
+	l.writes = append(l.writes, func() {
+		p.Update(func() {
+			for _, write := range writes {
+				write()
+			}
+		})
+	})
+}
+
 func (l *loading) optimizer(name string, part optim.Optimizer) {
 	text, ok := l.text(name)
 	there, settings, _ := strings.Cut(text, " ")
 	here := fmt.Sprintf("%T", part)
 	if !ok || there != here {
 		if ok {
-			l.fail("%s: the file has the state of a %.100q, want %q", name, there, here)
+			l.fail("%s: the file has the state of a %s, want %s", name, quote.Name(there), here)
 		}
 		for tensor := range l.tensors { // nothing more to tell of it
 			if strings.HasPrefix(tensor, name+".") {
@@ -488,7 +507,7 @@ func (l *loading) optimizer(name string, part optim.Optimizer) {
 			err = decode(settings, reflect.New(v.Type().Elem()).Interface())
 		}
 		if err != nil {
-			l.fail("%s: its settings: %.200s", name, err)
+			l.fail("%s: its settings: %v", name, quote.Error(err))
 			return
 		}
 		json.Unmarshal([]byte(settings), part) // which has just gone well
@@ -506,7 +525,7 @@ func (l *loading) history(name string, part *History) {
 		return
 	}
 	if !slices.Equal(columns, part.columns) {
-		l.fail("%s: its columns are %.200q in the file, want %q", name, columns, part.columns)
+		l.fail("%s: its columns are %s in the file, want %s", name, quote.Names(columns), quote.Names(part.columns))
 	}
 	t := l.tensor(name, safetensors.F64, -1, len(part.columns))
 	l.writes = append(l.writes, func() {
@@ -523,7 +542,7 @@ func (l *loading) settings(name string, there, here Settings) {
 		if value, ok := there[key]; !ok {
 			l.missing = append(l.missing, name+"."+key)
 		} else if value != here[key] {
-			l.fail("%s: %s is %.100q in the file, want %.100q", name, key, value, here[key])
+			l.fail("%s: %s is %s in the file, want %s", name, key, quote.Text(value), quote.Text(here[key]))
 		}
 		delete(there, key)
 	}
@@ -541,7 +560,7 @@ func (l *loading) value(name string, part any) {
 	}
 	trial := reflect.New(to.Type()).Interface()
 	if err := decodeValue(text, trial); err != nil {
-		l.fail("%s: %.200s", name, err)
+		l.fail("%s: %v", name, quote.Error(err))
 		return
 	}
 	l.writes = append(l.writes, func() {
@@ -561,28 +580,19 @@ func (l *loading) differences() string {
 		}
 	}
 	for i, name := range alone {
-		if quoted := fmt.Sprintf("%.100q", name); quoted != `"`+name+`"` {
-			alone[i] = quoted
-		}
+		alone[i] = quote.Name(name)
 	}
-	wrong := few(l.wrong)
+	slices.Sort(l.missing)
+	slices.Sort(alone)
+	var wrong []string
 	for _, list := range []struct {
-		title string
-		names []string
-	}{{"missing in the file: ", l.missing}, {"in the file alone: ", alone}} {
-		if len(list.names) > 0 {
-			slices.Sort(list.names)
-			wrong = append(wrong, list.title+strings.Join(few(list.names), ", "))
+		title     string
+		items     []string
+		separator string
+	}{{"", l.wrong, "; "}, {"missing in the file: ", l.missing, ", "}, {"in the file alone: ", alone, ", "}} {
+		if len(list.items) > 0 {
+			wrong = append(wrong, list.title+quote.List(list.items, list.separator))
 		}
 	}
 	return strings.Join(wrong, "; ")
-}
-
-// few returns the first 20 of all texts and the number of the others.
-func few(all []string) []string {
-	const most = 20
-	if len(all) <= most {
-		return all
-	}
-	return append(slices.Clone(all[:most]), fmt.Sprintf("and %d more", len(all)-most))
 }

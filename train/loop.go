@@ -122,7 +122,7 @@ func (l *Loop) Batches(ctx context.Context, epochs int, order func(epoch uint64)
 }
 
 // Groups is [Loop.Batches] for groups of batches, each of which counts as one batch: for instance, batches whose gradients are
-// accumulated before the optimizer's step.
+// accumulated before the optimizer's step ([dataset.Grouped]).
 func (l *Loop) Groups(ctx context.Context, epochs int, order func(epoch uint64) iter.Seq[[]dataset.Rows]) iter.Seq2[[]dataset.Rows, error] {
 	return batches(l, ctx, epochs, order, func(group []dataset.Rows) []dataset.Rows {
 		group = slices.Clone(group)

@@ -36,6 +36,9 @@ type trial struct {
 	state    *rnn.State
 	history  *train.History
 	plateau  *optim.Plateau
+	stopping *train.EarlyStopping
+	ema      *optim.EMA
+	skips    *train.Skips
 	random   *rand.PCG
 	loop     *train.Loop
 	schedule optim.Schedule
@@ -58,6 +61,7 @@ func (c trial) process(dir string, workers int) *trial {
 	c.state = layer.NewState(streamRows)
 	c.adam, c.head = optim.NewAdamW(params.In("rnn"), 0.02), optim.NewSGD(params.In("head"), 0.1)
 	c.head.Momentum = 0.9
+	c.ema, c.stopping, c.skips = optim.NewEMA(params, 0.9), train.NewEarlyStopping(params, 9), &train.Skips{}
 	c.step = train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
 		x, o := embedding.Forward(t, b), rnn.Options{Lengths: b.Lengths}
 		if !c.streams {
@@ -85,8 +89,8 @@ func (c trial) process(dir string, workers int) *trial {
 	c.plateau.Patience, c.plateau.Maximize = 0, true // lowered after the first epoch
 	c.schedule = optim.Cosine(0.02, 0.001, 8)
 	c.random = rand.NewPCG(1, 2)
-	c.loop = &train.Loop{Dir: dir, Every: 3, Parts: train.Checkpoint{"model": params, "optim": optim.Groups{c.adam, c.head}, "step": c.step,
-		"state": c.state, "history": c.history, "plateau": c.plateau, "random": c.random, "cell": train.Settings{"cell": c.cell}}}
+	c.loop = &train.Loop{Dir: dir, Every: 3, Parts: train.Checkpoint{"model": params, "optim": optim.Groups{c.adam, c.head, c.ema}, "step": c.step,
+		"state": c.state, "history": c.history, "plateau": c.plateau, "stopping": c.stopping, "skips": c.skips, "random": c.random, "cell": train.Settings{"cell": c.cell}}}
 	return &c
 }
 
@@ -120,22 +124,26 @@ func (c *trial) train(batches int) error {
 		if err != nil {
 			return err
 		}
+		if batches--; batches == 0 {
+			cancel() // the body goes on to its end
+		}
 		if c.loop.Batch == 0 {
 			c.state.Zero()
 		}
 		c.adam.LR = c.schedule(c.loop.Steps) * (1 + rand.New(c.random).Float64())
 		loss, err := c.step.Run(batch)
+		if c.skips.Skip(fmt.Errorf("batch %d: %w", c.loop.Steps, autograd.ErrNotFinite)) && c.loop.Steps == 5 {
+			continue // as if it were so
+		}
 		if err != nil {
 			return err
 		}
 		optim.ClipNorm(c.step.Grads(), 1)
-		optim.Groups{c.adam, c.head}.Step(c.step.Grads())
+		optim.Groups{c.adam, c.head, c.ema}.Step(c.step.Grads())
 		if c.loop.Last {
 			c.head.LR = c.plateau.Step(-float64(loss) * float64(c.loop.Epoch))
 			c.history.Add(float64(c.loop.Epoch), float64(loss))
-		}
-		if batches--; batches == 0 {
-			cancel()
+			c.stopping.Step(float64(c.loop.Epoch)) // the first is the best
 		}
 	}
 	return nil
@@ -177,6 +185,10 @@ func TestResumeIsExact(t *testing.T) {
 					require.NoError(t, err)
 					assert.True(t, string(want) == string(got), "interrupted after every batch")
 					assert.Equal(t, whole.history, end.history)
+					end.stopping.Restore()
+					whole.stopping.Restore()
+					assert.NotEqual(t, saved(t, train.Checkpoint{"now": whole.stopping.Weights}), saved(t, train.Checkpoint{"now": trial{}.process("", 1).stopping.Weights}))
+					assert.Equal(t, saved(t, whole.loop.Parts), saved(t, end.loop.Parts))
 				})
 			}
 		}
