@@ -280,7 +280,7 @@ func encode(v any) (string, error) {
 // a weight or a state is missing on either side, a shape or setting differs, the optimizer is of another type), one
 // error tells every difference. On any error no part is changed. A file of a newer version of the format is an error.
 //
-// Load takes memory as [safetensors.Read] does, in proportion to the bytes of the file, and runs no code of the file.
+// Load takes memory in proportion to the bytes of the file, as SECURITY.md says, and runs no code of the file.
 func (c Checkpoint) Load(path string) error {
 	r, err := os.Open(path)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -251,9 +252,23 @@ func TestLoadAllocates(t *testing.T) {
 	require.NoError(t, large.Load(path))
 	assert.Less(t, allocated()-before, uint64(18<<20))
 
+	// Text is decoded, and costs more than its bytes: at most 100 times as much, as SECURITY.md says.
+	texts := train.Checkpoint{}
+	f := &safetensors.File{Metadata: map[string]string{"unroll.checkpoint": "1"}}
+	for i := range 8 {
+		name := fmt.Sprint("part", i)
+		texts[name] = autograd.NewParams(1)
+		f.Metadata[name] = `{"Frozen":["a"` + strings.Repeat(`,""`, 80_000) + "]}"
+	}
+	require.NoError(t, train.WithChecksum(f))
+	write(t, path, f)
+	before = allocated()
+	require.NoError(t, texts.Load(path))
+	assert.Less(t, allocated()-before, uint64(100*8*3*80_000))
+
 	header := `{"__metadata__":{"unroll.checkpoint":"1"},"x":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}`
-	f := append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...)
-	require.NoError(t, os.WriteFile(path, f, 0o666))
+	claim := append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...)
+	require.NoError(t, os.WriteFile(path, claim, 0o666))
 	before = allocated()
 	require.ErrorIs(t, large.Load(path), train.ErrDamaged)
 	assert.Less(t, allocated()-before, uint64(1<<20))
