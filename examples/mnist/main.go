@@ -159,8 +159,14 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 	}
 	history := train.NewHistory("epoch", "acc_batch", "acc_valid", "loss_batch", "seconds")
 	seconds := 0.0 // of the epoch so far
+	var best *autograd.Params
+	if o.patience > 0 {
+		best = m.params // of which a copy is kept
+	}
+	stopping := train.NewEarlyStopping(best, o.patience)
+	stopping.Maximize = true
 	loop := &train.Loop{Dir: o.checkpoints(), Interval: o.saveEvery, Parts: train.Checkpoint{"model": m.params, "optim": adam,
-		"step": step, "history": history, "seconds": &seconds, "flags": o.settings}}
+		"step": step, "history": history, "stopping": stopping, "seconds": &seconds, "flags": o.settings}}
 	if err := loop.Resume(); err != nil {
 		return fmt.Errorf("%w; to start anew, remove %s or choose another folder by -out", err, loop.Dir)
 	}
@@ -225,7 +231,12 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 		fmt.Printf("epoch : %03d acc_batch : %.4f, acc_valid : %.4f loss_batch : %.4f time : %.1fs\n",
 			loop.Epoch, accBatch, accValid, lossBatch, seconds)
 		seconds = 0
+		if o.patience > 0 && stopping.Step(accValid) {
+			loop.Done = true
+			fmt.Println("stopped early : the best epoch was", stopping.BestStep-1)
+		}
 	}
+	stopping.Restore()
 	return m.save(o, history)
 }
 

@@ -57,6 +57,7 @@ func TestCommandLine(t *testing.T) {
 		{"-recipe good", true, `-recipe is "good", want plain or best`},
 		{"-workers -1", true, "-workers is -1, want 0 or more"},
 		{"-pictures -1", true, "-pictures is -1, want 0 or more"},
+		{"-patience -1", true, "-patience is -1, want 0 or more"},
 		{"-save-every 0s", true, "-save-every is 0s, want a positive time"},
 		{"-out=", true, `-out is "", want a folder`},
 		{"-data=", true, `-data is "", want auto, synthetic or a folder`},

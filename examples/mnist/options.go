@@ -21,7 +21,7 @@ type options struct {
 	tensorboard                             string
 	lr, dropout                             float64
 	seed                                    uint64
-	pictures                                int
+	pictures, patience                      int
 	resume                                  bool
 	saveEvery                               time.Duration
 
@@ -59,6 +59,7 @@ func parse(args []string) (o options, err error) {
 	f.IntVar(&o.workers, "workers", 0, "goroutines that train; 0: one a core. The result does not depend on it")
 	f.StringVar(&o.out, "out", "mnist-run", "folder for history.csv, model.safetensors and the pictures")
 	f.IntVar(&o.pictures, "pictures", 0, "training pictures that -data synthetic draws, with a tenth as many for validation and for the test; 0: as many as MNIST has")
+	f.IntVar(&o.patience, "patience", 0, "epochs in succession without a better accuracy in validation after which the training ends, with the best weights; 0: it does not")
 	f.BoolVar(&o.resume, "resume", false, "continue from the checkpoint in -out, and fail if there is none; without the flag, a checkpoint of the same flags is continued, too")
 	f.DurationVar(&o.saveEvery, "save-every", time.Minute, "time between two checkpoints, which are also written when the training is interrupted")
 	f.StringVar(&o.tensorboard, "tensorboard", "", "folder for what TensorBoard shows; none: nothing is written for it")
@@ -100,6 +101,7 @@ func parse(args []string) (o options, err error) {
 		{"recipe", known, fmt.Sprintf("%q", o.recipe), "plain or best"},
 		{"workers", o.workers >= 0, o.workers, "0 or more"},
 		{"pictures", o.pictures >= 0, o.pictures, "0 or more"},
+		{"patience", o.patience >= 0, o.patience, "0 or more"},
 		{"save-every", o.saveEvery > 0, o.saveEvery, "a positive time"},
 		{"out", o.out != "", fmt.Sprintf("%q", o.out), "a folder"},
 	} {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/unroll-go/unroll/dataset/digits"
+	"github.com/unroll-go/unroll/train"
 )
 
 // TestContinues interrupts trainings of each recipe in the midst of an epoch and at its end. Each continues where it was.
@@ -36,6 +38,28 @@ func TestContinues(t *testing.T) {
 		require.NoError(t, newModel(o).learn(t.Context(), o, drawn.Train, drawn.Valid))
 		assert.Equal(t, want, results(t, o.out), recipe)
 	}
+}
+
+// TestStopsEarly: a training that does not improve ends, with the weights of its best epoch, also after an interruption.
+func TestStopsEarly(t *testing.T) {
+	drawn := digits.New(3, 400, 100, 1)
+	o := options{cell: "elman", epochs: 30, batch: 40, hidden: 10, lr: 0.02, seed: 5, patience: 2, workers: 1, out: t.TempDir()}
+	ctx, cancel := context.WithCancel(t.Context())
+	assert.ErrorIs(t, newModel(o).learn(ctx, o, &interrupted{Source: drawn.Train, batch: 70, cancel: cancel}, drawn.Valid), context.Canceled)
+	m := newModel(o)
+	require.NoError(t, m.learn(t.Context(), o, drawn.Train, drawn.Valid))
+	f, err := os.Open(filepath.Join(o.out, "history.csv"))
+	require.NoError(t, err)
+	defer f.Close()
+	history, err := train.ReadHistory(f)
+	require.NoError(t, err)
+	accuracies := history.Column("acc_valid")
+	require.Less(t, len(accuracies), 30)
+	best := slices.Max(accuracies)
+	assert.Equal(t, len(accuracies)-3, slices.Index(accuracies, best))
+	accuracy, err := m.accuracy(drawn.Valid)
+	require.NoError(t, err)
+	assert.Equal(t, best, accuracy)
 }
 
 // runFew runs the command on few pictures, in the process of the test.
