@@ -105,10 +105,12 @@ func (b *backward) lane(l *lane, from, to int) {
 			}
 			if b.rows.count(t) > 0 {
 				b.step(l, b.dsums[(b.rows.first(t, b.windows.states)-base)*b.s.plan.dsums:], t, from)
+				b.checkStep(l, t)
 			}
 		}
 		if rows := b.rows.between(t0, t1, b.windows.states); rows > 0 {
 			b.weightGrads(l, t0, t1, rows)
+			b.checkWeights(l, t0, t1)
 			b.inputGrad(l, t0, t1, rows, from)
 		}
 	}

@@ -41,11 +41,13 @@ func (s *stack) Last(x *autograd.Node, o Options) (h *autograd.Node, end Carry) 
 	return s.run(t, x, shape[0], shape[1], o, false)
 }
 
+const notStepByStep = "a bidirectional layer cannot go step by step: its reverse direction begins at the end"
+
 // Step is one step, for streaming: x [B,Input] and the state before give y [B,Out] and the state after. It
 // panics as Forward does, and with a [*autograd.UsageError] if the layer is bidirectional.
 func (s *stack) Step(x *autograd.Node, before Carry) (y *autograd.Node, next Carry) {
 	if s.directions > 1 {
-		panic(&autograd.UsageError{Where: s.name, What: "a bidirectional layer cannot go step by step: its reverse direction begins at the end"})
+		panic(&autograd.UsageError{Where: s.name, What: notStepByStep})
 	}
 	t, shape := s.checkInput(x, before, 2, "[B, %d] with at least one row")
 	return s.run(t, x, 1, shape[0], Options{Start: before}, false)

@@ -47,6 +47,14 @@
 //	}
 //	state.ZeroRow(0) // the next sequence starts anew
 //
+// A [Stream] is the same for a single sequence, with less around it: it takes and gives plain numbers, and owns its state. A [Chain] takes a step through several
+// layers:
+//
+//	chain := rnn.Chain{dense.NewStream(), rnn.Pointwise(rnn.Tanh), gru.NewStream(), head.NewStream()}
+//	for ... {
+//		y := chain.Step(x)
+//	}
+//
 // With many streams, each has a row of one State. [State.CarryRows] and [State.SetRows] advance any of them in one step, which
 // is much faster than a step for each; every stream gets the same bits as it would alone. The example named Server is a server
 // that does so, and whose weights may be replaced while it runs ([autograd.Pool]).
@@ -172,6 +180,7 @@ type Layer interface {
 	Last(x *autograd.Node, o Options) (h *autograd.Node, end Carry)
 	Step(x *autograd.Node, s Carry) (y *autograd.Node, next Carry)
 	NewState(batch int) *State
+	NewStream() *Stream
 	Out() int
 }
 
