@@ -293,7 +293,7 @@ func TestFailures(t *testing.T) {
 					}
 					return m.loss(tape, b)
 				})
-				step.Workers = workers
+				step.Workers, step.Shards = workers, 3
 				good := sequences(105) // shards of 35 rows
 				want, err := step.Run(good.all())
 				require.NoError(t, err)
