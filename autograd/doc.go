@@ -36,7 +36,9 @@
 //
 //   - [Add], [Sub], [Mul] and [Div], whose operands broadcast by NumPy's rules, and [Scale];
 //   - [MatMul], also over batches of matrices;
-//   - [Tanh], [Sigmoid], [ReLU], [GELU], [Exp] and [Log], element by element, and [Dropout];
+//   - [Tanh], [Sigmoid], [ReLU], [GELU], [Exp], [Log], [Sqrt], [Square], [Pow], [Abs] and [Clamp], element by element, and
+//     [Dropout];
+//   - [Maximum] and [Minimum] of two operands, and [Where], which takes each element from one of two;
 //   - [Softmax] and [LogSoftmax] along the last dimension;
 //   - [Sum], [Mean] and [Max] over all elements, and [SumDim], [MeanDim] and [MaxDim] along one dimension;
 //   - [Concat], [Slice], [Gather], [Reshape] and [Transpose];
