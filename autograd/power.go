@@ -109,7 +109,9 @@ func larger(a, b, dy, da, db []float32) {
 }
 
 // extreme notes that n was computed by the nonlinear operation where from a and b, and returns n.
-func (n *Node) extreme(where string, a, b *Node) *Node { return n.nonlinear(where, a).nonlinear(where, b) }
+func (n *Node) extreme(where string, a, b *Node) *Node {
+	return n.nonlinear(where, a).nonlinear(where, b)
+}
 
 // Where returns the elements of a where condition is true, and those of b where it is false. a and b have the same shape, or one
 // of them has one value, which is repeated. condition has an element for each element of the result and is borrowed until
