@@ -42,8 +42,8 @@
 //   - [Softmax] and [LogSoftmax] along the last dimension;
 //   - [Sum], [Mean] and [Max] over all elements, and [SumDim], [MeanDim] and [MaxDim] along one dimension;
 //   - [Concat], [Slice], [Gather], [Reshape] and [Transpose];
-//   - for sequences of different lengths, whose padding they do not read: [MaskedSoftmax], [MeanSteps], [MaskSteps], and
-//     the two products of attention, [DotSteps] and [SumSteps].
+//   - for sequences of different lengths, whose padding they do not read: [MaskedSoftmax], [MeanSteps], [MaxSteps], [MaskSteps],
+//     pooling by [MaxWindows] and [MeanWindows], and the two products of attention, [DotSteps] and [SumSteps].
 //
 // An operation of your own is a type with a method Backward ([Op]). Its forward function gets the tape from [TapeOf], the
 // output from [Tape.New] or [Tape.View] and memory to keep from [Tape.Scratch] or [Tape.ScratchInts], and calls [Record].

@@ -206,6 +206,14 @@ var operations = map[string]struct {
 	"Slice 0":       {shapes{{3, 2}}, standard, func(x []*Node) *Node { return Slice(x[0], 0, 1, 3) }, pick(2, 3, 4, 5), []int{2, 2}},
 	"Slice 1":       {shapes{{2, 3}}, standard, func(x []*Node) *Node { return Slice(x[0], 1, 1, 3) }, pick(1, 2, 4, 5), []int{2, 2}},
 	"Slice twice":   {shapes{{2, 3}}, standard, func(x []*Node) *Node { return Add(Slice(x[0], 1, 0, 1), Slice(x[0], 1, 1, 2)) }, func(in []complexes) complexes { return complexes{in[0][0] + in[0][1], in[0][3] + in[0][4]} }, []int{2, 1}},
+	"MaxSteps":      {shapes{{4, 15}}, standard, func(x []*Node) *Node { return MaxSteps(x[0], nil) }, columns(4, 15, largest), []int{15}},
+	"MaxWindows":    {shapes{{8, 3, 2}}, standard, func(x []*Node) *Node { return MaxWindows(x[0], 2, 2, nil) }, columns(2, 6, largest), []int{4, 3, 2}},
+	"MeanWindows":   {shapes{{9, 5}}, standard, func(x []*Node) *Node { return MeanWindows(x[0], 3, 3, nil) }, columns(3, 5, func(r complexes) complexes { return complexes{total(r)[0] / 3} }), []int{3, 5}},
+	"Max overlap":   {shapes{{3, 1}}, standard, func(x []*Node) *Node { return MaxWindows(x[0], 2, 1, nil) }, func(in []complexes) complexes { return append(largest(in[0][:2]), largest(in[0][1:])...) }, []int{2, 1}},
+	"Mean overlap": {shapes{{4, 1}}, standard, func(x []*Node) *Node { return MeanWindows(x[0], 2, 1, nil) }, func(in []complexes) complexes {
+		x := in[0]
+		return complexes{(x[0] + x[1]) / 2, (x[1] + x[2]) / 2, (x[2] + x[3]) / 2}
+	}, []int{3, 1}},
 	"Concat 0":      {shapes{{1, 2}, {2, 2}}, standard, func(x []*Node) *Node { return Concat(0, x...) }, pick(0, 1, 2, 3, 4, 5), []int{3, 2}},
 	"Concat 1":      {shapes{{2, 1}, {2, 2}}, standard, func(x []*Node) *Node { return Concat(1, x[0], x[1], x[0]) }, pick(0, 2, 3, 0, 1, 4, 5, 1), []int{2, 4}},
 	"Gather":        {shapes{{3, 2}}, standard, func(x []*Node) *Node { return Gather(x[0], someRows) }, pick(4, 5, 0, 1, 4, 5), []int{3, 2}},
@@ -461,6 +469,9 @@ func TestWrongShapes(t *testing.T) {
 		"autograd.Softmax: a scalar, want at least one dimension":                                                                                                  func() { Softmax(of()) },
 		"autograd.Where: a condition of 6 elements and shapes [2 3] and [3], want one shape, or one value, and an element of the condition for each of the result": func() { Where(someTrue, of(2, 3), of(3)) },
 		"autograd.Where: a condition of 6 elements and shapes [7] and [1], want one shape, or one value, and an element of the condition for each of the result":   func() { Where(someTrue, of(7), of(1)) },
+		"autograd.MaxWindows: windows of width 3 and stride 1 over shape [2 3], want a width from 1 to the steps of x, and a stride of at least 1":                 func() { MaxWindows(of(2, 3), 3, 1, nil) },
+		"autograd.MeanWindows: windows of width 1 and stride 0 over shape [2 3], want a width from 1 to the steps of x, and a stride of at least 1":                func() { MeanWindows(of(2, 3), 1, 0, nil) },
+		"autograd.MaxSteps: shape [2], want [T, B, ...]":                                                                                                           func() { MaxSteps(of(2), nil) },
 		"autograd.Maximum: shapes [2 3] and [2], want dimensions that are equal or 1, counted from the last":                                                       func() { Maximum(of(2, 3), of(2)) },
 		"autograd.Tape.View: 3 values, want the 4 of shape [2 2]":                                                                                                  func() { tape.View(make([]float32, 3), 2, 2) },
 	} {

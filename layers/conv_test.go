@@ -231,6 +231,15 @@ func TestConv1DMisuse(t *testing.T) {
 	}
 }
 
+func TestPool(t *testing.T) {
+	tape := autograd.NewInference(autograd.NewParams(1))
+	x := tape.Input(tensor.Of([]float32{1, 5, 3, 2, 4, 9, 7, 8, 6, 0}, 5, 1, 2))
+	assert.Equal(t, []float32{3, 5, 7, 9}, layers.MaxPool1D{Width: 2}.Forward(x).Data())
+	assert.Equal(t, []float32{4, 9, 7, 9}, layers.MaxPool1D{Width: 3, Stride: 2}.Forward(x).Data())
+	assert.Equal(t, []float32{2, 3.5, 5.5, 8.5}, layers.AvgPool1D{Width: 2}.Forward(x).Data())
+	assert.Equal(t, []float32{2, 3.5, 0, 0}, layers.AvgPool1D{Width: 2}.ForwardLengths(x, []int{3}).Data())
+}
+
 func ExampleConv1D() {
 	params := autograd.NewParams(1)
 	l := layers.NewConv1D(params.In("conv"), layers.Conv1DConfig{In: 4, Out: 16, Width: 3, Causal: true})

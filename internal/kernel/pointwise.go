@@ -108,3 +108,15 @@ func AddWhereLarger(dst, grad, a, b []float32) {
 		}
 	}
 }
+
+// TakeWhereEqual is the backward pass of a maximum y over several x, called for one x after the other: where x[i] equals y[i] or is
+// NaN, it adds left[i], the gradient of y that no earlier x took, to dst[i] and sets left[i] to 0.
+func TakeWhereEqual(dst, left, x, y []float32) {
+	dst, left, y = dst[:len(x)], left[:len(x)], y[:len(x)]
+	for i, v := range x {
+		if v == y[i] || v != v {
+			dst[i] += left[i]
+			left[i] = 0
+		}
+	}
+}
