@@ -140,6 +140,16 @@ func (l *Conv1D) Steps(steps int) int {
 	return n/l.c.Stride + 1
 }
 
+// need returns the smallest number of input steps.
+func (l *Conv1D) need() int {
+	c := &l.c
+	n := max(1, 1+c.Dilation*(c.Width-1)-c.PadLeft-c.PadRight)
+	if c.Mirrored {
+		n = max(n, 1+c.PadLeft, 1+c.PadRight)
+	}
+	return n
+}
+
 // Lengths appends to the slice to the number of output steps of each sequence of a batch with these lengths, and returns it.
 // Forward reads what stands after the end of a short sequence: set it to zeros before ([autograd.MaskSteps]). The first
 // Steps(n) outputs of a sequence of length n are then those of the sequence alone, unless Mirrored pads on the right.
@@ -155,20 +165,15 @@ func (l *Conv1D) Lengths(to, lengths []int) []int {
 func (l *Conv1D) Forward(x *autograd.Node) *autograd.Node {
 	t, c := autograd.TapeOf(l.Weight.Name, x), &l.c
 	shape := x.Shape()
-	need := max(1, 1+c.Dilation*(c.Width-1)-c.PadLeft-c.PadRight)
-	if c.Mirrored {
-		need = max(need, 1+c.PadLeft, 1+c.PadRight)
-	}
-	if len(shape) != 3 || shape[2] != c.In || shape[0] < need {
+	if need := l.need(); len(shape) != 3 || shape[2] != c.In || shape[0] < need {
 		panic(&autograd.ShapeError{Where: l.Weight.Name, Got: fmt.Sprintf("input has shape %v", slices.Clone(shape)),
 			Want: fmt.Sprintf("[T, B, %d] of at least %d steps", c.In, need)})
 	}
 	v := convolution{l, shape[0], shape[1], l.Steps(shape[0]), c.PadLeft, nil}
 	y := t.New(v.out, v.rows, c.Out)
 	if v.wide() {
-		v.padded = x.Data()
-		if v.rows != 1 || c.PadLeft+c.PadRight > 0 {
-			v.padded = t.Scratch(v.rows * (v.steps + c.PadLeft + c.PadRight) * c.In)
+		if v.padded = x.Data(); v.copies() {
+			v.padded = t.Scratch(v.size())
 			v.pad(x.Data())
 		}
 	}
@@ -222,19 +227,63 @@ func (v *convolution) wide() bool {
 	return c.Groups == 1 && (c.Dilation == 1 || c.Width == 1) && (v.rows == 1 || c.In < 16)
 }
 
+// copies reports whether v.padded is a copy of x, and not x itself.
+func (v *convolution) copies() bool { return v.rows != 1 || v.c.PadLeft+v.c.PadRight > 0 }
+
+// size returns the length of v.padded.
+func (v *convolution) size() int { return v.rows * (v.steps + v.c.PadLeft + v.c.PadRight) * v.c.In }
+
 // pad fills v.padded from x.
 func (v *convolution) pad(x []float32) {
-	in, n := v.c.In, v.steps+v.c.PadLeft+v.c.PadRight
+	in, left, n := v.c.In, v.c.PadLeft, v.steps+v.c.PadLeft+v.c.PadRight
 	for b := range v.rows {
-		for t := range n {
-			to, from := v.padded[(b*n+t)*in:][:in], v.source(t-v.c.PadLeft)
-			if from < 0 {
-				clear(to)
+		row := v.padded[b*n*in:][:n*in]
+		if v.rows == 1 {
+			copy(row[left*in:], x[:v.steps*in])
+		} else {
+			for t := range v.steps {
+				copy(row[(left+t)*in:][:in], x[(t*v.rows+b)*in:])
+			}
+		}
+		for k := range left + v.c.PadRight {
+			t := k
+			if k >= left {
+				t += v.steps
+			}
+			if from := v.source(t - left); from < 0 {
+				clear(row[t*in:][:in])
 			} else {
-				copy(to, x[(from*v.rows+b)*in:])
+				copy(row[t*in:][:in], row[(left+from)*in:])
 			}
 		}
 	}
+}
+
+// rowOf returns row b of v.padded.
+func (v *convolution) rowOf(b int) []float32 {
+	n := len(v.padded) / v.rows
+	return v.padded[b*n:][:n]
+}
+
+// live returns the taps, the first inclusive and the last exclusive, outside of which all taps of all outputs read zeros of the
+// padding.
+func (v *convolution) live() (first, last int) {
+	if v.c.Mirrored {
+		return 0, v.c.Width
+	}
+	some := func(j int) bool { from, to := v.inside(j); return from < to }
+	for last = v.c.Width; last > 0 && !some(last-1); last-- {
+	}
+	for ; first < last && !some(first); first++ {
+	}
+	return first, last
+}
+
+// inside returns the output steps, the first inclusive and the last exclusive, for which tap j reads a step of x.
+func (v *convolution) inside(j int) (first, last int) {
+	shift := j*v.c.Dilation - v.left // output step t reads input step t*Stride + shift
+	first = min(v.out, max(0, (v.c.Stride-1-shift)/v.c.Stride))
+	return first, max(first, min(v.out, floorDiv(v.steps-1-shift, v.c.Stride)+1))
 }
 
 // source returns the step of x that stands at step t, which may lie before or after x, or -1 if zeros stand there.
@@ -254,9 +303,8 @@ func (v *convolution) source(t int) int {
 // yAt and lie ldx and ldy elements apart.
 func (v *convolution) runs(j int, f func(m, xAt, ldx, yAt, ldy int)) {
 	c := &v.c
-	shift := j*c.Dilation - v.left                                        // output step t reads input step t*Stride + shift
-	first := min(v.out, max(0, (c.Stride-1-shift)/c.Stride))              // the first t for which that is at least 0
-	last := max(first, min(v.out, floorDiv(v.steps-1-shift, c.Stride)+1)) // and the first for which it is beyond x
+	shift := j*c.Dilation - v.left
+	first, last := v.inside(j)
 	step := func(t, from int) { f(v.rows, from*v.rows*c.In, c.In, t*v.rows*c.Out, c.Out) }
 	if c.Mirrored {
 		for t := range v.out {
@@ -301,14 +349,6 @@ func (v *convolution) forward(y, x []float32) {
 	if v.Bias != nil {
 		bias = v.Bias.Value.Data()
 	}
-	if v.padded != nil {
-		n := len(v.padded) / max(1, v.rows)
-		for b := range v.rows {
-			x := kernel.Block{Data: v.padded[b*n:][:n], Stride: c.Stride * c.In, Cols: c.Width * c.In}
-			kernel.Affine(y[b*c.Out:], v.rows*c.Out, v.out, bias, x, kernel.Block{}, &packs.forward[0])
-		}
-		return
-	}
 	if bias == nil {
 		clear(y)
 	} else {
@@ -317,6 +357,14 @@ func (v *convolution) forward(y, x []float32) {
 		}
 	}
 	in, out := v.group()
+	if v.padded != nil {
+		first, last := v.live()
+		for b := range v.rows {
+			x := kernel.Block{Data: v.rowOf(b)[first*in:], Stride: c.Stride * in, Cols: (last - first) * in}
+			kernel.GemmRows(y[b*c.Out:], v.rows*c.Out, v.out, x, first*in, &packs.forward[0])
+		}
+		return
+	}
 	for j := range c.Width {
 		v.runs(j, func(m, xAt, ldx, yAt, ldy int) {
 			switch {
@@ -339,9 +387,8 @@ func (v *convolution) weightGrad(dw, sums, dy, x []float32) {
 	in, out := v.group()
 	width := c.Width * in // of a row of sums
 	if v.padded != nil {
-		n := len(v.padded) / max(1, v.rows)
 		for b := range v.rows {
-			kernel.GemmT(sums, width, c.Out, width, v.out, dy[b*c.Out:], v.rows*c.Out, v.padded[b*n:], c.Stride*c.In)
+			kernel.GemmT(sums, width, c.Out, width, v.out, dy[b*c.Out:], v.rows*c.Out, v.rowOf(b), c.Stride*c.In)
 		}
 	} else {
 		for j := range c.Width {
@@ -436,4 +483,42 @@ func (s *Conv1DStream) Step(x []float32) (y []float32) {
 	s.v.forward(s.y, window)
 	s.at++
 	return s.y
+}
+
+// Conv1DWindow is a [Conv1D] of any configuration on one sequence after the other, all of the same number of steps, from plain numbers
+// and without a tape: a part of an rnn.Chain that reads its input in windows. It owns all memory and allocates nothing. Its
+// outputs have the bits of Forward. It keeps nothing from one window to the next.
+//
+// A Conv1DWindow is used by one goroutine at a time, as a [Conv1DStream] is.
+type Conv1DWindow struct {
+	v   convolution
+	own []float32 // a window with padding
+	y   []float32
+}
+
+// NewWindow returns the layer on windows of so many steps. It panics with a [*autograd.ShapeError] if they are too few.
+func (l *Conv1D) NewWindow(steps int) *Conv1DWindow {
+	if need := l.need(); steps < need {
+		panic(&autograd.ShapeError{Where: l.Weight.Name, Got: fmt.Sprintf("windows of %d steps", steps), Want: fmt.Sprintf("at least %d", need)})
+	}
+	w := &Conv1DWindow{v: convolution{Conv1D: l, steps: steps, rows: 1, out: l.Steps(steps), left: l.c.PadLeft}}
+	w.own, w.y = kernel.Alloc(w.v.size()), kernel.Alloc(w.v.out*l.c.Out)
+	return w
+}
+
+// Step computes y [T',Out] from one window x [steps,In]. y is good until the next Step. It panics with a [*autograd.ShapeError]
+// if x has another length.
+func (w *Conv1DWindow) Step(x []float32) (y []float32) {
+	v := &w.v
+	if len(x) != v.steps*v.c.In {
+		panic(&autograd.ShapeError{Where: v.Weight.Name, Got: fmt.Sprintf("a window of %d numbers", len(x)), Want: fmt.Sprintf("%d steps of %d", v.steps, v.c.In)})
+	}
+	if v.wide() {
+		if v.padded = x; v.copies() {
+			v.padded = w.own
+			v.pad(x)
+		}
+	}
+	v.forward(w.y, x)
+	return w.y
 }

@@ -19,6 +19,7 @@ import (
 var (
 	_ layers.Layer = (*layers.Conv1D)(nil)
 	_ rnn.Stepper  = (*layers.Conv1DStream)(nil)
+	_ rnn.Stepper  = (*layers.Conv1DWindow)(nil)
 )
 
 // convolutionOf is the layer of a golden file.
@@ -75,6 +76,12 @@ func TestConv1DAsPyTorch(t *testing.T) {
 		}
 		infer := autograd.NewInference(params)
 		assert.Equal(t, y.Data(), l.Forward(infer.Input(in)).Data(), "%s: inference", name)
+		window := l.NewWindow(8)
+		for b := range in.Dim(1) {
+			row := autograd.Slice(infer.Input(in), 1, b, b+1).Data()
+			assert.Equal(t, autograd.Slice(y, 1, b, b+1).Data(), window.Step(row), "%s: row %d as a window", name, b)
+			assert.Zero(t, testing.AllocsPerRun(10, func() { window.Step(row) }), name)
+		}
 		assert.Zero(t, testing.AllocsPerRun(10, func() { run() }), name)
 	}
 }
@@ -220,6 +227,8 @@ func TestConv1DMisuse(t *testing.T) {
 		"conv.weight: input has shape [7 1 2], want [T, B, 2] of at least 8 steps":             func() { l.Forward(of(7, 1, 2)) },
 		"conv.weight: input has shape [8 2], want [T, B, 2] of at least 8 steps":               func() { l.Forward(of(8, 2)) },
 		"mirrored.weight: input has shape [4 1 2], want [T, B, 2] of at least 5 steps":         func() { mirrored.Forward(of(4, 1, 2)) },
+		"conv.weight: windows of 7 steps, want at least 8":                                     func() { l.NewWindow(7) },
+		"conv.weight: a window of 17 numbers, want 9 steps of 2":                               func() { l.NewWindow(9).Step(make([]float32, 17)) },
 		"conv.weight: only a causal convolution of Stride 1 runs step by step":                 func() { l.NewStream() },
 		"causal.weight: a step of 3 channels, want 2":                                          func() { causal.NewStream().Step(make([]float32, 3)) },
 		"layers.NewConv1D: In 0, Out 1 and Width 1, want at least 1 each":                      config(layers.Conv1DConfig{Out: 1, Width: 1}),
