@@ -11,7 +11,8 @@
 //     over whole sequences, for the last output alone or step by step; State for streams and Start for a learned initial state; a Stream, or a Chain
 //     of Steppers, for one sequence with nothing around it;
 //     Fused for a cell of your own, whose functions see a Frame; Unroll for a recurrence composed of operations
-//   - [github.com/unroll-go/unroll/layers]: the layers without a state: Dense and its DenseStream, Embedding, LayerNorm, Dropout, DotAttention and
+//   - [github.com/unroll-go/unroll/layers]: the layers without a state: Dense and its DenseStream, Conv1D over time and its
+//     Conv1DStream and Conv1DWindow, MaxPool1D and AvgPool1D, Embedding, LayerNorm, Dropout, DotAttention and
 //     AdditiveAttention, Sequential and Func
 //   - [github.com/unroll-go/unroll/autograd]: weights, tapes, gradients and the operations that models are composed of: start
 //     here for an operation of your own
