@@ -18,7 +18,7 @@ import (
 type Layer struct {
 	Node *Node
 	// Config says how to make the layer: an [rnn.ElmanConfig], [rnn.LSTMConfig] or [rnn.GRUConfig] of one layer, a
-	// [layers.DenseConfig], or the [Norm], [Table] or [Conv] of this package.
+	// [layers.DenseConfig], a [layers.Conv1DConfig], or the [Norm] or [Table] of this package.
 	Config any
 	// Reverse is set for a recurrent node that reads each sequence from its end and has no other direction. There is no such
 	// layer here: reverse the steps of its input and of its output.
@@ -36,14 +36,6 @@ type Norm struct {
 
 // Table is the Config of a Gather from a matrix of weights, a [layers.Embedding] here.
 type Table struct{ Vocabulary, Features int }
-
-// Conv is the Config of a convolution over one dimension. Its weight is [Out, In/Groups, Width].
-type Conv struct {
-	In, Out, Width           int
-	Stride, Dilation, Groups int
-	Padding                  [2]int // zeros before the first step and after the last
-	NoBias                   bool
-}
 
 // Layers returns all nodes that have weights, in their order. A weight may also be computed from initialisers, by the nodes by which
 // exporters transpose, cut and join weights. The error for a node that no layer here can compute names the node and
@@ -534,7 +526,7 @@ func (r reader) conv() (*Layer, error) {
 		}
 		return int(a.Ints[i]), nil
 	}
-	c := Conv{Out: t.Shape[0], Width: t.Shape[2+axis]}
+	c := layers.Conv1DConfig{Out: t.Shape[0], Width: t.Shape[2+axis]}
 	group := r.int("group", 1)
 	if group < 1 || int64(c.Out)%group != 0 {
 		return nil, fmt.Errorf("group is %d for %d channels", group, c.Out)
@@ -544,8 +536,8 @@ func (r reader) conv() (*Layer, error) {
 	var errs [4]error
 	c.Stride, errs[0] = at("strides", axis, 1, space)
 	c.Dilation, errs[1] = at("dilations", axis, 1, space)
-	c.Padding[0], errs[2] = at("pads", axis, 0, 2*space)
-	c.Padding[1], errs[3] = at("pads", space+axis, 0, 2*space)
+	c.PadLeft, errs[2] = at("pads", axis, 0, 2*space)
+	c.PadRight, errs[3] = at("pads", space+axis, 0, 2*space)
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}

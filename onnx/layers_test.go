@@ -128,7 +128,7 @@ func TestTorchTokens(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, found, 3)
 		assert.Equal(t, Table{7, 4}, found[0].Config)
-		assert.Equal(t, Conv{In: 4, Out: 6, Width: 3, Stride: 2, Dilation: 2, Groups: 2, Padding: [2]int{1, 1}}, found[1].Config)
+		assert.Equal(t, layers.Conv1DConfig{In: 4, Out: 6, Width: 3, Stride: 2, Dilation: 2, Groups: 2, PadLeft: 1, PadRight: 1}, found[1].Config)
 		assert.Equal(t, layers.DenseConfig{In: 6, Out: 2, NoBias: true}, found[2].Config)
 		for i, module := range []string{"embedding.", "conv.", "fc."} {
 			for _, w := range found[i].Weights {
@@ -213,12 +213,12 @@ func TestSilero(t *testing.T) {
 		all = append(all, l.Config)
 	}
 	assert.Equal(t, []any{
-		Conv{In: 1, Out: 258, Width: 256, Stride: 128, Dilation: 1, Groups: 1, NoBias: true},
-		Conv{In: 129, Out: 128, Width: 3, Stride: 1, Dilation: 1, Groups: 1, Padding: [2]int{1, 1}},
-		Conv{In: 128, Out: 64, Width: 3, Stride: 2, Dilation: 1, Groups: 1, Padding: [2]int{1, 1}},
-		Conv{In: 64, Out: 64, Width: 3, Stride: 2, Dilation: 1, Groups: 1, Padding: [2]int{1, 1}},
-		Conv{In: 64, Out: 128, Width: 3, Stride: 1, Dilation: 1, Groups: 1, Padding: [2]int{1, 1}},
-		Conv{In: 128, Out: 1, Width: 1, Stride: 1, Dilation: 1, Groups: 1},
+		layers.Conv1DConfig{In: 1, Out: 258, Width: 256, Stride: 128, Dilation: 1, Groups: 1, NoBias: true},
+		layers.Conv1DConfig{In: 129, Out: 128, Width: 3, Stride: 1, Dilation: 1, Groups: 1, PadLeft: 1, PadRight: 1},
+		layers.Conv1DConfig{In: 128, Out: 64, Width: 3, Stride: 2, Dilation: 1, Groups: 1, PadLeft: 1, PadRight: 1},
+		layers.Conv1DConfig{In: 64, Out: 64, Width: 3, Stride: 2, Dilation: 1, Groups: 1, PadLeft: 1, PadRight: 1},
+		layers.Conv1DConfig{In: 64, Out: 128, Width: 3, Stride: 1, Dilation: 1, Groups: 1, PadLeft: 1, PadRight: 1},
+		layers.Conv1DConfig{In: 128, Out: 1, Width: 1, Stride: 1, Dilation: 1, Groups: 1},
 	}, all)
 
 	p := autograd.NewParams(1)

@@ -31,13 +31,13 @@ type Model struct {
 // Graph is a computation: nodes in an order in which each has its inputs, and the tensors that they read beside the inputs.
 type Graph struct {
 	Name            string
-	Inputs, Outputs []Value
+	Inputs, Outputs []Port
 	Tensors         []safetensors.Tensor // the initialisers: weights and other constants, in the order of the file
 	Nodes           []Node
 }
 
-// Value is an input or an output of a graph.
-type Value struct {
+// Port is an input or an output of a graph.
+type Port struct {
 	Name  string
 	DType safetensors.DType // "": the file does not say, or package safetensors does not have it
 	Shape []int             // -1: any size, as usually of the batch and of time; nil: the file does not say
@@ -241,7 +241,7 @@ func readGraph(message []byte, g *Graph, around *scope, depth int) error {
 	repeated := []protowire.Number{1, 5, 11, 12, 13, 14, 15, 16}
 	counts := count(message, repeated...)
 	g.Tensors = make([]safetensors.Tensor, 0, counts[5])
-	g.Inputs, g.Outputs = make([]Value, 0, counts[11]), make([]Value, 0, counts[12])
+	g.Inputs, g.Outputs = make([]Port, 0, counts[11]), make([]Port, 0, counts[12])
 	g.Nodes = make([]Node, 0, min(counts[1], len(message)/minNode))
 	s := &scope{names: map[string]bool{}, around: around}
 	err := fields(message, repeated, func(f field) (err error) {
@@ -263,7 +263,7 @@ func readGraph(message []byte, g *Graph, around *scope, depth int) error {
 			}
 			return s.define(t.Name)
 		case 11, 12:
-			v, err := readValue(f)
+			v, err := readPort(f)
 			if f.number == 11 {
 				g.Inputs = append(g.Inputs, v)
 			} else {
@@ -311,8 +311,8 @@ func readGraph(message []byte, g *Graph, around *scope, depth int) error {
 	return nil
 }
 
-// readValue reads the name and the type of an input or output (ValueInfoProto).
-func readValue(f field) (v Value, err error) {
+// readPort reads the name and the type of an input or output (ValueInfoProto).
+func readPort(f field) (v Port, err error) {
 	message, err := f.message()
 	if err != nil {
 		return v, err

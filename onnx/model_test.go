@@ -21,22 +21,7 @@ import (
 	"github.com/unroll-go/unroll/safetensors"
 )
 
-// m is a message under construction: fields one after the other.
-type m []byte
-
-func (b m) bytes(number protowire.Number, value ...byte) m {
-	return protowire.AppendBytes(protowire.AppendTag(b, number, protowire.BytesType), value)
-}
-
-func (b m) text(number protowire.Number, value string) m { return b.bytes(number, []byte(value)...) }
-
-func (b m) int(number protowire.Number, value int64) m {
-	return protowire.AppendVarint(protowire.AppendTag(b, number, protowire.VarintType), uint64(value))
-}
-
-func (b m) float(number protowire.Number, value float32) m {
-	return protowire.AppendFixed32(protowire.AppendTag(b, number, protowire.Fixed32Type), math.Float32bits(value))
-}
+type m = message
 
 func (b m) double(number protowire.Number, value float64) m {
 	return protowire.AppendFixed64(protowire.AppendTag(b, number, protowire.Fixed64Type), math.Float64bits(value))
@@ -164,8 +149,8 @@ func TestGraph(t *testing.T) {
 		bytes(5, m{}.text(1, "t").bytes(5, header("", 1).float(4, 2)...)...).
 		bytes(5, m{}.text(1, "then").bytes(6, inner...)...)
 	model := read(t, file(m{}.text(2, "g").bytes(1, node...).bytes(11, value("x", 1, -1, 3)...).bytes(12, value("y", 7)...).int(99, 1)))
-	assert.Equal(t, []Value{{"x", safetensors.F32, []int{-1, 3}}}, model.Inputs)
-	assert.Equal(t, []Value{{"y", safetensors.I64, []int{}}}, model.Outputs)
+	assert.Equal(t, []Port{{"x", safetensors.F32, []int{-1, 3}}}, model.Inputs)
+	assert.Equal(t, []Port{{"y", safetensors.I64, []int{}}}, model.Outputs)
 	require.Len(t, model.Nodes, 1)
 	n := model.Nodes[0]
 	assert.Equal(t, []string{"x", ""}, n.Inputs)

@@ -149,3 +149,22 @@ func (f field) packed(kind protowire.Type) int {
 	}
 	return n
 }
+
+// message is a message that is being written: fields one after the other.
+type message []byte
+
+func (m message) bytes(number protowire.Number, value ...byte) message {
+	return protowire.AppendBytes(protowire.AppendTag(m, number, protowire.BytesType), value)
+}
+
+func (m message) text(number protowire.Number, value string) message {
+	return protowire.AppendString(protowire.AppendTag(m, number, protowire.BytesType), value)
+}
+
+func (m message) int(number protowire.Number, value int64) message {
+	return protowire.AppendVarint(protowire.AppendTag(m, number, protowire.VarintType), uint64(value))
+}
+
+func (m message) float(number protowire.Number, value float32) message {
+	return protowire.AppendFixed32(protowire.AppendTag(m, number, protowire.Fixed32Type), math.Float32bits(value))
+}
