@@ -20,13 +20,18 @@ type constants struct {
 	reads   map[string]*Node               // the last node that reads each name
 	uses    map[string]int                 // how often each name is read; an output of the graph counts as read
 	budget  int                            // bytes that results may yet take, so that a small file cannot double its constants many times
+
+	// Nodes may share a weight. It is converted once, so that many nodes cannot take its memory many times.
+	numbers map[string][]float32
+	weights map[string]safetensors.Tensor
 }
 
 // resultsPerByte bounds the bytes of all results by those of the initialisers. Weights are cut, joined and transposed a few times.
 const resultsPerByte = 8
 
 func (g *Graph) constants() *constants {
-	c := &constants{map[string]*safetensors.Tensor{}, map[string]*Node{}, map[string]bool{"": true}, map[string]*Node{}, map[string]int{}, 1 << 16}
+	c := &constants{map[string]*safetensors.Tensor{}, map[string]*Node{}, map[string]bool{"": true}, map[string]*Node{}, map[string]int{}, 1 << 16,
+		map[string][]float32{}, map[string]safetensors.Tensor{}}
 	for i := range g.Tensors {
 		t := &g.Tensors[i]
 		c.tensors[t.Name], c.known[t.Name] = t, true
@@ -91,6 +96,32 @@ func (c *constants) get(name string) (*safetensors.Tensor, error) {
 		c.tensors[name] = t.make()
 	}
 	return c.tensors[name], nil
+}
+
+// float32s returns the numbers of a constant that is known, and its shape.
+func (c *constants) float32s(name string) (values []float32, shape []int, err error) {
+	t, err := c.get(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	values, ok := c.numbers[name]
+	if !ok {
+		if values, err = t.Float32(); err != nil {
+			return nil, nil, err
+		}
+		c.numbers[name] = values
+	}
+	return values, t.Shape, nil
+}
+
+// weight returns a weight that is made of a constant in the way that key tells.
+func (c *constants) weight(key, name string, values func() []float32, shape ...int) safetensors.Tensor {
+	t, ok := c.weights[key]
+	if !ok {
+		t = safetensors.From(name, values(), shape...)
+		c.weights[key] = t
+	}
+	return t
 }
 
 // result is a constant before it is computed. Its shape is known, so that its size can be checked.

@@ -24,7 +24,7 @@ type Layer struct {
 	// layer here: reverse the steps of its input and of its output.
 	Reverse bool
 	// Weights have the names, layouts and order of gates of the layers here, which are PyTorch's: "weight_ih_l0", "weight".
-	// Their numbers are F32.
+	// Their numbers are F32. Layers that share a weight share its memory: do not change it.
 	Weights []safetensors.Tensor
 }
 
@@ -41,8 +41,9 @@ type Table struct{ Vocabulary, Features int }
 // exporters transpose, cut and join weights. The error for a node that no layer here can compute names the node and
 // the reason; [Graph.Layer] reads the others.
 //
-// Recognised are RNN, LSTM and GRU, Gemm, MatMul (with the Add of its bias, if that follows), Conv, LayerNormalization and
-// Gather. The initial states of recurrent nodes are not weights.
+// Recognised are RNN, LSTM and GRU, Gemm, MatMul and Conv (with the Add of a bias, if that follows), LayerNormalization, and Gather
+// from a matrix of numbers. The initial states of recurrent nodes are not weights. Graphs within nodes, as those of If and Loop, are
+// not searched.
 func (g *Graph) Layers() ([]*Layer, error) {
 	c := g.constants()
 	var all []*Layer
@@ -147,14 +148,15 @@ func (r reader) input(i int) string {
 	return ""
 }
 
-// array is a weight: its numbers and its shape.
+// array is a constant: its name, its numbers and its shape.
 type array struct {
+	name   string
 	values []float32
 	shape  []int
 }
 
-// weight returns input i as numbers, nil if it is left out. Its shape must have rank dimensions.
-func (r reader) weight(i int, what string, rank int) (*array, error) {
+// array returns input i, nil if it is left out. Its shape must have rank dimensions.
+func (r reader) array(i int, what string, rank int) (*array, error) {
 	name := r.input(i)
 	if name == "" {
 		return nil, nil
@@ -166,18 +168,14 @@ func (r reader) weight(i int, what string, rank int) (*array, error) {
 		}
 		return nil, fmt.Errorf("%s, %s, is %s, want an initialiser", what, quote.Text(name), by)
 	}
-	t, err := r.get(name)
+	values, shape, err := r.float32s(name)
 	if err != nil {
 		return nil, err
 	}
-	values, err := t.Float32()
-	if err != nil {
-		return nil, err
+	if len(shape) != rank {
+		return nil, fmt.Errorf("%s has shape %v, want %d dimensions", what, shape, rank)
 	}
-	if len(t.Shape) != rank {
-		return nil, fmt.Errorf("%s has shape %v, want %d dimensions", what, t.Shape, rank)
-	}
-	return &array{values, t.Shape}, nil
+	return &array{name, values, shape}, nil
 }
 
 // variable reports whether input i is no constant.
@@ -230,21 +228,21 @@ func (r reader) recurrent() (*Layer, error) {
 	}
 	order := gateOrders[r.Op]
 	gates := len(order)
-	w, err := r.weight(1, "W", 3)
+	w, err := r.array(1, "W", 3)
 	if err != nil {
 		return nil, err
 	}
-	rec, err := r.weight(2, "R", 3)
+	rec, err := r.array(2, "R", 3)
 	if err != nil {
 		return nil, err
 	}
-	bias, err := r.weight(3, "B", 2)
+	bias, err := r.array(3, "B", 2)
 	if err != nil {
 		return nil, err
 	}
 	var peephole *array
 	if r.Op == "LSTM" {
-		if peephole, err = r.weight(7, "P", 2); err != nil {
+		if peephole, err = r.array(7, "P", 2); err != nil {
 			return nil, err
 		}
 	}
@@ -276,9 +274,11 @@ func (r reader) recurrent() (*Layer, error) {
 	for d := range directions {
 		suffix := "_l0" + strings.Repeat("_reverse", d)
 		add := func(name string, from *array, parts, part int, order []int, shape ...int) {
-			values := from.values[len(from.values)/directions*d:][:len(from.values)/directions]
-			values = values[len(values)/parts*part:][:len(values)/parts]
-			l.Weights = append(l.Weights, safetensors.From(name+suffix, reordered(values, order), shape...))
+			key := fmt.Sprint(r.Op, directions, name, suffix, " ", from.name)
+			l.Weights = append(l.Weights, r.weight(key, name+suffix, func() []float32 {
+				values := from.values[len(from.values)/directions*d:][:len(from.values)/directions]
+				return reordered(values[len(values)/parts*part:][:len(values)/parts], order)
+			}, shape...))
 		}
 		add("weight_ih", w, 1, 0, order, gates*hidden, in)
 		add("weight_hh", rec, 1, 0, order, gates*hidden, hidden)
@@ -343,30 +343,39 @@ func (r reader) checkRecurrent() (relu bool, err error) {
 }
 
 // dense returns the layer of a weight [out, in] or, transposed, [in, out], and of a bias [out] or nil.
-func dense(w *array, transposed bool, bias []float32) (*Layer, error) {
+func (r reader) dense(w *array, transposed bool, bias *array) (*Layer, error) {
 	out, in := w.shape[0], w.shape[1]
-	values := w.values
+	values := func() []float32 { return w.values }
 	if transposed {
 		out, in = in, out
-		values = make([]float32, len(w.values))
-		for o := range out {
-			for i := range in {
-				values[o*in+i] = w.values[i*out+o]
+		values = func() []float32 {
+			turned := make([]float32, len(w.values))
+			for o := range out {
+				for i := range in {
+					turned[o*in+i] = w.values[i*out+o]
+				}
 			}
+			return turned
 		}
 	}
 	if out < 1 || in < 1 {
 		return nil, fmt.Errorf("its weight has shape %v", w.shape)
 	}
 	l := &Layer{Config: layers.DenseConfig{In: in, Out: out, NoBias: bias == nil}}
-	l.Weights = append(l.Weights, safetensors.From("weight", values, out, in))
-	if bias != nil {
-		if len(bias) != out {
-			return nil, fmt.Errorf("its bias has %d elements, want %d", len(bias), out)
-		}
-		l.Weights = append(l.Weights, safetensors.From("bias", bias, out))
+	l.Weights = append(l.Weights, r.weight(fmt.Sprint("dense", transposed, " ", w.name), "weight", values, out, in))
+	return l, r.addBias(l, bias, out)
+}
+
+// addBias adds a bias [out] to the weights, if there is one.
+func (r reader) addBias(l *Layer, bias *array, out int) error {
+	if bias == nil {
+		return nil
 	}
-	return l, nil
+	if len(bias.values) != out {
+		return fmt.Errorf("its bias has %d elements, want %d", len(bias.values), out)
+	}
+	l.Weights = append(l.Weights, r.weight("bias "+bias.name, "bias", func() []float32 { return bias.values }, out))
+	return nil
 }
 
 // gemm reads alpha*A*B + beta*C, if B is a constant and A is not.
@@ -380,7 +389,7 @@ func (r reader) gemm() (*Layer, error) {
 	if r.int("transA", 0) != 0 || r.float("alpha", 1) != 1 || r.float("beta", 1) != 1 {
 		return nil, fmt.Errorf("transA is %d, alpha %v, beta %v, want 0, 1 and 1", r.int("transA", 0), r.float("alpha", 1), r.float("beta", 1))
 	}
-	w, err := r.weight(1, "B", 2)
+	w, err := r.array(1, "B", 2)
 	if err != nil {
 		return nil, err
 	}
@@ -391,11 +400,11 @@ func (r reader) gemm() (*Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dense(w, r.int("transB", 0) == 0, bias)
+	return r.dense(w, r.int("transB", 0) == 0, bias)
 }
 
 // bias returns a constant [n], or [1,n] and the like.
-func (r reader) bias(i int) ([]float32, error) {
+func (r reader) bias(i int) (*array, error) {
 	name := r.input(i)
 	if name == "" {
 		return nil, nil
@@ -403,15 +412,11 @@ func (r reader) bias(i int) ([]float32, error) {
 	if !r.known[name] {
 		return nil, fmt.Errorf("its bias, %s, is no constant", quote.Text(name))
 	}
-	t, err := r.get(name)
-	if err != nil {
-		return nil, err
+	values, shape, err := r.float32s(name)
+	if err == nil && (len(shape) == 0 || shape[len(shape)-1] != len(values)) {
+		err = fmt.Errorf("its bias has shape %v, want one dimension", shape)
 	}
-	values, err := t.Float32()
-	if len(t.Shape) == 0 || t.Shape[len(t.Shape)-1] != len(values) {
-		return nil, errors.Join(err, fmt.Errorf("its bias has shape %v, want one dimension", t.Shape))
-	}
-	return values, err
+	return &array{name, values, shape}, err
 }
 
 // matMul reads A*B, if B is a constant matrix and A is no constant. The Add of a bias is part of the layer if nothing else reads
@@ -427,49 +432,69 @@ func (r reader) matMul() (*Layer, error) {
 	if len(t.Shape) != 2 {
 		return nil, nil // no layer, but a product with a batch of matrices
 	}
-	w, err := r.weight(1, "B", 2)
+	w, err := r.array(1, "B", 2)
 	if err != nil {
 		return nil, err
 	}
-	var bias []float32
-	if add := r.reads[r.Outputs[0]]; r.uses[r.Outputs[0]] == 1 && add != nil && add.Op == "Add" && add.Domain == "" && len(add.Inputs) == 2 {
-		other := 0
-		if add.Inputs[0] == r.Outputs[0] {
-			other = 1
+	out := w.shape[1]
+	bias := r.added(out, func(shape []int) bool { return shape[len(shape)-1] == out })
+	return r.dense(w, true, bias)
+}
+
+// added returns the constant of n elements that is added to the only output, or nil. Between the node and the Add there may be others that
+// change the shape alone, but nothing else may read the values. fits checks the shape of the constant.
+func (r reader) added(n int, fits func(shape []int) bool) *array {
+	name := r.Outputs[0]
+	for range 4 { // more than any exporter writes
+		next := r.reads[name]
+		if name == "" || r.uses[name] != 1 || next == nil || next.Domain != "" || len(next.Outputs) != 1 {
+			return nil
 		}
-		if in := (reader{r.constants, add}); !in.variable(other) {
-			if b, err := in.bias(other); err == nil && len(b) == w.shape[1] {
-				bias = b
+		if next.Op == "Add" && len(next.Inputs) == 2 {
+			other := 0
+			if next.Inputs[0] == name {
+				other = 1
 			}
+			if !r.known[next.Inputs[other]] {
+				return nil
+			}
+			values, shape, err := r.float32s(next.Inputs[other])
+			if err != nil || len(values) != n || len(shape) == 0 || !fits(shape) {
+				return nil
+			}
+			return &array{next.Inputs[other], values, shape}
 		}
+		if next.Op != "Reshape" && next.Op != "Squeeze" || next.Inputs[0] != name {
+			return nil
+		}
+		name = next.Outputs[0]
 	}
-	return dense(w, true, bias)
+	return nil
 }
 
 func (r reader) layerNorm() (*Layer, error) {
 	if err := r.allow("axis", "epsilon", "stash_type"); err != nil {
 		return nil, err
 	}
-	scale, err := r.weight(1, "Scale", 1)
+	scale, err := r.array(1, "Scale", 1)
 	if err != nil {
 		return nil, err
 	}
 	if scale == nil || len(scale.values) == 0 {
 		return nil, errors.New("it has no Scale")
 	}
-	bias, err := r.weight(2, "B", 1)
+	bias, err := r.array(2, "B", 1)
 	if err != nil {
 		return nil, err
 	}
 	features := len(scale.values)
+	l := &Layer{Config: Norm{features, float64(r.float("epsilon", 1e-5))}}
+	l.Weights = append(l.Weights, r.weight("scale "+scale.name, "weight", func() []float32 { return scale.values }, features))
 	if bias == nil {
-		bias = &array{make([]float32, features), []int{features}}
+		zeros := func() []float32 { return make([]float32, features) }
+		l.Weights = append(l.Weights, r.weight(fmt.Sprint("zeros", features), "bias", zeros, features))
 	}
-	if len(bias.values) != features {
-		return nil, fmt.Errorf("Scale has %d elements and B %d", features, len(bias.values))
-	}
-	return &Layer{Config: Norm{features, float64(r.float("epsilon", 1e-5))},
-		Weights: []safetensors.Tensor{safetensors.From("weight", scale.values, features), safetensors.From("bias", bias.values, features)}}, nil
+	return l, r.addBias(l, bias, features)
 }
 
 // table reads a Gather from the rows of a constant matrix of floating-point numbers.
@@ -477,15 +502,15 @@ func (r reader) table() (*Layer, error) {
 	if r.variable(0) || !r.variable(1) || r.int("axis", 0) != 0 {
 		return nil, nil
 	}
-	t, err := r.get(r.input(0))
-	if err != nil {
+	if _, err := r.get(r.input(0)); err != nil {
 		return nil, err
 	}
-	values, err := t.Float32()
-	if err != nil || len(t.Shape) != 2 || len(values) == 0 {
+	values, shape, err := r.float32s(r.input(0))
+	if err != nil || len(shape) != 2 || len(values) == 0 {
 		return nil, nil // no layer, but a choice among whole numbers, such as dimensions
 	}
-	return &Layer{Config: Table{t.Shape[0], t.Shape[1]}, Weights: []safetensors.Tensor{safetensors.From("weight", values, t.Shape...)}}, nil
+	w := r.weight("table "+r.input(0), "weight", func() []float32 { return values }, shape...)
+	return &Layer{Config: Table{shape[0], shape[1]}, Weights: []safetensors.Tensor{w}}, nil
 }
 
 // conv reads a convolution over one dimension, also one that is written as a convolution over a picture of height 1.
@@ -493,28 +518,24 @@ func (r reader) conv() (*Layer, error) {
 	if err := r.allow("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"); err != nil {
 		return nil, err
 	}
-	if a := r.Attribute("auto_pad"); a != nil && a.Text != "NOTSET" && a.Text != "VALID" {
-		return nil, fmt.Errorf("auto_pad is %s, want pads", quote.Text(a.Text))
+	if len(r.Outputs) != 1 {
+		return nil, errors.New("it has several outputs")
 	}
 	if !r.known[r.input(1)] || r.input(1) == "" {
-		_, err := r.weight(1, "W", 3)
+		_, err := r.array(1, "W", 3)
 		return nil, errors.Join(err, errors.New("it has no weights"))
 	}
-	t, err := r.get(r.input(1))
+	values, shape, err := r.float32s(r.input(1))
 	if err != nil {
 		return nil, err
 	}
-	values, err := t.Float32()
-	if err != nil {
-		return nil, err
-	}
-	space := len(t.Shape) - 2 // dimensions of space; time is number axis of them
+	space := len(shape) - 2 // dimensions of space; time is number axis of them
 	axis := space - 1
-	if space == 2 && t.Shape[3] == 1 {
+	if space == 2 && shape[3] == 1 {
 		axis = 0
 	}
-	if space != 1 && (space != 2 || t.Shape[3-axis] != 1) || len(values) == 0 {
-		return nil, fmt.Errorf("its weight has shape %v, want a convolution over one dimension", t.Shape)
+	if space != 1 && (space != 2 || shape[3-axis] != 1) || len(values) == 0 {
+		return nil, fmt.Errorf("its weight has shape %v, want a convolution over one dimension", shape)
 	}
 	at := func(name string, i, otherwise, n int) (int, error) {
 		a := r.Attribute(name)
@@ -526,13 +547,13 @@ func (r reader) conv() (*Layer, error) {
 		}
 		return int(a.Ints[i]), nil
 	}
-	c := layers.Conv1DConfig{Out: t.Shape[0], Width: t.Shape[2+axis]}
+	c := layers.Conv1DConfig{Out: shape[0], Width: shape[2+axis]}
 	group := r.int("group", 1)
 	if group < 1 || int64(c.Out)%group != 0 {
 		return nil, fmt.Errorf("group is %d for %d channels", group, c.Out)
 	}
 	c.Groups = int(group)
-	c.In = t.Shape[1] * c.Groups
+	c.In = shape[1] * c.Groups
 	var errs [4]error
 	c.Stride, errs[0] = at("strides", axis, 1, space)
 	c.Dilation, errs[1] = at("dilations", axis, 1, space)
@@ -540,6 +561,16 @@ func (r reader) conv() (*Layer, error) {
 	c.PadRight, errs[3] = at("pads", space+axis, 0, 2*space)
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
+	}
+	if a := r.Attribute("auto_pad"); a != nil && a.Text != "NOTSET" && a.Text != "VALID" {
+		if a.Text != "SAME_UPPER" && a.Text != "SAME_LOWER" || c.Stride != 1 {
+			return nil, fmt.Errorf("auto_pad is %s with a stride of %d, want pads", quote.Text(a.Text), c.Stride)
+		}
+		total := c.Dilation * (c.Width - 1)
+		c.PadLeft, c.PadRight = total/2, total-total/2
+		if a.Text == "SAME_LOWER" {
+			c.PadLeft, c.PadRight = c.PadRight, c.PadLeft
+		}
 	}
 	for i := range space {
 		if i != axis {
@@ -550,17 +581,15 @@ func (r reader) conv() (*Layer, error) {
 			}
 		}
 	}
-	l := &Layer{Weights: []safetensors.Tensor{safetensors.From("weight", values, c.Out, t.Shape[1], c.Width)}}
-	bias, err := r.weight(2, "B", 1)
+	l := &Layer{Weights: []safetensors.Tensor{r.weight("conv "+r.input(1), "weight", func() []float32 { return values }, c.Out, shape[1], c.Width)}}
+	bias, err := r.array(2, "B", 1)
 	if err != nil {
 		return nil, err
 	}
-	if c.NoBias = bias == nil; !c.NoBias {
-		if len(bias.values) != c.Out {
-			return nil, fmt.Errorf("its bias has %d elements, want %d", len(bias.values), c.Out)
-		}
-		l.Weights = append(l.Weights, safetensors.From("bias", bias.values, c.Out))
+	if bias == nil {
+		bias = r.added(c.Out, func(shape []int) bool { return shape[len(shape)-1] == 1 })
 	}
+	c.NoBias = bias == nil
 	l.Config = c
-	return l, nil
+	return l, r.addBias(l, bias, c.Out)
 }

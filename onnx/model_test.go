@@ -3,10 +3,12 @@ package onnx
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -323,6 +325,41 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// TestLayersMemory finds layers in files whose nodes share a weight or compute constants.
+func TestLayersMemory(t *testing.T) {
+	const size = 1 << 18 // numbers
+	many := func(n m) (all []m) {
+		for i := range 1000 {
+			all = append(all, slices.Concat(n, m{}.text(2, fmt.Sprint(i))))
+		}
+		return all
+	}
+	inputs := func(op string, names ...string) m {
+		b := m{}.text(4, op)
+		for _, name := range names {
+			b = b.text(1, name)
+		}
+		return b
+	}
+	for name, data := range map[string][]byte{
+		"MatMul":             oneNode([]m{number("w", 2, size/2)}, many(inputs("MatMul", "x", "w"))...),
+		"Gemm":               oneNode([]m{number("w", 2, size/2), number("b", size/2)}, many(inputs("Gemm", "x", "w", "b"))...),
+		"RNN":                oneNode([]m{number("w", 1, 2, size/2), number("r", 1, 2, 2)}, many(inputs("RNN", "x", "w", "r"))...),
+		"LayerNormalization": oneNode([]m{number("s", size)}, many(inputs("LayerNormalization", "x", "s"))...),
+		"Conv":               oneNode([]m{number("w", 2, 2, size/4)}, many(inputs("Conv", "x", "w"))...),
+		"Gather":             oneNode([]m{number("w", 2, size/2)}, many(inputs("Gather", "w", "x"))...),
+	} {
+		model := read(t, data)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		model.Layers()
+		runtime.ReadMemStats(&after)
+		used := after.TotalAlloc - before.TotalAlloc
+		t.Logf("%s: %.1f", name, float64(used)/float64(len(data)))
+		assert.LessOrEqual(t, used, uint64(32*len(data)+1<<20), name)
+	}
+}
+
 // realModel reads a file below the folder that a variable of the environment names. It skips the test where there is none.
 func realModel(t *testing.T, variable, name string) *Model {
 	t.Helper()
@@ -353,6 +390,14 @@ func FuzzRead(f *testing.F) {
 			f.Add(c.data)
 		}
 	}
+	for _, c := range refusedLayers() {
+		f.Add(c.data)
+	}
+	for _, name := range []string{"torch_script_tokens", "torch_unfolded_lstm", "torch_script_gru", "keras"} {
+		data, err := os.ReadFile(filepath.Join("testdata", name+".onnx"))
+		require.NoError(f, err)
+		f.Add(data)
+	}
 	f.Add(withTensors(header("raw", 1, 2, 1).bytes(9, 0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0), header("i", 7, 2).bytes(7, varints(-1, 3)...)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		model, err := Read(bytes.NewReader(data))
@@ -361,6 +406,16 @@ func FuzzRead(f *testing.F) {
 				require.True(t, unicode.IsPrint(r), "%q", err)
 			}
 			return
+		}
+		found, err := model.Layers()
+		if err != nil {
+			for _, r := range err.Error() {
+				require.True(t, unicode.IsPrint(r), "%q", err)
+			}
+		}
+		for _, l := range found {
+			require.NotEmpty(t, l.Weights)
+			require.NotNil(t, l.Config)
 		}
 		for i := range model.Tensors {
 			n := 1
