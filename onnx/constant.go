@@ -219,8 +219,11 @@ func ints(n *Node, in []*safetensors.Tensor, i int, name string) ([]int, error) 
 func reshape(n *Node, in []*safetensors.Tensor) (*result, error) {
 	return view(in, func(t *safetensors.Tensor) ([]int, error) {
 		shape, err := ints(n, in, 1, "shape")
-		if err != nil || shape == nil {
-			return nil, errors.Join(err, errInputs)
+		if err != nil {
+			return nil, err
+		}
+		if shape == nil {
+			return nil, errInputs
 		}
 		zeros := n.Attribute("allowzero") != nil && n.Attribute("allowzero").Int != 0
 		open, known := -1, 1

@@ -362,3 +362,123 @@ func TestExportIsRead(t *testing.T) {
 	}
 	assert.Greater(t, tested, 60)
 }
+
+func TestExportRefuses(t *testing.T) {
+	p := autograd.NewParams(1)
+	dense := layers.NewDense(p.In("fc"), 3, 4)
+	norm := layers.NewLayerNorm(p.In("norm"), 4)
+	conv := layers.NewConv1D(p.In("conv"), layers.Conv1DConfig{In: 3, Out: 4, Width: 2})
+	embedding := layers.NewEmbedding(p.In("embedding"), 5, 3)
+	lstm := rnn.NewLSTM(p.In("lstm"), rnn.LSTMConfig{Input: 3, Hidden: 4})
+	min := rnn.NewMinGRU(p.In("min"), rnn.MinGRUConfig{Input: 3, Hidden: 4})
+	ind := rnn.NewIndRNN(p.In("ind"), rnn.IndRNNConfig{Input: 3, Hidden: 4})
+	config := func(c rnn.LSTMConfig) rnn.LSTMConfig {
+		c.Input, c.Hidden = 3, 4
+		return c
+	}
+	withLSTM := func(c rnn.LSTMConfig, o func(e *Export) Options) func(e *Export, x Value) {
+		return func(e *Export, x Value) {
+			options := Options{}
+			if o != nil {
+				options = o(e)
+			}
+			e.LSTM(x, p.In("lstm"), config(c), options)
+		}
+	}
+	forward := func(layer any) func(e *Export, x Value) {
+		return func(e *Export, x Value) { e.Forward(layer, x) }
+	}
+	var other Export
+	for name, c := range map[string]struct {
+		export func(e *Export, x Value)
+		want   string
+	}{
+		"projection":            {withLSTM(rnn.LSTMConfig{Projection: 2}, nil), "lstm has Projection, which ONNX has no operator for"},
+		"layer norm in a cell":  {withLSTM(rnn.LSTMConfig{LayerNorm: true}, nil), "lstm has LayerNorm"},
+		"zoneout":               {withLSTM(rnn.LSTMConfig{Zoneout: 0.1}, nil), "lstm has Zoneout"},
+		"zoneout of c":          {withLSTM(rnn.LSTMConfig{ZoneoutCell: 0.1}, nil), "lstm has ZoneoutCell"},
+		"zoneout of Elman":      {func(e *Export, x Value) { e.Elman(x, p, rnn.ElmanConfig{Zoneout: 0.5}, Options{}) }, "rnn.Elman has Zoneout"},
+		"layer norm of GRU":     {func(e *Export, x Value) { e.GRU(x, p.In("gru"), rnn.GRUConfig{LayerNorm: true}, Options{}) }, "gru has LayerNorm"},
+		"another configuration": {withLSTM(rnn.LSTMConfig{Layers: 2}, nil), "lstm: the configuration has a weight weight_ih_l1 of shape [16 4], and the weights have none"},
+		"no configuration":      {func(e *Export, x Value) { e.GRU(x, p.In("gru"), rnn.GRUConfig{}, Options{}) }, "gru: rnn.GRU: Input 0, Hidden 0"},
+		"other weights":         {func(e *Export, x Value) { e.GRU(x, p.In("lstm"), rnn.GRUConfig{Input: 3, Hidden: 4}, Options{}) }, "weight_ih_l0 of shape [12 3]"},
+		"MinGRU":                {forward(min), "ONNX has no operator for a *rnn.MinGRU"},
+		"IndRNN":                {forward(ind), "ONNX has no operator for a *rnn.IndRNN"},
+		"attention":             {forward(layers.DotAttention{}), "ONNX has no operator for a layers.DotAttention"},
+		"nil":                   {forward(nil), "ONNX has no operator for a <nil>"},
+		"LSTM by Forward":       {forward(lstm), "*rnn.LSTM is exported by the method LSTM, with the configuration"},
+		"a function of users":   {forward(layers.Func(func(x *autograd.Node) *autograd.Node { return x })), "a function that is not Tanh"},
+		"a nil function":        {forward(layers.Func(nil)), "a nil function"},
+		"within a Sequential":   {forward(layers.Sequential{dense, layers.Func(nil), dense}), "a nil function"},
+		"features of a dense":   {forward(layers.Sequential{dense, dense}), `fc.weight reads "fc.weight.sum" of shape [-1 -2 4] (Time is -1, Batch -2), want 3 features`},
+		"features of a norm":    {forward(norm), "norm.weight reads"},
+		"features of a conv":    {forward(layers.Sequential{dense, conv}), "conv.weight reads"},
+		"a conv of rows":        {func(e *Export, _ Value) { e.Forward(conv, e.Input("rows", Batch, 3)) }, "want a sequence"},
+		"a pool of rows":        {func(e *Export, _ Value) { e.Forward(layers.MaxPool1D{Width: 2}, e.Input("rows", Batch, 3)) }, "want positive numbers and a sequence"},
+		"a pool of no width":    {forward(layers.AvgPool1D{}), "AveragePool of width 0"},
+		"features of an LSTM":   {func(e *Export, x Value) { withLSTM(rnn.LSTMConfig{}, nil)(e, e.Forward(dense, x)) }, "lstm reads"},
+		"an LSTM of rows":       {func(e *Export, _ Value) { withLSTM(rnn.LSTMConfig{}, nil)(e, e.Input("rows", Batch, 3)) }, "want a sequence"},
+		"an embedding of x":     {forward(embedding), "an embedding reads tokens, and other layers numbers"},
+		"a dense of tokens":     {func(e *Export, _ Value) { e.Forward(dense, e.Tokens("tokens")) }, "an embedding reads tokens"},
+		"H alone":               {withLSTM(rnn.LSTMConfig{}, func(e *Export) Options { return Options{Start: State{H: e.Input("h", 1, Batch, 4)}} }), "H or C is missing or not wanted"},
+		"C of a GRU": {func(e *Export, x Value) {
+			q := autograd.NewParams(1)
+			c := rnn.GRUConfig{Input: 3, Hidden: 4}
+			rnn.NewGRU(q, c)
+			h := e.Input("h", 1, Batch, 4)
+			e.GRU(x, q, c, Options{Start: State{h, h}})
+		}, "H or C is missing or not wanted"},
+		"the start's shape": {withLSTM(rnn.LSTMConfig{}, func(e *Export) Options {
+			return Options{Start: State{e.Input("h", 2, Batch, 4), e.Input("c", 1, Batch, 4)}}
+		}), "lstm starts from H of shape [2 -2 4], want [1, Batch, 4]"},
+		"lengths of numbers":       {withLSTM(rnn.LSTMConfig{}, func(e *Export) Options { return Options{Lengths: e.Input("l", Batch)} }), `the lengths are "l"`},
+		"lengths of another":       {withLSTM(rnn.LSTMConfig{}, func(*Export) Options { return Options{Lengths: other.Lengths("l")} }), "one of another Export"},
+		"a value of another":       {func(e *Export, _ Value) { e.Forward(dense, other.Input("x", Batch, 3)) }, "one of another Export"},
+		"the zero Value":           {func(e *Export, _ Value) { e.Output("y", Value{}) }, "the zero Value"},
+		"an input twice":           {func(e *Export, _ Value) { e.Input("x", Batch) }, `the name "x" of an input is empty or taken`},
+		"an input without a name":  {func(e *Export, _ Value) { e.Tokens("") }, `the name "" of an input`},
+		"an output without a name": {func(e *Export, x Value) { e.Output("", x) }, `the name "" of an output`},
+		"an output like an input":  {func(e *Export, x Value) { e.Output("x", x) }, `the name "x" of an output`},
+		"an input like a weight":   {func(e *Export, _ Value) { e.Forward(norm, e.Input("norm.weight", Batch, 4)) }, `the name "norm.weight" of a weight is that of an input`},
+		"an input of no size":      {func(e *Export, _ Value) { e.Input("z", Batch, 0) }, "has shape [-2 0]"},
+		"a sum":                    {func(e *Export, x Value) { e.Add(x, e.Forward(dense, x)) }, "Add of shapes [-1 -2 3] and [-1 -2 4]"},
+		"a join":                   {func(e *Export, x Value) { e.Concat(x, e.Input("rows", Batch, 3)) }, "Concat of shapes [-1 -2 3] and [-2 3]"},
+		"a join of nothing":        {func(e *Export, _ Value) { e.Concat() }, "Concat of nothing"},
+		"no output":                {func(*Export, Value) {}, "the model has no output"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var e Export
+			x := e.Input("x", Time, Batch, 3)
+			c.export(&e, x)
+			if name != "no output" {
+				e.Output("y", e.Forward(dense, x)) // does nothing after an error
+			}
+			err := e.Write(&bytes.Buffer{})
+			require.ErrorContains(t, err, c.want)
+			assert.True(t, strings.HasPrefix(err.Error(), "onnx.Export: "))
+			path := filepath.Join(t.TempDir(), "model.onnx")
+			assert.Equal(t, err, e.Save(path))
+			assert.NoFileExists(t, path)
+		})
+	}
+}
+
+// TestExportLeavesOut exports a model of which only a part leads to an output.
+func TestExportLeavesOut(t *testing.T) {
+	p := autograd.NewParams(1)
+	first, second := layers.NewDense(p.In("first"), 3, 4), layers.NewDense(p.In("second"), 3, 4)
+	e := Export{Metadata: map[string]string{"epoch": "5", "data": "none"}}
+	x := e.Input("x", Batch, 3)
+	e.Forward(first, x)
+	e.Output("y", e.Forward(second, x))
+	var to bytes.Buffer
+	require.NoError(t, e.Write(&to))
+	model := read(t, to.Bytes())
+	assert.Equal(t, "unroll", model.Producer)
+	assert.Equal(t, e.Metadata, model.Metadata)
+	assert.Equal(t, []Port{{"x", safetensors.F32, []int{-1, 3}}}, model.Inputs)
+	assert.Equal(t, []Port{{"y", safetensors.F32, []int{-1, 4}}}, model.Outputs)
+	assert.Len(t, model.Tensors, 2)
+	assert.Nil(t, model.Tensor("first.bias"))
+	assert.NotNil(t, model.Tensor("second.bias"))
+}

@@ -161,12 +161,8 @@ func (r reader) array(i int, what string, rank int) (*array, error) {
 	if name == "" {
 		return nil, nil
 	}
-	if !r.known[name] {
-		by := "an input of the graph"
-		if n := r.nodes[name]; n != nil {
-			by = "computed by " + quote.Name(n.Op)
-		}
-		return nil, fmt.Errorf("%s, %s, is %s, want an initialiser", what, quote.Text(name), by)
+	if r.variable(i) {
+		return nil, r.notConstant(i, what)
 	}
 	values, shape, err := r.float32s(name)
 	if err != nil {
@@ -180,6 +176,15 @@ func (r reader) array(i int, what string, rank int) (*array, error) {
 
 // variable reports whether input i is no constant.
 func (r reader) variable(i int) bool { return !r.known[r.input(i)] }
+
+// notConstant returns the error for input i, which should be a constant.
+func (r reader) notConstant(i int, what string) error {
+	by := "an input of the graph"
+	if n := r.nodes[r.input(i)]; n != nil {
+		by = "computed by " + quote.Name(n.Op)
+	}
+	return fmt.Errorf("%s, %s, is %s, want an initialiser", what, quote.Text(r.input(i)), by)
+}
 
 // allow returns an error for an attribute that is not among names.
 func (r reader) allow(names ...string) error {
@@ -409,8 +414,8 @@ func (r reader) bias(i int) (*array, error) {
 	if name == "" {
 		return nil, nil
 	}
-	if !r.known[name] {
-		return nil, fmt.Errorf("its bias, %s, is no constant", quote.Text(name))
+	if r.variable(i) {
+		return nil, r.notConstant(i, "its bias")
 	}
 	values, shape, err := r.float32s(name)
 	if err == nil && (len(shape) == 0 || shape[len(shape)-1] != len(values)) {
@@ -521,9 +526,11 @@ func (r reader) conv() (*Layer, error) {
 	if len(r.Outputs) != 1 {
 		return nil, errors.New("it has several outputs")
 	}
-	if !r.known[r.input(1)] || r.input(1) == "" {
-		_, err := r.array(1, "W", 3)
-		return nil, errors.Join(err, errors.New("it has no weights"))
+	if r.input(1) == "" {
+		return nil, errors.New("it has no weights")
+	}
+	if r.variable(1) {
+		return nil, r.notConstant(1, "W")
 	}
 	values, shape, err := r.float32s(r.input(1))
 	if err != nil {
@@ -554,13 +561,17 @@ func (r reader) conv() (*Layer, error) {
 	}
 	c.Groups = int(group)
 	c.In = shape[1] * c.Groups
-	var errs [4]error
-	c.Stride, errs[0] = at("strides", axis, 1, space)
-	c.Dilation, errs[1] = at("dilations", axis, 1, space)
-	c.PadLeft, errs[2] = at("pads", axis, 0, 2*space)
-	c.PadRight, errs[3] = at("pads", space+axis, 0, 2*space)
-	if err := errors.Join(errs[:]...); err != nil {
-		return nil, err
+	for _, n := range []struct {
+		to                  *int
+		name                string
+		i, otherwise, count int
+	}{
+		{&c.Stride, "strides", axis, 1, space}, {&c.Dilation, "dilations", axis, 1, space},
+		{&c.PadLeft, "pads", axis, 0, 2 * space}, {&c.PadRight, "pads", space + axis, 0, 2 * space},
+	} {
+		if *n.to, err = at(n.name, n.i, n.otherwise, n.count); err != nil {
+			return nil, err
+		}
 	}
 	if a := r.Attribute("auto_pad"); a != nil && a.Text != "NOTSET" && a.Text != "VALID" {
 		if a.Text != "SAME_UPPER" && a.Text != "SAME_LOWER" || c.Stride != 1 {

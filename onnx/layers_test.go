@@ -336,7 +336,7 @@ func refusedLayers() map[string]struct {
 		"Gemm without B":         {oneNode(nil, node("Gemm", []string{"x"})), "no B"},
 		"Gemm's bias too short":  {oneNode([]m{number("w", 2, 3), number("b", 2)}, node("Gemm", []string{"x", "w", "b"})), "bias has 2 elements, want 3"},
 		"Gemm's bias a matrix":   {oneNode([]m{number("w", 2, 3), number("b", 3, 1)}, node("Gemm", []string{"x", "w", "b"})), "bias has shape [3 1]"},
-		"Gemm's bias an input":   {oneNode([]m{number("w", 2, 3)}, node("Gemm", []string{"x", "w", "x"})), `bias, "x", is no constant`},
+		"Gemm's bias an input":   {oneNode([]m{number("w", 2, 3)}, node("Gemm", []string{"x", "w", "x"})), `its bias, "x", is an input of the graph`},
 		"an empty matrix":        {oneNode([]m{number("w", 0, 3)}, node("MatMul", []string{"x", "w"})), "shape [0 3]"},
 		"MatMul of nothing":      {oneNode(nil, node("MatMul", []string{"x"})), "left out"},
 		"a norm without a scale": {oneNode(nil, node("LayerNormalization", []string{"x"})), "no Scale"},
