@@ -41,6 +41,10 @@
 //   - [github.com/unroll-go/unroll/dataset/mnist]: MNIST, Fashion-MNIST and KMNIST, downloaded or from files
 //   - [github.com/unroll-go/unroll/dataset/digits]: pictures of digits that are drawn, not downloaded
 //
+// # Trained models
+//
+//   - [github.com/unroll-go/unroll/vad]: speech in sounds, by the network and weights of Silero VAD: streams, stretches of speech, training
+//
 // # How the parts work together
 //
 // An autograd.Params is the named set of a model's weights. Goroutines may share it, and nothing but an optimizer's step
