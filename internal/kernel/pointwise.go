@@ -120,3 +120,23 @@ func TakeWhereEqual(dst, left, x, y []float32) {
 		}
 	}
 }
+
+// Magnitude computes dst[i] = sqrt(re[i]^2 + im[i]^2).
+func Magnitude(dst, re, im []float32) {
+	re, im = re[:len(dst)], im[:len(dst)]
+	for i := range dst {
+		dst[i] = float32(math.Sqrt(float64(float32(re[i]*re[i]) + float32(im[i]*im[i]))))
+	}
+}
+
+// AddMagnitudeGrad adds the gradient through y = [Magnitude] of re and im: dre[i] += grad[i]*re[i]/y[i], and dim[i] likewise. It
+// adds nothing where y[i] is 0.
+func AddMagnitudeGrad(dre, dim, grad, re, im, y []float32) {
+	for i, v := range y {
+		if v != 0 {
+			g := grad[i] / v
+			dre[i] += float32(g * re[i])
+			dim[i] += float32(g * im[i])
+		}
+	}
+}
