@@ -46,7 +46,9 @@ func (g *Graph) constants() *constants {
 			c.reads[name] = n
 		}
 		for _, name := range n.Outputs {
-			c.nodes[name], c.known[name] = n, known
+			if name != "" {
+				c.nodes[name], c.known[name] = n, known
+			}
 		}
 		if a := n.Attribute("value"); a != nil && a.Tensor != nil {
 			c.budget += resultsPerByte * len(a.Tensor.Data)
