@@ -291,7 +291,7 @@ func TestErrorsAreShort(t *testing.T) {
 
 // TestMemory tests the factor that SECURITY.md promises, on the texts that need most.
 func TestMemory(t *testing.T) {
-	const size = 2 << 20
+	const size = 1 << 19
 	many := func(field []byte) []byte { return bytes.Repeat(field, size/len(field)) }
 	names := func(field func(name string) []byte) (b []byte) {
 		for i := 0; len(b) < size; i++ {
