@@ -198,20 +198,26 @@ func view(in []*safetensors.Tensor, shape func(*safetensors.Tensor) ([]int, erro
 	return &result{Tensor: safetensors.Tensor{DType: in[0].DType, Shape: to, Data: in[0].Data}}, nil
 }
 
-// ints returns whole numbers of input i or, in early opsets, of an attribute; nil: there are none.
-func ints(n *Node, in []*safetensors.Tensor, i int, name string) ([]int, error) {
+// ints returns whole numbers of input i or, in early opsets, of an attribute; nil: there are none. There may be one for each
+// dimension.
+func ints(n *Node, in []*safetensors.Tensor, i int, name string) (narrow []int, err error) {
 	var wide []int64
 	if a := n.Attribute(name); a != nil {
 		wide = a.Ints
 	} else if i < len(in) && in[i] != nil {
-		var err error
+		if size, _ := tensor.TrySize(in[i].Shape); size > maxDims {
+			return nil, errInputs
+		}
 		if wide, err = in[i].Int64(); err != nil {
 			return nil, err
 		}
 	} else {
 		return nil, nil
 	}
-	narrow := make([]int, len(wide))
+	if len(wide) > maxDims {
+		return nil, errInputs
+	}
+	narrow = make([]int, len(wide))
 	for j, v := range wide {
 		narrow[j] = int(max(math.MinInt32, min(v, math.MaxInt32))) // an end of a slice may be the greatest int64
 	}

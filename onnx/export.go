@@ -339,9 +339,10 @@ func (e *Export) Concat(values ...Value) Value {
 	return e.node("Concat", names[0]+".joined", shape, names, intAttribute("axis", -1))
 }
 
-// Forward adds a layer without a state: a [*layers.Dense], [*layers.LayerNorm], [*layers.Embedding] (of [Export.Tokens]),
-// [*layers.Conv1D], [layers.MaxPool1D] or [layers.AvgPool1D] (of sequences without lengths), a [layers.Dropout], which does nothing, a [layers.Func] of an activation of package
-// autograd (Tanh, Sigmoid, ReLU, GELU, Exp, Log, Sqrt, Abs, Softmax, LogSoftmax), or a [layers.Sequential] of such.
+// Forward adds a layer without a state: a [layers.Dense], [layers.LayerNorm], [layers.Embedding] (of [Export.Tokens]),
+// [layers.Conv1D], [layers.MaxPool1D] or [layers.AvgPool1D] (of sequences without lengths), a [layers.Dropout], which does
+// nothing, a [layers.Func] of an activation of package autograd (Tanh, Sigmoid, ReLU, GELU, Exp, Log, Sqrt, Abs, Softmax,
+// LogSoftmax), or a [layers.Sequential] of such.
 func (e *Export) Forward(layer any, x Value) Value {
 	if !e.ok(x) {
 		return Value{}
@@ -421,7 +422,7 @@ func (e *Export) dense(l *layers.Dense, x Value) Value {
 	return y
 }
 
-// convolved adds an operator over the last dimension of [B,C,T] for a sequence x [T,B,C].
+// overTime adds an operator over the last dimension of [B,C,T] for a sequence x [T,B,C].
 func (e *Export) overTime(x Value, channels int, operator func(x Value, shape []int) Value) Value {
 	y := operator(e.transpose(x, 1, 2, 0), []int{x.shape[1], channels, otherSize})
 	return e.transpose(y, 2, 0, 1)
@@ -459,8 +460,8 @@ func (e *Export) pool(op string, width, stride int, x Value) Value {
 	})
 }
 
-// exported is what the three kinds of recurrent layers differ in.
-type exported struct {
+// recurrentLayer is a layer that is to be exported: what the three kinds differ in.
+type recurrentLayer struct {
 	op                    string
 	fresh                 *autograd.Params // weights of the names and shapes that the configuration says
 	input, hidden, layers int
@@ -486,7 +487,7 @@ func layerName(p *autograd.Params, kind string) string {
 	return kind
 }
 
-// refuse fails for the first of some settings that is set.
+// refuse fails for the first of some settings, names and values, that is set.
 func (e *Export) refuse(name string, settings ...any) {
 	for i := 0; i < len(settings); i += 2 {
 		if v := settings[i+1]; !reflect.ValueOf(v).IsZero() {
@@ -501,7 +502,7 @@ func (e *Export) refuse(name string, settings ...any) {
 func (e *Export) Elman(x Value, p *autograd.Params, c rnn.ElmanConfig, o Options) Run {
 	name := layerName(p, "rnn.Elman")
 	e.refuse(name, "LayerNorm", c.LayerNorm, "Zoneout", c.Zoneout)
-	l := exported{"RNN", e.fresh(name, func(p *autograd.Params) { rnn.NewElman(p, c) }), c.Input, c.Hidden, max(1, c.Layers), c.Bidirectional, nil}
+	l := recurrentLayer{"RNN", e.fresh(name, func(p *autograd.Params) { rnn.NewElman(p, c) }), c.Input, c.Hidden, max(1, c.Layers), c.Bidirectional, nil}
 	if c.ReLU {
 		l.attributes = []message{textsAttribute("activations", slices.Repeat([]string{"Relu"}, l.directions())...)}
 	}
@@ -513,7 +514,7 @@ func (e *Export) Elman(x Value, p *autograd.Params, c rnn.ElmanConfig, o Options
 func (e *Export) LSTM(x Value, p *autograd.Params, c rnn.LSTMConfig, o Options) Run {
 	name := layerName(p, "rnn.LSTM")
 	e.refuse(name, "Projection", c.Projection, "LayerNorm", c.LayerNorm, "Zoneout", c.Zoneout, "ZoneoutCell", c.ZoneoutCell)
-	return e.recurrent(x, p, exported{"LSTM", e.fresh(name, func(p *autograd.Params) { rnn.NewLSTM(p, c) }), c.Input, c.Hidden, max(1, c.Layers),
+	return e.recurrent(x, p, recurrentLayer{"LSTM", e.fresh(name, func(p *autograd.Params) { rnn.NewLSTM(p, c) }), c.Input, c.Hidden, max(1, c.Layers),
 		c.Bidirectional, nil}, o)
 }
 
@@ -526,11 +527,11 @@ func (e *Export) GRU(x Value, p *autograd.Params, c rnn.GRUConfig, o Options) Ru
 	if c.ResetBefore {
 		after = 0
 	}
-	return e.recurrent(x, p, exported{"GRU", e.fresh(name, func(p *autograd.Params) { rnn.NewGRU(p, c) }), c.Input, c.Hidden, max(1, c.Layers),
+	return e.recurrent(x, p, recurrentLayer{"GRU", e.fresh(name, func(p *autograd.Params) { rnn.NewGRU(p, c) }), c.Input, c.Hidden, max(1, c.Layers),
 		c.Bidirectional, []message{intAttribute("linear_before_reset", after)}}, o)
 }
 
-func (l *exported) directions() int {
+func (l *recurrentLayer) directions() int {
 	if l.bidirectional {
 		return 2
 	}
@@ -538,7 +539,7 @@ func (l *exported) directions() int {
 }
 
 // check checks the weights, the input and the options of a recurrent layer.
-func (e *Export) check(name string, x Value, p *autograd.Params, l exported, o Options) bool {
+func (e *Export) check(name string, x Value, p *autograd.Params, l recurrentLayer, o Options) bool {
 	if !e.ok(x) {
 		return false
 	}
@@ -577,7 +578,7 @@ func inverse(order []int) []int {
 	return undone
 }
 
-func (e *Export) recurrent(x Value, p *autograd.Params, l exported, o Options) (r Run) {
+func (e *Export) recurrent(x Value, p *autograd.Params, l recurrentLayer, o Options) (r Run) {
 	name := layerName(p, l.op)
 	if e.err != nil || !e.check(name, x, p, l, o) {
 		return Run{}
@@ -640,7 +641,7 @@ func (e *Export) recurrent(x Value, p *autograd.Params, l exported, o Options) (
 }
 
 // recurrentWeights adds W, R, B and P of one layer, and returns their names, "" where there is none.
-func (e *Export) recurrentWeights(p *autograd.Params, l exported, suffix string) [4]string {
+func (e *Export) recurrentWeights(p *autograd.Params, l recurrentLayer, suffix string) [4]string {
 	order := inverse(gateOrders[l.op])
 	name := layerName(p, l.op)
 	stack := func(what string, order []int, weights ...string) string {

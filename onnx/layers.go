@@ -328,7 +328,7 @@ func (r reader) checkRecurrent() (relu bool, err error) {
 	}
 	for _, name := range []string{"activation_alpha", "activation_beta"} {
 		if a := r.Attribute(name); a != nil && len(a.Floats) > 0 {
-			return false, fmt.Errorf("%s is %v; no layer here has such an activation", name, a.Floats)
+			return false, fmt.Errorf("%s begins with %v; no layer here has such an activation", name, a.Floats[0])
 		}
 	}
 	a := r.Attribute("activations")

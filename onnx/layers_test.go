@@ -303,9 +303,9 @@ func refusedLayers() map[string]struct {
 	conv := func(w m, attributes ...message) []byte {
 		return oneNode([]m{w}, node("Conv", []string{"x", "w"}, attributes...))
 	}
-	computed := func(n m) []byte {
-		return oneNode([]m{number("a", 2, 3), number("f", 2)}, n, m{}.text(4, "MatMul").text(1, "x").text(1, "y").text(2, "z"))
-	}
+	product := m{}.text(4, "MatMul").text(1, "x").text(1, "y").text(2, "z") // for which the output of a node is computed
+	computed := func(n m) []byte { return oneNode([]m{number("a", 2, 3), number("f", 2)}, n, product) }
+	whole := func(name string, values ...byte) m { return header(name, 7, int64(len(values))).bytes(7, values...) }
 	doubled := []m{m{}.text(4, "Identity").text(1, "a").text(2, "d0")}
 	for i := range 40 {
 		before := fmt.Sprint("d", i)
@@ -317,12 +317,13 @@ func refusedLayers() map[string]struct {
 		"input_forget":           {lstm(intAttribute("input_forget", 1)), "input_forget is set"},
 		"activations":            {lstm(textsAttribute("activations", "Sigmoid", "Tanh", "Relu")), `activations are ["Sigmoid" "Tanh" "Relu"]`},
 		"too few activations":    {lstm(textsAttribute("activations", "Sigmoid", "Tanh")), "2 activations, want 3"},
-		"activation_alpha":       {lstm(message{}.text(1, "activation_alpha").float(attributeFloats, 0.1)), "activation_alpha is [0.1]"},
+		"activation_alpha":       {lstm(message{}.text(1, "activation_alpha").float(attributeFloats, 0.1)), "activation_alpha begins with 0.1"},
 		"an unknown attribute":   {lstm(intAttribute("fresh", 1)), `attribute "fresh" is not known`},
 		"a direction":            {lstm(textAttribute("direction", "up")), `direction is "up"`},
 		"two directions":         {lstm(textAttribute("direction", "bidirectional")), "do not fit: W [1 8 3], R [1 8 2], want [2 4*hidden input]"},
 		"hidden_size":            {lstm(intAttribute("hidden_size", 3)), "hidden_size 3"},
-		"relu and tanh":          {oneNode([]m{number("w", 2, 2, 3), number("r", 2, 2, 2)}, node("RNN", []string{"x", "w", "r"}, textAttribute("direction", "bidirectional"), textsAttribute("activations", "Relu", "Tanh"))), "activations are"},
+		"relu and tanh": {oneNode([]m{number("w", 2, 2, 3), number("r", 2, 2, 2)}, node("RNN", []string{"x", "w", "r"},
+			textAttribute("direction", "bidirectional"), textsAttribute("activations", "Relu", "Tanh"))), "activations are"},
 		"no R":                   {gru([]m{number("w", 1, 6, 3)}, "w"), "no W or no R"},
 		"W of two dimensions":    {gru([]m{number("w", 6, 3), number("r", 1, 6, 2)}, "w", "r"), "W has shape [6 3], want 3 dimensions"},
 		"no units":               {gru([]m{number("w", 1, 0, 3), number("r", 1, 0, 0)}, "w", "r"), "do not fit"},
@@ -356,6 +357,8 @@ func refusedLayers() map[string]struct {
 
 		"constants that double":   {oneNode([]m{number("a", 2, 3)}, doubled...), "too large for the file"},
 		"Reshape":                 {computed(node("Reshape", []string{"a", "a"})), "F32"},
+		"Reshape to ten sizes":    {computed(node("Reshape", []string{"a"}, intsAttribute("shape", 1, 1, 1, 1, 1, 1, 1, 1, 2, 3))), "its inputs or attributes"},
+		"Reshape by a long input": {oneNode([]m{number("a", 2, 3), whole("s", 1, 1, 1, 1, 1, 1, 1, 2, 3)}, node("Reshape", []string{"a", "s"}), product), "its inputs or attributes"},
 		"Reshape without a shape": {computed(node("Reshape", []string{"a"})), "its inputs or attributes"},
 		"Reshape to another size": {computed(node("Reshape", []string{"a"}, intsAttribute("shape", 4, 2))), "shape [2 3] cannot become [4 2]"},
 		"Reshape to two sizes":    {computed(node("Reshape", []string{"a"}, intsAttribute("shape", -1, -1))), "cannot become"},
@@ -370,7 +373,7 @@ func refusedLayers() map[string]struct {
 		"Concat without an axis":  {computed(node("Concat", []string{"a", "a"})), "its inputs or attributes"},
 		"Concat of no dimension":  {computed(node("Concat", []string{"a", "a"}, intAttribute("axis", 2))), "its inputs or attributes"},
 		"Slice":                   {computed(node("Slice", []string{"a"}, intsAttribute("starts", 0))), "its inputs or attributes"},
-		"Slice by steps":          {oneNode([]m{number("a", 2, 3), header("o", 7, 1).int(7, 1), header("s", 7, 1).int(7, 2)}, node("Slice", []string{"a", "o", "s", "o", "s"}), m{}.text(4, "MatMul").text(1, "x").text(1, "y").text(2, "z")), "a step is 2"},
+		"Slice by steps":          {oneNode([]m{number("a", 2, 3), whole("o", 1), whole("s", 2)}, node("Slice", []string{"a", "o", "s", "o", "s"}), product), "a step is 2"},
 		"Constant":                {computed(node("Constant", nil, textAttribute("value_string", "s"))), "its inputs or attributes"},
 	}
 }
