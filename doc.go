@@ -11,7 +11,8 @@
 //     over whole sequences, for the last output alone or step by step; State for streams and Start for a learned initial state; a Stream, or a Chain
 //     of Steppers, for one sequence with nothing around it;
 //     Fused for a cell of your own, whose functions see a Frame; Unroll for a recurrence composed of operations
-//   - [github.com/unroll-go/unroll/layers]: the layers without a state: Dense and its DenseStream, Embedding, LayerNorm, Dropout, DotAttention and
+//   - [github.com/unroll-go/unroll/layers]: the layers without a state: Dense and its DenseStream, Conv1D over time and its
+//     Conv1DStream and Conv1DWindow, MaxPool1D and AvgPool1D, Embedding, LayerNorm, Dropout, DotAttention and
 //     AdditiveAttention, Sequential and Func
 //   - [github.com/unroll-go/unroll/autograd]: weights, tapes, gradients and the operations that models are composed of: start
 //     here for an operation of your own
@@ -19,6 +20,7 @@
 //     the loss
 //   - [github.com/unroll-go/unroll/tensor]: numbers with a shape, and their conversion from and to gonum's matrices
 //   - [github.com/unroll-go/unroll/safetensors]: weights and states from and to files, by the names that PyTorch gives them
+//   - [github.com/unroll-go/unroll/onnx]: weights out of ONNX files of PyTorch, Keras and others, and an Export of models for ONNX Runtime
 //
 // # Training
 //
@@ -39,7 +41,12 @@
 //   - [github.com/unroll-go/unroll/dataset]: a Batch of examples from a source: Images, Tensors, CSV with its Table, Windows
 //     over series, Sequences of different lengths, Text with its Vocabulary, Pairs for an encoder and a decoder, a Join of several and the Standardizer; Rows are the examples of a batch or of a part of a source
 //   - [github.com/unroll-go/unroll/dataset/mnist]: MNIST, Fashion-MNIST and KMNIST, downloaded or from files
+//   - [github.com/unroll-go/unroll/dataset/wav]: sounds from and to WAV files, and their conversion to other sampling rates
 //   - [github.com/unroll-go/unroll/dataset/digits]: pictures of digits that are drawn, not downloaded
+//
+// # Trained models
+//
+//   - [github.com/unroll-go/unroll/vad]: speech in sounds, by the network and weights of Silero VAD: streams, stretches of speech, training
 //
 // # How the parts work together
 //

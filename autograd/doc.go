@@ -36,12 +36,14 @@
 //
 //   - [Add], [Sub], [Mul] and [Div], whose operands broadcast by NumPy's rules, and [Scale];
 //   - [MatMul], also over batches of matrices;
-//   - [Tanh], [Sigmoid], [ReLU], [GELU], [Exp] and [Log], element by element, and [Dropout];
+//   - [Tanh], [Sigmoid], [ReLU], [GELU], [Exp], [Log], [Sqrt], [Square], [Pow], [Abs] and [Clamp], element by element, and
+//     [Dropout];
+//   - [Maximum] and [Minimum] of two operands, and [Where], which takes each element from one of two;
 //   - [Softmax] and [LogSoftmax] along the last dimension;
 //   - [Sum], [Mean] and [Max] over all elements, and [SumDim], [MeanDim] and [MaxDim] along one dimension;
 //   - [Concat], [Slice], [Gather], [Reshape] and [Transpose];
-//   - for sequences of different lengths, whose padding they do not read: [MaskedSoftmax], [MeanSteps], [MaskSteps], and
-//     the two products of attention, [DotSteps] and [SumSteps].
+//   - for sequences of different lengths, whose padding they do not read: [MaskedSoftmax], [MeanSteps], [MaxSteps], [MaskSteps],
+//     pooling by [MaxWindows] and [MeanWindows], and the two products of attention, [DotSteps] and [SumSteps].
 //
 // An operation of your own is a type with a method Backward ([Op]). Its forward function gets the tape from [TapeOf], the
 // output from [Tape.New] or [Tape.View] and memory to keep from [Tape.Scratch] or [Tape.ScratchInts], and calls [Record].

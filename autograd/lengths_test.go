@@ -2,6 +2,7 @@ package autograd
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -171,4 +172,73 @@ func TestLengthsOfLosses(t *testing.T) {
 	assert.ErrorContains(t, err, "autograd.Softmax")
 	_, err = Sum(MaskedSoftmax(Reshape(loss, 12, 2), make([]int, 12))).Terms(nil)
 	assert.ErrorContains(t, err, "autograd.MaskedSoftmax")
+}
+
+// TestWindowsOfLengths: each row has the values and gradients of its valid steps alone, and zeros after them. The padding is NaN.
+func TestWindowsOfLengths(t *testing.T) {
+	lengths := []int{5, 0, 9, 2, 1}
+	x, factors := drawn(standard, 1, 9, 5, 3), drawn(standard, 2, 9, 5, 3)
+	for i := range x.Data() {
+		if i/15 >= lengths[i/3%5] {
+			x.Data()[i] = nan
+		}
+	}
+	tape := NewTape(NewParams(1), 1)
+	for name, c := range map[string]struct {
+		width int
+		of    func(x *Node, lengths []int) *Node
+	}{
+		"MaxSteps":    {0, MaxSteps},
+		"MaxWindows":  {2, func(x *Node, lengths []int) *Node { return MaxWindows(x, 2, 3, lengths) }},
+		"MeanWindows": {2, func(x *Node, lengths []int) *Node { return MeanWindows(x, 2, 3, lengths) }},
+	} {
+		run := func(x *tensor.Tensor, lengths []int, first int) (y *Node, dx []float32) {
+			tape.Reset()
+			in := tape.Leaf(x)
+			y = c.of(in, lengths)
+			weights := Slice(Reshape(tape.Input(factors), 9, 5, 3), 1, first, first+x.Dim(1))
+			if c.width == 0 {
+				weights = Slice(weights, 0, 0, 1)
+			} else {
+				weights = Slice(weights, 0, 0, y.Shape()[0])
+			}
+			require.NoError(t, Sum(Mul(Reshape(y, weights.Shape()...), weights)).Backward())
+			return y, in.Grad()
+		}
+		y, dx := run(x, lengths, 0)
+		got, grad, shape := slices.Clone(y.Data()), slices.Clone(dx), slices.Clone(y.Shape())
+		for i, v := range grad {
+			if i/15 >= lengths[i/3%5] {
+				assert.Zero(t, v, "%s: gradient of padding", name)
+			}
+		}
+		out := len(got) / 15
+		for b, n := range lengths {
+			var want []float32
+			if n >= max(1, c.width) {
+				alone := tensor.New(n, 1, 3)
+				for step := range n {
+					copy(alone.Data()[step*3:][:3], x.Data()[(step*5+b)*3:])
+				}
+				y, dx := run(alone, nil, b)
+				want = y.Data()
+				for step := range n {
+					assert.Equal(t, dx[step*3:][:3], grad[(step*5+b)*3:][:3], "%s: gradient of row %d", name, b)
+				}
+			}
+			for step := range out {
+				row := make([]float32, 3)
+				if step*3 < len(want) {
+					row = want[step*3:][:3]
+				}
+				assert.Equal(t, row, got[(step*5+b)*3:][:3], "%s %v: row %d, step %d", name, shape, b, step)
+			}
+		}
+		assert.Zero(t, testing.AllocsPerRun(10, func() {
+			tape.Reset()
+			if err := Sum(c.of(tape.Leaf(x), lengths)).Backward(); err != nil {
+				t.Error(err)
+			}
+		}))
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/cmplx"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -136,7 +137,21 @@ func product(batches, m, k, n int) func(in []complexes) complexes {
 
 type shapes [][]int
 
-var someRows = []int32{2, 0, 2}
+var (
+	someRows = []int32{2, 0, 2}
+	someTrue = []bool{true, false, false, true, false, true}
+)
+
+func absolute(z complex128) complex128 { return greater(z, -z) }
+
+func greater(a, b complex128) complex128 {
+	if real(a) > real(b) {
+		return a
+	}
+	return b
+}
+
+func lesser(a, b complex128) complex128 { return -greater(-a, -b) }
 
 var operations = map[string]struct {
 	in    shapes
@@ -160,6 +175,19 @@ var operations = map[string]struct {
 	"GELU":          {shapes{{3, 50}}, standard, func(x []*Node) *Node { return GELU(x[0]) }, each(func(z complex128) complex128 { return z * (1 + erf(z/math.Sqrt2)) / 2 }), []int{3, 50}},
 	"Exp":           {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Exp(x[0]) }, each(cmplx.Exp), []int{3, 50}},
 	"Log":           {shapes{{3, 50}}, positive, func(x []*Node) *Node { return Log(x[0]) }, each(cmplx.Log), []int{3, 50}},
+	"Sqrt":          {shapes{{3, 50}}, positive, func(x []*Node) *Node { return Sqrt(x[0]) }, each(cmplx.Sqrt), []int{3, 50}},
+	"Square":        {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Square(x[0]) }, each(func(z complex128) complex128 { return z * z }), []int{3, 50}},
+	"Pow":           {shapes{{3, 50}}, positive, func(x []*Node) *Node { return Pow(x[0], -1.5) }, each(func(z complex128) complex128 { return cmplx.Pow(z, -1.5) }), []int{3, 50}},
+	"Pow 3":         {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Pow(x[0], 3) }, each(func(z complex128) complex128 { return z * z * z }), []int{3, 50}},
+	"Abs":           {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Abs(x[0]) }, each(absolute), []int{3, 50}},
+	"Clamp":         {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Clamp(x[0], -0.25, 1) }, each(func(z complex128) complex128 { return greater(lesser(z, 1), -0.25) }), []int{3, 50}},
+	"Maximum":       {shapes{{3, 50}, {3, 50}}, standard, func(x []*Node) *Node { return Maximum(x[0], x[1]) }, pairs(greater), []int{3, 50}},
+	"Maximum row":   {shapes{{3, 5}, {5}}, standard, func(x []*Node) *Node { return Maximum(x[0], x[1]) }, pairs(greater), []int{3, 5}},
+	"Minimum":       {shapes{{3, 50}, {3, 50}}, standard, func(x []*Node) *Node { return Minimum(x[0], x[1]) }, pairs(lesser), []int{3, 50}},
+	"Minimum one":   {shapes{{3, 5}, {1}}, standard, func(x []*Node) *Node { return Minimum(x[0], x[1]) }, pairs(lesser), []int{3, 5}},
+	"Where":         {shapes{{2, 3}, {2, 3}}, standard, func(x []*Node) *Node { return Where(someTrue, x[0], x[1]) }, pick(0, 7, 8, 3, 10, 5), []int{2, 3}},
+	"Where one":     {shapes{{2, 3}, {1}}, standard, func(x []*Node) *Node { return Where(someTrue, x[0], x[1]) }, pick(0, 6, 6, 3, 6, 5), []int{2, 3}},
+	"Where else":    {shapes{{1}, {6}}, standard, func(x []*Node) *Node { return Where(someTrue, x[0], x[1]) }, pick(0, 2, 3, 0, 5, 0), []int{6}},
 	"Softmax":       {shapes{{2, 3, 19}}, standard, func(x []*Node) *Node { return Softmax(x[0]) }, rows(19, softmax), []int{2, 3, 19}},
 	"LogSoftmax":    {shapes{{4, 19}}, standard, func(x []*Node) *Node { return LogSoftmax(x[0]) }, func(in []complexes) complexes { return each(cmplx.Log)([]complexes{rows(19, softmax)(in)}) }, []int{4, 19}},
 	"Sum":           {shapes{{3, 5}}, standard, func(x []*Node) *Node { return Sum(x[0]) }, rows(15, total), []int{1}},
@@ -178,6 +206,14 @@ var operations = map[string]struct {
 	"Slice 0":       {shapes{{3, 2}}, standard, func(x []*Node) *Node { return Slice(x[0], 0, 1, 3) }, pick(2, 3, 4, 5), []int{2, 2}},
 	"Slice 1":       {shapes{{2, 3}}, standard, func(x []*Node) *Node { return Slice(x[0], 1, 1, 3) }, pick(1, 2, 4, 5), []int{2, 2}},
 	"Slice twice":   {shapes{{2, 3}}, standard, func(x []*Node) *Node { return Add(Slice(x[0], 1, 0, 1), Slice(x[0], 1, 1, 2)) }, func(in []complexes) complexes { return complexes{in[0][0] + in[0][1], in[0][3] + in[0][4]} }, []int{2, 1}},
+	"MaxSteps":      {shapes{{4, 15}}, standard, func(x []*Node) *Node { return MaxSteps(x[0], nil) }, columns(4, 15, largest), []int{15}},
+	"MaxWindows":    {shapes{{8, 3, 2}}, standard, func(x []*Node) *Node { return MaxWindows(x[0], 2, 2, nil) }, columns(2, 6, largest), []int{4, 3, 2}},
+	"MeanWindows":   {shapes{{9, 5}}, standard, func(x []*Node) *Node { return MeanWindows(x[0], 3, 3, nil) }, columns(3, 5, func(r complexes) complexes { return complexes{total(r)[0] / 3} }), []int{3, 5}},
+	"Max overlap":   {shapes{{3, 1}}, standard, func(x []*Node) *Node { return MaxWindows(x[0], 2, 1, nil) }, func(in []complexes) complexes { return append(largest(in[0][:2]), largest(in[0][1:])...) }, []int{2, 1}},
+	"Mean overlap": {shapes{{4, 1}}, standard, func(x []*Node) *Node { return MeanWindows(x[0], 2, 1, nil) }, func(in []complexes) complexes {
+		x := in[0]
+		return complexes{(x[0] + x[1]) / 2, (x[1] + x[2]) / 2, (x[2] + x[3]) / 2}
+	}, []int{3, 1}},
 	"Concat 0":      {shapes{{1, 2}, {2, 2}}, standard, func(x []*Node) *Node { return Concat(0, x...) }, pick(0, 1, 2, 3, 4, 5), []int{3, 2}},
 	"Concat 1":      {shapes{{2, 1}, {2, 2}}, standard, func(x []*Node) *Node { return Concat(1, x[0], x[1], x[0]) }, pick(0, 2, 3, 0, 1, 4, 5, 1), []int{2, 4}},
 	"Gather":        {shapes{{3, 2}}, standard, func(x []*Node) *Node { return Gather(x[0], someRows) }, pick(4, 5, 0, 1, 4, 5), []int{3, 2}},
@@ -319,6 +355,53 @@ func TestSpecialValues(t *testing.T) {
 	assert.Equal(t, []float32{0, 20}, GELU(in(-20, 20)).Data())
 }
 
+// TestGradientsAtCorners: PyTorch's choice of the derivative where there is none, and gradients of 0 that no infinite derivative spoils.
+func TestGradientsAtCorners(t *testing.T) {
+	inf := float32(math.Inf(1))
+	tape := NewTape(NewParams(1), 1)
+	for _, c := range []struct {
+		name       string
+		x, y, want []float32
+		of         func(x *Node) *Node
+	}{
+		{"Abs", []float32{-2, 0, 2, nan}, []float32{2, 0, 2, nan}, []float32{-1, 0, 1, 0}, Abs},
+		{"Clamp", []float32{-2, -1, 0, 1, 2, inf}, []float32{-1, -1, 0, 1, 1, 1}, []float32{0, 1, 1, 1, 0, 0}, func(x *Node) *Node { return Clamp(x, -1, 1) }},
+		{"Clamp below", []float32{-2, 7, nan}, []float32{0, 7, nan}, []float32{0, 1, 0}, func(x *Node) *Node { return Clamp(x, 0, inf) }},
+		{"Pow 0", []float32{-2, 0, 2}, []float32{1, 1, 1}, []float32{0, 0, 0}, func(x *Node) *Node { return Pow(x, 0) }},
+		{"Pow 1", []float32{-2, 0, 2}, []float32{-2, 0, 2}, []float32{1, 1, 1}, func(x *Node) *Node { return Pow(x, 1) }},
+		{"Sqrt", []float32{0, 4, inf}, []float32{0, 2, inf}, []float32{inf, 0.25, 0}, Sqrt},
+		{"Sqrt of what does not count", []float32{0, 4}, []float32{7, 2}, []float32{0, 0.25}, func(x *Node) *Node {
+			return Where([]bool{false, true}, Sqrt(x), x.Tape().Input(scalar(7)))
+		}},
+		{"Maximum", []float32{-1, 0, 1, nan}, []float32{0, 0, 1, nan}, []float32{0, 0.5, 1, 0}, func(x *Node) *Node { return Maximum(x, x.Tape().Input(tensor.New(4))) }},
+		{"Minimum", []float32{-1, 0, 1, nan}, []float32{-1, 0, 0, nan}, []float32{1, 0.5, 0, 0}, func(x *Node) *Node { return Minimum(x, x.Tape().Input(tensor.New(4))) }},
+	} {
+		tape.Reset()
+		x := tape.Leaf(tensor.Of(c.x, len(c.x)))
+		y := c.of(x)
+		assert.Equal(t, fmt.Sprint(c.y), fmt.Sprint(y.Data()), c.name)
+		ones := tape.Input(tensor.Of(slices.Repeat([]float32{1}, len(c.x)), len(c.x)))
+		loss := Sum(Where(finite(y.Data()), Mul(y, ones), tape.Input(scalar(0))))
+		require.NoError(t, loss.Backward(), c.name)
+		got := slices.Clone(x.Grad())
+		for i, v := range y.Data() {
+			if v-v != 0 {
+				got[i] = 0
+			}
+		}
+		assert.Equal(t, c.want, got, c.name)
+	}
+	panicsAs[*UsageError](t, "autograd.Clamp: limits 1 and 0, want lo <= hi", func() { Clamp(tape.Input(scalar(1)), 1, 0) })
+	panicsAs[*UsageError](t, "autograd.Clamp: limits NaN and 0, want lo <= hi", func() { Clamp(tape.Input(scalar(1)), nan, 0) })
+}
+
+func finite(x []float32) (is []bool) {
+	for _, v := range x {
+		is = append(is, v-v == 0)
+	}
+	return is
+}
+
 func TestDropout(t *testing.T) {
 	p := NewParams(1)
 	const n, rate = 20_000, 0.3
@@ -368,23 +451,29 @@ func TestWrongShapes(t *testing.T) {
 	tape := NewTape(NewParams(1), 1)
 	of := func(shape ...int) *Node { return tape.Input(tensor.New(shape...)) }
 	for want, f := range map[string]func(){
-		"autograd.MatMul: shapes [2 3] and [2 3], want [..., K] and [K,N], or [..., M,K] and [..., K,N] with the same dimensions before":     func() { MatMul(of(2, 3), of(2, 3)) },
-		"autograd.MatMul: shapes [2 3] and [3], want [..., K] and [K,N], or [..., M,K] and [..., K,N] with the same dimensions before":       func() { MatMul(of(2, 3), of(3)) },
-		"autograd.MatMul: shapes [2 2 3] and [3 3 2], want [..., K] and [K,N], or [..., M,K] and [..., K,N] with the same dimensions before": func() { MatMul(of(2, 2, 3), of(3, 3, 2)) },
-		"autograd.Reshape: shape [4], want 6 elements as in shape [2 3]":                                                                     func() { Reshape(of(2, 3), 4) },
-		"autograd.Slice: 1 to 3 along dimension 0 of shape [2 3], want a part of 0 to 2":                                                     func() { Slice(of(2, 3), 0, 1, 3) },
-		"autograd.Slice: 2 to 1 along dimension 1 of shape [2 3], want a part of 0 to 3":                                                     func() { Slice(of(2, 3), 1, 2, 1) },
-		"autograd.Slice: dimension 2 of shape [2 3], want one of those, counted from 0":                                                      func() { Slice(of(2, 3), 2, 0, 0) },
-		"autograd.SumDim: dimension -1 of shape [2 3], want one of those, counted from 0":                                                    func() { SumDim(of(2, 3), -1) },
-		"autograd.MeanDim: shape [2 0], want at least one element":                                                                           func() { MeanDim(of(2, 0), 1) },
-		"autograd.Mean: shape [0], want at least one element":                                                                                func() { Mean(of(0)) },
-		"autograd.Max: shape [0], want at least one element":                                                                                 func() { Max(of(0)) },
-		"autograd.Concat: operand 1 of shape [2 3], want [3 2] as the first but for dimension 0":                                             func() { Concat(0, of(3, 2), of(2, 3)) },
-		"autograd.Concat: operand 1 of nil, want [3 2] as the first but for dimension 0":                                                     func() { Concat(0, of(3, 2), nil) },
-		"autograd.Gather: dimension 0 of shape [], want one of those, counted from 0":                                                        func() { Gather(of(), nil) },
-		"autograd.Transpose: dimension 2 of shape [2 3], want one of those, counted from 0":                                                  func() { Transpose(of(2, 3), 0, 2) },
-		"autograd.Softmax: a scalar, want at least one dimension":                                                                            func() { Softmax(of()) },
-		"autograd.Tape.View: 3 values, want the 4 of shape [2 2]":                                                                            func() { tape.View(make([]float32, 3), 2, 2) },
+		"autograd.MatMul: shapes [2 3] and [2 3], want [..., K] and [K,N], or [..., M,K] and [..., K,N] with the same dimensions before":                           func() { MatMul(of(2, 3), of(2, 3)) },
+		"autograd.MatMul: shapes [2 3] and [3], want [..., K] and [K,N], or [..., M,K] and [..., K,N] with the same dimensions before":                             func() { MatMul(of(2, 3), of(3)) },
+		"autograd.MatMul: shapes [2 2 3] and [3 3 2], want [..., K] and [K,N], or [..., M,K] and [..., K,N] with the same dimensions before":                       func() { MatMul(of(2, 2, 3), of(3, 3, 2)) },
+		"autograd.Reshape: shape [4], want 6 elements as in shape [2 3]":                                                                                           func() { Reshape(of(2, 3), 4) },
+		"autograd.Slice: 1 to 3 along dimension 0 of shape [2 3], want a part of 0 to 2":                                                                           func() { Slice(of(2, 3), 0, 1, 3) },
+		"autograd.Slice: 2 to 1 along dimension 1 of shape [2 3], want a part of 0 to 3":                                                                           func() { Slice(of(2, 3), 1, 2, 1) },
+		"autograd.Slice: dimension 2 of shape [2 3], want one of those, counted from 0":                                                                            func() { Slice(of(2, 3), 2, 0, 0) },
+		"autograd.SumDim: dimension -1 of shape [2 3], want one of those, counted from 0":                                                                          func() { SumDim(of(2, 3), -1) },
+		"autograd.MeanDim: shape [2 0], want at least one element":                                                                                                 func() { MeanDim(of(2, 0), 1) },
+		"autograd.Mean: shape [0], want at least one element":                                                                                                      func() { Mean(of(0)) },
+		"autograd.Max: shape [0], want at least one element":                                                                                                       func() { Max(of(0)) },
+		"autograd.Concat: operand 1 of shape [2 3], want [3 2] as the first but for dimension 0":                                                                   func() { Concat(0, of(3, 2), of(2, 3)) },
+		"autograd.Concat: operand 1 of nil, want [3 2] as the first but for dimension 0":                                                                           func() { Concat(0, of(3, 2), nil) },
+		"autograd.Gather: dimension 0 of shape [], want one of those, counted from 0":                                                                              func() { Gather(of(), nil) },
+		"autograd.Transpose: dimension 2 of shape [2 3], want one of those, counted from 0":                                                                        func() { Transpose(of(2, 3), 0, 2) },
+		"autograd.Softmax: a scalar, want at least one dimension":                                                                                                  func() { Softmax(of()) },
+		"autograd.Where: a condition of 6 elements and shapes [2 3] and [3], want one shape, or one value, and an element of the condition for each of the result": func() { Where(someTrue, of(2, 3), of(3)) },
+		"autograd.Where: a condition of 6 elements and shapes [7] and [1], want one shape, or one value, and an element of the condition for each of the result":   func() { Where(someTrue, of(7), of(1)) },
+		"autograd.MaxWindows: windows of width 3 and stride 1 over shape [2 3], want a width from 1 to the steps of x, and a stride of at least 1":                 func() { MaxWindows(of(2, 3), 3, 1, nil) },
+		"autograd.MeanWindows: windows of width 1 and stride 0 over shape [2 3], want a width from 1 to the steps of x, and a stride of at least 1":                func() { MeanWindows(of(2, 3), 1, 0, nil) },
+		"autograd.MaxSteps: shape [2], want [T, B, ...]":                                                                                                           func() { MaxSteps(of(2), nil) },
+		"autograd.Maximum: shapes [2 3] and [2], want dimensions that are equal or 1, counted from the last":                                                       func() { Maximum(of(2, 3), of(2)) },
+		"autograd.Tape.View: 3 values, want the 4 of shape [2 2]":                                                                                                  func() { tape.View(make([]float32, 3), 2, 2) },
 	} {
 		panicsAs[*ShapeError](t, want, f)
 	}

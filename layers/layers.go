@@ -17,7 +17,8 @@
 //		layers.NewDense(params.In("3"), 64, 10),
 //	}
 //
-// [Embedding] turns tokens into vectors, and an [Attention] summarises a sequence for a query.
+// [Conv1D] reads a window of steps at once, and a causal one also runs step by step; [MaxPool1D] and
+// [AvgPool1D] shorten a sequence. [Embedding] turns tokens into vectors, and an [Attention] summarises a sequence for a query.
 package layers
 
 import "github.com/unroll-go/unroll/autograd"
@@ -28,7 +29,7 @@ type Layer interface {
 	Forward(x *autograd.Node) *autograd.Node
 }
 
-var _ = []Layer{(*Dense)(nil), (*LayerNorm)(nil), Dropout{}, Func(nil), Sequential(nil)}
+var _ = []Layer{(*Dense)(nil), (*Conv1D)(nil), MaxPool1D{}, AvgPool1D{}, (*LayerNorm)(nil), Dropout{}, Func(nil), Sequential(nil)}
 
 // Func makes a layer of a function, such as an activation: layers.Func(autograd.Tanh).
 type Func func(x *autograd.Node) *autograd.Node

@@ -4,7 +4,7 @@
 //
 // A [File] is one case. What went in (weights, inputs, factors of the loss) has values that
 // float32 holds exactly. What came out of PyTorch was computed in float64 and is rounded to 12
-// significant digits, 9 in family_* and composed_*; ONNX Runtime computes in float32, and what came out of it
+// significant digits, 9 in family_*, composed_* and conv1d_*; ONNX Runtime computes in float32, and what came out of it
 // is within 1e-6 of the truth. The names of the tensors are PyTorch's own where it has one:
 //
 //	elman_*, lstm_*   x, h0, c0, weight_ih_l0, ...: inputs; h0 and c0 in the cases named _start
@@ -33,6 +33,8 @@
 //	lr_*              after [steps]: the rate of each step
 //	cross_entropy*    logits, labels, loss, grad.logits
 //	layer_*           x, factors, perhaps weight, bias, table; y; grad.* of sum(y*factors)
+//	conv1d_*          x [8,B,In], weight, perhaps bias, factors; y; grad.* of sum(y*factors)
+//	                  Config: width, stride, dilation, groups, left and right (steps of padding), mirrored (0, 1), bias (0, 1)
 //	attention_*       dot, scaled, general, additive: query [B,Q], or [U,B,Q] and lengths [B] in those named _lengths;
 //	                  memory [T,B,M]; weight, or query.weight, memory.weight and score.weight; context; attention: the
 //	                  weights of the steps; loss: the sum over both of each times loss.context, loss.attention; grad.*

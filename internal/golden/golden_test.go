@@ -11,7 +11,7 @@ import (
 
 func TestEveryCaseLoads(t *testing.T) {
 	names := Names("*")
-	assert.Len(t, names, 3*(3*2+1)+48+12+20+2+4+8+3+12+8+8)
+	assert.Len(t, names, 3*(3*2+1)+48+12+20+2+4+8+3+12+8+8+40)
 	for _, name := range names {
 		f, err := Load(name)
 		require.NoError(t, err)
@@ -39,7 +39,7 @@ func TestGivenValuesFitFloat32(t *testing.T) {
 			}
 		}
 	}
-	assert.Equal(t, 279+708+178+184+19+9+44, given)
+	assert.Equal(t, 279+708+178+184+19+9+44+156, given)
 }
 
 func TestGet(t *testing.T) {

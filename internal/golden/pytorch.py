@@ -10,8 +10,8 @@ and Python 3.11.2 on amd64. To make the files again:
 Everything that goes in (inputs, start states, weights, labels, weights of a loss) has values that float32
 holds exactly, drawn from numpy's RandomState, whose stream is frozen, and written into the file in full: a
 test depends on no generator. PyTorch computes in float64, and what comes out is written with 12
-significant digits (family_* and composed_*: 9). So a file serves float32 code at 1e-5 and a float64 reference at
-1e-10 (family_* and composed_*: 1e-8), and float32 code is measured against the truth, not against another rounding.
+significant digits (family_*, composed_* and conv1d_*: 9). So a file serves float32 code at 1e-5 and a float64 reference at
+1e-10 (family_*, composed_* and conv1d_*: 1e-8), and float32 code is measured against the truth, not against another rounding.
 """
 
 import itertools
@@ -416,6 +416,44 @@ def attention():
                   {**results, "loss": loss, **{"grad." + key: v.grad for key, v in leaves.items()}})
 
 
+CONVOLUTIONS = [  # rows, In, Out, width, and what else differs from a stride, dilation and group of 1 with a bias and no padding
+    (1, 3, 4, 1, {}), (2, 3, 4, 1, dict(stride=2)), (1, 3, 2, 3, {}), (2, 3, 2, 3, {}),
+    (2, 17, 3, 3, {}), (1, 17, 3, 3, dict(stride=2)), (3, 17, 3, 2, dict(stride=3)), (9, 16, 2, 2, dict(stride=2)),
+    (1, 1, 5, 4, dict(stride=2)), (2, 1, 5, 4, dict(stride=2)), (1, 2, 3, 8, {}), (2, 2, 3, 8, dict(bias=0)),
+    (1, 3, 4, 3, dict(left=1, right=1)), (2, 3, 4, 3, dict(left=1, right=1)), (2, 16, 2, 3, dict(left=1, right=1)),
+    (2, 16, 2, 3, dict(left=1, right=1, stride=2)), (1, 3, 4, 5, dict(left=2, right=2, bias=0)), (2, 3, 4, 5, dict(left=4)),
+    (1, 3, 2, 9, dict(left=8, stride=2)), (2, 17, 2, 9, dict(left=3, right=7)), (1, 3, 2, 3, dict(left=5, right=9, stride=4)),
+    (1, 3, 4, 3, dict(left=1, right=1, mirrored=1)), (2, 3, 4, 3, dict(left=2, right=1, mirrored=1)),
+    (2, 17, 2, 3, dict(left=1, right=2, mirrored=1)), (1, 1, 4, 4, dict(right=6, mirrored=1, stride=2)),
+    (2, 16, 2, 5, dict(left=7, right=7, mirrored=1, stride=3)), (2, 4, 4, 3, dict(left=3, right=2, mirrored=1, groups=2)),
+    (1, 3, 2, 3, dict(dilation=2)), (2, 3, 2, 3, dict(dilation=3)), (2, 3, 2, 3, dict(dilation=2, left=4)),
+    (1, 3, 2, 4, dict(dilation=2, left=3, right=3, stride=2)), (3, 2, 3, 2, dict(dilation=5, left=4, right=4, mirrored=1)),
+    (2, 3, 2, 1, dict(dilation=4, left=1)), (1, 4, 6, 3, dict(groups=2)), (2, 4, 6, 3, dict(groups=2, left=2)),
+    (2, 6, 3, 3, dict(groups=3, stride=2, left=1, right=1, bias=0)), (1, 5, 5, 3, dict(groups=5)),
+    (2, 5, 5, 3, dict(groups=5, left=4, dilation=2)), (2, 5, 5, 4, dict(groups=5, left=2, right=3, stride=2, mirrored=1)),
+    (3, 3, 6, 2, dict(groups=3, dilation=2, left=1, bias=0)),
+]
+
+
+def convolutions():
+    """torch.nn.Conv1d of sequences of 8 steps, after torch.nn.functional.pad."""
+    for n, (rows, inputs, outputs, width, other) in enumerate(CONVOLUTIONS):
+        config = dict(width=width, stride=1, dilation=1, groups=1, left=0, right=0, mirrored=0, bias=1)
+        config.update(other)
+        name = "conv1d_%02d" % n
+        draw = Draw(name, bits=7)
+        module = draw.fill(torch.nn.Conv1d(inputs, outputs, width, config["stride"], 0, config["dilation"], config["groups"],
+                                           bool(config["bias"])))
+        leaves = {"x": draw.uniform(8, rows, inputs).requires_grad_(), **dict(module.named_parameters())}
+        padded = torch.nn.functional.pad(leaves["x"].permute(1, 2, 0), (config["left"], config["right"]),
+                                         mode="reflect" if config["mirrored"] else "constant")
+        y = module(padded).permute(2, 0, 1)
+        factors = draw.uniform(*y.shape)
+        grads = torch.autograd.grad((y * factors).sum(), list(leaves.values()))
+        write(name, "torch.nn.Conv1d, time-major; gradients of the sum of y * factors", {**leaves, "factors": factors},
+              {"y": y, **{"grad." + key: g for key, g in zip(leaves, grads)}}, digits=9, **config)
+
+
 class Lion(torch.optim.Optimizer):
     """Algorithm 2 of Chen et al. 2023, arXiv:2302.06675; torch has none."""
 
@@ -524,5 +562,6 @@ if __name__ == "__main__":
     cross_entropy()
     losses()
     layers()
+    convolutions()
     attention()
     optim()
