@@ -123,9 +123,13 @@ func Sigmoid(dst, src []float32) {
 	}
 }
 
-// SigmoidGrad computes dst[i] = grad[i]*y[i]*(1-y[i]), the gradient through y = sigmoid(x).
+// SigmoidGrad computes dst[i] = grad[i]*y[i]*(1-y[i]), the gradient through y = sigmoid(x). dst may be grad.
 func SigmoidGrad(dst, grad, y []float32) {
 	dst, grad = dst[:len(y)], grad[:len(y)]
+	if asm.sigmoidGrad != nil {
+		asm.sigmoidGrad(unsafe.SliceData(dst), unsafe.SliceData(grad), unsafe.SliceData(y), len(y))
+		return
+	}
 	for i, v := range y {
 		dst[i] = grad[i] * float32(v*(1-v))
 	}

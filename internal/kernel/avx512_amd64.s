@@ -27550,6 +27550,47 @@ end:
 	VZEROUPPER
 	RET
 
+// func sigmoidGradAVX512(dst *float32, grad *float32, y *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·sigmoidGradAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ grad+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+	SUBQ $0x10, BX
+	JL   loop1_rest
+
+loop1:
+	VMOVUPS      (DX), Z0
+	VBROADCASTSS c3f800000<>+0(SB), Z1
+	VSUBPS       Z0, Z1, Z1
+	VMULPS       Z0, Z1, Z0
+	VMOVUPS      (CX), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x10, BX
+	JGE          loop1
+
+loop1_rest:
+	ADDQ         $0x10, BX
+	JZ           end
+	LEAQ         masks<>+0(SB), SI
+	KMOVW        (SI)(BX*2), K1
+	VMOVUPS.Z    (DX), K1, Z0
+	VBROADCASTSS c3f800000<>+0(SB), Z1
+	VSUBPS       Z0, Z1, Z1
+	VMULPS       Z0, Z1, Z0
+	VMOVUPS.Z    (CX), K1, Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
 // func lstmAVX512(gates *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·lstmAVX512(SB), NOSPLIT, $0-56
@@ -29388,6 +29429,89 @@ end:
 	VZEROUPPER
 	RET
 
+// func addPeepholeGradAVX512(dp *float32, gates *float32, dgates *float32, cPrev *float32, gap int, n int)
+// Requires: AVX, AVX512F
+TEXT ·addPeepholeGradAVX512(SB), NOSPLIT, $0-48
+	MOVQ gap+32(FP), AX
+	MOVQ dp+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ gates+8(FP), BX
+	LEAQ (BX)(AX*2), SI
+	ADDQ AX, SI
+	MOVQ dgates+16(FP), DI
+	LEAQ (DI)(AX*2), R8
+	ADDQ AX, R8
+	MOVQ cPrev+24(FP), R9
+	MOVQ n+40(FP), R10
+	SUBQ $0x10, R10
+	JL   loop1_rest
+
+loop1:
+	VMOVUPS     (R9), Z0
+	VMOVUPS     (DI), Z1
+	VMOVUPS     (CX), Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, (CX)
+	VMOVUPS     (DI)(AX*1), Z1
+	VMOVUPS     (CX)(AX*1), Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, (CX)(AX*1)
+	VMOVUPS     (BX)(AX*1), Z1
+	VMOVUPS     (BX), Z2
+	VMOVUPS     (BX)(AX*2), Z3
+	VMULPS      Z3, Z2, Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z0, Z1, Z2
+	VMOVUPS     (R8), Z0
+	VMOVUPS     (CX)(AX*2), Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z0, Z2, Z1
+	VMOVUPS     Z1, (CX)(AX*2)
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x10, R10
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, R10
+	JZ          end
+	LEAQ        masks<>+0(SB), DX
+	KMOVW       (DX)(R10*2), K1
+	VMOVUPS.Z   (R9), K1, Z0
+	VMOVUPS.Z   (DI), K1, Z1
+	VMOVUPS.Z   (CX), K1, Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, K1, (CX)
+	VMOVUPS.Z   (DI)(AX*1), K1, Z1
+	VMOVUPS.Z   (CX)(AX*1), K1, Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, K1, (CX)(AX*1)
+	VMOVUPS.Z   (BX)(AX*1), K1, Z1
+	VMOVUPS.Z   (BX), K1, Z2
+	VMOVUPS.Z   (BX)(AX*2), K1, Z3
+	VMULPS      Z3, Z2, Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z0, Z1, Z2
+	VMOVUPS.Z   (R8), K1, Z0
+	VMOVUPS.Z   (CX)(AX*2), K1, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z0, Z2, Z1
+	VMOVUPS     Z1, K1, (CX)(AX*2)
+
+end:
+	VZEROUPPER
+	RET
+
 // func gruAVX512(gates *float32, hPrev *float32, h *float32, gap int, n int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·gruAVX512(SB), NOSPLIT, $0-40
@@ -30629,6 +30753,268 @@ end:
 	VZEROUPPER
 	RET
 
+// func minGRUAVX512(gates *float32, hPrev *float32, h *float32, gap int, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·minGRUAVX512(SB), NOSPLIT, $0-40
+	MOVQ gap+24(FP), AX
+	MOVQ gates+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ hPrev+8(FP), BX
+	MOVQ h+16(FP), SI
+	MOVQ n+32(FP), DI
+	SUBQ $0x20, DI
+	JL   loop2_rest
+
+loop2:
+	VMOVUPS           (CX), Z0
+	VMOVUPS           64(CX), Z1
+	VXORPS.BCST       c80000000<>+0(SB), Z0, Z0
+	VXORPS.BCST       c80000000<>+0(SB), Z1, Z1
+	VBROADCASTSS      c42b20000<>+0(SB), Z2
+	VBROADCASTSS      c42b20000<>+0(SB), Z3
+	VMINPS            Z0, Z2, Z0
+	VMINPS            Z1, Z3, Z1
+	VBROADCASTSS      cc2b00000<>+0(SB), Z2
+	VBROADCASTSS      cc2b00000<>+0(SB), Z3
+	VMAXPS            Z0, Z2, Z0
+	VMAXPS            Z1, Z3, Z1
+	VBROADCASTSS      c4b400000<>+0(SB), Z2
+	VBROADCASTSS      c4b400000<>+0(SB), Z3
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z0, Z2
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z1, Z3
+	VSUBPS.BCST       c4b400000<>+0(SB), Z2, Z4
+	VSUBPS.BCST       c4b400000<>+0(SB), Z3, Z5
+	VMOVAPS           Z0, Z0
+	VMOVAPS           Z1, Z1
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z1
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z1
+	VMULPS            Z0, Z0, Z4
+	VMULPS            Z1, Z1, Z5
+	VBROADCASTSS      c39506967<>+0(SB), Z6
+	VBROADCASTSS      c39506967<>+0(SB), Z7
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z0, Z6
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z1, Z7
+	VBROADCASTSS      c3c088908<>+0(SB), Z8
+	VBROADCASTSS      c3c088908<>+0(SB), Z9
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z0, Z8
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z1, Z9
+	VFMADD213PS       Z8, Z4, Z6
+	VFMADD213PS       Z9, Z5, Z7
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z8
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z9
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z8
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z9
+	VFMADD213PS       Z8, Z4, Z6
+	VFMADD213PS       Z9, Z5, Z7
+	VFMADD213PS       Z0, Z4, Z6
+	VFMADD213PS       Z1, Z5, Z7
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z7, Z1
+	VPSLLD            $0x17, Z2, Z2
+	VPSLLD            $0x17, Z3, Z3
+	VPADDD.BCST       c3f800000<>+0(SB), Z2, Z2
+	VPADDD.BCST       c3f800000<>+0(SB), Z3, Z3
+	VMULPS            Z2, Z0, Z0
+	VMULPS            Z3, Z1, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z1
+	VBROADCASTSS      c3f800000<>+0(SB), Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VDIVPS            Z0, Z2, Z0
+	VDIVPS            Z1, Z3, Z1
+	VMOVUPS           Z0, (CX)
+	VMOVUPS           Z1, 64(CX)
+	VMOVUPS           (CX)(AX*1), Z2
+	VMOVUPS           64(CX)(AX*1), Z3
+	VBROADCASTSS      c3f800000<>+0(SB), Z4
+	VBROADCASTSS      c3f800000<>+0(SB), Z5
+	VSUBPS            Z0, Z4, Z4
+	VSUBPS            Z1, Z5, Z5
+	VMOVUPS           (BX), Z6
+	VMOVUPS           64(BX), Z7
+	VMULPS            Z6, Z4, Z4
+	VMULPS            Z7, Z5, Z5
+	VMOVAPS           Z4, Z4
+	VMOVAPS           Z5, Z5
+	VFMADD231PS       Z2, Z0, Z4
+	VFMADD231PS       Z3, Z1, Z5
+	VMOVUPS           Z4, (SI)
+	VMOVUPS           Z5, 64(SI)
+	ADDQ              $0x00000080, CX
+	ADDQ              $0x00000080, DX
+	ADDQ              $0x00000080, BX
+	ADDQ              $0x00000080, SI
+	SUBQ              $0x20, DI
+	JGE               loop2
+
+loop2_rest:
+	ADDQ $0x20, DI
+	SUBQ $0x10, DI
+	JL   loop1_rest
+
+loop1:
+	VMOVUPS           (CX), Z0
+	VXORPS.BCST       c80000000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c42b20000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VBROADCASTSS      cc2b00000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VBROADCASTSS      c4b400000<>+0(SB), Z1
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z0, Z1
+	VSUBPS.BCST       c4b400000<>+0(SB), Z1, Z2
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z2, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z2, Z0
+	VMULPS            Z0, Z0, Z2
+	VBROADCASTSS      c39506967<>+0(SB), Z3
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z0, Z3
+	VBROADCASTSS      c3c088908<>+0(SB), Z4
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z0, Z4
+	VFMADD213PS       Z4, Z2, Z3
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z4
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z4
+	VFMADD213PS       Z4, Z2, Z3
+	VFMADD213PS       Z0, Z2, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z0
+	VPSLLD            $0x17, Z1, Z1
+	VPADDD.BCST       c3f800000<>+0(SB), Z1, Z1
+	VMULPS            Z1, Z0, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c3f800000<>+0(SB), Z1
+	VDIVPS            Z0, Z1, Z0
+	VMOVUPS           Z0, (CX)
+	VMOVUPS           (CX)(AX*1), Z1
+	VBROADCASTSS      c3f800000<>+0(SB), Z2
+	VSUBPS            Z0, Z2, Z2
+	VMOVUPS           (BX), Z3
+	VMULPS            Z3, Z2, Z2
+	VMOVAPS           Z2, Z2
+	VFMADD231PS       Z1, Z0, Z2
+	VMOVUPS           Z2, (SI)
+	ADDQ              $0x00000040, CX
+	ADDQ              $0x00000040, DX
+	ADDQ              $0x00000040, BX
+	ADDQ              $0x00000040, SI
+	SUBQ              $0x10, DI
+	JGE               loop1
+
+loop1_rest:
+	ADDQ              $0x10, DI
+	JZ                end
+	LEAQ              masks<>+0(SB), DX
+	KMOVW             (DX)(DI*2), K1
+	VMOVUPS.Z         (CX), K1, Z0
+	VXORPS.BCST       c80000000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c42b20000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VBROADCASTSS      cc2b00000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VBROADCASTSS      c4b400000<>+0(SB), Z1
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z0, Z1
+	VSUBPS.BCST       c4b400000<>+0(SB), Z1, Z2
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z2, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z2, Z0
+	VMULPS            Z0, Z0, Z2
+	VBROADCASTSS      c39506967<>+0(SB), Z3
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z0, Z3
+	VBROADCASTSS      c3c088908<>+0(SB), Z4
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z0, Z4
+	VFMADD213PS       Z4, Z2, Z3
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z4
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z4
+	VFMADD213PS       Z4, Z2, Z3
+	VFMADD213PS       Z0, Z2, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z0
+	VPSLLD            $0x17, Z1, Z1
+	VPADDD.BCST       c3f800000<>+0(SB), Z1, Z1
+	VMULPS            Z1, Z0, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c3f800000<>+0(SB), Z1
+	VDIVPS            Z0, Z1, Z0
+	VMOVUPS           Z0, K1, (CX)
+	VMOVUPS.Z         (CX)(AX*1), K1, Z1
+	VBROADCASTSS      c3f800000<>+0(SB), Z2
+	VSUBPS            Z0, Z2, Z2
+	VMOVUPS.Z         (BX), K1, Z3
+	VMULPS            Z3, Z2, Z2
+	VMOVAPS           Z2, Z2
+	VFMADD231PS       Z1, Z0, Z2
+	VMOVUPS           Z2, K1, (SI)
+
+end:
+	VZEROUPPER
+	RET
+
+// func minGRUGradAVX512(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
+// Requires: AVX, AVX512F
+TEXT ·minGRUGradAVX512(SB), NOSPLIT, $0-48
+	MOVQ gap+32(FP), AX
+	MOVQ gates+0(FP), CX
+	LEAQ (CX)(AX*2), DX
+	ADDQ AX, DX
+	MOVQ dgates+8(FP), BX
+	LEAQ (BX)(AX*2), SI
+	ADDQ AX, SI
+	MOVQ hPrev+16(FP), DI
+	MOVQ dh+24(FP), R8
+	MOVQ n+40(FP), R9
+	SUBQ $0x10, R9
+	JL   loop1_rest
+
+loop1:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      (CX), Z1
+	VMOVUPS      (CX)(AX*1), Z2
+	VMOVUPS      (DI), Z3
+	VSUBPS       Z3, Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VBROADCASTSS c3f800000<>+0(SB), Z3
+	VSUBPS       Z1, Z3, Z3
+	VMULPS       Z1, Z3, Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVUPS      Z2, (BX)
+	VMULPS       Z1, Z0, Z1
+	VMOVUPS      Z1, (BX)(AX*1)
+	VSUBPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (R8)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	ADDQ         $0x00000040, SI
+	ADDQ         $0x00000040, DI
+	ADDQ         $0x00000040, R8
+	SUBQ         $0x10, R9
+	JGE          loop1
+
+loop1_rest:
+	ADDQ         $0x10, R9
+	JZ           end
+	LEAQ         masks<>+0(SB), DX
+	KMOVW        (DX)(R9*2), K1
+	VMOVUPS.Z    (R8), K1, Z0
+	VMOVUPS.Z    (CX), K1, Z1
+	VMOVUPS.Z    (CX)(AX*1), K1, Z2
+	VMOVUPS.Z    (DI), K1, Z3
+	VSUBPS       Z3, Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VBROADCASTSS c3f800000<>+0(SB), Z3
+	VSUBPS       Z1, Z3, Z3
+	VMULPS       Z1, Z3, Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVUPS      Z2, K1, (BX)
+	VMULPS       Z1, Z0, Z1
+	VMOVUPS      Z1, K1, (BX)(AX*1)
+	VSUBPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (R8)
+
+end:
+	VZEROUPPER
+	RET
+
 // func bernoulliAVX512(dst *float32, hit float32, miss float32, x uint32, high uint32, limit uint32, n int)
 // Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·bernoulliAVX512(SB), NOSPLIT, $0-40
@@ -30948,6 +31334,253 @@ end:
 	VZEROUPPER
 	RET
 
+// func plusAVX512(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·plusAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+	SUBQ $0x10, BX
+	JL   loop1_rest
+
+loop1:
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x10, BX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ      $0x10, BX
+	JZ        end
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func subAVX512(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·subAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+	SUBQ $0x10, BX
+	JL   loop1_rest
+
+loop1:
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x10, BX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ      $0x10, BX
+	JZ        end
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VSUBPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func divAVX512(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·divAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+	SUBQ $0x10, BX
+	JL   loop1_rest
+
+loop1:
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VDIVPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x10, BX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ      $0x10, BX
+	JZ        end
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VDIVPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func scaledAVX512(dst *float32, x *float32, s float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·scaledAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVSS        s+16(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         n+24(FP), DX
+	SUBQ         $0x10, DX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS (CX), Z1
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x10, DX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ      $0x10, DX
+	JZ        end
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
+	VMOVUPS.Z (CX), K1, Z1
+	VMULPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func addConstantAVX512(dst *float32, s float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·addConstantAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), AX
+	MOVSS        s+8(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         n+16(FP), CX
+	SUBQ         $0x10, CX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS (AX), Z1
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $0x00000040, AX
+	SUBQ    $0x10, CX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ      $0x10, CX
+	JZ        end
+	LEAQ      masks<>+0(SB), DX
+	KMOVW     (DX)(CX*2), K1
+	VMOVUPS.Z (AX), K1, Z1
+	VADDPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func blendConstAVX512(dst *float32, a *float32, b *float32, rest float32, m float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·blendConstAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVSS        rest+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        m+28(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVQ         n+32(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (DX), Z2
+	VMOVUPS     (CX), Z3
+	VMULPS      Z0, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z1, Z2, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (DX), K1, Z2
+	VMOVUPS.Z   (CX), K1, Z3
+	VMULPS      Z0, Z3, Z0
+	VMOVAPS     Z0, Z0
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func clampAVX512(x *float32, limit float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·clampAVX512(SB), NOSPLIT, $0-24
+	MOVQ         x+0(FP), AX
+	MOVSS        limit+8(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         n+16(FP), CX
+	SUBQ         $0x10, CX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (AX), Z1
+	VXORPS.BCST c80000000<>+0(SB), Z0, Z2
+	VMAXPS      Z1, Z2, Z1
+	VMINPS      Z1, Z0, Z1
+	VMOVUPS     Z1, (AX)
+	ADDQ        $0x00000040, AX
+	SUBQ        $0x10, CX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, CX
+	JZ          end
+	LEAQ        masks<>+0(SB), DX
+	KMOVW       (DX)(CX*2), K1
+	VMOVUPS.Z   (AX), K1, Z1
+	VXORPS.BCST c80000000<>+0(SB), Z0, Z2
+	VMAXPS      Z1, Z2, Z1
+	VMINPS      Z1, Z0, Z1
+	VMOVUPS     Z1, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
 // func adamAVX512(w *float32, grad *float32, m *float32, v *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, step float32, root float32, eps float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·adamAVX512(SB), NOSPLIT, $0-72
@@ -31026,6 +31659,323 @@ loop1_rest:
 	VDIVPS      Z2, Z1, Z1
 	VSUBPS      Z1, Z0, Z0
 	VMOVUPS     Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func scaleByRMSAVX512(u *float32, grad *float32, v *float32, decay float32, rest float32, eps float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·scaleByRMSAVX512(SB), NOSPLIT, $0-48
+	MOVQ         u+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         v+16(FP), DX
+	MOVSS        decay+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        rest+28(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVSS        eps+32(FP), X2
+	VBROADCASTSS X2, Z2
+	MOVQ         n+40(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Z3
+	VMULPS      Z3, Z3, Z4
+	VMOVUPS     (DX), Z5
+	VMULPS      Z1, Z4, Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z0, Z5, Z4
+	VMOVUPS     Z4, (DX)
+	VSQRTPS     Z4, Z4
+	VADDPS      Z2, Z4, Z4
+	VDIVPS      Z4, Z3, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (CX), K1, Z3
+	VMULPS      Z3, Z3, Z4
+	VMOVUPS.Z   (DX), K1, Z5
+	VMULPS      Z1, Z4, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z0, Z5, Z1
+	VMOVUPS     Z1, K1, (DX)
+	VSQRTPS     Z1, Z0
+	VADDPS      Z2, Z0, Z0
+	VDIVPS      Z0, Z3, Z0
+	VMOVUPS     Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func scaleByDeviationAVX512(u *float32, grad *float32, v *float32, m *float32, decay float32, rest float32, eps float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·scaleByDeviationAVX512(SB), NOSPLIT, $0-56
+	MOVQ         u+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         v+16(FP), DX
+	MOVQ         m+24(FP), BX
+	MOVSS        decay+32(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        rest+36(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVSS        eps+40(FP), X2
+	VBROADCASTSS X2, Z2
+	MOVQ         n+48(FP), SI
+	SUBQ         $0x10, SI
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS      (CX), Z3
+	VMULPS       Z3, Z3, Z4
+	VMOVUPS      (DX), Z5
+	VMULPS       Z1, Z4, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z0, Z5, Z4
+	VMOVUPS      Z4, (DX)
+	VMOVUPS      (BX), Z5
+	VMULPS       Z1, Z3, Z6
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z0, Z5, Z6
+	VMOVUPS      Z6, (BX)
+	VMOVAPS      Z4, Z4
+	VFNMADD231PS Z6, Z6, Z4
+	VBROADCASTSS c00000000<>+0(SB), Z5
+	VMAXPS       Z4, Z5, Z4
+	VSQRTPS      Z4, Z4
+	VADDPS       Z2, Z4, Z4
+	VDIVPS       Z4, Z3, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	SUBQ         $0x10, SI
+	JGE          loop1
+
+loop1_rest:
+	ADDQ         $0x10, SI
+	JZ           end
+	LEAQ         masks<>+0(SB), DI
+	KMOVW        (DI)(SI*2), K1
+	VMOVUPS.Z    (CX), K1, Z3
+	VMULPS       Z3, Z3, Z4
+	VMOVUPS.Z    (DX), K1, Z5
+	VMULPS       Z1, Z4, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z0, Z5, Z4
+	VMOVUPS      Z4, K1, (DX)
+	VMOVUPS.Z    (BX), K1, Z5
+	VMULPS       Z1, Z3, Z1
+	VMOVAPS      Z1, Z1
+	VFMADD231PS  Z0, Z5, Z1
+	VMOVUPS      Z1, K1, (BX)
+	VMOVAPS      Z4, Z0
+	VFNMADD231PS Z1, Z1, Z0
+	VBROADCASTSS c00000000<>+0(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VSQRTPS      Z0, Z0
+	VADDPS       Z2, Z0, Z0
+	VDIVPS       Z0, Z3, Z0
+	VMOVUPS      Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func lionAVX512(w *float32, grad *float32, m *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, rate float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·lionAVX512(SB), NOSPLIT, $0-56
+	MOVQ         w+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVSS        beta1+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        rest1+28(FP), X3
+	VBROADCASTSS X3, Z3
+	MOVSS        beta2+32(FP), X4
+	VBROADCASTSS X4, Z4
+	MOVSS        rest2+36(FP), X5
+	VBROADCASTSS X5, Z5
+	MOVSS        rate+40(FP), X6
+	VBROADCASTSS X6, Z6
+	MOVQ         n+48(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Z7
+	VMOVUPS     (AX), Z8
+	VMOVUPS     (DX), Z9
+	VMULPS      Z3, Z7, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z0, Z9, Z10
+	VANDPS.BCST c80000000<>+0(SB), Z10, Z9
+	VORPS       Z6, Z9, Z9
+	VSUBPS      Z9, Z8, Z9
+	VANDPS.BCST c7fffffff<>+0(SB), Z10, Z11
+	VCMPPS.BCST $0x0e, c00000000<>+0(SB), Z11, K2
+	VADDPS      Z10, Z8, Z8
+	VBLENDMPS   Z9, Z8, K2, Z1
+	VMOVUPS     Z1, (AX)
+	VMOVUPS     (DX), Z8
+	VMULPS      Z5, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z4, Z8, Z7
+	VMOVUPS     Z7, (DX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (CX), K1, Z1
+	VMOVUPS.Z   (AX), K1, Z7
+	VMOVUPS.Z   (DX), K1, Z8
+	VMULPS      Z3, Z1, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z0, Z8, Z3
+	VANDPS.BCST c80000000<>+0(SB), Z3, Z0
+	VORPS       Z6, Z0, Z0
+	VSUBPS      Z0, Z7, Z0
+	VANDPS.BCST c7fffffff<>+0(SB), Z3, Z6
+	VCMPPS.BCST $0x0e, c00000000<>+0(SB), Z6, K2
+	VADDPS      Z3, Z7, Z3
+	VBLENDMPS   Z0, Z3, K2, Z2
+	VMOVUPS     Z2, K1, (AX)
+	VMOVUPS.Z   (DX), K1, Z0
+	VMULPS      Z5, Z1, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z4, Z0, Z1
+	VMOVUPS     Z1, K1, (DX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func momentumAVX512(w *float32, grad *float32, b *float32, decay float32, rest float32, rate float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·momentumAVX512(SB), NOSPLIT, $0-48
+	MOVQ         w+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVSS        decay+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        rest+28(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVSS        rate+32(FP), X2
+	VBROADCASTSS X2, Z2
+	MOVQ         n+40(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Z3
+	VMOVUPS     (DX), Z4
+	VMULPS      Z0, Z4, Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z1, Z3, Z4
+	VMOVUPS     Z4, (DX)
+	VMOVUPS     (AX), Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z2, Z4, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (CX), K1, Z3
+	VMOVUPS.Z   (DX), K1, Z4
+	VMULPS      Z0, Z4, Z0
+	VMOVAPS     Z0, Z0
+	VFMADD231PS Z1, Z3, Z0
+	VMOVUPS     Z0, K1, (DX)
+	VMOVUPS.Z   (AX), K1, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func nesterovAVX512(w *float32, grad *float32, b *float32, decay float32, rest float32, rate float32, ahead float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·nesterovAVX512(SB), NOSPLIT, $0-48
+	MOVQ         w+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVSS        decay+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        rest+28(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVSS        rate+32(FP), X2
+	VBROADCASTSS X2, Z2
+	MOVSS        ahead+36(FP), X3
+	VBROADCASTSS X3, Z3
+	MOVQ         n+40(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Z4
+	VMOVUPS     (DX), Z5
+	VMULPS      Z0, Z5, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z1, Z4, Z5
+	VMOVUPS     Z5, (DX)
+	VMOVUPS     (AX), Z6
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z2, Z4, Z6
+	VMOVAPS     Z6, Z4
+	VFMADD231PS Z3, Z5, Z4
+	VMOVUPS     Z4, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (CX), K1, Z4
+	VMOVUPS.Z   (DX), K1, Z5
+	VMULPS      Z0, Z5, Z0
+	VMOVAPS     Z0, Z0
+	VFMADD231PS Z1, Z4, Z0
+	VMOVUPS     Z0, K1, (DX)
+	VMOVUPS.Z   (AX), K1, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z2, Z4, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z3, Z0, Z1
+	VMOVUPS     Z1, K1, (AX)
 
 end:
 	VZEROUPPER
@@ -31301,14 +32251,13 @@ div:
 	JGE     div
 
 div_rest:
-	ADDQ         $0x10, AX
-	JZ           div_end
-	LEAQ         masks<>+0(SB), DX
-	KMOVW        (DX)(AX*2), K1
-	VBROADCASTSS c00000000<>+0(SB), Z1
-	VMOVUPS      (CX), K1, Z1
-	VDIVPS       Z0, Z1, Z0
-	VMOVUPS      Z0, K1, (CX)
+	ADDQ      $0x10, AX
+	JZ        div_end
+	LEAQ      masks<>+0(SB), DX
+	KMOVW     (DX)(AX*2), K1
+	VMOVUPS.Z (CX), K1, Z1
+	VDIVPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (CX)
 
 div_end:
 	VZEROUPPER
@@ -31316,6 +32265,140 @@ div_end:
 
 DATA cff800000<>+0(SB)/4, $0xff800000
 GLOBL cff800000<>(SB), RODATA|NOPTR, $4
+
+// func softmaxGradAVX512(dx *float32, grad *float32, y *float32, sum float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dx+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVSS        sum+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         n+32(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (DX), Z1
+	VMOVUPS     (CX), Z2
+	VSUBPS      Z0, Z2, Z2
+	VMOVUPS     (AX), Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z2, Z1, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (DX), K1, Z1
+	VMOVUPS.Z   (CX), K1, Z2
+	VSUBPS      Z0, Z2, Z0
+	VMOVUPS.Z   (AX), K1, Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z0, Z1, Z2
+	VMOVUPS     Z2, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func logSoftmaxGradAVX512(dx *float32, grad *float32, y *float32, sum float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·logSoftmaxGradAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dx+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVSS        sum+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         n+32(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS           (DX), Z3
+	VBROADCASTSS      c4b400000<>+0(SB), Z4
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z3, Z4
+	VSUBPS.BCST       c4b400000<>+0(SB), Z4, Z5
+	VMOVAPS           Z3, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z6
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z6
+	VMULPS            Z6, Z6, Z5
+	VBROADCASTSS      c39506967<>+0(SB), Z7
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z6, Z7
+	VBROADCASTSS      c3c088908<>+0(SB), Z8
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z6, Z8
+	VFMADD213PS       Z8, Z5, Z7
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z8
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z6, Z8
+	VFMADD213PS       Z8, Z5, Z7
+	VFMADD213PS       Z6, Z5, Z7
+	VADDPS.BCST       c3f800000<>+0(SB), Z7, Z5
+	VPSLLD            $0x17, Z4, Z4
+	VPADDD            Z4, Z5, Z4
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z3, K2
+	VMOVAPS.Z         Z4, K2, Z4
+	VADDPS.BCST       c7f800000<>+0(SB), Z3, Z5
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z3, K2
+	VBLENDMPS         Z5, Z4, K2, Z1
+	VMOVUPS           (CX), Z3
+	VMOVAPS           Z3, Z3
+	VFNMADD231PS      Z0, Z1, Z3
+	VMOVUPS           (AX), Z4
+	VADDPS            Z4, Z3, Z3
+	VMOVUPS           Z3, (AX)
+	ADDQ              $0x00000040, AX
+	ADDQ              $0x00000040, CX
+	ADDQ              $0x00000040, DX
+	SUBQ              $0x10, BX
+	JGE               loop1
+
+loop1_rest:
+	ADDQ              $0x10, BX
+	JZ                end
+	LEAQ              masks<>+0(SB), SI
+	KMOVW             (SI)(BX*2), K1
+	VMOVUPS.Z         (DX), K1, Z1
+	VBROADCASTSS      c4b400000<>+0(SB), Z3
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z1, Z3
+	VSUBPS.BCST       c4b400000<>+0(SB), Z3, Z4
+	VMOVAPS           Z1, Z5
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z5
+	VMULPS            Z5, Z5, Z4
+	VBROADCASTSS      c39506967<>+0(SB), Z6
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z5, Z6
+	VBROADCASTSS      c3c088908<>+0(SB), Z7
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z5, Z7
+	VFMADD213PS       Z7, Z4, Z6
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z7
+	VFMADD213PS       Z7, Z4, Z6
+	VFMADD213PS       Z5, Z4, Z6
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z4
+	VPSLLD            $0x17, Z3, Z3
+	VPADDD            Z3, Z4, Z3
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z1, K2
+	VMOVAPS.Z         Z3, K2, Z3
+	VADDPS.BCST       c7f800000<>+0(SB), Z1, Z4
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z1, K2
+	VBLENDMPS         Z4, Z3, K2, Z2
+	VMOVUPS.Z         (CX), K1, Z1
+	VMOVAPS           Z1, Z1
+	VFNMADD231PS      Z0, Z2, Z1
+	VMOVUPS.Z         (AX), K1, Z0
+	VADDPS            Z0, Z1, Z0
+	VMOVUPS           Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
 
 // func sumAVX512(x *float32, n int) float64
 // Requires: AVX, AVX512DQ, AVX512F, SSE2
@@ -31329,9 +32412,9 @@ TEXT ·sumAVX512(SB), NOSPLIT, $0-24
 
 loop:
 	VCVTPS2PD (CX), Z2
+	VCVTPS2PD 32(CX), Z3
 	VADDPD    Z2, Z0, Z0
-	VCVTPS2PD 32(CX), Z2
-	VADDPD    Z2, Z1, Z1
+	VADDPD    Z3, Z1, Z1
 	ADDQ      $0x40, CX
 	SUBQ      $0x10, AX
 	JGE       loop
@@ -31341,8 +32424,7 @@ loop_rest:
 	JZ            loop_end
 	LEAQ          masks<>+0(SB), DX
 	KMOVW         (DX)(AX*2), K1
-	VBROADCASTSS  c00000000<>+0(SB), Z2
-	VMOVUPS       (CX), K1, Z2
+	VMOVUPS.Z     (CX), K1, Z2
 	VEXTRACTF32X8 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
 	VCVTPS2PD     Y3, Z3
@@ -31373,9 +32455,9 @@ TEXT ·squaresAVX512(SB), NOSPLIT, $0-24
 
 loop:
 	VCVTPS2PD   (CX), Z2
+	VCVTPS2PD   32(CX), Z3
 	VFMADD231PD Z2, Z2, Z0
-	VCVTPS2PD   32(CX), Z2
-	VFMADD231PD Z2, Z2, Z1
+	VFMADD231PD Z3, Z3, Z1
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, AX
 	JGE         loop
@@ -31385,8 +32467,7 @@ loop_rest:
 	JZ            loop_end
 	LEAQ          masks<>+0(SB), DX
 	KMOVW         (DX)(AX*2), K1
-	VBROADCASTSS  c00000000<>+0(SB), Z2
-	VMOVUPS       (CX), K1, Z2
+	VMOVUPS.Z     (CX), K1, Z2
 	VEXTRACTF32X8 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
 	VCVTPS2PD     Y3, Z3
@@ -31402,5 +32483,511 @@ loop_end:
 	VPERMILPD     $0x01, X1, X0
 	VADDPD        X0, X1, X1
 	MOVSD         X1, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func dotAVX512(x *float32, y *float32, n int) float64
+// Requires: AVX, AVX512DQ, AVX512F, SSE2
+TEXT ·dotAVX512(SB), NOSPLIT, $0-32
+	MOVQ   n+16(FP), AX
+	MOVQ   x+0(FP), CX
+	MOVQ   y+8(FP), DX
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	SUBQ   $0x10, AX
+	JL     loop_rest
+
+loop:
+	VCVTPS2PD   (CX), Z2
+	VCVTPS2PD   32(CX), Z3
+	VCVTPS2PD   (DX), Z4
+	VCVTPS2PD   32(DX), Z5
+	VFMADD231PD Z2, Z4, Z0
+	VFMADD231PD Z3, Z5, Z1
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	SUBQ        $0x10, AX
+	JGE         loop
+
+loop_rest:
+	ADDQ          $0x10, AX
+	JZ            loop_end
+	LEAQ          masks<>+0(SB), BX
+	KMOVW         (BX)(AX*2), K1
+	VMOVUPS.Z     (CX), K1, Z2
+	VEXTRACTF32X8 $0x01, Z2, Y3
+	VCVTPS2PD     Y2, Z2
+	VCVTPS2PD     Y3, Z3
+	VMOVUPS.Z     (DX), K1, Z4
+	VEXTRACTF32X8 $0x01, Z4, Y5
+	VCVTPS2PD     Y4, Z4
+	VCVTPS2PD     Y5, Z5
+	VFMADD231PD   Z2, Z4, Z0
+	VFMADD231PD   Z3, Z5, Z1
+
+loop_end:
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VPERMILPD     $0x01, X1, X0
+	VADDPD        X0, X1, X1
+	MOVSD         X1, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func layerNormAVX512(y *float32, x *float32, w *float32, b *float32, eps float64, n int) (mean float32, rstd float32)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·layerNormAVX512(SB), NOSPLIT, $0-56
+	MOVQ       n+40(FP), AX
+	VCVTSI2SDQ AX, X0, X0
+	MOVQ       x+8(FP), CX
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	MOVQ       AX, DX
+	SUBQ       $0x10, DX
+	JL         mean_rest
+
+mean:
+	VCVTPS2PD (CX), Z4
+	VCVTPS2PD 32(CX), Z5
+	VADDPD    Z4, Z1, Z1
+	VADDPD    Z5, Z2, Z2
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, DX
+	JGE       mean
+
+mean_rest:
+	ADDQ          $0x10, DX
+	JZ            mean_end
+	LEAQ          masks<>+0(SB), BX
+	KMOVW         (BX)(DX*2), K1
+	VMOVUPS.Z     (CX), K1, Z4
+	VEXTRACTF32X8 $0x01, Z4, Y5
+	VCVTPS2PD     Y4, Z4
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z4, Z1, Z1
+	VADDPD        Z5, Z2, Z2
+
+mean_end:
+	VADDPD        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPD        Y2, Y1, Y2
+	VEXTRACTF128  $0x01, Y2, X1
+	VADDPD        X1, X2, X2
+	VPERMILPD     $0x01, X2, X1
+	VADDPD        X1, X2, X2
+	VDIVSD        X0, X2, X1
+	VCVTSD2SS     X1, X1, X1
+	MOVSS         X1, mean+48(FP)
+	VBROADCASTSS  X1, Z2
+	MOVQ          x+8(FP), CX
+	VXORPS        Z1, Z1, Z1
+	VXORPS        Z4, Z4, Z4
+	SUBQ          $0x10, AX
+	JL            deviation_rest
+
+deviation:
+	VMOVUPS       (CX), Z5
+	VSUBPS        Z2, Z5, Z5
+	VEXTRACTF32X8 $0x01, Z5, Y6
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y6, Z6
+	VFMADD231PD   Z5, Z5, Z1
+	VFMADD231PD   Z6, Z6, Z4
+	ADDQ          $0x40, CX
+	SUBQ          $0x10, AX
+	JGE           deviation
+
+deviation_rest:
+	ADDQ          $0x10, AX
+	JZ            deviation_end
+	LEAQ          masks<>+0(SB), DX
+	KMOVW         (DX)(AX*2), K1
+	VMOVUPS.Z     (CX), K1, Z5
+	VSUBPS        Z2, Z5, Z5
+	VMOVAPS.Z     Z5, K1, Z5
+	VEXTRACTF32X8 $0x01, Z5, Y6
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y6, Z6
+	VFMADD231PD   Z5, Z5, Z1
+	VFMADD231PD   Z6, Z6, Z4
+
+deviation_end:
+	VADDPD        Z4, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPD        Y4, Y1, Y4
+	VEXTRACTF128  $0x01, Y4, X1
+	VADDPD        X1, X4, X4
+	VPERMILPD     $0x01, X4, X1
+	VADDPD        X1, X4, X4
+	VDIVSD        X0, X4, X1
+	VADDSD        eps+32(FP), X1, X1
+	VSQRTSD       X1, X1, X1
+	MOVQ          $0x00000001, AX
+	VCVTSI2SDQ    AX, X3, X3
+	VDIVSD        X1, X3, X1
+	VCVTSD2SS     X1, X1, X1
+	MOVSS         X1, rstd+52(FP)
+	VBROADCASTSS  X1, Z0
+	MOVQ          n+40(FP), AX
+	MOVQ          x+8(FP), CX
+	MOVQ          y+0(FP), DX
+	MOVQ          w+16(FP), BX
+	MOVQ          b+24(FP), SI
+	SUBQ          $0x10, AX
+	JL            normal_rest
+
+normal:
+	VMOVUPS     (CX), Z1
+	VSUBPS      Z2, Z1, Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     (BX), Z3
+	VMOVUPS     (SI), Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z3, Z1, Z4
+	VMOVUPS     Z4, (DX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, SI
+	SUBQ        $0x10, AX
+	JGE         normal
+
+normal_rest:
+	ADDQ        $0x10, AX
+	JZ          normal_end
+	LEAQ        masks<>+0(SB), DI
+	KMOVW       (DI)(AX*2), K1
+	VMOVUPS.Z   (CX), K1, Z1
+	VSUBPS      Z2, Z1, Z1
+	VMULPS      Z0, Z1, Z0
+	VMOVUPS.Z   (BX), K1, Z1
+	VMOVUPS.Z   (SI), K1, Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, K1, (DX)
+
+normal_end:
+	VZEROUPPER
+	RET
+
+// func layerNormAddAVX512(y *float32, x *float32, w *float32, b *float32, eps float64, n int) (mean float32, rstd float32)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·layerNormAddAVX512(SB), NOSPLIT, $0-56
+	MOVQ       n+40(FP), AX
+	VCVTSI2SDQ AX, X0, X0
+	MOVQ       x+8(FP), CX
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	MOVQ       AX, DX
+	SUBQ       $0x10, DX
+	JL         mean_rest
+
+mean:
+	VCVTPS2PD (CX), Z4
+	VCVTPS2PD 32(CX), Z5
+	VADDPD    Z4, Z1, Z1
+	VADDPD    Z5, Z2, Z2
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, DX
+	JGE       mean
+
+mean_rest:
+	ADDQ          $0x10, DX
+	JZ            mean_end
+	LEAQ          masks<>+0(SB), BX
+	KMOVW         (BX)(DX*2), K1
+	VMOVUPS.Z     (CX), K1, Z4
+	VEXTRACTF32X8 $0x01, Z4, Y5
+	VCVTPS2PD     Y4, Z4
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z4, Z1, Z1
+	VADDPD        Z5, Z2, Z2
+
+mean_end:
+	VADDPD        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPD        Y2, Y1, Y2
+	VEXTRACTF128  $0x01, Y2, X1
+	VADDPD        X1, X2, X2
+	VPERMILPD     $0x01, X2, X1
+	VADDPD        X1, X2, X2
+	VDIVSD        X0, X2, X1
+	VCVTSD2SS     X1, X1, X1
+	MOVSS         X1, mean+48(FP)
+	VBROADCASTSS  X1, Z2
+	MOVQ          x+8(FP), CX
+	VXORPS        Z1, Z1, Z1
+	VXORPS        Z4, Z4, Z4
+	SUBQ          $0x10, AX
+	JL            deviation_rest
+
+deviation:
+	VMOVUPS       (CX), Z5
+	VSUBPS        Z2, Z5, Z5
+	VEXTRACTF32X8 $0x01, Z5, Y6
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y6, Z6
+	VFMADD231PD   Z5, Z5, Z1
+	VFMADD231PD   Z6, Z6, Z4
+	ADDQ          $0x40, CX
+	SUBQ          $0x10, AX
+	JGE           deviation
+
+deviation_rest:
+	ADDQ          $0x10, AX
+	JZ            deviation_end
+	LEAQ          masks<>+0(SB), DX
+	KMOVW         (DX)(AX*2), K1
+	VMOVUPS.Z     (CX), K1, Z5
+	VSUBPS        Z2, Z5, Z5
+	VMOVAPS.Z     Z5, K1, Z5
+	VEXTRACTF32X8 $0x01, Z5, Y6
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y6, Z6
+	VFMADD231PD   Z5, Z5, Z1
+	VFMADD231PD   Z6, Z6, Z4
+
+deviation_end:
+	VADDPD        Z4, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPD        Y4, Y1, Y4
+	VEXTRACTF128  $0x01, Y4, X1
+	VADDPD        X1, X4, X4
+	VPERMILPD     $0x01, X4, X1
+	VADDPD        X1, X4, X4
+	VDIVSD        X0, X4, X1
+	VADDSD        eps+32(FP), X1, X1
+	VSQRTSD       X1, X1, X1
+	MOVQ          $0x00000001, AX
+	VCVTSI2SDQ    AX, X3, X3
+	VDIVSD        X1, X3, X1
+	VCVTSD2SS     X1, X1, X1
+	MOVSS         X1, rstd+52(FP)
+	VBROADCASTSS  X1, Z0
+	MOVQ          n+40(FP), AX
+	MOVQ          x+8(FP), CX
+	MOVQ          y+0(FP), DX
+	MOVQ          w+16(FP), BX
+	MOVQ          b+24(FP), SI
+	SUBQ          $0x10, AX
+	JL            normal_rest
+
+normal:
+	VMOVUPS     (CX), Z1
+	VSUBPS      Z2, Z1, Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     (BX), Z3
+	VMOVUPS     (SI), Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z3, Z1, Z4
+	VMOVUPS     (DX), Z1
+	VADDPS      Z1, Z4, Z1
+	VMOVUPS     Z1, (DX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, SI
+	SUBQ        $0x10, AX
+	JGE         normal
+
+normal_rest:
+	ADDQ        $0x10, AX
+	JZ          normal_end
+	LEAQ        masks<>+0(SB), DI
+	KMOVW       (DI)(AX*2), K1
+	VMOVUPS.Z   (CX), K1, Z1
+	VSUBPS      Z2, Z1, Z1
+	VMULPS      Z0, Z1, Z0
+	VMOVUPS.Z   (BX), K1, Z1
+	VMOVUPS.Z   (SI), K1, Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS.Z   (DX), K1, Z0
+	VADDPS      Z0, Z2, Z0
+	VMOVUPS     Z0, K1, (DX)
+
+normal_end:
+	VZEROUPPER
+	RET
+
+// func layerNormGradAVX512(dx *float32, dw *float32, db *float32, grad *float32, x *float32, w *float32, mean float32, rstd float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·layerNormGradAVX512(SB), NOSPLIT, $0-64
+	MOVQ   n+56(FP), AX
+	MOVQ   x+32(FP), CX
+	MOVQ   w+40(FP), DX
+	MOVQ   grad+24(FP), BX
+	MOVQ   dw+8(FP), SI
+	MOVQ   db+16(FP), DI
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	MOVQ   AX, R8
+	SUBQ   $0x10, R8
+	JL     sums_rest
+
+sums:
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (CX), Z5
+	VBROADCASTSS mean+48(FP), Z6
+	VSUBPS       Z6, Z5, Z5
+	VBROADCASTSS rstd+52(FP), Z6
+	VMULPS       Z6, Z5, Z5
+	VMOVUPS      (DX), Z6
+	VMULPS       Z4, Z6, Z6
+	CMPQ         dw+8(FP), $0x00
+	JE           whole0_db
+	VMOVUPS      (SI), Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z4, Z5, Z8
+	VMOVUPS      Z8, (SI)
+
+whole0_db:
+	CMPQ    db+16(FP), $0x00
+	JE      whole0_sums
+	VMOVUPS (DI), Z8
+	VADDPS  Z8, Z4, Z4
+	VMOVUPS Z4, (DI)
+
+whole0_sums:
+	VEXTRACTF32X8 $0x01, Z6, Y4
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y4, Z4
+	VEXTRACTF32X8 $0x01, Z5, Y8
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y8, Z8
+	VADDPD        Z6, Z0, Z0
+	VFMADD231PD   Z6, Z5, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z8, Z3
+	ADDQ          $0x40, CX
+	ADDQ          $0x40, DX
+	ADDQ          $0x40, BX
+	ADDQ          $0x40, SI
+	ADDQ          $0x40, DI
+	SUBQ          $0x10, R8
+	JGE           sums
+
+sums_rest:
+	ADDQ         $0x10, R8
+	JZ           sums_end
+	LEAQ         masks<>+0(SB), R9
+	KMOVW        (R9)(R8*2), K1
+	VMOVUPS.Z    (BX), K1, Z4
+	VMOVUPS.Z    (CX), K1, Z5
+	VBROADCASTSS mean+48(FP), Z6
+	VSUBPS       Z6, Z5, Z5
+	VBROADCASTSS rstd+52(FP), Z6
+	VMULPS       Z6, Z5, Z5
+	VMOVUPS.Z    (DX), K1, Z6
+	VMULPS       Z4, Z6, Z6
+	CMPQ         dw+8(FP), $0x00
+	JE           rest0_db
+	VMOVUPS.Z    (SI), K1, Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z4, Z5, Z8
+	VMOVUPS      Z8, K1, (SI)
+
+rest0_db:
+	CMPQ      db+16(FP), $0x00
+	JE        rest0_sums
+	VMOVUPS.Z (DI), K1, Z8
+	VADDPS    Z8, Z4, Z4
+	VMOVUPS   Z4, K1, (DI)
+
+rest0_sums:
+	VEXTRACTF32X8 $0x01, Z6, Y4
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y4, Z4
+	VEXTRACTF32X8 $0x01, Z5, Y8
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y8, Z8
+	VADDPD        Z6, Z0, Z0
+	VFMADD231PD   Z6, Z5, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z8, Z3
+
+sums_end:
+	MOVQ          dx+0(FP), SI
+	TESTQ         SI, SI
+	JZ            end
+	VCVTSI2SDQ    AX, X7, X7
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VPERMILPD     $0x01, X1, X0
+	VADDPD        X0, X1, X1
+	VDIVSD        X7, X1, X0
+	VCVTSD2SS     X0, X0, X0
+	VBROADCASTSS  X0, Z0
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPD        Y1, Y2, Y1
+	VEXTRACTF128  $0x01, Y1, X2
+	VADDPD        X2, X1, X1
+	VPERMILPD     $0x01, X1, X2
+	VADDPD        X2, X1, X1
+	VDIVSD        X7, X1, X1
+	VCVTSD2SS     X1, X1, X1
+	VBROADCASTSS  X1, Z1
+	VBROADCASTSS  rstd+52(FP), Z2
+	MOVQ          x+32(FP), CX
+	MOVQ          w+40(FP), DX
+	MOVQ          grad+24(FP), BX
+	SUBQ          $0x10, AX
+	JL            gradient_rest
+
+gradient:
+	VMOVUPS      (BX), Z3
+	VMOVUPS      (CX), Z4
+	VBROADCASTSS mean+48(FP), Z5
+	VSUBPS       Z5, Z4, Z4
+	VBROADCASTSS rstd+52(FP), Z5
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      (DX), Z5
+	VMULPS       Z3, Z5, Z3
+	VSUBPS       Z0, Z3, Z3
+	VMOVAPS      Z3, Z3
+	VFNMADD231PS Z1, Z4, Z3
+	VMOVUPS      (SI), Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z2, Z3, Z4
+	VMOVUPS      Z4, (SI)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x10, AX
+	JGE          gradient
+
+gradient_rest:
+	ADDQ         $0x10, AX
+	JZ           gradient_end
+	LEAQ         masks<>+0(SB), DI
+	KMOVW        (DI)(AX*2), K1
+	VMOVUPS.Z    (BX), K1, Z3
+	VMOVUPS.Z    (CX), K1, Z4
+	VBROADCASTSS mean+48(FP), Z5
+	VSUBPS       Z5, Z4, Z4
+	VBROADCASTSS rstd+52(FP), Z5
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS.Z    (DX), K1, Z5
+	VMULPS       Z3, Z5, Z3
+	VSUBPS       Z0, Z3, Z0
+	VMOVAPS      Z0, Z0
+	VFNMADD231PS Z1, Z4, Z0
+	VMOVUPS.Z    (SI), K1, Z1
+	VMOVAPS      Z1, Z1
+	VFMADD231PS  Z2, Z0, Z1
+	VMOVUPS      Z1, K1, (SI)
+
+gradient_end:
+end:
 	VZEROUPPER
 	RET

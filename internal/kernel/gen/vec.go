@@ -158,6 +158,7 @@ func (v vec) most(limit Mem) vec { return binary(VMAXPS, nil, v, v.copies(limit)
 
 const (
 	atLeast      = predicate(13)
+	greater      = predicate(14)
 	notLessEqual = predicate(6) // true for NaN
 )
 
