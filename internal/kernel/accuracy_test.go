@@ -115,7 +115,7 @@ func TestExactValues(t *testing.T) {
 	out := make([]float32, len(in))
 	for i, want := range [][]float32{
 		{1, 1, inf, 0, nan, inf, 0, 1, 1, 1, 1},
-		{0, negative, 1, -1, nan, 1, -1, 0x1p-149, -0x1p-149, 0x1p-126, -0x1p-126},
+		{0, negative, 1, -1, nan, 1, -1, flush(0x1p-149), flush(-0x1p-149), 0x1p-126, -0x1p-126},
 		{0.5, 0.5, 1, 0, nan, 1, 0, 0.5, 0.5, 0.5, 0.5},
 	} {
 		f := functions[i]

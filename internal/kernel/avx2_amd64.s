@@ -5,42 +5,43 @@
 #include "textflag.h"
 
 // func gemmAVX2(p *product)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+, SSE
 TEXT ·gemmAVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 104(AX), DI
-	MOVQ 96(AX), R8
-	CMPQ R8, $0x02
-	JE   rows2
-	CMPQ R8, $0x03
-	JE   rows3
-	CMPQ R8, $0x04
-	JE   rows4
-	CMPQ R8, $0x05
-	JE   rows5
-	CMPQ R8, $0x06
-	JE   rows6
-	CMPQ R8, $0x07
-	JE   rows7
-	CMPQ R8, $0x08
-	JE   rows8
-	CMPQ R8, $0x09
-	JE   rows9
-	CMPQ R8, $0x0a
-	JE   rows10
-	CMPQ R8, $0x0b
-	JE   rows11
-	CMPQ R8, $0x0c
-	JE   rows12
-	MOVQ 112(AX), R8
-	CMPQ R8, $0x01
-	JE   rows1_units1
-	CMPQ R8, $0x02
-	JE   rows1_units2
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    16(AX), DX
+	MOVQ    32(AX), BX
+	MOVQ    56(AX), SI
+	MOVQ    104(AX), DI
+	MOVQ    96(AX), R8
+	CMPQ    R8, $0x02
+	JE      rows2
+	CMPQ    R8, $0x03
+	JE      rows3
+	CMPQ    R8, $0x04
+	JE      rows4
+	CMPQ    R8, $0x05
+	JE      rows5
+	CMPQ    R8, $0x06
+	JE      rows6
+	CMPQ    R8, $0x07
+	JE      rows7
+	CMPQ    R8, $0x08
+	JE      rows8
+	CMPQ    R8, $0x09
+	JE      rows9
+	CMPQ    R8, $0x0a
+	JE      rows10
+	CMPQ    R8, $0x0b
+	JE      rows11
+	CMPQ    R8, $0x0c
+	JE      rows12
+	MOVQ    112(AX), R8
+	CMPQ    R8, $0x01
+	JE      rows1_units1
+	CMPQ    R8, $0x02
+	JE      rows1_units2
 
 rows1_units0_tile:
 	MOVQ       24(AX), R8
@@ -6251,8 +6252,19 @@ rows12_units1_h_one_end:
 	JNZ        rows12_units1_tile
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
+
+DATA c00009fc0<>+0(SB)/4, $0x00009fc0
+DATA c00009fc0<>+4(SB)/4, $0x00009fc0
+DATA c00009fc0<>+8(SB)/4, $0x00009fc0
+DATA c00009fc0<>+12(SB)/4, $0x00009fc0
+DATA c00009fc0<>+16(SB)/4, $0x00009fc0
+DATA c00009fc0<>+20(SB)/4, $0x00009fc0
+DATA c00009fc0<>+24(SB)/4, $0x00009fc0
+DATA c00009fc0<>+28(SB)/4, $0x00009fc0
+GLOBL c00009fc0<>(SB), RODATA|NOPTR, $32
 
 DATA masks<>+0(SB)/4, $0xffffffff
 DATA masks<>+4(SB)/4, $0xffffffff
@@ -6288,41 +6300,52 @@ DATA masks<>+120(SB)/4, $0x00000000
 DATA masks<>+124(SB)/4, $0x00000000
 GLOBL masks<>(SB), RODATA|NOPTR, $128
 
+DATA c00001f80<>+0(SB)/4, $0x00001f80
+DATA c00001f80<>+4(SB)/4, $0x00001f80
+DATA c00001f80<>+8(SB)/4, $0x00001f80
+DATA c00001f80<>+12(SB)/4, $0x00001f80
+DATA c00001f80<>+16(SB)/4, $0x00001f80
+DATA c00001f80<>+20(SB)/4, $0x00001f80
+DATA c00001f80<>+24(SB)/4, $0x00001f80
+DATA c00001f80<>+28(SB)/4, $0x00001f80
+GLOBL c00001f80<>(SB), RODATA|NOPTR, $32
+
 // func gemmTAVX2(p *product)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+, SSE
 TEXT ·gemmTAVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 104(AX), BX
-	MOVQ 96(AX), SI
-	CMPQ SI, $0x02
-	JE   rows2
-	CMPQ SI, $0x03
-	JE   rows3
-	CMPQ SI, $0x04
-	JE   rows4
-	CMPQ SI, $0x05
-	JE   rows5
-	CMPQ SI, $0x06
-	JE   rows6
-	CMPQ SI, $0x07
-	JE   rows7
-	CMPQ SI, $0x08
-	JE   rows8
-	CMPQ SI, $0x09
-	JE   rows9
-	CMPQ SI, $0x0a
-	JE   rows10
-	CMPQ SI, $0x0b
-	JE   rows11
-	CMPQ SI, $0x0c
-	JE   rows12
-	MOVQ 112(AX), SI
-	CMPQ SI, $0x01
-	JE   rows1_units1
-	CMPQ SI, $0x02
-	JE   rows1_units2
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    32(AX), DX
+	MOVQ    104(AX), BX
+	MOVQ    96(AX), SI
+	CMPQ    SI, $0x02
+	JE      rows2
+	CMPQ    SI, $0x03
+	JE      rows3
+	CMPQ    SI, $0x04
+	JE      rows4
+	CMPQ    SI, $0x05
+	JE      rows5
+	CMPQ    SI, $0x06
+	JE      rows6
+	CMPQ    SI, $0x07
+	JE      rows7
+	CMPQ    SI, $0x08
+	JE      rows8
+	CMPQ    SI, $0x09
+	JE      rows9
+	CMPQ    SI, $0x0a
+	JE      rows10
+	CMPQ    SI, $0x0b
+	JE      rows11
+	CMPQ    SI, $0x0c
+	JE      rows12
+	MOVQ    112(AX), SI
+	CMPQ    SI, $0x01
+	JE      rows1_units1
+	CMPQ    SI, $0x02
+	JE      rows1_units2
 
 rows1_units0_tile:
 	MOVQ       8(AX), SI
@@ -10127,12 +10150,14 @@ rows12_units1_k_one_end:
 	JNZ        rows12_units1_tile
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gemvAVX2(p *product)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·gemvAVX2(SB), NOSPLIT, $0-8
+	LDMXCSR    c00009fc0<>+0(SB)
 	MOVQ       p+0(FP), AX
 	MOVQ       112(AX), CX
 	CMPQ       CX, $0x01
@@ -10781,24 +10806,26 @@ units1_h_end:
 	VMASKMOVPS Y0, Y1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func packAVX2(p *product)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·packAVX2(SB), NOSPLIT, $0-8
-	MOVQ  p+0(FP), AX
-	MOVQ  (AX), CX
-	MOVQ  32(AX), DX
-	MOVQ  40(AX), BX
-	MOVQ  48(AX), SI
-	MOVQ  112(AX), DI
-	CMPQ  DI, $0x01
-	JE    units1
-	CMPQ  DI, $0x02
-	JE    units2
-	TESTQ SI, SI
-	JLE   units0_row_end
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    32(AX), DX
+	MOVQ    40(AX), BX
+	MOVQ    48(AX), SI
+	MOVQ    112(AX), DI
+	CMPQ    DI, $0x01
+	JE      units1
+	CMPQ    DI, $0x02
+	JE      units2
+	TESTQ   SI, SI
+	JLE     units0_row_end
 
 units0_row:
 	VMOVUPS (DX), Y0
@@ -10852,17 +10879,19 @@ units2_row:
 
 units2_row_end:
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func expAVX2(dst *float32, src *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·expAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x10, DX
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (CX), Y0
@@ -10993,6 +11022,7 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -11137,13 +11167,14 @@ DATA c42b17217<>+28(SB)/4, $0x42b17217
 GLOBL c42b17217<>(SB), RODATA|NOPTR, $32
 
 // func tanhAVX2(dst *float32, src *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·tanhAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x10, DX
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (CX), Y0
@@ -11338,6 +11369,7 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -11442,13 +11474,14 @@ DATA c80000000<>+28(SB)/4, $0x80000000
 GLOBL c80000000<>(SB), RODATA|NOPTR, $32
 
 // func sigmoidAVX2(dst *float32, src *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x10, DX
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (CX), Y0
@@ -11595,6 +11628,7 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -11619,14 +11653,15 @@ DATA cc2b00000<>+28(SB)/4, $0xc2b00000
 GLOBL cc2b00000<>(SB), RODATA|NOPTR, $32
 
 // func tanhGradAVX2(dst *float32, grad *float32, y *float32, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·tanhGradAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ grad+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x08, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (DX), Y0
@@ -11655,17 +11690,19 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func reluAVX2(dst *float32, src *float32, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·reluAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x08, DX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x08, DX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (CX), Y0
@@ -11689,6 +11726,7 @@ loop1_rest:
 	VMASKMOVPS Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -11703,17 +11741,19 @@ DATA c00000000<>+28(SB)/4, $0x00000000
 GLOBL c00000000<>(SB), RODATA|NOPTR, $32
 
 // func reluGradAVX2(dst *float32, grad *float32, y *float32, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·reluGradAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ grad+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x08, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (CX), Y0
+	VMULPS  c3f800000<>+0(SB), Y0, Y0
 	VMOVUPS (DX), Y1
 	VCMPPS  $0x06, c00000000<>+0(SB), Y1, Y1
 	VANDPS  Y1, Y0, Y0
@@ -11731,24 +11771,27 @@ loop1_rest:
 	NEGQ       BX
 	VMOVDQU    64(SI)(BX*4), Y0
 	VMASKMOVPS (CX), Y0, Y1
+	VMULPS     c3f800000<>+0(SB), Y1, Y1
 	VMASKMOVPS (DX), Y0, Y2
 	VCMPPS     $0x06, c00000000<>+0(SB), Y2, Y2
 	VANDPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func sigmoidGradAVX2(dst *float32, grad *float32, y *float32, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·sigmoidGradAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ grad+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x08, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (DX), Y0
@@ -11779,23 +11822,25 @@ loop1_rest:
 	VMASKMOVPS Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func lstmAVX2(gates *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·lstmAVX2(SB), NOSPLIT, $0-56
-	MOVQ gap+40(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ cPrev+8(FP), BX
-	MOVQ c+16(FP), SI
-	MOVQ tc+24(FP), DI
-	MOVQ h+32(FP), R8
-	MOVQ n+48(FP), R9
-	SUBQ $0x10, R9
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+40(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    cPrev+8(FP), BX
+	MOVQ    c+16(FP), SI
+	MOVQ    tc+24(FP), DI
+	MOVQ    h+32(FP), R8
+	MOVQ    n+48(FP), R9
+	SUBQ    $0x10, R9
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (CX), Y0
@@ -12550,26 +12595,28 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (R8)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func lstmGradAVX2(gates *float32, dgates *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·lstmGradAVX2(SB), NOSPLIT, $0-64
-	MOVQ gap+48(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ cPrev+16(FP), DI
-	MOVQ tc+24(FP), R8
-	MOVQ dc+32(FP), R9
-	MOVQ dh+40(FP), R10
-	MOVQ n+56(FP), R11
-	SUBQ $0x08, R11
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+48(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    cPrev+16(FP), DI
+	MOVQ    tc+24(FP), R8
+	MOVQ    dc+32(FP), R9
+	MOVQ    dh+40(FP), R10
+	MOVQ    n+56(FP), R11
+	SUBQ    $0x08, R11
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R10), Y0
@@ -12667,26 +12714,28 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (R9)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func lstmPeepholeAVX2(gates *float32, p *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·lstmPeepholeAVX2(SB), NOSPLIT, $0-64
-	MOVQ gap+48(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ p+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ cPrev+16(FP), DI
-	MOVQ c+24(FP), R8
-	MOVQ tc+32(FP), R9
-	MOVQ h+40(FP), R10
-	MOVQ n+56(FP), R11
-	SUBQ $0x10, R11
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+48(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    p+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    cPrev+16(FP), DI
+	MOVQ    c+24(FP), R8
+	MOVQ    tc+32(FP), R9
+	MOVQ    h+40(FP), R10
+	MOVQ    n+56(FP), R11
+	SUBQ    $0x10, R11
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (DI), Y0
@@ -13481,29 +13530,31 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (R10)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func lstmPeepholeGradAVX2(gates *float32, dgates *float32, p *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·lstmPeepholeGradAVX2(SB), NOSPLIT, $0-72
-	MOVQ gap+56(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ p+16(FP), DI
-	LEAQ (DI)(AX*2), R8
-	ADDQ AX, R8
-	MOVQ cPrev+24(FP), R9
-	MOVQ tc+32(FP), R10
-	MOVQ dc+40(FP), R11
-	MOVQ dh+48(FP), R12
-	MOVQ n+64(FP), R13
-	SUBQ $0x08, R13
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+56(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    p+16(FP), DI
+	LEAQ    (DI)(AX*2), R8
+	ADDQ    AX, R8
+	MOVQ    cPrev+24(FP), R9
+	MOVQ    tc+32(FP), R10
+	MOVQ    dc+40(FP), R11
+	MOVQ    dh+48(FP), R12
+	MOVQ    n+64(FP), R13
+	SUBQ    $0x08, R13
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R12), Y0
@@ -13621,26 +13672,28 @@ loop1_rest:
 	VMASKMOVPS   Y2, Y0, (R11)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func addPeepholeGradAVX2(dp *float32, gates *float32, dgates *float32, cPrev *float32, gap int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·addPeepholeGradAVX2(SB), NOSPLIT, $0-48
-	MOVQ gap+32(FP), AX
-	MOVQ dp+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ gates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ dgates+16(FP), DI
-	LEAQ (DI)(AX*2), R8
-	ADDQ AX, R8
-	MOVQ cPrev+24(FP), R9
-	MOVQ n+40(FP), R10
-	SUBQ $0x08, R10
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+32(FP), AX
+	MOVQ    dp+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    gates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    dgates+16(FP), DI
+	LEAQ    (DI)(AX*2), R8
+	ADDQ    AX, R8
+	MOVQ    cPrev+24(FP), R9
+	MOVQ    n+40(FP), R10
+	SUBQ    $0x08, R10
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS     (R9), Y0
@@ -13706,21 +13759,23 @@ loop1_rest:
 	VMASKMOVPS  Y2, Y0, (CX)(AX*2)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruAVX2(gates *float32, hPrev *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·gruAVX2(SB), NOSPLIT, $0-40
-	MOVQ gap+24(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ hPrev+8(FP), BX
-	MOVQ h+16(FP), SI
-	MOVQ n+32(FP), DI
-	SUBQ $0x10, DI
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+24(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    hPrev+8(FP), BX
+	MOVQ    h+16(FP), SI
+	MOVQ    n+32(FP), DI
+	SUBQ    $0x10, DI
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (CX)(AX*1), Y0
@@ -14191,20 +14246,22 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruResetAVX2(gates *float32, hPrev *float32, gap int, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·gruResetAVX2(SB), NOSPLIT, $0-32
-	MOVQ gap+16(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ hPrev+8(FP), BX
-	MOVQ n+24(FP), SI
-	SUBQ $0x10, SI
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+16(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    hPrev+8(FP), BX
+	MOVQ    n+24(FP), SI
+	SUBQ    $0x10, SI
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (CX)(AX*1), Y0
@@ -14485,21 +14542,23 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (DX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruUpdateAVX2(gates *float32, hPrev *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·gruUpdateAVX2(SB), NOSPLIT, $0-40
-	MOVQ gap+24(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ hPrev+8(FP), BX
-	MOVQ h+16(FP), SI
-	MOVQ n+32(FP), DI
-	SUBQ $0x10, DI
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+24(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    hPrev+8(FP), BX
+	MOVQ    h+16(FP), SI
+	MOVQ    n+32(FP), DI
+	SUBQ    $0x10, DI
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (CX), Y0
@@ -14722,24 +14781,26 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruGradAVX2(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·gruGradAVX2(SB), NOSPLIT, $0-48
-	MOVQ gap+32(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ hPrev+16(FP), DI
-	MOVQ dh+24(FP), R8
-	MOVQ n+40(FP), R9
-	SUBQ $0x08, R9
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+32(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    hPrev+16(FP), DI
+	MOVQ    dh+24(FP), R8
+	MOVQ    n+40(FP), R9
+	SUBQ    $0x08, R9
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R8), Y0
@@ -14819,24 +14880,26 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruUpdateGradAVX2(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·gruUpdateGradAVX2(SB), NOSPLIT, $0-48
-	MOVQ gap+32(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ hPrev+16(FP), DI
-	MOVQ dh+24(FP), R8
-	MOVQ n+40(FP), R9
-	SUBQ $0x08, R9
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+32(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    hPrev+16(FP), DI
+	MOVQ    dh+24(FP), R8
+	MOVQ    n+40(FP), R9
+	SUBQ    $0x08, R9
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R8), Y0
@@ -14897,23 +14960,25 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (R8)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruResetGradAVX2(gates *float32, dgates *float32, hPrev *float32, gap int, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·gruResetGradAVX2(SB), NOSPLIT, $0-40
-	MOVQ gap+24(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ hPrev+16(FP), DI
-	MOVQ n+32(FP), R8
-	SUBQ $0x08, R8
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+24(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    hPrev+16(FP), DI
+	MOVQ    n+32(FP), R8
+	SUBQ    $0x08, R8
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (SI), Y0
@@ -14954,21 +15019,23 @@ loop1_rest:
 	VMASKMOVPS Y1, Y0, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func minGRUAVX2(gates *float32, hPrev *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·minGRUAVX2(SB), NOSPLIT, $0-40
-	MOVQ gap+24(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ hPrev+8(FP), BX
-	MOVQ h+16(FP), SI
-	MOVQ n+32(FP), DI
-	SUBQ $0x10, DI
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+24(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    hPrev+8(FP), BX
+	MOVQ    h+16(FP), SI
+	MOVQ    n+32(FP), DI
+	SUBQ    $0x10, DI
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (CX), Y0
@@ -15151,24 +15218,26 @@ loop1_rest:
 	VMASKMOVPS   Y3, Y0, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func minGRUGradAVX2(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·minGRUGradAVX2(SB), NOSPLIT, $0-48
-	MOVQ gap+32(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ hPrev+16(FP), DI
-	MOVQ dh+24(FP), R8
-	MOVQ n+40(FP), R9
-	SUBQ $0x08, R9
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+32(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    hPrev+16(FP), DI
+	MOVQ    dh+24(FP), R8
+	MOVQ    n+40(FP), R9
+	SUBQ    $0x08, R9
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (R8), Y0
@@ -15219,12 +15288,14 @@ loop1_rest:
 	VMASKMOVPS Y1, Y0, (R8)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func bernoulliAVX2(dst *float32, hit float32, miss float32, x uint32, high uint32, limit uint32, n int)
 // Requires: AVX, AVX2, SSE
 TEXT ·bernoulliAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVQ         n+32(FP), CX
 	MOVSS        hit+8(FP), X0
@@ -15290,6 +15361,7 @@ loop_rest:
 	VMASKMOVPS Y0, Y5, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -15334,14 +15406,15 @@ DATA c00000008<>+28(SB)/4, $0x00000008
 GLOBL c00000008<>(SB), RODATA|NOPTR, $32
 
 // func mulAVX2(dst *float32, x *float32, y *float32, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·mulAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x08, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (CX), Y0
@@ -15366,19 +15439,21 @@ loop1_rest:
 	VMASKMOVPS Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func blendAVX2(dst *float32, a *float32, b *float32, m *float32, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·blendAVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ a+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ m+24(FP), BX
-	MOVQ n+32(FP), SI
-	SUBQ $0x08, SI
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    m+24(FP), BX
+	MOVQ    n+32(FP), SI
+	SUBQ    $0x08, SI
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS     (BX), Y0
@@ -15414,17 +15489,19 @@ loop1_rest:
 	VMASKMOVPS  Y3, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func addAVX2(dst *float32, x *float32, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·addAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x08, DX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x08, DX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (AX), Y0
@@ -15448,18 +15525,20 @@ loop1_rest:
 	VMASKMOVPS Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func addMulAVX2(dst *float32, x *float32, y *float32, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·addMulAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x08, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS     (CX), Y0
@@ -15488,12 +15567,14 @@ loop1_rest:
 	VMASKMOVPS  Y3, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func scaleAVX2(dst *float32, s float32, n int)
 // Requires: AVX, AVX2, SSE
 TEXT ·scaleAVX2(SB), NOSPLIT, $0-24
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVSS        s+8(FP), X0
 	VBROADCASTSS X0, Y0
@@ -15520,12 +15601,14 @@ loop1_rest:
 	VMASKMOVPS Y0, Y1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func addScaledAVX2(dst *float32, x *float32, s float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·addScaledAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVSS        s+16(FP), X0
@@ -15558,18 +15641,20 @@ loop1_rest:
 	VMASKMOVPS  Y3, Y1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func plusAVX2(dst *float32, x *float32, y *float32, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·plusAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x08, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (CX), Y0
@@ -15594,18 +15679,20 @@ loop1_rest:
 	VMASKMOVPS Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func subAVX2(dst *float32, x *float32, y *float32, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·subAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x08, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (CX), Y0
@@ -15630,18 +15717,20 @@ loop1_rest:
 	VMASKMOVPS Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func divAVX2(dst *float32, x *float32, y *float32, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·divAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x08, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (CX), Y0
@@ -15666,12 +15755,14 @@ loop1_rest:
 	VMASKMOVPS Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func scaledAVX2(dst *float32, x *float32, s float32, n int)
 // Requires: AVX, AVX2, SSE
 TEXT ·scaledAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVSS        s+16(FP), X0
@@ -15700,12 +15791,14 @@ loop1_rest:
 	VMASKMOVPS Y0, Y1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func addConstantAVX2(dst *float32, s float32, n int)
 // Requires: AVX, AVX2, SSE
 TEXT ·addConstantAVX2(SB), NOSPLIT, $0-24
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVSS        s+8(FP), X0
 	VBROADCASTSS X0, Y0
@@ -15732,12 +15825,14 @@ loop1_rest:
 	VMASKMOVPS Y0, Y1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func blendConstAVX2(dst *float32, a *float32, b *float32, rest float32, m float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·blendConstAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
 	MOVQ         b+16(FP), DX
@@ -15776,12 +15871,14 @@ loop1_rest:
 	VMASKMOVPS  Y0, Y2, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func clampAVX2(x *float32, limit float32, n int)
 // Requires: AVX, AVX2, SSE
 TEXT ·clampAVX2(SB), NOSPLIT, $0-24
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         x+0(FP), AX
 	MOVSS        limit+8(FP), X0
 	VBROADCASTSS X0, Y0
@@ -15812,12 +15909,14 @@ loop1_rest:
 	VMASKMOVPS Y2, Y1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func adamAVX2(w *float32, grad *float32, m *float32, v *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, step float32, root float32, eps float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·adamAVX2(SB), NOSPLIT, $0-72
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         w+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         m+16(FP), DX
@@ -15896,12 +15995,14 @@ loop1_rest:
 	VMASKMOVPS  Y0, Y7, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func scaleByRMSAVX2(u *float32, grad *float32, v *float32, decay float32, rest float32, eps float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·scaleByRMSAVX2(SB), NOSPLIT, $0-48
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         u+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         v+16(FP), DX
@@ -15952,12 +16053,14 @@ loop1_rest:
 	VMASKMOVPS  Y0, Y3, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func scaleByDeviationAVX2(u *float32, grad *float32, v *float32, m *float32, decay float32, rest float32, eps float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·scaleByDeviationAVX2(SB), NOSPLIT, $0-56
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         u+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         v+16(FP), DX
@@ -16028,12 +16131,14 @@ loop1_rest:
 	VMASKMOVPS   Y0, Y3, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func lionAVX2(w *float32, grad *float32, m *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, rate float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·lionAVX2(SB), NOSPLIT, $0-56
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         w+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         m+16(FP), DX
@@ -16104,12 +16209,14 @@ loop1_rest:
 	VMASKMOVPS  Y1, Y5, (DX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func momentumAVX2(w *float32, grad *float32, b *float32, decay float32, rest float32, rate float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·momentumAVX2(SB), NOSPLIT, $0-48
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         w+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         b+16(FP), DX
@@ -16158,12 +16265,14 @@ loop1_rest:
 	VMASKMOVPS  Y1, Y3, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func nesterovAVX2(w *float32, grad *float32, b *float32, decay float32, rest float32, rate float32, ahead float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·nesterovAVX2(SB), NOSPLIT, $0-48
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         w+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         b+16(FP), DX
@@ -16218,12 +16327,14 @@ loop1_rest:
 	VMASKMOVPS  Y1, Y4, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func pixelsAVX2(dst *float32, stride int, src *uint8, rows int, cols int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, SSE
 TEXT ·pixelsAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR c00009fc0<>+0(SB)
 	MOVQ    dst+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    src+16(FP), DX
@@ -16259,6 +16370,7 @@ rest:
 	JNZ       row
 
 row_end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -16273,14 +16385,15 @@ DATA c437f0000<>+28(SB)/4, $0x437f0000
 GLOBL c437f0000<>(SB), RODATA|NOPTR, $32
 
 // func addColumnsAVX2(dst *float32, a *float32, stride int, rows int, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·addColumnsAVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ a+8(FP), CX
-	MOVQ stride+16(FP), DX
-	MOVQ n+32(FP), BX
-	SUBQ $0x20, BX
-	JL   down4_next_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	MOVQ    n+32(FP), BX
+	SUBQ    $0x20, BX
+	JL      down4_next_rest
 
 down4_next:
 	MOVQ    rows+24(FP), DI
@@ -16358,12 +16471,14 @@ rest_end:
 	VMASKMOVPS Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func softmaxAVX2(dst *float32, src *float32, n int) (top float32, sum float32)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·softmaxAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
 	MOVQ    n+16(FP), AX
 	VMOVAPS cff800000<>+0(SB), Y0
 	VMOVAPS cff800000<>+0(SB), Y1
@@ -16587,6 +16702,7 @@ div_rest:
 	VMASKMOVPS Y0, Y2, 32(CX)
 
 div_end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -16603,6 +16719,7 @@ GLOBL cff800000<>(SB), RODATA|NOPTR, $32
 // func softmaxGradAVX2(dx *float32, grad *float32, y *float32, sum float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dx+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         y+16(FP), DX
@@ -16641,12 +16758,14 @@ loop1_rest:
 	VMASKMOVPS  Y3, Y1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func logSoftmaxGradAVX2(dx *float32, grad *float32, y *float32, sum float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·logSoftmaxGradAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dx+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         y+16(FP), DX
@@ -16733,20 +16852,22 @@ loop1_rest:
 	VMASKMOVPS   Y0, Y1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func sumAVX2(x *float32, n int) float64
-// Requires: AVX, SSE2
+// Requires: AVX, SSE, SSE2
 TEXT ·sumAVX2(SB), NOSPLIT, $0-24
-	MOVQ   n+8(FP), AX
-	MOVQ   x+0(FP), CX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	SUBQ   $0x10, AX
-	JL     loop_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+8(FP), AX
+	MOVQ    x+0(FP), CX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	SUBQ    $0x10, AX
+	JL      loop_rest
 
 loop:
 	VCVTPS2PD (CX), Y4
@@ -16790,20 +16911,22 @@ loop_end:
 	VPERMILPD    $0x01, X0, X1
 	VADDPD       X1, X0, X0
 	MOVSD        X0, ret+16(FP)
+	LDMXCSR      c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func squaresAVX2(x *float32, n int) float64
-// Requires: AVX, FMA3, SSE2
+// Requires: AVX, FMA3, SSE, SSE2
 TEXT ·squaresAVX2(SB), NOSPLIT, $0-24
-	MOVQ   n+8(FP), AX
-	MOVQ   x+0(FP), CX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	SUBQ   $0x10, AX
-	JL     loop_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+8(FP), AX
+	MOVQ    x+0(FP), CX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	SUBQ    $0x10, AX
+	JL      loop_rest
 
 loop:
 	VCVTPS2PD   (CX), Y4
@@ -16847,21 +16970,23 @@ loop_end:
 	VPERMILPD    $0x01, X0, X1
 	VADDPD       X1, X0, X0
 	MOVSD        X0, ret+16(FP)
+	LDMXCSR      c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func dotAVX2(x *float32, y *float32, n int) float64
-// Requires: AVX, FMA3, SSE2
+// Requires: AVX, FMA3, SSE, SSE2
 TEXT ·dotAVX2(SB), NOSPLIT, $0-32
-	MOVQ   n+16(FP), AX
-	MOVQ   x+0(FP), CX
-	MOVQ   y+8(FP), DX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	SUBQ   $0x10, AX
-	JL     loop_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+16(FP), AX
+	MOVQ    x+0(FP), CX
+	MOVQ    y+8(FP), DX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	SUBQ    $0x10, AX
+	JL      loop_rest
 
 loop:
 	VCVTPS2PD   (CX), Y4
@@ -16918,12 +17043,14 @@ loop_end:
 	VPERMILPD    $0x01, X0, X1
 	VADDPD       X1, X0, X0
 	MOVSD        X0, ret+24(FP)
+	LDMXCSR      c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func layerNormAVX2(y *float32, x *float32, w *float32, b *float32, eps float64, n int) (mean float32, rstd float32)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·layerNormAVX2(SB), NOSPLIT, $0-56
+	LDMXCSR    c00009fc0<>+0(SB)
 	MOVQ       n+40(FP), AX
 	VCVTSI2SDQ AX, X0, X0
 	MOVQ       x+8(FP), CX
@@ -17105,12 +17232,14 @@ normal_rest:
 	VMASKMOVPS  Y7, Y3, 32(DX)
 
 normal_end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func layerNormAddAVX2(y *float32, x *float32, w *float32, b *float32, eps float64, n int) (mean float32, rstd float32)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·layerNormAddAVX2(SB), NOSPLIT, $0-56
+	LDMXCSR    c00009fc0<>+0(SB)
 	MOVQ       n+40(FP), AX
 	VCVTSI2SDQ AX, X0, X0
 	MOVQ       x+8(FP), CX
@@ -17300,29 +17429,31 @@ normal_rest:
 	VMASKMOVPS  Y2, Y3, 32(DX)
 
 normal_end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func layerNormGradAVX2(dx *float32, dw *float32, db *float32, grad *float32, x *float32, w *float32, mean float32, rstd float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·layerNormGradAVX2(SB), NOSPLIT, $0-64
-	MOVQ   n+56(FP), AX
-	MOVQ   x+32(FP), CX
-	MOVQ   w+40(FP), DX
-	MOVQ   grad+24(FP), BX
-	MOVQ   dw+8(FP), SI
-	MOVQ   db+16(FP), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   AX, R8
-	SUBQ   $0x10, R8
-	JL     sums_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+56(FP), AX
+	MOVQ    x+32(FP), CX
+	MOVQ    w+40(FP), DX
+	MOVQ    grad+24(FP), BX
+	MOVQ    dw+8(FP), SI
+	MOVQ    db+16(FP), DI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    AX, R8
+	SUBQ    $0x10, R8
+	JL      sums_rest
 
 sums:
 	VMOVUPS      (BX), Y8
@@ -17583,5 +17714,14 @@ gradient_rest:
 
 gradient_end:
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
+	RET
+
+// func mxcsrAVX2() uint32
+// Requires: SSE
+TEXT ·mxcsrAVX2(SB), NOSPLIT, $8-4
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	MOVL    AX, ret+0(FP)
 	RET

@@ -5,46 +5,47 @@
 #include "textflag.h"
 
 // func gemmAVX512(p *product)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
+// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+, SSE
 TEXT ·gemmAVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 104(AX), DI
-	MOVQ 96(AX), R8
-	CMPQ R8, $0x02
-	JE   rows2
-	CMPQ R8, $0x03
-	JE   rows3
-	CMPQ R8, $0x04
-	JE   rows4
-	CMPQ R8, $0x05
-	JE   rows5
-	CMPQ R8, $0x06
-	JE   rows6
-	CMPQ R8, $0x07
-	JE   rows7
-	CMPQ R8, $0x08
-	JE   rows8
-	CMPQ R8, $0x09
-	JE   rows9
-	CMPQ R8, $0x0a
-	JE   rows10
-	CMPQ R8, $0x0b
-	JE   rows11
-	CMPQ R8, $0x0c
-	JE   rows12
-	MOVQ 112(AX), R8
-	CMPQ R8, $0x01
-	JE   rows1_units1
-	CMPQ R8, $0x02
-	JE   rows1_units2
-	CMPQ R8, $0x03
-	JE   rows1_units3
-	CMPQ R8, $0x04
-	JE   rows1_units4
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    16(AX), DX
+	MOVQ    32(AX), BX
+	MOVQ    56(AX), SI
+	MOVQ    104(AX), DI
+	MOVQ    96(AX), R8
+	CMPQ    R8, $0x02
+	JE      rows2
+	CMPQ    R8, $0x03
+	JE      rows3
+	CMPQ    R8, $0x04
+	JE      rows4
+	CMPQ    R8, $0x05
+	JE      rows5
+	CMPQ    R8, $0x06
+	JE      rows6
+	CMPQ    R8, $0x07
+	JE      rows7
+	CMPQ    R8, $0x08
+	JE      rows8
+	CMPQ    R8, $0x09
+	JE      rows9
+	CMPQ    R8, $0x0a
+	JE      rows10
+	CMPQ    R8, $0x0b
+	JE      rows11
+	CMPQ    R8, $0x0c
+	JE      rows12
+	MOVQ    112(AX), R8
+	CMPQ    R8, $0x01
+	JE      rows1_units1
+	CMPQ    R8, $0x02
+	JE      rows1_units2
+	CMPQ    R8, $0x03
+	JE      rows1_units3
+	CMPQ    R8, $0x04
+	JE      rows1_units4
 
 rows1_units0_tile:
 	MOVQ       24(AX), R8
@@ -15641,8 +15642,12 @@ rows12_units4_h_one_end:
 	JNZ     rows12_units4_tile
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
+
+DATA c00009fc0<>+0(SB)/4, $0x00009fc0
+GLOBL c00009fc0<>(SB), RODATA|NOPTR, $4
 
 DATA masks<>+0(SB)/2, $0x0000
 DATA masks<>+2(SB)/2, $0x0001
@@ -15663,45 +15668,49 @@ DATA masks<>+30(SB)/2, $0x7fff
 DATA masks<>+32(SB)/2, $0xffff
 GLOBL masks<>(SB), RODATA|NOPTR, $34
 
+DATA c00001f80<>+0(SB)/4, $0x00001f80
+GLOBL c00001f80<>(SB), RODATA|NOPTR, $4
+
 // func gemmTAVX512(p *product)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
+// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+, SSE
 TEXT ·gemmTAVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 104(AX), BX
-	MOVQ 96(AX), SI
-	CMPQ SI, $0x02
-	JE   rows2
-	CMPQ SI, $0x03
-	JE   rows3
-	CMPQ SI, $0x04
-	JE   rows4
-	CMPQ SI, $0x05
-	JE   rows5
-	CMPQ SI, $0x06
-	JE   rows6
-	CMPQ SI, $0x07
-	JE   rows7
-	CMPQ SI, $0x08
-	JE   rows8
-	CMPQ SI, $0x09
-	JE   rows9
-	CMPQ SI, $0x0a
-	JE   rows10
-	CMPQ SI, $0x0b
-	JE   rows11
-	CMPQ SI, $0x0c
-	JE   rows12
-	MOVQ 112(AX), SI
-	CMPQ SI, $0x01
-	JE   rows1_units1
-	CMPQ SI, $0x02
-	JE   rows1_units2
-	CMPQ SI, $0x03
-	JE   rows1_units3
-	CMPQ SI, $0x04
-	JE   rows1_units4
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    32(AX), DX
+	MOVQ    104(AX), BX
+	MOVQ    96(AX), SI
+	CMPQ    SI, $0x02
+	JE      rows2
+	CMPQ    SI, $0x03
+	JE      rows3
+	CMPQ    SI, $0x04
+	JE      rows4
+	CMPQ    SI, $0x05
+	JE      rows5
+	CMPQ    SI, $0x06
+	JE      rows6
+	CMPQ    SI, $0x07
+	JE      rows7
+	CMPQ    SI, $0x08
+	JE      rows8
+	CMPQ    SI, $0x09
+	JE      rows9
+	CMPQ    SI, $0x0a
+	JE      rows10
+	CMPQ    SI, $0x0b
+	JE      rows11
+	CMPQ    SI, $0x0c
+	JE      rows12
+	MOVQ    112(AX), SI
+	CMPQ    SI, $0x01
+	JE      rows1_units1
+	CMPQ    SI, $0x02
+	JE      rows1_units2
+	CMPQ    SI, $0x03
+	JE      rows1_units3
+	CMPQ    SI, $0x04
+	JE      rows1_units4
 
 rows1_units0_tile:
 	MOVQ       8(AX), SI
@@ -25448,12 +25457,14 @@ rows12_units4_k_one_end:
 	JNZ     rows12_units4_tile
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gemvAVX512(p *product)
-// Requires: AVX, AVX512F, AVX512VL, FMA3
+// Requires: AVX, AVX512F, AVX512VL, FMA3, SSE
 TEXT ·gemvAVX512(SB), NOSPLIT, $0-8
+	LDMXCSR   c00009fc0<>+0(SB)
 	MOVQ      p+0(FP), AX
 	MOVQ      112(AX), CX
 	CMPQ      CX, $0x01
@@ -26746,28 +26757,30 @@ units1_h_end:
 	VMOVUPS Y0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func packAVX512(p *product)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, SSE
 TEXT ·packAVX512(SB), NOSPLIT, $0-8
-	MOVQ  p+0(FP), AX
-	MOVQ  (AX), CX
-	MOVQ  32(AX), DX
-	MOVQ  40(AX), BX
-	MOVQ  48(AX), SI
-	MOVQ  112(AX), DI
-	CMPQ  DI, $0x01
-	JE    units1
-	CMPQ  DI, $0x02
-	JE    units2
-	CMPQ  DI, $0x03
-	JE    units3
-	CMPQ  DI, $0x04
-	JE    units4
-	TESTQ SI, SI
-	JLE   units0_row_end
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    32(AX), DX
+	MOVQ    40(AX), BX
+	MOVQ    48(AX), SI
+	MOVQ    112(AX), DI
+	CMPQ    DI, $0x01
+	JE      units1
+	CMPQ    DI, $0x02
+	JE      units2
+	CMPQ    DI, $0x03
+	JE      units3
+	CMPQ    DI, $0x04
+	JE      units4
+	TESTQ   SI, SI
+	JLE     units0_row_end
 
 units0_row:
 	VMOVUPS (DX), Z0
@@ -26857,17 +26870,19 @@ units4_row:
 
 units4_row_end:
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func expAVX512(dst *float32, src *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·expAVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x20, DX
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x20, DX
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (CX), Z0
@@ -26997,6 +27012,7 @@ loop1_rest:
 	VMOVUPS           Z11, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -27043,13 +27059,14 @@ DATA c42b17217<>+0(SB)/4, $0x42b17217
 GLOBL c42b17217<>(SB), RODATA|NOPTR, $4
 
 // func tanhAVX512(dst *float32, src *float32, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·tanhAVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x20, DX
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x20, DX
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (CX), Z0
@@ -27243,6 +27260,7 @@ loop1_rest:
 	VMOVUPS           Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -27277,13 +27295,14 @@ DATA c80000000<>+0(SB)/4, $0x80000000
 GLOBL c80000000<>(SB), RODATA|NOPTR, $4
 
 // func sigmoidAVX512(dst *float32, src *float32, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x20, DX
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x20, DX
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (CX), Z0
@@ -27429,6 +27448,7 @@ loop1_rest:
 	VMOVUPS           Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -27439,14 +27459,15 @@ DATA cc2b00000<>+0(SB)/4, $0xc2b00000
 GLOBL cc2b00000<>(SB), RODATA|NOPTR, $4
 
 // func tanhGradAVX512(dst *float32, grad *float32, y *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·tanhGradAVX512(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ grad+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x10, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (DX), Z0
@@ -27474,17 +27495,19 @@ loop1_rest:
 	VMOVUPS      Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func reluAVX512(dst *float32, src *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·reluAVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x10, DX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS     (CX), Z0
@@ -27507,6 +27530,7 @@ loop1_rest:
 	VMOVUPS     Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -27514,17 +27538,19 @@ DATA c00000000<>+0(SB)/4, $0x00000000
 GLOBL c00000000<>(SB), RODATA|NOPTR, $4
 
 // func reluGradAVX512(dst *float32, grad *float32, y *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·reluGradAVX512(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ grad+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x10, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS     (CX), Z0
+	VMULPS.BCST c3f800000<>+0(SB), Z0, Z0
 	VMOVUPS     (DX), Z1
 	VCMPPS.BCST $0x06, c00000000<>+0(SB), Z1, K2
 	VMOVAPS.Z   Z0, K2, Z0
@@ -27541,24 +27567,27 @@ loop1_rest:
 	LEAQ        masks<>+0(SB), SI
 	KMOVW       (SI)(BX*2), K1
 	VMOVUPS.Z   (CX), K1, Z0
+	VMULPS.BCST c3f800000<>+0(SB), Z0, Z0
 	VMOVUPS.Z   (DX), K1, Z1
 	VCMPPS.BCST $0x06, c00000000<>+0(SB), Z1, K2
 	VMOVAPS.Z   Z0, K2, Z0
 	VMOVUPS     Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func sigmoidGradAVX512(dst *float32, grad *float32, y *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·sigmoidGradAVX512(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ grad+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x10, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (DX), Z0
@@ -27588,23 +27617,25 @@ loop1_rest:
 	VMOVUPS      Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func lstmAVX512(gates *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·lstmAVX512(SB), NOSPLIT, $0-56
-	MOVQ gap+40(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ cPrev+8(FP), BX
-	MOVQ c+16(FP), SI
-	MOVQ tc+24(FP), DI
-	MOVQ h+32(FP), R8
-	MOVQ n+48(FP), R9
-	SUBQ $0x20, R9
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+40(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    cPrev+8(FP), BX
+	MOVQ    c+16(FP), SI
+	MOVQ    tc+24(FP), DI
+	MOVQ    h+32(FP), R8
+	MOVQ    n+48(FP), R9
+	SUBQ    $0x20, R9
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (CX), Z0
@@ -28358,26 +28389,28 @@ loop1_rest:
 	VMOVUPS           Z0, K1, (R8)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func lstmGradAVX512(gates *float32, dgates *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·lstmGradAVX512(SB), NOSPLIT, $0-64
-	MOVQ gap+48(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ cPrev+16(FP), DI
-	MOVQ tc+24(FP), R8
-	MOVQ dc+32(FP), R9
-	MOVQ dh+40(FP), R10
-	MOVQ n+56(FP), R11
-	SUBQ $0x10, R11
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+48(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    cPrev+16(FP), DI
+	MOVQ    tc+24(FP), R8
+	MOVQ    dc+32(FP), R9
+	MOVQ    dh+40(FP), R10
+	MOVQ    n+56(FP), R11
+	SUBQ    $0x10, R11
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R10), Z0
@@ -28474,26 +28507,28 @@ loop1_rest:
 	VMOVUPS      Z0, K1, (R9)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func lstmPeepholeAVX512(gates *float32, p *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·lstmPeepholeAVX512(SB), NOSPLIT, $0-64
-	MOVQ gap+48(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ p+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ cPrev+16(FP), DI
-	MOVQ c+24(FP), R8
-	MOVQ tc+32(FP), R9
-	MOVQ h+40(FP), R10
-	MOVQ n+56(FP), R11
-	SUBQ $0x20, R11
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+48(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    p+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    cPrev+16(FP), DI
+	MOVQ    c+24(FP), R8
+	MOVQ    tc+32(FP), R9
+	MOVQ    h+40(FP), R10
+	MOVQ    n+56(FP), R11
+	SUBQ    $0x20, R11
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (DI), Z0
@@ -29287,29 +29322,31 @@ loop1_rest:
 	VMOVUPS           Z0, K1, (R10)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func lstmPeepholeGradAVX512(gates *float32, dgates *float32, p *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·lstmPeepholeGradAVX512(SB), NOSPLIT, $0-72
-	MOVQ gap+56(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ p+16(FP), DI
-	LEAQ (DI)(AX*2), R8
-	ADDQ AX, R8
-	MOVQ cPrev+24(FP), R9
-	MOVQ tc+32(FP), R10
-	MOVQ dc+40(FP), R11
-	MOVQ dh+48(FP), R12
-	MOVQ n+64(FP), R13
-	SUBQ $0x10, R13
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+56(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    p+16(FP), DI
+	LEAQ    (DI)(AX*2), R8
+	ADDQ    AX, R8
+	MOVQ    cPrev+24(FP), R9
+	MOVQ    tc+32(FP), R10
+	MOVQ    dc+40(FP), R11
+	MOVQ    dh+48(FP), R12
+	MOVQ    n+64(FP), R13
+	SUBQ    $0x10, R13
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R12), Z0
@@ -29426,26 +29463,28 @@ loop1_rest:
 	VMOVUPS      Z1, K1, (R11)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func addPeepholeGradAVX512(dp *float32, gates *float32, dgates *float32, cPrev *float32, gap int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·addPeepholeGradAVX512(SB), NOSPLIT, $0-48
-	MOVQ gap+32(FP), AX
-	MOVQ dp+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ gates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ dgates+16(FP), DI
-	LEAQ (DI)(AX*2), R8
-	ADDQ AX, R8
-	MOVQ cPrev+24(FP), R9
-	MOVQ n+40(FP), R10
-	SUBQ $0x10, R10
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+32(FP), AX
+	MOVQ    dp+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    gates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    dgates+16(FP), DI
+	LEAQ    (DI)(AX*2), R8
+	ADDQ    AX, R8
+	MOVQ    cPrev+24(FP), R9
+	MOVQ    n+40(FP), R10
+	SUBQ    $0x10, R10
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS     (R9), Z0
@@ -29509,21 +29548,23 @@ loop1_rest:
 	VMOVUPS     Z1, K1, (CX)(AX*2)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruAVX512(gates *float32, hPrev *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·gruAVX512(SB), NOSPLIT, $0-40
-	MOVQ gap+24(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ hPrev+8(FP), BX
-	MOVQ h+16(FP), SI
-	MOVQ n+32(FP), DI
-	SUBQ $0x20, DI
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+24(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    hPrev+8(FP), BX
+	MOVQ    h+16(FP), SI
+	MOVQ    n+32(FP), DI
+	SUBQ    $0x20, DI
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (CX)(AX*1), Z0
@@ -29993,20 +30034,22 @@ loop1_rest:
 	VMOVUPS           Z0, K1, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruResetAVX512(gates *float32, hPrev *float32, gap int, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·gruResetAVX512(SB), NOSPLIT, $0-32
-	MOVQ gap+16(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ hPrev+8(FP), BX
-	MOVQ n+24(FP), SI
-	SUBQ $0x20, SI
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+16(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    hPrev+8(FP), BX
+	MOVQ    n+24(FP), SI
+	SUBQ    $0x20, SI
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (CX)(AX*1), Z0
@@ -30286,21 +30329,23 @@ loop1_rest:
 	VMOVUPS           Z0, K1, (DX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruUpdateAVX512(gates *float32, hPrev *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·gruUpdateAVX512(SB), NOSPLIT, $0-40
-	MOVQ gap+24(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ hPrev+8(FP), BX
-	MOVQ h+16(FP), SI
-	MOVQ n+32(FP), DI
-	SUBQ $0x20, DI
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+24(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    hPrev+8(FP), BX
+	MOVQ    h+16(FP), SI
+	MOVQ    n+32(FP), DI
+	SUBQ    $0x20, DI
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (CX), Z0
@@ -30522,24 +30567,26 @@ loop1_rest:
 	VMOVUPS           Z0, K1, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruGradAVX512(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·gruGradAVX512(SB), NOSPLIT, $0-48
-	MOVQ gap+32(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ hPrev+16(FP), DI
-	MOVQ dh+24(FP), R8
-	MOVQ n+40(FP), R9
-	SUBQ $0x10, R9
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+32(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    hPrev+16(FP), DI
+	MOVQ    dh+24(FP), R8
+	MOVQ    n+40(FP), R9
+	SUBQ    $0x10, R9
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R8), Z0
@@ -30618,24 +30665,26 @@ loop1_rest:
 	VMOVUPS      Z0, K1, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruUpdateGradAVX512(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·gruUpdateGradAVX512(SB), NOSPLIT, $0-48
-	MOVQ gap+32(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ hPrev+16(FP), DI
-	MOVQ dh+24(FP), R8
-	MOVQ n+40(FP), R9
-	SUBQ $0x10, R9
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+32(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    hPrev+16(FP), DI
+	MOVQ    dh+24(FP), R8
+	MOVQ    n+40(FP), R9
+	SUBQ    $0x10, R9
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R8), Z0
@@ -30694,23 +30743,25 @@ loop1_rest:
 	VMOVUPS      Z0, K1, (R8)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruResetGradAVX512(gates *float32, dgates *float32, hPrev *float32, gap int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·gruResetGradAVX512(SB), NOSPLIT, $0-40
-	MOVQ gap+24(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ hPrev+16(FP), DI
-	MOVQ n+32(FP), R8
-	SUBQ $0x10, R8
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+24(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    hPrev+16(FP), DI
+	MOVQ    n+32(FP), R8
+	SUBQ    $0x10, R8
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (SI), Z0
@@ -30750,21 +30801,23 @@ loop1_rest:
 	VMOVUPS      Z0, K1, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func minGRUAVX512(gates *float32, hPrev *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·minGRUAVX512(SB), NOSPLIT, $0-40
-	MOVQ gap+24(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ hPrev+8(FP), BX
-	MOVQ h+16(FP), SI
-	MOVQ n+32(FP), DI
-	SUBQ $0x20, DI
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+24(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    hPrev+8(FP), BX
+	MOVQ    h+16(FP), SI
+	MOVQ    n+32(FP), DI
+	SUBQ    $0x20, DI
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (CX), Z0
@@ -30946,24 +30999,26 @@ loop1_rest:
 	VMOVUPS           Z2, K1, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func minGRUGradAVX512(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·minGRUGradAVX512(SB), NOSPLIT, $0-48
-	MOVQ gap+32(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ hPrev+16(FP), DI
-	MOVQ dh+24(FP), R8
-	MOVQ n+40(FP), R9
-	SUBQ $0x10, R9
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+32(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    hPrev+16(FP), DI
+	MOVQ    dh+24(FP), R8
+	MOVQ    n+40(FP), R9
+	SUBQ    $0x10, R9
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R8), Z0
@@ -31012,12 +31067,14 @@ loop1_rest:
 	VMOVUPS      Z0, K1, (R8)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func bernoulliAVX512(dst *float32, hit float32, miss float32, x uint32, high uint32, limit uint32, n int)
 // Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·bernoulliAVX512(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVQ         n+32(FP), CX
 	MOVSS        hit+8(FP), X0
@@ -31082,6 +31139,7 @@ loop_rest:
 	VMOVUPS      Z2, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -31113,14 +31171,15 @@ DATA c00000010<>+0(SB)/4, $0x00000010
 GLOBL c00000010<>(SB), RODATA|NOPTR, $4
 
 // func mulAVX512(dst *float32, x *float32, y *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·mulAVX512(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x10, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (CX), Z0
@@ -31144,19 +31203,21 @@ loop1_rest:
 	VMOVUPS   Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func blendAVX512(dst *float32, a *float32, b *float32, m *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·blendAVX512(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ a+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ m+24(FP), BX
-	MOVQ n+32(FP), SI
-	SUBQ $0x10, SI
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    m+24(FP), BX
+	MOVQ    n+32(FP), SI
+	SUBQ    $0x10, SI
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (BX), Z0
@@ -31191,17 +31252,19 @@ loop1_rest:
 	VMOVUPS      Z2, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func addAVX512(dst *float32, x *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·addAVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x10, DX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (AX), Z0
@@ -31224,18 +31287,20 @@ loop1_rest:
 	VMOVUPS   Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func addMulAVX512(dst *float32, x *float32, y *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·addMulAVX512(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x10, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS     (CX), Z0
@@ -31263,12 +31328,14 @@ loop1_rest:
 	VMOVUPS     Z2, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func scaleAVX512(dst *float32, s float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·scaleAVX512(SB), NOSPLIT, $0-24
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVSS        s+8(FP), X0
 	VBROADCASTSS X0, Z0
@@ -31294,12 +31361,14 @@ loop1_rest:
 	VMOVUPS   Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func addScaledAVX512(dst *float32, x *float32, s float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·addScaledAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVSS        s+16(FP), X0
@@ -31331,18 +31400,20 @@ loop1_rest:
 	VMOVUPS     Z2, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func plusAVX512(dst *float32, x *float32, y *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·plusAVX512(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x10, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (CX), Z0
@@ -31366,18 +31437,20 @@ loop1_rest:
 	VMOVUPS   Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func subAVX512(dst *float32, x *float32, y *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·subAVX512(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x10, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (CX), Z0
@@ -31401,18 +31474,20 @@ loop1_rest:
 	VMOVUPS   Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func divAVX512(dst *float32, x *float32, y *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·divAVX512(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x10, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (CX), Z0
@@ -31436,12 +31511,14 @@ loop1_rest:
 	VMOVUPS   Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func scaledAVX512(dst *float32, x *float32, s float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·scaledAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVSS        s+16(FP), X0
@@ -31469,12 +31546,14 @@ loop1_rest:
 	VMOVUPS   Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func addConstantAVX512(dst *float32, s float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·addConstantAVX512(SB), NOSPLIT, $0-24
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVSS        s+8(FP), X0
 	VBROADCASTSS X0, Z0
@@ -31500,12 +31579,14 @@ loop1_rest:
 	VMOVUPS   Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func blendConstAVX512(dst *float32, a *float32, b *float32, rest float32, m float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·blendConstAVX512(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), CX
 	MOVQ         b+16(FP), DX
@@ -31543,12 +31624,14 @@ loop1_rest:
 	VMOVUPS     Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func clampAVX512(x *float32, limit float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·clampAVX512(SB), NOSPLIT, $0-24
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         x+0(FP), AX
 	MOVSS        limit+8(FP), X0
 	VBROADCASTSS X0, Z0
@@ -31578,12 +31661,14 @@ loop1_rest:
 	VMOVUPS     Z1, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func adamAVX512(w *float32, grad *float32, m *float32, v *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, step float32, root float32, eps float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·adamAVX512(SB), NOSPLIT, $0-72
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         w+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         m+16(FP), DX
@@ -31661,12 +31746,14 @@ loop1_rest:
 	VMOVUPS     Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func scaleByRMSAVX512(u *float32, grad *float32, v *float32, decay float32, rest float32, eps float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·scaleByRMSAVX512(SB), NOSPLIT, $0-48
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         u+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         v+16(FP), DX
@@ -31716,12 +31803,14 @@ loop1_rest:
 	VMOVUPS     Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func scaleByDeviationAVX512(u *float32, grad *float32, v *float32, m *float32, decay float32, rest float32, eps float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·scaleByDeviationAVX512(SB), NOSPLIT, $0-56
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         u+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         v+16(FP), DX
@@ -31791,12 +31880,14 @@ loop1_rest:
 	VMOVUPS      Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func lionAVX512(w *float32, grad *float32, m *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, rate float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·lionAVX512(SB), NOSPLIT, $0-56
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         w+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         m+16(FP), DX
@@ -31866,12 +31957,14 @@ loop1_rest:
 	VMOVUPS     Z1, K1, (DX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func momentumAVX512(w *float32, grad *float32, b *float32, decay float32, rest float32, rate float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·momentumAVX512(SB), NOSPLIT, $0-48
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         w+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         b+16(FP), DX
@@ -31919,12 +32012,14 @@ loop1_rest:
 	VMOVUPS     Z1, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func nesterovAVX512(w *float32, grad *float32, b *float32, decay float32, rest float32, rate float32, ahead float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·nesterovAVX512(SB), NOSPLIT, $0-48
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         w+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         b+16(FP), DX
@@ -31978,12 +32073,14 @@ loop1_rest:
 	VMOVUPS     Z1, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func pixelsAVX512(dst *float32, stride int, src *uint8, rows int, cols int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·pixelsAVX512(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         src+16(FP), DX
@@ -32019,6 +32116,7 @@ rest:
 	JNZ       row
 
 row_end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -32026,14 +32124,15 @@ DATA c437f0000<>+0(SB)/4, $0x437f0000
 GLOBL c437f0000<>(SB), RODATA|NOPTR, $4
 
 // func addColumnsAVX512(dst *float32, a *float32, stride int, rows int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·addColumnsAVX512(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ a+8(FP), CX
-	MOVQ stride+16(FP), DX
-	MOVQ n+32(FP), BX
-	SUBQ $0x40, BX
-	JL   down4_next_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	MOVQ    n+32(FP), BX
+	SUBQ    $0x40, BX
+	JL      down4_next_rest
 
 down4_next:
 	MOVQ    rows+24(FP), DI
@@ -32110,12 +32209,14 @@ rest_end:
 	VMOVUPS Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func softmaxAVX512(dst *float32, src *float32, n int) (top float32, sum float32)
 // Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·softmaxAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         n+16(FP), AX
 	VBROADCASTSS cff800000<>+0(SB), Z0
 	MOVQ         src+8(FP), CX
@@ -32260,6 +32361,7 @@ div_rest:
 	VMOVUPS   Z0, K1, (CX)
 
 div_end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -32269,6 +32371,7 @@ GLOBL cff800000<>(SB), RODATA|NOPTR, $4
 // func softmaxGradAVX512(dx *float32, grad *float32, y *float32, sum float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dx+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         y+16(FP), DX
@@ -32306,12 +32409,14 @@ loop1_rest:
 	VMOVUPS     Z2, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func logSoftmaxGradAVX512(dx *float32, grad *float32, y *float32, sum float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·logSoftmaxGradAVX512(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dx+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         y+16(FP), DX
@@ -32397,18 +32502,20 @@ loop1_rest:
 	VMOVUPS           Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func sumAVX512(x *float32, n int) float64
-// Requires: AVX, AVX512DQ, AVX512F, SSE2
+// Requires: AVX, AVX512DQ, AVX512F, SSE, SSE2
 TEXT ·sumAVX512(SB), NOSPLIT, $0-24
-	MOVQ   n+8(FP), AX
-	MOVQ   x+0(FP), CX
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	SUBQ   $0x10, AX
-	JL     loop_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+8(FP), AX
+	MOVQ    x+0(FP), CX
+	VXORPS  Z0, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	SUBQ    $0x10, AX
+	JL      loop_rest
 
 loop:
 	VCVTPS2PD (CX), Z2
@@ -32440,18 +32547,20 @@ loop_end:
 	VPERMILPD     $0x01, X1, X0
 	VADDPD        X0, X1, X1
 	MOVSD         X1, ret+16(FP)
+	LDMXCSR       c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func squaresAVX512(x *float32, n int) float64
-// Requires: AVX, AVX512DQ, AVX512F, SSE2
+// Requires: AVX, AVX512DQ, AVX512F, SSE, SSE2
 TEXT ·squaresAVX512(SB), NOSPLIT, $0-24
-	MOVQ   n+8(FP), AX
-	MOVQ   x+0(FP), CX
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	SUBQ   $0x10, AX
-	JL     loop_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+8(FP), AX
+	MOVQ    x+0(FP), CX
+	VXORPS  Z0, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	SUBQ    $0x10, AX
+	JL      loop_rest
 
 loop:
 	VCVTPS2PD   (CX), Z2
@@ -32483,19 +32592,21 @@ loop_end:
 	VPERMILPD     $0x01, X1, X0
 	VADDPD        X0, X1, X1
 	MOVSD         X1, ret+16(FP)
+	LDMXCSR       c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func dotAVX512(x *float32, y *float32, n int) float64
-// Requires: AVX, AVX512DQ, AVX512F, SSE2
+// Requires: AVX, AVX512DQ, AVX512F, SSE, SSE2
 TEXT ·dotAVX512(SB), NOSPLIT, $0-32
-	MOVQ   n+16(FP), AX
-	MOVQ   x+0(FP), CX
-	MOVQ   y+8(FP), DX
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	SUBQ   $0x10, AX
-	JL     loop_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+16(FP), AX
+	MOVQ    x+0(FP), CX
+	MOVQ    y+8(FP), DX
+	VXORPS  Z0, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	SUBQ    $0x10, AX
+	JL      loop_rest
 
 loop:
 	VCVTPS2PD   (CX), Z2
@@ -32534,12 +32645,14 @@ loop_end:
 	VPERMILPD     $0x01, X1, X0
 	VADDPD        X0, X1, X1
 	MOVSD         X1, ret+24(FP)
+	LDMXCSR       c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func layerNormAVX512(y *float32, x *float32, w *float32, b *float32, eps float64, n int) (mean float32, rstd float32)
 // Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·layerNormAVX512(SB), NOSPLIT, $0-56
+	LDMXCSR    c00009fc0<>+0(SB)
 	MOVQ       n+40(FP), AX
 	VCVTSI2SDQ AX, X0, X0
 	MOVQ       x+8(FP), CX
@@ -32670,12 +32783,14 @@ normal_rest:
 	VMOVUPS     Z2, K1, (DX)
 
 normal_end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func layerNormAddAVX512(y *float32, x *float32, w *float32, b *float32, eps float64, n int) (mean float32, rstd float32)
 // Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·layerNormAddAVX512(SB), NOSPLIT, $0-56
+	LDMXCSR    c00009fc0<>+0(SB)
 	MOVQ       n+40(FP), AX
 	VCVTSI2SDQ AX, X0, X0
 	MOVQ       x+8(FP), CX
@@ -32810,25 +32925,27 @@ normal_rest:
 	VMOVUPS     Z0, K1, (DX)
 
 normal_end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func layerNormGradAVX512(dx *float32, dw *float32, db *float32, grad *float32, x *float32, w *float32, mean float32, rstd float32, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·layerNormGradAVX512(SB), NOSPLIT, $0-64
-	MOVQ   n+56(FP), AX
-	MOVQ   x+32(FP), CX
-	MOVQ   w+40(FP), DX
-	MOVQ   grad+24(FP), BX
-	MOVQ   dw+8(FP), SI
-	MOVQ   db+16(FP), DI
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	VXORPS Z2, Z2, Z2
-	VXORPS Z3, Z3, Z3
-	MOVQ   AX, R8
-	SUBQ   $0x10, R8
-	JL     sums_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+56(FP), AX
+	MOVQ    x+32(FP), CX
+	MOVQ    w+40(FP), DX
+	MOVQ    grad+24(FP), BX
+	MOVQ    dw+8(FP), SI
+	MOVQ    db+16(FP), DI
+	VXORPS  Z0, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	VXORPS  Z2, Z2, Z2
+	VXORPS  Z3, Z3, Z3
+	MOVQ    AX, R8
+	SUBQ    $0x10, R8
+	JL      sums_rest
 
 sums:
 	VMOVUPS      (BX), Z4
@@ -32989,5 +33106,14 @@ gradient_rest:
 
 gradient_end:
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
+	RET
+
+// func mxcsrAVX512() uint32
+// Requires: SSE
+TEXT ·mxcsrAVX512(SB), NOSPLIT, $8-4
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	MOVL    AX, ret+0(FP)
 	RET

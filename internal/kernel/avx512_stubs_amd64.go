@@ -278,3 +278,6 @@ func layerNormAddAVX512(y *float32, x *float32, w *float32, b *float32, eps floa
 //
 //go:noescape
 func layerNormGradAVX512(dx *float32, dw *float32, db *float32, grad *float32, x *float32, w *float32, mean float32, rstd float32, n int)
+
+// mxcsrAVX512 returns the control register of floating-point arithmetic.
+func mxcsrAVX512() uint32

@@ -56,4 +56,5 @@ type kernels struct {
 	layerNorm        func(y, x, w, b *float32, eps float64, n int) (mean, rstd float32)
 	layerNormAdd     func(y, x, w, b *float32, eps float64, n int) (mean, rstd float32)
 	layerNormGrad    func(dx, dw, db, grad, x, w *float32, mean, rstd float32, n int)
+	mxcsr            func() uint32
 }

@@ -72,6 +72,7 @@ var kernelsAVX2 = kernels{
 	layerNorm:        layerNormAVX2,
 	layerNormAdd:     layerNormAddAVX2,
 	layerNormGrad:    layerNormGradAVX2,
+	mxcsr:            mxcsrAVX2,
 }
 
 var kernelsAVX512 = kernels{
@@ -126,6 +127,7 @@ var kernelsAVX512 = kernels{
 	layerNorm:        layerNormAVX512,
 	layerNormAdd:     layerNormAddAVX512,
 	layerNormGrad:    layerNormGradAVX512,
+	mxcsr:            mxcsrAVX512,
 }
 
 // The functions that take a product are called by name: an argument of a function value would be allocated.

@@ -50,7 +50,7 @@ func TestAdam(t *testing.T) {
 
 // TestAdamAtRest: without a gradient, now or before, nothing moves.
 func TestAdamAtRest(t *testing.T) {
-	w, zeros := []float32{1, -2, 0, 0x1p-149, inf}, make([]float32, 5)
+	w, zeros := []float32{1, -2, 0, 0x1p-126, inf}, make([]float32, 5)
 	m, v := make([]float32, 5), make([]float32, 5)
 	want := slices.Clone(w)
 	Adam(w, zeros, m, v, beta1, 1-beta1, beta2, 1-beta2, step, root, eps)
@@ -88,6 +88,12 @@ var optimizers = []struct {
 			}
 			v[1] = 0.99*v[1] + 0.01*v[2]
 		}},
+	{"Momentum", []string{"w", "b", "g"}, 2,
+		func(v [][]float32) { Momentum(v[0], v[2], v[1], 0.9, 0.5, 0.125) },
+		func(v []float64) { v[1] = 0.9*v[1] + 0.5*v[2]; v[0] -= 0.125 * v[1] }},
+	{"Nesterov", []string{"w", "b", "g"}, 2,
+		func(v [][]float32) { Nesterov(v[0], v[2], v[1], 0.9, 1, 0.125, 0.1125) },
+		func(v []float64) { v[1] = 0.9*v[1] + v[2]; v[0] -= 0.125*v[2] + 0.1125*v[1] }},
 	{"Clamp", []string{"x"}, 1,
 		func(v [][]float32) { Clamp(v[0], 0.5) },
 		func(v []float64) { v[0] = math.Max(-0.5, math.Min(v[0], 0.5)) }},

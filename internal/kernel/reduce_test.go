@@ -22,7 +22,7 @@ func TestAddColumns(t *testing.T) {
 						exact[j], size[j] = float64(dst[j]), math.Abs(float64(dst[j]))
 						for i := range rows {
 							v := a.Data[i*a.Stride+j]
-							want[j] += v
+							want[j] = add(want[j], v)
 							exact[j] += float64(v)
 							size[j] += math.Abs(float64(v))
 						}
@@ -73,7 +73,7 @@ func TestNormAndSum(t *testing.T) {
 func TestNormRange(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 4, 5, 7, 8, 9, 31, 1 << 16} {
 		x := make([]float32, n)
-		for _, v := range []float32{math.MaxFloat32, -math.MaxFloat32, 0x1p-149, 0x1p-126, 3, 0} {
+		for _, v := range []float32{math.MaxFloat32, -math.MaxFloat32, 0x1p-126, 3, 0} {
 			for i := range x {
 				x[i] = v
 			}

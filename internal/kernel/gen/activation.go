@@ -73,7 +73,8 @@ func activations() {
 		p.store("dst", x.where(x.is(notLessEqual, number(0))))
 	})
 	each("reluGrad", "computes dst = grad where y is not 0 or less, else 0.", 1, "dst grad y", "", func(p *pass) {
-		p.store("dst", p.load("grad").where(p.load("y").is(notLessEqual, number(0))))
+		grad := p.load("grad").mul(one()) // a denormal gradient becomes 0
+		p.store("dst", grad.where(p.load("y").is(notLessEqual, number(0))))
 	})
 	each("sigmoidGrad", "computes dst = grad*y*(1-y).", 1, "dst grad y", "", func(p *pass) {
 		p.store("dst", sigmoidSlope(p.load("y")).mul(p.load("grad")))

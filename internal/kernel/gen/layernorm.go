@@ -57,8 +57,7 @@ func layerNorm(stem, doc string, add bool) {
 		}
 		put(normal, masks, Mem{Base: y})
 	})
-	VZEROUPPER()
-	RET()
+	end()
 }
 
 // layerNormGrad emits the gradients of layer normalisation of a row. A first pass computes the sums, and the gradients of w and b if they are wanted, a

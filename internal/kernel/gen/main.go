@@ -77,4 +77,5 @@ func functions() {
 	layerNorm("layerNorm", "computes y = (x-mean)*rstd*w + b, where rstd = 1/sqrt(mean of (x-mean)^2 + eps).", false)
 	layerNorm("layerNormAdd", "computes y += (x-mean)*rstd*w + b, as layerNorm.", true)
 	layerNormGrad()
+	control()
 }

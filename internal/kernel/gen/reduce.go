@@ -170,8 +170,7 @@ func sums() {
 			}
 		})
 		Store(joinDoubles(acc), ReturnIndex(0))
-		VZEROUPPER()
-		RET()
+		end()
 	}
 }
 
@@ -212,7 +211,5 @@ func addColumns() {
 	}
 	JZ(LabelRef("end"))
 	down("rest", 1, mask(n))
-	Label("end")
-	VZEROUPPER()
-	RET()
+	end()
 }

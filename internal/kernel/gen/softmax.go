@@ -38,8 +38,7 @@ func softmax() {
 	rows("div", n, []Register{dst}, func(masks []Op) {
 		put(sixteen(Mem{Base: dst}, masks, number(0)).div(sum), masks, Mem{Base: dst})
 	})
-	VZEROUPPER()
-	RET()
+	end()
 }
 
 // softmaxGrads emits the gradients through softmax and its logarithm.
