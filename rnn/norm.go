@@ -50,8 +50,6 @@ func (p *plan) normaliseGrad(l *link, f *Frame) {
 	}
 	for row := range f.rows {
 		dsums, raw := f.dsums[row*p.dsums:][:p.dsums], f.sums[row*p.kept+l.raw:]
-		dProduct := dsums[l.dProduct:][:l.Rows]
-		clear(dProduct)
-		kernel.LayerNormGrad(dProduct, dGain, nil, dsums[l.dSum:][:l.Rows], raw[:l.Rows], gain, raw[l.Rows], raw[l.Rows+1])
+		kernel.LayerNormGradInto(dsums[l.dProduct:][:l.Rows], dGain, nil, dsums[l.dSum:][:l.Rows], raw[:l.Rows], gain, raw[l.Rows], raw[l.Rows+1])
 	}
 }

@@ -17718,6 +17718,283 @@ end:
 	VZEROUPPER
 	RET
 
+// func layerNormGradIntoAVX2(dx *float32, dw *float32, db *float32, grad *float32, x *float32, w *float32, mean float32, rstd float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·layerNormGradIntoAVX2(SB), NOSPLIT, $0-64
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+56(FP), AX
+	MOVQ    x+32(FP), CX
+	MOVQ    w+40(FP), DX
+	MOVQ    grad+24(FP), BX
+	MOVQ    dw+8(FP), SI
+	MOVQ    db+16(FP), DI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    AX, R8
+	SUBQ    $0x10, R8
+	JL      sums_rest
+
+sums:
+	VMOVUPS      (BX), Y8
+	VMOVUPS      (CX), Y9
+	VBROADCASTSS mean+48(FP), Y10
+	VSUBPS       Y10, Y9, Y9
+	VBROADCASTSS rstd+52(FP), Y10
+	VMULPS       Y10, Y9, Y9
+	VMOVUPS      (DX), Y10
+	VMULPS       Y8, Y10, Y10
+	CMPQ         dw+8(FP), $0x00
+	JE           whole0_db
+	VMOVUPS      (SI), Y12
+	VMOVAPS      Y12, Y12
+	VFMADD231PS  Y8, Y9, Y12
+	VMOVUPS      Y12, (SI)
+
+whole0_db:
+	CMPQ    db+16(FP), $0x00
+	JE      whole0_sums
+	VMOVUPS (DI), Y12
+	VADDPS  Y12, Y8, Y8
+	VMOVUPS Y8, (DI)
+
+whole0_sums:
+	VEXTRACTF128 $0x01, Y10, X8
+	VCVTPS2PD    X10, Y10
+	VCVTPS2PD    X8, Y8
+	VEXTRACTF128 $0x01, Y9, X12
+	VCVTPS2PD    X9, Y9
+	VCVTPS2PD    X12, Y12
+	VADDPD       Y10, Y0, Y0
+	VFMADD231PD  Y10, Y9, Y4
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y12, Y5
+	VMOVUPS      32(BX), Y8
+	VMOVUPS      32(CX), Y9
+	VBROADCASTSS mean+48(FP), Y10
+	VSUBPS       Y10, Y9, Y9
+	VBROADCASTSS rstd+52(FP), Y10
+	VMULPS       Y10, Y9, Y9
+	VMOVUPS      32(DX), Y10
+	VMULPS       Y8, Y10, Y10
+	CMPQ         dw+8(FP), $0x00
+	JE           whole1_db
+	VMOVUPS      32(SI), Y12
+	VMOVAPS      Y12, Y12
+	VFMADD231PS  Y8, Y9, Y12
+	VMOVUPS      Y12, 32(SI)
+
+whole1_db:
+	CMPQ    db+16(FP), $0x00
+	JE      whole1_sums
+	VMOVUPS 32(DI), Y12
+	VADDPS  Y12, Y8, Y8
+	VMOVUPS Y8, 32(DI)
+
+whole1_sums:
+	VEXTRACTF128 $0x01, Y10, X8
+	VCVTPS2PD    X10, Y10
+	VCVTPS2PD    X8, Y8
+	VEXTRACTF128 $0x01, Y9, X12
+	VCVTPS2PD    X9, Y9
+	VCVTPS2PD    X12, Y12
+	VADDPD       Y10, Y2, Y2
+	VFMADD231PD  Y10, Y9, Y6
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y12, Y7
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	SUBQ         $0x10, R8
+	JGE          sums
+
+sums_rest:
+	ADDQ         $0x10, R8
+	JZ           sums_end
+	LEAQ         masks<>+0(SB), R9
+	NEGQ         R8
+	VMOVDQU      64(R9)(R8*4), Y8
+	VMOVDQU      96(R9)(R8*4), Y9
+	VMASKMOVPS   (BX), Y8, Y10
+	VMASKMOVPS   (CX), Y8, Y12
+	VBROADCASTSS mean+48(FP), Y13
+	VSUBPS       Y13, Y12, Y12
+	VBROADCASTSS rstd+52(FP), Y13
+	VMULPS       Y13, Y12, Y12
+	VMASKMOVPS   (DX), Y8, Y13
+	VMULPS       Y10, Y13, Y13
+	CMPQ         dw+8(FP), $0x00
+	JE           rest0_db
+	VMASKMOVPS   (SI), Y8, Y14
+	VMOVAPS      Y14, Y14
+	VFMADD231PS  Y10, Y12, Y14
+	VMASKMOVPS   Y14, Y8, (SI)
+
+rest0_db:
+	CMPQ       db+16(FP), $0x00
+	JE         rest0_sums
+	VMASKMOVPS (DI), Y8, Y14
+	VADDPS     Y14, Y10, Y10
+	VMASKMOVPS Y10, Y8, (DI)
+
+rest0_sums:
+	VEXTRACTF128 $0x01, Y13, X8
+	VCVTPS2PD    X13, Y10
+	VCVTPS2PD    X8, Y8
+	VEXTRACTF128 $0x01, Y12, X13
+	VCVTPS2PD    X12, Y12
+	VCVTPS2PD    X13, Y13
+	VADDPD       Y10, Y0, Y0
+	VFMADD231PD  Y10, Y12, Y4
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y13, Y5
+	VMASKMOVPS   32(BX), Y9, Y8
+	VMASKMOVPS   32(CX), Y9, Y10
+	VBROADCASTSS mean+48(FP), Y12
+	VSUBPS       Y12, Y10, Y10
+	VBROADCASTSS rstd+52(FP), Y12
+	VMULPS       Y12, Y10, Y10
+	VMASKMOVPS   32(DX), Y9, Y12
+	VMULPS       Y8, Y12, Y12
+	CMPQ         dw+8(FP), $0x00
+	JE           rest1_db
+	VMASKMOVPS   32(SI), Y9, Y13
+	VMOVAPS      Y13, Y13
+	VFMADD231PS  Y8, Y10, Y13
+	VMASKMOVPS   Y13, Y9, 32(SI)
+
+rest1_db:
+	CMPQ       db+16(FP), $0x00
+	JE         rest1_sums
+	VMASKMOVPS 32(DI), Y9, Y13
+	VADDPS     Y13, Y8, Y8
+	VMASKMOVPS Y8, Y9, 32(DI)
+
+rest1_sums:
+	VEXTRACTF128 $0x01, Y12, X8
+	VCVTPS2PD    X12, Y9
+	VCVTPS2PD    X8, Y8
+	VEXTRACTF128 $0x01, Y10, X12
+	VCVTPS2PD    X10, Y10
+	VCVTPS2PD    X12, Y12
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y10, Y6
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y12, Y7
+
+sums_end:
+	MOVQ         dx+0(FP), SI
+	TESTQ        SI, SI
+	JZ           end
+	VCVTSI2SDQ   AX, X11, X11
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDPD       X1, X0, X0
+	VDIVSD       X11, X0, X0
+	VCVTSD2SS    X0, X0, X0
+	VBROADCASTSS X0, Y0
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y5, Y4, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X2, X1, X1
+	VPERMILPD    $0x01, X1, X2
+	VADDPD       X2, X1, X1
+	VDIVSD       X11, X1, X1
+	VCVTSD2SS    X1, X1, X1
+	VBROADCASTSS X1, Y1
+	VBROADCASTSS rstd+52(FP), Y2
+	MOVQ         x+32(FP), CX
+	MOVQ         w+40(FP), DX
+	MOVQ         grad+24(FP), BX
+	SUBQ         $0x10, AX
+	JL           gradient_rest
+
+gradient:
+	VMOVUPS      (BX), Y3
+	VMOVUPS      (CX), Y4
+	VBROADCASTSS mean+48(FP), Y5
+	VSUBPS       Y5, Y4, Y4
+	VBROADCASTSS rstd+52(FP), Y5
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      (DX), Y5
+	VMULPS       Y3, Y5, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS Y1, Y4, Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y3, (SI)
+	VMOVUPS      32(BX), Y3
+	VMOVUPS      32(CX), Y4
+	VBROADCASTSS mean+48(FP), Y5
+	VSUBPS       Y5, Y4, Y4
+	VBROADCASTSS rstd+52(FP), Y5
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      32(DX), Y5
+	VMULPS       Y3, Y5, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS Y1, Y4, Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 32(SI)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x10, AX
+	JGE          gradient
+
+gradient_rest:
+	ADDQ         $0x10, AX
+	JZ           gradient_end
+	LEAQ         masks<>+0(SB), DI
+	NEGQ         AX
+	VMOVDQU      64(DI)(AX*4), Y3
+	VMOVDQU      96(DI)(AX*4), Y4
+	VMASKMOVPS   (BX), Y3, Y5
+	VMASKMOVPS   (CX), Y3, Y6
+	VBROADCASTSS mean+48(FP), Y7
+	VSUBPS       Y7, Y6, Y6
+	VBROADCASTSS rstd+52(FP), Y7
+	VMULPS       Y7, Y6, Y6
+	VMASKMOVPS   (DX), Y3, Y7
+	VMULPS       Y5, Y7, Y5
+	VSUBPS       Y0, Y5, Y5
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS Y1, Y6, Y5
+	VMULPS       Y2, Y5, Y5
+	VMASKMOVPS   Y5, Y3, (SI)
+	VMASKMOVPS   32(BX), Y4, Y3
+	VMASKMOVPS   32(CX), Y4, Y5
+	VBROADCASTSS mean+48(FP), Y6
+	VSUBPS       Y6, Y5, Y5
+	VBROADCASTSS rstd+52(FP), Y6
+	VMULPS       Y6, Y5, Y5
+	VMASKMOVPS   32(DX), Y4, Y6
+	VMULPS       Y3, Y6, Y3
+	VSUBPS       Y0, Y3, Y0
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS Y1, Y5, Y0
+	VMULPS       Y2, Y0, Y0
+	VMASKMOVPS   Y0, Y4, 32(SI)
+
+gradient_end:
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
 // func mxcsrAVX2() uint32
 // Requires: SSE
 TEXT ·mxcsrAVX2(SB), NOSPLIT, $8-4

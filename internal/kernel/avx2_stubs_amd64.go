@@ -279,5 +279,10 @@ func layerNormAddAVX2(y *float32, x *float32, w *float32, b *float32, eps float6
 //go:noescape
 func layerNormGradAVX2(dx *float32, dw *float32, db *float32, grad *float32, x *float32, w *float32, mean float32, rstd float32, n int)
 
+// layerNormGradIntoAVX2 computes the gradient of x, and adds those of w and b to dw and db, each of which may be nil.
+//
+//go:noescape
+func layerNormGradIntoAVX2(dx *float32, dw *float32, db *float32, grad *float32, x *float32, w *float32, mean float32, rstd float32, n int)
+
 // mxcsrAVX2 returns the control register of floating-point arithmetic.
 func mxcsrAVX2() uint32

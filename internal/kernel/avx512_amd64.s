@@ -33110,6 +33110,183 @@ end:
 	VZEROUPPER
 	RET
 
+// func layerNormGradIntoAVX512(dx *float32, dw *float32, db *float32, grad *float32, x *float32, w *float32, mean float32, rstd float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·layerNormGradIntoAVX512(SB), NOSPLIT, $0-64
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+56(FP), AX
+	MOVQ    x+32(FP), CX
+	MOVQ    w+40(FP), DX
+	MOVQ    grad+24(FP), BX
+	MOVQ    dw+8(FP), SI
+	MOVQ    db+16(FP), DI
+	VXORPS  Z0, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	VXORPS  Z2, Z2, Z2
+	VXORPS  Z3, Z3, Z3
+	MOVQ    AX, R8
+	SUBQ    $0x10, R8
+	JL      sums_rest
+
+sums:
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (CX), Z5
+	VBROADCASTSS mean+48(FP), Z6
+	VSUBPS       Z6, Z5, Z5
+	VBROADCASTSS rstd+52(FP), Z6
+	VMULPS       Z6, Z5, Z5
+	VMOVUPS      (DX), Z6
+	VMULPS       Z4, Z6, Z6
+	CMPQ         dw+8(FP), $0x00
+	JE           whole0_db
+	VMOVUPS      (SI), Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z4, Z5, Z8
+	VMOVUPS      Z8, (SI)
+
+whole0_db:
+	CMPQ    db+16(FP), $0x00
+	JE      whole0_sums
+	VMOVUPS (DI), Z8
+	VADDPS  Z8, Z4, Z4
+	VMOVUPS Z4, (DI)
+
+whole0_sums:
+	VEXTRACTF32X8 $0x01, Z6, Y4
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y4, Z4
+	VEXTRACTF32X8 $0x01, Z5, Y8
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y8, Z8
+	VADDPD        Z6, Z0, Z0
+	VFMADD231PD   Z6, Z5, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z8, Z3
+	ADDQ          $0x40, CX
+	ADDQ          $0x40, DX
+	ADDQ          $0x40, BX
+	ADDQ          $0x40, SI
+	ADDQ          $0x40, DI
+	SUBQ          $0x10, R8
+	JGE           sums
+
+sums_rest:
+	ADDQ         $0x10, R8
+	JZ           sums_end
+	LEAQ         masks<>+0(SB), R9
+	KMOVW        (R9)(R8*2), K1
+	VMOVUPS.Z    (BX), K1, Z4
+	VMOVUPS.Z    (CX), K1, Z5
+	VBROADCASTSS mean+48(FP), Z6
+	VSUBPS       Z6, Z5, Z5
+	VBROADCASTSS rstd+52(FP), Z6
+	VMULPS       Z6, Z5, Z5
+	VMOVUPS.Z    (DX), K1, Z6
+	VMULPS       Z4, Z6, Z6
+	CMPQ         dw+8(FP), $0x00
+	JE           rest0_db
+	VMOVUPS.Z    (SI), K1, Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z4, Z5, Z8
+	VMOVUPS      Z8, K1, (SI)
+
+rest0_db:
+	CMPQ      db+16(FP), $0x00
+	JE        rest0_sums
+	VMOVUPS.Z (DI), K1, Z8
+	VADDPS    Z8, Z4, Z4
+	VMOVUPS   Z4, K1, (DI)
+
+rest0_sums:
+	VEXTRACTF32X8 $0x01, Z6, Y4
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y4, Z4
+	VEXTRACTF32X8 $0x01, Z5, Y8
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y8, Z8
+	VADDPD        Z6, Z0, Z0
+	VFMADD231PD   Z6, Z5, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z8, Z3
+
+sums_end:
+	MOVQ          dx+0(FP), SI
+	TESTQ         SI, SI
+	JZ            end
+	VCVTSI2SDQ    AX, X7, X7
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VPERMILPD     $0x01, X1, X0
+	VADDPD        X0, X1, X1
+	VDIVSD        X7, X1, X0
+	VCVTSD2SS     X0, X0, X0
+	VBROADCASTSS  X0, Z0
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPD        Y1, Y2, Y1
+	VEXTRACTF128  $0x01, Y1, X2
+	VADDPD        X2, X1, X1
+	VPERMILPD     $0x01, X1, X2
+	VADDPD        X2, X1, X1
+	VDIVSD        X7, X1, X1
+	VCVTSD2SS     X1, X1, X1
+	VBROADCASTSS  X1, Z1
+	VBROADCASTSS  rstd+52(FP), Z2
+	MOVQ          x+32(FP), CX
+	MOVQ          w+40(FP), DX
+	MOVQ          grad+24(FP), BX
+	SUBQ          $0x10, AX
+	JL            gradient_rest
+
+gradient:
+	VMOVUPS      (BX), Z3
+	VMOVUPS      (CX), Z4
+	VBROADCASTSS mean+48(FP), Z5
+	VSUBPS       Z5, Z4, Z4
+	VBROADCASTSS rstd+52(FP), Z5
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      (DX), Z5
+	VMULPS       Z3, Z5, Z3
+	VSUBPS       Z0, Z3, Z3
+	VMOVAPS      Z3, Z3
+	VFNMADD231PS Z1, Z4, Z3
+	VMULPS       Z2, Z3, Z3
+	VMOVUPS      Z3, (SI)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x10, AX
+	JGE          gradient
+
+gradient_rest:
+	ADDQ         $0x10, AX
+	JZ           gradient_end
+	LEAQ         masks<>+0(SB), DI
+	KMOVW        (DI)(AX*2), K1
+	VMOVUPS.Z    (BX), K1, Z3
+	VMOVUPS.Z    (CX), K1, Z4
+	VBROADCASTSS mean+48(FP), Z5
+	VSUBPS       Z5, Z4, Z4
+	VBROADCASTSS rstd+52(FP), Z5
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS.Z    (DX), K1, Z5
+	VMULPS       Z3, Z5, Z3
+	VSUBPS       Z0, Z3, Z0
+	VMOVAPS      Z0, Z0
+	VFNMADD231PS Z1, Z4, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, K1, (SI)
+
+gradient_end:
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
 // func mxcsrAVX512() uint32
 // Requires: SSE
 TEXT ·mxcsrAVX512(SB), NOSPLIT, $8-4

@@ -55,6 +55,9 @@ func calls() (all []call) {
 		call{"LayerNormGrad", []int{1, 1, 1, 1, 1, 1}, func(v [][]float32, n int) {
 			LayerNormGrad(v[0], v[1], v[2], v[3], v[4], v[5], v[5][0], 316)
 		}},
+		call{"LayerNormGradInto", []int{1, 1, 1, 1, 1, 1}, func(v [][]float32, n int) {
+			LayerNormGradInto(v[0], v[1], v[2], v[3], v[4], v[5], v[5][0], 316)
+		}},
 		call{"Sum", []int{1, 1}, func(v [][]float32, n int) { v[1][0] = float32(0x1p126 * Sum(v[0])) }},
 		call{"Norm", []int{1, 1}, func(v [][]float32, n int) { v[1][0] = float32(0x1p126 * Norm(v[0])) }},
 		call{"Dot", []int{1, 1, 1}, func(v [][]float32, n int) { v[2][0] = float32(0x1p252 * Dot(v[0], v[1])) }},

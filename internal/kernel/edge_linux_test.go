@@ -99,6 +99,13 @@ func TestElementwiseAtEdges(t *testing.T) {
 		e.try(func() { SoftmaxCrossEntropy(e.slice(n), e.slice(n), n-1) }, "SoftmaxCrossEntropy of %d", n)
 		e.try(func() { Norm(e.slice(n)) }, "Norm of %d", n)
 		e.try(func() { Sum(e.slice(n)) }, "Sum of %d", n)
+		e.try(func() { Dot(e.slice(n), e.slice(n)) }, "Dot of %d", n)
+		e.try(func() { SoftmaxGrad(e.slice(n), e.slice(n), e.slice(n)) }, "SoftmaxGrad of %d", n)
+		e.try(func() { LogSoftmaxGrad(e.slice(n), e.slice(n), e.slice(n)) }, "LogSoftmaxGrad of %d", n)
+		e.try(func() { LayerNorm(e.slice(n), e.slice(n), e.slice(n), e.slice(n), 1e-5) }, "LayerNorm of %d", n)
+		e.try(func() { LayerNormAdd(e.slice(n), e.slice(n), e.slice(n), e.slice(n), 1e-5) }, "LayerNormAdd of %d", n)
+		e.try(func() { LayerNormGrad(e.slice(n), e.slice(n), e.slice(n), e.slice(n), e.slice(n), e.slice(n), 0, 1) }, "LayerNormGrad of %d", n)
+		e.try(func() { LayerNormGradInto(e.slice(n), nil, nil, e.slice(n), e.slice(n), e.slice(n), 0, 1) }, "LayerNormGradInto of %d", n)
 		e.try(func() { AddColumns(e.slice(n), e.slice(2*(n+3)+n), n+3, 3) }, "AddColumns of %d", n)
 		e.try(func() {
 			src := e.slice(3 * n)

@@ -54,16 +54,44 @@ func moments(x []float32, eps float64) (mean, rstd float32) {
 //	db += grad
 //	dx += rstd*(g - mean(g) - n*mean(g*n))
 func LayerNormGrad(dx, dw, db, grad, x, w []float32, mean, rstd float32) {
-	grad, w = grad[:len(x)], w[:len(x)]
-	for _, d := range [][]float32{dx, dw, db} {
-		if d != nil {
-			_ = d[:len(x)]
-		}
-	}
 	if asm.layerNormGrad != nil {
-		asm.layerNormGrad(unsafe.SliceData(dx), unsafe.SliceData(dw), unsafe.SliceData(db), unsafe.SliceData(grad), unsafe.SliceData(x), unsafe.SliceData(w), mean, rstd, len(x))
+		layerNormGrad(asm.layerNormGrad, dx, dw, db, grad, x, w, mean, rstd)
 		return
 	}
+	if m, d := layerNormSums(dw, db, grad, x, w, mean, rstd); dx != nil {
+		for i, v := range x {
+			n, g := (v-mean)*rstd, float32(grad[i]*w[i])
+			dx[i] += float32(rstd * (g - m - float32(n*d)))
+		}
+	}
+}
+
+// LayerNormGradInto is [LayerNormGrad] that sets dx, and does not add to it.
+func LayerNormGradInto(dx, dw, db, grad, x, w []float32, mean, rstd float32) {
+	if asm.layerNormGradInto != nil {
+		layerNormGrad(asm.layerNormGradInto, dx, dw, db, grad, x, w, mean, rstd)
+		return
+	}
+	m, d := layerNormSums(dw, db, grad, x, w, mean, rstd)
+	for i, v := range x {
+		n, g := (v-mean)*rstd, float32(grad[i]*w[i])
+		dx[i] = rstd * (g - m - float32(n*d))
+	}
+}
+
+// layerNormGrad calls one of the two assembly functions.
+func layerNormGrad(f func(dx, dw, db, grad, x, w *float32, mean, rstd float32, n int), dx, dw, db, grad, x, w []float32, mean, rstd float32) {
+	n := len(x)
+	for _, d := range [3][]float32{dx, dw, db} {
+		if d != nil {
+			_ = d[:n]
+		}
+	}
+	f(unsafe.SliceData(dx), unsafe.SliceData(dw), unsafe.SliceData(db), unsafe.SliceData(grad[:n]), unsafe.SliceData(x), unsafe.SliceData(w[:n]), mean, rstd, n)
+}
+
+// layerNormSums is the part of [LayerNormGrad] before dx. It returns mean(g) and mean(g*n).
+func layerNormSums(dw, db, grad, x, w []float32, mean, rstd float32) (m, d float32) {
 	var sum, dot [16]float64
 	for i, v := range x {
 		n, g := (v-mean)*rstd, float32(grad[i]*w[i])
@@ -76,12 +104,5 @@ func LayerNormGrad(dx, dw, db, grad, x, w []float32, mean, rstd float32) {
 			db[i] += grad[i]
 		}
 	}
-	if dx == nil {
-		return
-	}
-	m, d := float32(joined(&sum)/float64(len(x))), float32(joined(&dot)/float64(len(x)))
-	for i, v := range x {
-		n, g := (v-mean)*rstd, float32(grad[i]*w[i])
-		dx[i] += float32(rstd * (g - m - float32(n*d)))
-	}
+	return float32(joined(&sum) / float64(len(x))), float32(joined(&dot) / float64(len(x)))
 }

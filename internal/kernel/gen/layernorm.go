@@ -61,9 +61,9 @@ func layerNorm(stem, doc string, add bool) {
 }
 
 // layerNormGrad emits the gradients of layer normalisation of a row. A first pass computes the sums, and the gradients of w and b if they are wanted, a
-// second pass the gradient of x.
-func layerNormGrad() {
-	function("layerNormGrad", "func(dx, dw, db, grad, x, w *float32, mean, rstd float32, n int)", "adds the gradients of x, w and b to dx, dw and db, each of which may be nil.")
+// second pass the gradient of x, which with add is added to dx.
+func layerNormGrad(stem, doc string, add bool) {
+	function(stem, "func(dx, dw, db, grad, x, w *float32, mean, rstd float32, n int)", doc)
 	n := param("n")
 	// next returns register i of the next numbers of an array.
 	next := func(base Register, i int, masks []Op) (v vec) {
@@ -132,7 +132,11 @@ func layerNormGrad() {
 	rows("gradient", n, []Register{x, w, grad, dx}, func(masks []Op) {
 		for i := range places / set.lanes {
 			normal, _, g := normal(i, masks)
-			put(normal.minus(dot, g.sub(m)).times(rstd, next(dx, i, masks)), dx, i, masks)
+			if d := normal.minus(dot, g.sub(m)); add {
+				put(d.times(rstd, next(dx, i, masks)), dx, i, masks)
+			} else {
+				put(d.mul(rstd), dx, i, masks)
+			}
 		}
 	})
 	end()

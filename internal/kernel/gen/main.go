@@ -76,6 +76,7 @@ func functions() {
 	sums()
 	layerNorm("layerNorm", "computes y = (x-mean)*rstd*w + b, where rstd = 1/sqrt(mean of (x-mean)^2 + eps).", false)
 	layerNorm("layerNormAdd", "computes y += (x-mean)*rstd*w + b, as layerNorm.", true)
-	layerNormGrad()
+	layerNormGrad("layerNormGrad", "adds the gradients of x, w and b to dx, dw and db, each of which may be nil.", true)
+	layerNormGrad("layerNormGradInto", "computes the gradient of x, and adds those of w and b to dw and db, each of which may be nil.", false)
 	control()
 }
