@@ -107,6 +107,13 @@ func (b *backward) lane(l *lane, from, to int) {
 			t0, t1 = from+i, min(to, from+i+b.chunk)
 		}
 		base := b.rows.first(t0, b.windows.states)
+		rows := b.rows.first(t1-1, b.windows.states) + b.rows.count(t1-1) - base
+		if b.silent(l, t0, t1, rows, from) {
+			if l.layer > 0 && l.direction == 0 {
+				clear(b.windowAt(b.dyNext, t0, from)[:rows*l.in.width])
+			}
+			continue
+		}
 		for j := range t1 - t0 {
 			t := t1 - 1 - j
 			if l.direction == 1 {
@@ -116,12 +123,37 @@ func (b *backward) lane(l *lane, from, to int) {
 				b.step(l, b.dsums[(b.rows.first(t, b.windows.states)-base)*b.s.plan.dsums:], t, from)
 			}
 		}
-		if rows := b.rows.first(t1-1, b.windows.states) + b.rows.count(t1-1) - base; rows > 0 {
+		if rows > 0 {
 			b.weightGrads(l, t0, t1, rows)
 			b.inputGrad(l, t0, t1, rows, from)
 		}
 	}
 	b.endLane(l, from == 0)
+}
+
+// silent reports whether all gradients are 0 that steps t0 to t1 of a lane could pass on, rows rows in all: those of the states, as where the gradient has
+// vanished, and those of the outputs. Then these steps add nothing to any gradient, and are skipped.
+func (b *backward) silent(l *lane, t0, t1, rows, from int) bool {
+	for i := range b.states {
+		if !zero(b.states[i].grad) {
+			return false
+		}
+	}
+	if l.layer < b.s.Layers-1 {
+		return zero(b.windowAt(b.dy, t0, from)[:rows*b.s.Out()])
+	}
+	dy, step := b.y.Grad(), b.rows.batch*b.s.Out()
+	return dy == nil || !b.all || zero(dy[t0*step:t1*step])
+}
+
+// zero reports whether every element of v is 0.
+func zero(v []float32) bool {
+	for _, x := range v {
+		if x != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // beginLane sets the gradients of a lane's states: at the end of the sequence to the gradients of the end, and of y where that is the output of the last
