@@ -11826,6 +11826,712 @@ end:
 	VZEROUPPER
 	RET
 
+// func logAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·logAVX2(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x08, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS      (CX), Y0
+	VPSUBD       c3f3504f3<>+0(SB), Y0, Y1
+	VPSRAD       $0x17, Y1, Y1
+	VPSLLD       $0x17, Y1, Y2
+	VPSUBD       Y2, Y0, Y2
+	VSUBPS       c3f800000<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y2, Y2, Y3
+	VMOVAPS      c3d9021bb<>+0(SB), Y4
+	VFMADD213PS  cbdebd1b8<>+0(SB), Y2, Y4
+	VFMADD213PS  c3def251a<>+0(SB), Y2, Y4
+	VFMADD213PS  cbdfe5d4f<>+0(SB), Y2, Y4
+	VFMADD213PS  c3e11e9bf<>+0(SB), Y2, Y4
+	VFMADD213PS  cbe2aae50<>+0(SB), Y2, Y4
+	VFMADD213PS  c3e4cceac<>+0(SB), Y2, Y4
+	VFMADD213PS  cbe7ffffc<>+0(SB), Y2, Y4
+	VFMADD213PS  c3eaaaaaa<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  cb95e8083<>+0(SB), Y1, Y4
+	VFNMADD231PS c3f000000<>+0(SB), Y3, Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  c3f318000<>+0(SB), Y1, Y2
+	VCMPPS       $0x05, c7f800000<>+0(SB), Y0, Y1
+	VBLENDVPS    Y1, Y0, Y2, Y1
+	VCMPPS       $0x06, c00000000<>+0(SB), Y0, Y2
+	VMOVAPS      c7fc00000<>+0(SB), Y3
+	VBLENDVPS    Y2, Y1, Y3, Y1
+	VMOVAPS      cff800000<>+0(SB), Y2
+	VCMPPS       $0x00, c00000000<>+0(SB), Y0, Y0
+	VBLENDVPS    Y0, Y2, Y1, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x08, DX
+	JGE          loop1
+
+loop1_rest:
+	ADDQ         $0x08, DX
+	JZ           end
+	LEAQ         masks<>+0(SB), BX
+	NEGQ         DX
+	VMOVDQU      64(BX)(DX*4), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VPSUBD       c3f3504f3<>+0(SB), Y1, Y2
+	VPSRAD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y2, Y3
+	VPSUBD       Y3, Y1, Y3
+	VSUBPS       c3f800000<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y3, Y3, Y4
+	VMOVAPS      c3d9021bb<>+0(SB), Y5
+	VFMADD213PS  cbdebd1b8<>+0(SB), Y3, Y5
+	VFMADD213PS  c3def251a<>+0(SB), Y3, Y5
+	VFMADD213PS  cbdfe5d4f<>+0(SB), Y3, Y5
+	VFMADD213PS  c3e11e9bf<>+0(SB), Y3, Y5
+	VFMADD213PS  cbe2aae50<>+0(SB), Y3, Y5
+	VFMADD213PS  c3e4cceac<>+0(SB), Y3, Y5
+	VFMADD213PS  cbe7ffffc<>+0(SB), Y3, Y5
+	VFMADD213PS  c3eaaaaaa<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  cb95e8083<>+0(SB), Y2, Y5
+	VFNMADD231PS c3f000000<>+0(SB), Y4, Y5
+	VADDPS       Y5, Y3, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  c3f318000<>+0(SB), Y2, Y3
+	VCMPPS       $0x05, c7f800000<>+0(SB), Y1, Y2
+	VBLENDVPS    Y2, Y1, Y3, Y2
+	VCMPPS       $0x06, c00000000<>+0(SB), Y1, Y3
+	VMOVAPS      c7fc00000<>+0(SB), Y4
+	VBLENDVPS    Y3, Y2, Y4, Y2
+	VMOVAPS      cff800000<>+0(SB), Y3
+	VCMPPS       $0x00, c00000000<>+0(SB), Y1, Y1
+	VBLENDVPS    Y1, Y3, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+DATA c3f3504f3<>+0(SB)/4, $0x3f3504f3
+DATA c3f3504f3<>+4(SB)/4, $0x3f3504f3
+DATA c3f3504f3<>+8(SB)/4, $0x3f3504f3
+DATA c3f3504f3<>+12(SB)/4, $0x3f3504f3
+DATA c3f3504f3<>+16(SB)/4, $0x3f3504f3
+DATA c3f3504f3<>+20(SB)/4, $0x3f3504f3
+DATA c3f3504f3<>+24(SB)/4, $0x3f3504f3
+DATA c3f3504f3<>+28(SB)/4, $0x3f3504f3
+GLOBL c3f3504f3<>(SB), RODATA|NOPTR, $32
+
+DATA c3d9021bb<>+0(SB)/4, $0x3d9021bb
+DATA c3d9021bb<>+4(SB)/4, $0x3d9021bb
+DATA c3d9021bb<>+8(SB)/4, $0x3d9021bb
+DATA c3d9021bb<>+12(SB)/4, $0x3d9021bb
+DATA c3d9021bb<>+16(SB)/4, $0x3d9021bb
+DATA c3d9021bb<>+20(SB)/4, $0x3d9021bb
+DATA c3d9021bb<>+24(SB)/4, $0x3d9021bb
+DATA c3d9021bb<>+28(SB)/4, $0x3d9021bb
+GLOBL c3d9021bb<>(SB), RODATA|NOPTR, $32
+
+DATA cbdebd1b8<>+0(SB)/4, $0xbdebd1b8
+DATA cbdebd1b8<>+4(SB)/4, $0xbdebd1b8
+DATA cbdebd1b8<>+8(SB)/4, $0xbdebd1b8
+DATA cbdebd1b8<>+12(SB)/4, $0xbdebd1b8
+DATA cbdebd1b8<>+16(SB)/4, $0xbdebd1b8
+DATA cbdebd1b8<>+20(SB)/4, $0xbdebd1b8
+DATA cbdebd1b8<>+24(SB)/4, $0xbdebd1b8
+DATA cbdebd1b8<>+28(SB)/4, $0xbdebd1b8
+GLOBL cbdebd1b8<>(SB), RODATA|NOPTR, $32
+
+DATA c3def251a<>+0(SB)/4, $0x3def251a
+DATA c3def251a<>+4(SB)/4, $0x3def251a
+DATA c3def251a<>+8(SB)/4, $0x3def251a
+DATA c3def251a<>+12(SB)/4, $0x3def251a
+DATA c3def251a<>+16(SB)/4, $0x3def251a
+DATA c3def251a<>+20(SB)/4, $0x3def251a
+DATA c3def251a<>+24(SB)/4, $0x3def251a
+DATA c3def251a<>+28(SB)/4, $0x3def251a
+GLOBL c3def251a<>(SB), RODATA|NOPTR, $32
+
+DATA cbdfe5d4f<>+0(SB)/4, $0xbdfe5d4f
+DATA cbdfe5d4f<>+4(SB)/4, $0xbdfe5d4f
+DATA cbdfe5d4f<>+8(SB)/4, $0xbdfe5d4f
+DATA cbdfe5d4f<>+12(SB)/4, $0xbdfe5d4f
+DATA cbdfe5d4f<>+16(SB)/4, $0xbdfe5d4f
+DATA cbdfe5d4f<>+20(SB)/4, $0xbdfe5d4f
+DATA cbdfe5d4f<>+24(SB)/4, $0xbdfe5d4f
+DATA cbdfe5d4f<>+28(SB)/4, $0xbdfe5d4f
+GLOBL cbdfe5d4f<>(SB), RODATA|NOPTR, $32
+
+DATA c3e11e9bf<>+0(SB)/4, $0x3e11e9bf
+DATA c3e11e9bf<>+4(SB)/4, $0x3e11e9bf
+DATA c3e11e9bf<>+8(SB)/4, $0x3e11e9bf
+DATA c3e11e9bf<>+12(SB)/4, $0x3e11e9bf
+DATA c3e11e9bf<>+16(SB)/4, $0x3e11e9bf
+DATA c3e11e9bf<>+20(SB)/4, $0x3e11e9bf
+DATA c3e11e9bf<>+24(SB)/4, $0x3e11e9bf
+DATA c3e11e9bf<>+28(SB)/4, $0x3e11e9bf
+GLOBL c3e11e9bf<>(SB), RODATA|NOPTR, $32
+
+DATA cbe2aae50<>+0(SB)/4, $0xbe2aae50
+DATA cbe2aae50<>+4(SB)/4, $0xbe2aae50
+DATA cbe2aae50<>+8(SB)/4, $0xbe2aae50
+DATA cbe2aae50<>+12(SB)/4, $0xbe2aae50
+DATA cbe2aae50<>+16(SB)/4, $0xbe2aae50
+DATA cbe2aae50<>+20(SB)/4, $0xbe2aae50
+DATA cbe2aae50<>+24(SB)/4, $0xbe2aae50
+DATA cbe2aae50<>+28(SB)/4, $0xbe2aae50
+GLOBL cbe2aae50<>(SB), RODATA|NOPTR, $32
+
+DATA c3e4cceac<>+0(SB)/4, $0x3e4cceac
+DATA c3e4cceac<>+4(SB)/4, $0x3e4cceac
+DATA c3e4cceac<>+8(SB)/4, $0x3e4cceac
+DATA c3e4cceac<>+12(SB)/4, $0x3e4cceac
+DATA c3e4cceac<>+16(SB)/4, $0x3e4cceac
+DATA c3e4cceac<>+20(SB)/4, $0x3e4cceac
+DATA c3e4cceac<>+24(SB)/4, $0x3e4cceac
+DATA c3e4cceac<>+28(SB)/4, $0x3e4cceac
+GLOBL c3e4cceac<>(SB), RODATA|NOPTR, $32
+
+DATA cbe7ffffc<>+0(SB)/4, $0xbe7ffffc
+DATA cbe7ffffc<>+4(SB)/4, $0xbe7ffffc
+DATA cbe7ffffc<>+8(SB)/4, $0xbe7ffffc
+DATA cbe7ffffc<>+12(SB)/4, $0xbe7ffffc
+DATA cbe7ffffc<>+16(SB)/4, $0xbe7ffffc
+DATA cbe7ffffc<>+20(SB)/4, $0xbe7ffffc
+DATA cbe7ffffc<>+24(SB)/4, $0xbe7ffffc
+DATA cbe7ffffc<>+28(SB)/4, $0xbe7ffffc
+GLOBL cbe7ffffc<>(SB), RODATA|NOPTR, $32
+
+DATA c3eaaaaaa<>+0(SB)/4, $0x3eaaaaaa
+DATA c3eaaaaaa<>+4(SB)/4, $0x3eaaaaaa
+DATA c3eaaaaaa<>+8(SB)/4, $0x3eaaaaaa
+DATA c3eaaaaaa<>+12(SB)/4, $0x3eaaaaaa
+DATA c3eaaaaaa<>+16(SB)/4, $0x3eaaaaaa
+DATA c3eaaaaaa<>+20(SB)/4, $0x3eaaaaaa
+DATA c3eaaaaaa<>+24(SB)/4, $0x3eaaaaaa
+DATA c3eaaaaaa<>+28(SB)/4, $0x3eaaaaaa
+GLOBL c3eaaaaaa<>(SB), RODATA|NOPTR, $32
+
+DATA c7fc00000<>+0(SB)/4, $0x7fc00000
+DATA c7fc00000<>+4(SB)/4, $0x7fc00000
+DATA c7fc00000<>+8(SB)/4, $0x7fc00000
+DATA c7fc00000<>+12(SB)/4, $0x7fc00000
+DATA c7fc00000<>+16(SB)/4, $0x7fc00000
+DATA c7fc00000<>+20(SB)/4, $0x7fc00000
+DATA c7fc00000<>+24(SB)/4, $0x7fc00000
+DATA c7fc00000<>+28(SB)/4, $0x7fc00000
+GLOBL c7fc00000<>(SB), RODATA|NOPTR, $32
+
+DATA cff800000<>+0(SB)/4, $0xff800000
+DATA cff800000<>+4(SB)/4, $0xff800000
+DATA cff800000<>+8(SB)/4, $0xff800000
+DATA cff800000<>+12(SB)/4, $0xff800000
+DATA cff800000<>+16(SB)/4, $0xff800000
+DATA cff800000<>+20(SB)/4, $0xff800000
+DATA cff800000<>+24(SB)/4, $0xff800000
+DATA cff800000<>+28(SB)/4, $0xff800000
+GLOBL cff800000<>(SB), RODATA|NOPTR, $32
+
+// func geluAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·geluAVX2(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x08, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS      (CX), Y0
+	VMOVAPS      c41800000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y1
+	VMOVAPS      cc1800000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VANDPS       c7fffffff<>+0(SB), Y1, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  c3eb504f3<>+0(SB), Y2, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VDIVPS       Y3, Y4, Y3
+	VMOVAPS      c3e2ef945<>+0(SB), Y4
+	VFMADD213PS  cbf527892<>+0(SB), Y3, Y4
+	VFMADD213PS  c3fbe87b0<>+0(SB), Y3, Y4
+	VFMADD213PS  cbf914e5d<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e8ec7cc<>+0(SB), Y3, Y4
+	VFMADD213PS  cbe3ec24c<>+0(SB), Y3, Y4
+	VFMADD213PS  c3dc636c9<>+0(SB), Y3, Y4
+	VFMADD213PS  c3ebf88fb<>+0(SB), Y3, Y4
+	VFMADD213PS  c3f8000c7<>+0(SB), Y3, Y4
+	VFMADD213PS  cbfa1fc4e<>+0(SB), Y3, Y4
+	VMULPS       Y2, Y2, Y2
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS c3f000000<>+0(SB), Y2, Y4
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y2
+	VSUBPS       c4b400000<>+0(SB), Y2, Y5
+	VMOVAPS      Y4, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y6
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y6
+	VMULPS       Y6, Y6, Y5
+	VMOVAPS      c39506967<>+0(SB), Y7
+	VFMADD213PS  c3ab743ce<>+0(SB), Y6, Y7
+	VMOVAPS      c3c088908<>+0(SB), Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y6, Y8
+	VFMADD213PS  Y8, Y5, Y7
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y6, Y8
+	VFMADD213PS  Y8, Y5, Y7
+	VFMADD213PS  Y6, Y5, Y7
+	VADDPS       c3f800000<>+0(SB), Y7, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y5, Y2
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y4, Y5
+	VANDPS       Y5, Y2, Y2
+	VADDPS       c7f800000<>+0(SB), Y4, Y5
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y5, Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VMULPS       c3f000000<>+0(SB), Y2, Y2
+	VANDPS       c7fffffff<>+0(SB), Y1, Y1
+	VCMPPS       $0x06, c00000000<>+0(SB), Y0, Y3
+	VANDPS       Y3, Y0, Y0
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS Y2, Y1, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x08, DX
+	JGE          loop1
+
+loop1_rest:
+	ADDQ         $0x08, DX
+	JZ           end
+	LEAQ         masks<>+0(SB), BX
+	NEGQ         DX
+	VMOVDQU      64(BX)(DX*4), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VMOVAPS      c41800000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y2
+	VMOVAPS      cc1800000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VANDPS       c7fffffff<>+0(SB), Y2, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  c3eb504f3<>+0(SB), Y3, Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VDIVPS       Y4, Y5, Y4
+	VMOVAPS      c3e2ef945<>+0(SB), Y5
+	VFMADD213PS  cbf527892<>+0(SB), Y4, Y5
+	VFMADD213PS  c3fbe87b0<>+0(SB), Y4, Y5
+	VFMADD213PS  cbf914e5d<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e8ec7cc<>+0(SB), Y4, Y5
+	VFMADD213PS  cbe3ec24c<>+0(SB), Y4, Y5
+	VFMADD213PS  c3dc636c9<>+0(SB), Y4, Y5
+	VFMADD213PS  c3ebf88fb<>+0(SB), Y4, Y5
+	VFMADD213PS  c3f8000c7<>+0(SB), Y4, Y5
+	VFMADD213PS  cbfa1fc4e<>+0(SB), Y4, Y5
+	VMULPS       Y3, Y3, Y3
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS c3f000000<>+0(SB), Y3, Y5
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y5, Y3
+	VSUBPS       c4b400000<>+0(SB), Y3, Y6
+	VMOVAPS      Y5, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y7
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y7
+	VMULPS       Y7, Y7, Y6
+	VMOVAPS      c39506967<>+0(SB), Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y7, Y8
+	VMOVAPS      c3c088908<>+0(SB), Y9
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y7, Y9
+	VFMADD213PS  Y9, Y6, Y8
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y9
+	VFMADD213PS  c3f000000<>+0(SB), Y7, Y9
+	VFMADD213PS  Y9, Y6, Y8
+	VFMADD213PS  Y7, Y6, Y8
+	VADDPS       c3f800000<>+0(SB), Y8, Y6
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y6, Y3
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y5, Y6
+	VANDPS       Y6, Y3, Y3
+	VADDPS       c7f800000<>+0(SB), Y5, Y6
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y5, Y5
+	VBLENDVPS    Y5, Y6, Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VMULPS       c3f000000<>+0(SB), Y3, Y3
+	VANDPS       c7fffffff<>+0(SB), Y2, Y2
+	VCMPPS       $0x06, c00000000<>+0(SB), Y1, Y4
+	VANDPS       Y4, Y1, Y1
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS Y3, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+DATA c41800000<>+0(SB)/4, $0x41800000
+DATA c41800000<>+4(SB)/4, $0x41800000
+DATA c41800000<>+8(SB)/4, $0x41800000
+DATA c41800000<>+12(SB)/4, $0x41800000
+DATA c41800000<>+16(SB)/4, $0x41800000
+DATA c41800000<>+20(SB)/4, $0x41800000
+DATA c41800000<>+24(SB)/4, $0x41800000
+DATA c41800000<>+28(SB)/4, $0x41800000
+GLOBL c41800000<>(SB), RODATA|NOPTR, $32
+
+DATA cc1800000<>+0(SB)/4, $0xc1800000
+DATA cc1800000<>+4(SB)/4, $0xc1800000
+DATA cc1800000<>+8(SB)/4, $0xc1800000
+DATA cc1800000<>+12(SB)/4, $0xc1800000
+DATA cc1800000<>+16(SB)/4, $0xc1800000
+DATA cc1800000<>+20(SB)/4, $0xc1800000
+DATA cc1800000<>+24(SB)/4, $0xc1800000
+DATA cc1800000<>+28(SB)/4, $0xc1800000
+GLOBL cc1800000<>(SB), RODATA|NOPTR, $32
+
+DATA c3eb504f3<>+0(SB)/4, $0x3eb504f3
+DATA c3eb504f3<>+4(SB)/4, $0x3eb504f3
+DATA c3eb504f3<>+8(SB)/4, $0x3eb504f3
+DATA c3eb504f3<>+12(SB)/4, $0x3eb504f3
+DATA c3eb504f3<>+16(SB)/4, $0x3eb504f3
+DATA c3eb504f3<>+20(SB)/4, $0x3eb504f3
+DATA c3eb504f3<>+24(SB)/4, $0x3eb504f3
+DATA c3eb504f3<>+28(SB)/4, $0x3eb504f3
+GLOBL c3eb504f3<>(SB), RODATA|NOPTR, $32
+
+DATA c3e2ef945<>+0(SB)/4, $0x3e2ef945
+DATA c3e2ef945<>+4(SB)/4, $0x3e2ef945
+DATA c3e2ef945<>+8(SB)/4, $0x3e2ef945
+DATA c3e2ef945<>+12(SB)/4, $0x3e2ef945
+DATA c3e2ef945<>+16(SB)/4, $0x3e2ef945
+DATA c3e2ef945<>+20(SB)/4, $0x3e2ef945
+DATA c3e2ef945<>+24(SB)/4, $0x3e2ef945
+DATA c3e2ef945<>+28(SB)/4, $0x3e2ef945
+GLOBL c3e2ef945<>(SB), RODATA|NOPTR, $32
+
+DATA cbf527892<>+0(SB)/4, $0xbf527892
+DATA cbf527892<>+4(SB)/4, $0xbf527892
+DATA cbf527892<>+8(SB)/4, $0xbf527892
+DATA cbf527892<>+12(SB)/4, $0xbf527892
+DATA cbf527892<>+16(SB)/4, $0xbf527892
+DATA cbf527892<>+20(SB)/4, $0xbf527892
+DATA cbf527892<>+24(SB)/4, $0xbf527892
+DATA cbf527892<>+28(SB)/4, $0xbf527892
+GLOBL cbf527892<>(SB), RODATA|NOPTR, $32
+
+DATA c3fbe87b0<>+0(SB)/4, $0x3fbe87b0
+DATA c3fbe87b0<>+4(SB)/4, $0x3fbe87b0
+DATA c3fbe87b0<>+8(SB)/4, $0x3fbe87b0
+DATA c3fbe87b0<>+12(SB)/4, $0x3fbe87b0
+DATA c3fbe87b0<>+16(SB)/4, $0x3fbe87b0
+DATA c3fbe87b0<>+20(SB)/4, $0x3fbe87b0
+DATA c3fbe87b0<>+24(SB)/4, $0x3fbe87b0
+DATA c3fbe87b0<>+28(SB)/4, $0x3fbe87b0
+GLOBL c3fbe87b0<>(SB), RODATA|NOPTR, $32
+
+DATA cbf914e5d<>+0(SB)/4, $0xbf914e5d
+DATA cbf914e5d<>+4(SB)/4, $0xbf914e5d
+DATA cbf914e5d<>+8(SB)/4, $0xbf914e5d
+DATA cbf914e5d<>+12(SB)/4, $0xbf914e5d
+DATA cbf914e5d<>+16(SB)/4, $0xbf914e5d
+DATA cbf914e5d<>+20(SB)/4, $0xbf914e5d
+DATA cbf914e5d<>+24(SB)/4, $0xbf914e5d
+DATA cbf914e5d<>+28(SB)/4, $0xbf914e5d
+GLOBL cbf914e5d<>(SB), RODATA|NOPTR, $32
+
+DATA c3e8ec7cc<>+0(SB)/4, $0x3e8ec7cc
+DATA c3e8ec7cc<>+4(SB)/4, $0x3e8ec7cc
+DATA c3e8ec7cc<>+8(SB)/4, $0x3e8ec7cc
+DATA c3e8ec7cc<>+12(SB)/4, $0x3e8ec7cc
+DATA c3e8ec7cc<>+16(SB)/4, $0x3e8ec7cc
+DATA c3e8ec7cc<>+20(SB)/4, $0x3e8ec7cc
+DATA c3e8ec7cc<>+24(SB)/4, $0x3e8ec7cc
+DATA c3e8ec7cc<>+28(SB)/4, $0x3e8ec7cc
+GLOBL c3e8ec7cc<>(SB), RODATA|NOPTR, $32
+
+DATA cbe3ec24c<>+0(SB)/4, $0xbe3ec24c
+DATA cbe3ec24c<>+4(SB)/4, $0xbe3ec24c
+DATA cbe3ec24c<>+8(SB)/4, $0xbe3ec24c
+DATA cbe3ec24c<>+12(SB)/4, $0xbe3ec24c
+DATA cbe3ec24c<>+16(SB)/4, $0xbe3ec24c
+DATA cbe3ec24c<>+20(SB)/4, $0xbe3ec24c
+DATA cbe3ec24c<>+24(SB)/4, $0xbe3ec24c
+DATA cbe3ec24c<>+28(SB)/4, $0xbe3ec24c
+GLOBL cbe3ec24c<>(SB), RODATA|NOPTR, $32
+
+DATA c3dc636c9<>+0(SB)/4, $0x3dc636c9
+DATA c3dc636c9<>+4(SB)/4, $0x3dc636c9
+DATA c3dc636c9<>+8(SB)/4, $0x3dc636c9
+DATA c3dc636c9<>+12(SB)/4, $0x3dc636c9
+DATA c3dc636c9<>+16(SB)/4, $0x3dc636c9
+DATA c3dc636c9<>+20(SB)/4, $0x3dc636c9
+DATA c3dc636c9<>+24(SB)/4, $0x3dc636c9
+DATA c3dc636c9<>+28(SB)/4, $0x3dc636c9
+GLOBL c3dc636c9<>(SB), RODATA|NOPTR, $32
+
+DATA c3ebf88fb<>+0(SB)/4, $0x3ebf88fb
+DATA c3ebf88fb<>+4(SB)/4, $0x3ebf88fb
+DATA c3ebf88fb<>+8(SB)/4, $0x3ebf88fb
+DATA c3ebf88fb<>+12(SB)/4, $0x3ebf88fb
+DATA c3ebf88fb<>+16(SB)/4, $0x3ebf88fb
+DATA c3ebf88fb<>+20(SB)/4, $0x3ebf88fb
+DATA c3ebf88fb<>+24(SB)/4, $0x3ebf88fb
+DATA c3ebf88fb<>+28(SB)/4, $0x3ebf88fb
+GLOBL c3ebf88fb<>(SB), RODATA|NOPTR, $32
+
+DATA c3f8000c7<>+0(SB)/4, $0x3f8000c7
+DATA c3f8000c7<>+4(SB)/4, $0x3f8000c7
+DATA c3f8000c7<>+8(SB)/4, $0x3f8000c7
+DATA c3f8000c7<>+12(SB)/4, $0x3f8000c7
+DATA c3f8000c7<>+16(SB)/4, $0x3f8000c7
+DATA c3f8000c7<>+20(SB)/4, $0x3f8000c7
+DATA c3f8000c7<>+24(SB)/4, $0x3f8000c7
+DATA c3f8000c7<>+28(SB)/4, $0x3f8000c7
+GLOBL c3f8000c7<>(SB), RODATA|NOPTR, $32
+
+DATA cbfa1fc4e<>+0(SB)/4, $0xbfa1fc4e
+DATA cbfa1fc4e<>+4(SB)/4, $0xbfa1fc4e
+DATA cbfa1fc4e<>+8(SB)/4, $0xbfa1fc4e
+DATA cbfa1fc4e<>+12(SB)/4, $0xbfa1fc4e
+DATA cbfa1fc4e<>+16(SB)/4, $0xbfa1fc4e
+DATA cbfa1fc4e<>+20(SB)/4, $0xbfa1fc4e
+DATA cbfa1fc4e<>+24(SB)/4, $0xbfa1fc4e
+DATA cbfa1fc4e<>+28(SB)/4, $0xbfa1fc4e
+GLOBL cbfa1fc4e<>(SB), RODATA|NOPTR, $32
+
+// func geluGradAVX2(dst *float32, grad *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·geluGradAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS      (DX), Y0
+	VMOVAPS      c41800000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VMOVAPS      cc1800000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VANDPS       c7fffffff<>+0(SB), Y0, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  c3eb504f3<>+0(SB), Y1, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
+	VMOVAPS      c3e2ef945<>+0(SB), Y3
+	VFMADD213PS  cbf527892<>+0(SB), Y2, Y3
+	VFMADD213PS  c3fbe87b0<>+0(SB), Y2, Y3
+	VFMADD213PS  cbf914e5d<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e8ec7cc<>+0(SB), Y2, Y3
+	VFMADD213PS  cbe3ec24c<>+0(SB), Y2, Y3
+	VFMADD213PS  c3dc636c9<>+0(SB), Y2, Y3
+	VFMADD213PS  c3ebf88fb<>+0(SB), Y2, Y3
+	VFMADD213PS  c3f8000c7<>+0(SB), Y2, Y3
+	VFMADD213PS  cbfa1fc4e<>+0(SB), Y2, Y3
+	VMULPS       Y1, Y1, Y1
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f000000<>+0(SB), Y1, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y1
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y1
+	VSUBPS       c4b400000<>+0(SB), Y1, Y4
+	VMOVAPS      Y3, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y5
+	VMULPS       Y5, Y5, Y4
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y5, Y6
+	VMOVAPS      c3c088908<>+0(SB), Y7
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y5, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VFMADD213PS  Y5, Y4, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y4
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y1, Y4, Y1
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y3, Y4
+	VANDPS       Y4, Y1, Y1
+	VADDPS       c7f800000<>+0(SB), Y3, Y4
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y3, Y3
+	VBLENDVPS    Y3, Y4, Y1, Y1
+	VMULPS       Y2, Y1, Y1
+	VMULPS       c3f000000<>+0(SB), Y1, Y1
+	VMULPS       Y0, Y0, Y2
+	VMULPS       cbf000000<>+0(SB), Y2, Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       c4b400000<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y5
+	VMULPS       Y5, Y5, Y4
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y5, Y6
+	VMOVAPS      c3c088908<>+0(SB), Y7
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y5, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VFMADD213PS  Y5, Y4, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y4
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y4, Y3
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y2, Y4
+	VANDPS       Y4, Y3, Y3
+	VADDPS       c7f800000<>+0(SB), Y2, Y4
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y2, Y2
+	VBLENDVPS    Y2, Y4, Y3, Y2
+	VMULPS       c3ecc422a<>+0(SB), Y2, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VSUBPS       Y1, Y3, Y3
+	VCMPPS       $0x0e, c00000000<>+0(SB), Y0, Y4
+	VBLENDVPS    Y4, Y3, Y1, Y1
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  Y2, Y0, Y1
+	VMOVUPS      (CX), Y0
+	VMULPS       Y0, Y1, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	SUBQ         $0x08, BX
+	JGE          loop1
+
+loop1_rest:
+	ADDQ         $0x08, BX
+	JZ           end
+	LEAQ         masks<>+0(SB), SI
+	NEGQ         BX
+	VMOVDQU      64(SI)(BX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMOVAPS      c41800000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVAPS      cc1800000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VANDPS       c7fffffff<>+0(SB), Y1, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  c3eb504f3<>+0(SB), Y2, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VDIVPS       Y3, Y4, Y3
+	VMOVAPS      c3e2ef945<>+0(SB), Y4
+	VFMADD213PS  cbf527892<>+0(SB), Y3, Y4
+	VFMADD213PS  c3fbe87b0<>+0(SB), Y3, Y4
+	VFMADD213PS  cbf914e5d<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e8ec7cc<>+0(SB), Y3, Y4
+	VFMADD213PS  cbe3ec24c<>+0(SB), Y3, Y4
+	VFMADD213PS  c3dc636c9<>+0(SB), Y3, Y4
+	VFMADD213PS  c3ebf88fb<>+0(SB), Y3, Y4
+	VFMADD213PS  c3f8000c7<>+0(SB), Y3, Y4
+	VFMADD213PS  cbfa1fc4e<>+0(SB), Y3, Y4
+	VMULPS       Y2, Y2, Y2
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS c3f000000<>+0(SB), Y2, Y4
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y2
+	VSUBPS       c4b400000<>+0(SB), Y2, Y5
+	VMOVAPS      Y4, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y6
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y6
+	VMULPS       Y6, Y6, Y5
+	VMOVAPS      c39506967<>+0(SB), Y7
+	VFMADD213PS  c3ab743ce<>+0(SB), Y6, Y7
+	VMOVAPS      c3c088908<>+0(SB), Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y6, Y8
+	VFMADD213PS  Y8, Y5, Y7
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y6, Y8
+	VFMADD213PS  Y8, Y5, Y7
+	VFMADD213PS  Y6, Y5, Y7
+	VADDPS       c3f800000<>+0(SB), Y7, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y5, Y2
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y4, Y5
+	VANDPS       Y5, Y2, Y2
+	VADDPS       c7f800000<>+0(SB), Y4, Y5
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y5, Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VMULPS       c3f000000<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y1, Y3
+	VMULPS       cbf000000<>+0(SB), Y3, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
+	VSUBPS       c4b400000<>+0(SB), Y4, Y5
+	VMOVAPS      Y3, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y6
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y6
+	VMULPS       Y6, Y6, Y5
+	VMOVAPS      c39506967<>+0(SB), Y7
+	VFMADD213PS  c3ab743ce<>+0(SB), Y6, Y7
+	VMOVAPS      c3c088908<>+0(SB), Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y6, Y8
+	VFMADD213PS  Y8, Y5, Y7
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y6, Y8
+	VFMADD213PS  Y8, Y5, Y7
+	VFMADD213PS  Y6, Y5, Y7
+	VADDPS       c3f800000<>+0(SB), Y7, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y4
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y3, Y5
+	VANDPS       Y5, Y4, Y4
+	VADDPS       c7f800000<>+0(SB), Y3, Y5
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y3, Y3
+	VBLENDVPS    Y3, Y5, Y4, Y3
+	VMULPS       c3ecc422a<>+0(SB), Y3, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VSUBPS       Y2, Y4, Y4
+	VCMPPS       $0x0e, c00000000<>+0(SB), Y1, Y5
+	VBLENDVPS    Y5, Y4, Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y3, Y1, Y2
+	VMASKMOVPS   (CX), Y0, Y1
+	VMULPS       Y1, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+DATA cbf000000<>+0(SB)/4, $0xbf000000
+DATA cbf000000<>+4(SB)/4, $0xbf000000
+DATA cbf000000<>+8(SB)/4, $0xbf000000
+DATA cbf000000<>+12(SB)/4, $0xbf000000
+DATA cbf000000<>+16(SB)/4, $0xbf000000
+DATA cbf000000<>+20(SB)/4, $0xbf000000
+DATA cbf000000<>+24(SB)/4, $0xbf000000
+DATA cbf000000<>+28(SB)/4, $0xbf000000
+GLOBL cbf000000<>(SB), RODATA|NOPTR, $32
+
+DATA c3ecc422a<>+0(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+4(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+8(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+12(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+16(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+20(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+24(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+28(SB)/4, $0x3ecc422a
+GLOBL c3ecc422a<>(SB), RODATA|NOPTR, $32
+
 // func lstmAVX2(gates *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·lstmAVX2(SB), NOSPLIT, $0-56
@@ -15795,6 +16501,48 @@ end:
 	VZEROUPPER
 	RET
 
+// func plusScaledAVX2(dst *float32, x *float32, y *float32, s float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·plusScaledAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVSS        s+24(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVQ         n+32(FP), BX
+	SUBQ         $0x08, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (DX), Y1
+	VMOVUPS     (CX), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS Y0, Y1, Y2
+	VMOVUPS     Y2, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x08, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x08, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	NEGQ        BX
+	VMOVDQU     64(SI)(BX*4), Y1
+	VMASKMOVPS  (DX), Y1, Y2
+	VMASKMOVPS  (CX), Y1, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y0, Y2, Y3
+	VMASKMOVPS  Y3, Y1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
 // func addConstantAVX2(dst *float32, s float32, n int)
 // Requires: AVX, AVX2, SSE
 TEXT ·addConstantAVX2(SB), NOSPLIT, $0-24
@@ -16705,16 +17453,6 @@ div_end:
 	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
-
-DATA cff800000<>+0(SB)/4, $0xff800000
-DATA cff800000<>+4(SB)/4, $0xff800000
-DATA cff800000<>+8(SB)/4, $0xff800000
-DATA cff800000<>+12(SB)/4, $0xff800000
-DATA cff800000<>+16(SB)/4, $0xff800000
-DATA cff800000<>+20(SB)/4, $0xff800000
-DATA cff800000<>+24(SB)/4, $0xff800000
-DATA cff800000<>+28(SB)/4, $0xff800000
-GLOBL cff800000<>(SB), RODATA|NOPTR, $32
 
 // func softmaxGradAVX2(dx *float32, grad *float32, y *float32, sum float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE

@@ -59,6 +59,21 @@ func reluGradAVX2(dst *float32, grad *float32, y *float32, n int)
 //go:noescape
 func sigmoidGradAVX2(dst *float32, grad *float32, y *float32, n int)
 
+// logAVX2 computes dst = ln(src).
+//
+//go:noescape
+func logAVX2(dst *float32, src *float32, n int)
+
+// geluAVX2 computes dst = src*P(X <= src), X of the standard normal distribution.
+//
+//go:noescape
+func geluAVX2(dst *float32, src *float32, n int)
+
+// geluGradAVX2 computes dst = grad*(P(X <= x) + x*density(x)).
+//
+//go:noescape
+func geluGradAVX2(dst *float32, grad *float32, x *float32, n int)
+
 // lstmAVX2 computes the gates in place, c, tc and h.
 //
 //go:noescape
@@ -178,6 +193,11 @@ func divAVX2(dst *float32, x *float32, y *float32, n int)
 //
 //go:noescape
 func scaledAVX2(dst *float32, x *float32, s float32, n int)
+
+// plusScaledAVX2 computes dst = x + s*y.
+//
+//go:noescape
+func plusScaledAVX2(dst *float32, x *float32, y *float32, s float32, n int)
 
 // addConstantAVX2 computes dst += s.
 //

@@ -27621,6 +27621,520 @@ end:
 	VZEROUPPER
 	RET
 
+// func logAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·logAVX512(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS           (CX), Z0
+	VPSUBD.BCST       c3f3504f3<>+0(SB), Z0, Z1
+	VPSRAD            $0x17, Z1, Z1
+	VPSLLD            $0x17, Z1, Z8
+	VPSUBD            Z8, Z0, Z8
+	VSUBPS.BCST       c3f800000<>+0(SB), Z8, Z8
+	VCVTDQ2PS         Z1, Z1
+	VMULPS            Z8, Z8, Z9
+	VBROADCASTSS      c3d9021bb<>+0(SB), Z10
+	VFMADD213PS.BCST  cbdebd1b8<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST  c3def251a<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST  cbdfe5d4f<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST  c3e11e9bf<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST  cbe2aae50<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST  c3e4cceac<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST  cbe7ffffc<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST  c3eaaaaaa<>+0(SB), Z8, Z10
+	VMULPS            Z8, Z10, Z10
+	VMULPS            Z9, Z10, Z10
+	VFMADD231PS.BCST  cb95e8083<>+0(SB), Z1, Z10
+	VFNMADD231PS.BCST c3f000000<>+0(SB), Z9, Z10
+	VADDPS            Z10, Z8, Z8
+	VMOVAPS           Z8, Z8
+	VFMADD231PS.BCST  c3f318000<>+0(SB), Z1, Z8
+	VCMPPS.BCST       $0x05, c7f800000<>+0(SB), Z0, K2
+	VBLENDMPS         Z0, Z8, K2, Z2
+	VCMPPS.BCST       $0x06, c00000000<>+0(SB), Z0, K2
+	VBROADCASTSS      c7fc00000<>+0(SB), Z1
+	VBLENDMPS         Z2, Z1, K2, Z3
+	VBROADCASTSS      cff800000<>+0(SB), Z1
+	VCMPPS.BCST       $0x00, c00000000<>+0(SB), Z0, K2
+	VBLENDMPS         Z1, Z3, K2, Z4
+	VMOVUPS           Z4, (AX)
+	ADDQ              $0x00000040, AX
+	ADDQ              $0x00000040, CX
+	SUBQ              $0x10, DX
+	JGE               loop1
+
+loop1_rest:
+	ADDQ              $0x10, DX
+	JZ                end
+	LEAQ              masks<>+0(SB), BX
+	KMOVW             (BX)(DX*2), K1
+	VMOVUPS.Z         (CX), K1, Z0
+	VPSUBD.BCST       c3f3504f3<>+0(SB), Z0, Z1
+	VPSRAD            $0x17, Z1, Z1
+	VPSLLD            $0x17, Z1, Z2
+	VPSUBD            Z2, Z0, Z2
+	VSUBPS.BCST       c3f800000<>+0(SB), Z2, Z2
+	VCVTDQ2PS         Z1, Z1
+	VMULPS            Z2, Z2, Z3
+	VBROADCASTSS      c3d9021bb<>+0(SB), Z4
+	VFMADD213PS.BCST  cbdebd1b8<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3def251a<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  cbdfe5d4f<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3e11e9bf<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  cbe2aae50<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3e4cceac<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  cbe7ffffc<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3eaaaaaa<>+0(SB), Z2, Z4
+	VMULPS            Z2, Z4, Z4
+	VMULPS            Z3, Z4, Z4
+	VFMADD231PS.BCST  cb95e8083<>+0(SB), Z1, Z4
+	VFNMADD231PS.BCST c3f000000<>+0(SB), Z3, Z4
+	VADDPS            Z4, Z2, Z2
+	VMOVAPS           Z2, Z2
+	VFMADD231PS.BCST  c3f318000<>+0(SB), Z1, Z2
+	VCMPPS.BCST       $0x05, c7f800000<>+0(SB), Z0, K2
+	VBLENDMPS         Z0, Z2, K2, Z5
+	VCMPPS.BCST       $0x06, c00000000<>+0(SB), Z0, K2
+	VBROADCASTSS      c7fc00000<>+0(SB), Z1
+	VBLENDMPS         Z5, Z1, K2, Z6
+	VBROADCASTSS      cff800000<>+0(SB), Z1
+	VCMPPS.BCST       $0x00, c00000000<>+0(SB), Z0, K2
+	VBLENDMPS         Z1, Z6, K2, Z7
+	VMOVUPS           Z7, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+DATA c3f3504f3<>+0(SB)/4, $0x3f3504f3
+GLOBL c3f3504f3<>(SB), RODATA|NOPTR, $4
+
+DATA c3d9021bb<>+0(SB)/4, $0x3d9021bb
+GLOBL c3d9021bb<>(SB), RODATA|NOPTR, $4
+
+DATA cbdebd1b8<>+0(SB)/4, $0xbdebd1b8
+GLOBL cbdebd1b8<>(SB), RODATA|NOPTR, $4
+
+DATA c3def251a<>+0(SB)/4, $0x3def251a
+GLOBL c3def251a<>(SB), RODATA|NOPTR, $4
+
+DATA cbdfe5d4f<>+0(SB)/4, $0xbdfe5d4f
+GLOBL cbdfe5d4f<>(SB), RODATA|NOPTR, $4
+
+DATA c3e11e9bf<>+0(SB)/4, $0x3e11e9bf
+GLOBL c3e11e9bf<>(SB), RODATA|NOPTR, $4
+
+DATA cbe2aae50<>+0(SB)/4, $0xbe2aae50
+GLOBL cbe2aae50<>(SB), RODATA|NOPTR, $4
+
+DATA c3e4cceac<>+0(SB)/4, $0x3e4cceac
+GLOBL c3e4cceac<>(SB), RODATA|NOPTR, $4
+
+DATA cbe7ffffc<>+0(SB)/4, $0xbe7ffffc
+GLOBL cbe7ffffc<>(SB), RODATA|NOPTR, $4
+
+DATA c3eaaaaaa<>+0(SB)/4, $0x3eaaaaaa
+GLOBL c3eaaaaaa<>(SB), RODATA|NOPTR, $4
+
+DATA c7fc00000<>+0(SB)/4, $0x7fc00000
+GLOBL c7fc00000<>(SB), RODATA|NOPTR, $4
+
+DATA cff800000<>+0(SB)/4, $0xff800000
+GLOBL cff800000<>(SB), RODATA|NOPTR, $4
+
+// func geluAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·geluAVX512(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS           (CX), Z0
+	VBROADCASTSS      c41800000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z1
+	VBROADCASTSS      cc1800000<>+0(SB), Z4
+	VMAXPS            Z1, Z4, Z1
+	VANDPS.BCST       c7fffffff<>+0(SB), Z1, Z4
+	VBROADCASTSS      c3f800000<>+0(SB), Z5
+	VMOVAPS           Z5, Z5
+	VFMADD231PS.BCST  c3eb504f3<>+0(SB), Z4, Z5
+	VBROADCASTSS      c3f800000<>+0(SB), Z6
+	VDIVPS            Z5, Z6, Z5
+	VBROADCASTSS      c3e2ef945<>+0(SB), Z6
+	VFMADD213PS.BCST  cbf527892<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3fbe87b0<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  cbf914e5d<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3e8ec7cc<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  cbe3ec24c<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3dc636c9<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3ebf88fb<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f8000c7<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  cbfa1fc4e<>+0(SB), Z5, Z6
+	VMULPS            Z4, Z4, Z4
+	VMOVAPS           Z6, Z6
+	VFNMADD231PS.BCST c3f000000<>+0(SB), Z4, Z6
+	VBROADCASTSS      c4b400000<>+0(SB), Z4
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z6, Z4
+	VSUBPS.BCST       c4b400000<>+0(SB), Z4, Z7
+	VMOVAPS           Z6, Z8
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z7, Z8
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z7, Z8
+	VMULPS            Z8, Z8, Z7
+	VBROADCASTSS      c39506967<>+0(SB), Z9
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z8, Z9
+	VBROADCASTSS      c3c088908<>+0(SB), Z10
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z8, Z10
+	VFMADD213PS       Z10, Z7, Z9
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z10
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z8, Z10
+	VFMADD213PS       Z10, Z7, Z9
+	VFMADD213PS       Z8, Z7, Z9
+	VADDPS.BCST       c3f800000<>+0(SB), Z9, Z7
+	VPSLLD            $0x17, Z4, Z4
+	VPADDD            Z4, Z7, Z4
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z6, K2
+	VMOVAPS.Z         Z4, K2, Z4
+	VADDPS.BCST       c7f800000<>+0(SB), Z6, Z7
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z6, K2
+	VBLENDMPS         Z7, Z4, K2, Z2
+	VMULPS            Z5, Z2, Z4
+	VMULPS.BCST       c3f000000<>+0(SB), Z4, Z4
+	VANDPS.BCST       c7fffffff<>+0(SB), Z1, Z1
+	VCMPPS.BCST       $0x06, c00000000<>+0(SB), Z0, K2
+	VMOVAPS.Z         Z0, K2, Z0
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS      Z4, Z1, Z0
+	VMOVUPS           Z0, (AX)
+	ADDQ              $0x00000040, AX
+	ADDQ              $0x00000040, CX
+	SUBQ              $0x10, DX
+	JGE               loop1
+
+loop1_rest:
+	ADDQ              $0x10, DX
+	JZ                end
+	LEAQ              masks<>+0(SB), BX
+	KMOVW             (BX)(DX*2), K1
+	VMOVUPS.Z         (CX), K1, Z0
+	VBROADCASTSS      c41800000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z1
+	VBROADCASTSS      cc1800000<>+0(SB), Z2
+	VMAXPS            Z1, Z2, Z1
+	VANDPS.BCST       c7fffffff<>+0(SB), Z1, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z4
+	VMOVAPS           Z4, Z4
+	VFMADD231PS.BCST  c3eb504f3<>+0(SB), Z2, Z4
+	VBROADCASTSS      c3f800000<>+0(SB), Z5
+	VDIVPS            Z4, Z5, Z4
+	VBROADCASTSS      c3e2ef945<>+0(SB), Z5
+	VFMADD213PS.BCST  cbf527892<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3fbe87b0<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  cbf914e5d<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3e8ec7cc<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  cbe3ec24c<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3dc636c9<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3ebf88fb<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3f8000c7<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  cbfa1fc4e<>+0(SB), Z4, Z5
+	VMULPS            Z2, Z2, Z2
+	VMOVAPS           Z5, Z5
+	VFNMADD231PS.BCST c3f000000<>+0(SB), Z2, Z5
+	VBROADCASTSS      c4b400000<>+0(SB), Z2
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z5, Z2
+	VSUBPS.BCST       c4b400000<>+0(SB), Z2, Z6
+	VMOVAPS           Z5, Z7
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z7
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z7
+	VMULPS            Z7, Z7, Z6
+	VBROADCASTSS      c39506967<>+0(SB), Z8
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z7, Z8
+	VBROADCASTSS      c3c088908<>+0(SB), Z9
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z7, Z9
+	VFMADD213PS       Z9, Z6, Z8
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z9
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z7, Z9
+	VFMADD213PS       Z9, Z6, Z8
+	VFMADD213PS       Z7, Z6, Z8
+	VADDPS.BCST       c3f800000<>+0(SB), Z8, Z6
+	VPSLLD            $0x17, Z2, Z2
+	VPADDD            Z2, Z6, Z2
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z5, K2
+	VMOVAPS.Z         Z2, K2, Z2
+	VADDPS.BCST       c7f800000<>+0(SB), Z5, Z6
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z5, K2
+	VBLENDMPS         Z6, Z2, K2, Z3
+	VMULPS            Z4, Z3, Z2
+	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z2
+	VANDPS.BCST       c7fffffff<>+0(SB), Z1, Z1
+	VCMPPS.BCST       $0x06, c00000000<>+0(SB), Z0, K2
+	VMOVAPS.Z         Z0, K2, Z0
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS      Z2, Z1, Z0
+	VMOVUPS           Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+DATA c41800000<>+0(SB)/4, $0x41800000
+GLOBL c41800000<>(SB), RODATA|NOPTR, $4
+
+DATA cc1800000<>+0(SB)/4, $0xc1800000
+GLOBL cc1800000<>(SB), RODATA|NOPTR, $4
+
+DATA c3eb504f3<>+0(SB)/4, $0x3eb504f3
+GLOBL c3eb504f3<>(SB), RODATA|NOPTR, $4
+
+DATA c3e2ef945<>+0(SB)/4, $0x3e2ef945
+GLOBL c3e2ef945<>(SB), RODATA|NOPTR, $4
+
+DATA cbf527892<>+0(SB)/4, $0xbf527892
+GLOBL cbf527892<>(SB), RODATA|NOPTR, $4
+
+DATA c3fbe87b0<>+0(SB)/4, $0x3fbe87b0
+GLOBL c3fbe87b0<>(SB), RODATA|NOPTR, $4
+
+DATA cbf914e5d<>+0(SB)/4, $0xbf914e5d
+GLOBL cbf914e5d<>(SB), RODATA|NOPTR, $4
+
+DATA c3e8ec7cc<>+0(SB)/4, $0x3e8ec7cc
+GLOBL c3e8ec7cc<>(SB), RODATA|NOPTR, $4
+
+DATA cbe3ec24c<>+0(SB)/4, $0xbe3ec24c
+GLOBL cbe3ec24c<>(SB), RODATA|NOPTR, $4
+
+DATA c3dc636c9<>+0(SB)/4, $0x3dc636c9
+GLOBL c3dc636c9<>(SB), RODATA|NOPTR, $4
+
+DATA c3ebf88fb<>+0(SB)/4, $0x3ebf88fb
+GLOBL c3ebf88fb<>(SB), RODATA|NOPTR, $4
+
+DATA c3f8000c7<>+0(SB)/4, $0x3f8000c7
+GLOBL c3f8000c7<>(SB), RODATA|NOPTR, $4
+
+DATA cbfa1fc4e<>+0(SB)/4, $0xbfa1fc4e
+GLOBL cbfa1fc4e<>(SB), RODATA|NOPTR, $4
+
+// func geluGradAVX512(dst *float32, grad *float32, x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·geluGradAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS           (DX), Z0
+	VBROADCASTSS      c41800000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VBROADCASTSS      cc1800000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VANDPS.BCST       c7fffffff<>+0(SB), Z0, Z1
+	VBROADCASTSS      c3f800000<>+0(SB), Z8
+	VMOVAPS           Z8, Z8
+	VFMADD231PS.BCST  c3eb504f3<>+0(SB), Z1, Z8
+	VBROADCASTSS      c3f800000<>+0(SB), Z9
+	VDIVPS            Z8, Z9, Z8
+	VBROADCASTSS      c3e2ef945<>+0(SB), Z9
+	VFMADD213PS.BCST  cbf527892<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  c3fbe87b0<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  cbf914e5d<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  c3e8ec7cc<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  cbe3ec24c<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  c3dc636c9<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  c3ebf88fb<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  c3f8000c7<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  cbfa1fc4e<>+0(SB), Z8, Z9
+	VMULPS            Z1, Z1, Z1
+	VMOVAPS           Z9, Z9
+	VFNMADD231PS.BCST c3f000000<>+0(SB), Z1, Z9
+	VBROADCASTSS      c4b400000<>+0(SB), Z1
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z9, Z1
+	VSUBPS.BCST       c4b400000<>+0(SB), Z1, Z10
+	VMOVAPS           Z9, Z11
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z10, Z11
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z10, Z11
+	VMULPS            Z11, Z11, Z10
+	VBROADCASTSS      c39506967<>+0(SB), Z12
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z11, Z12
+	VBROADCASTSS      c3c088908<>+0(SB), Z13
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z11, Z13
+	VFMADD213PS       Z13, Z10, Z12
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z13
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z11, Z13
+	VFMADD213PS       Z13, Z10, Z12
+	VFMADD213PS       Z11, Z10, Z12
+	VADDPS.BCST       c3f800000<>+0(SB), Z12, Z10
+	VPSLLD            $0x17, Z1, Z1
+	VPADDD            Z1, Z10, Z1
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z9, K2
+	VMOVAPS.Z         Z1, K2, Z1
+	VADDPS.BCST       c7f800000<>+0(SB), Z9, Z10
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z9, K2
+	VBLENDMPS         Z10, Z1, K2, Z2
+	VMULPS            Z8, Z2, Z1
+	VMULPS.BCST       c3f000000<>+0(SB), Z1, Z1
+	VMULPS            Z0, Z0, Z8
+	VMULPS.BCST       cbf000000<>+0(SB), Z8, Z8
+	VBROADCASTSS      c4b400000<>+0(SB), Z9
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z8, Z9
+	VSUBPS.BCST       c4b400000<>+0(SB), Z9, Z10
+	VMOVAPS           Z8, Z11
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z10, Z11
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z10, Z11
+	VMULPS            Z11, Z11, Z10
+	VBROADCASTSS      c39506967<>+0(SB), Z12
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z11, Z12
+	VBROADCASTSS      c3c088908<>+0(SB), Z13
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z11, Z13
+	VFMADD213PS       Z13, Z10, Z12
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z13
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z11, Z13
+	VFMADD213PS       Z13, Z10, Z12
+	VFMADD213PS       Z11, Z10, Z12
+	VADDPS.BCST       c3f800000<>+0(SB), Z12, Z10
+	VPSLLD            $0x17, Z9, Z9
+	VPADDD            Z9, Z10, Z9
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z8, K2
+	VMOVAPS.Z         Z9, K2, Z9
+	VADDPS.BCST       c7f800000<>+0(SB), Z8, Z10
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z8, K2
+	VBLENDMPS         Z10, Z9, K2, Z3
+	VMULPS.BCST       c3ecc422a<>+0(SB), Z3, Z8
+	VBROADCASTSS      c3f800000<>+0(SB), Z9
+	VSUBPS            Z1, Z9, Z9
+	VCMPPS.BCST       $0x0e, c00000000<>+0(SB), Z0, K2
+	VBLENDMPS         Z9, Z1, K2, Z4
+	VMOVAPS           Z4, Z1
+	VFMADD231PS       Z8, Z0, Z1
+	VMOVUPS           (CX), Z0
+	VMULPS            Z0, Z1, Z0
+	VMOVUPS           Z0, (AX)
+	ADDQ              $0x00000040, AX
+	ADDQ              $0x00000040, CX
+	ADDQ              $0x00000040, DX
+	SUBQ              $0x10, BX
+	JGE               loop1
+
+loop1_rest:
+	ADDQ              $0x10, BX
+	JZ                end
+	LEAQ              masks<>+0(SB), SI
+	KMOVW             (SI)(BX*2), K1
+	VMOVUPS.Z         (DX), K1, Z0
+	VBROADCASTSS      c41800000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VBROADCASTSS      cc1800000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VANDPS.BCST       c7fffffff<>+0(SB), Z0, Z1
+	VBROADCASTSS      c3f800000<>+0(SB), Z2
+	VMOVAPS           Z2, Z2
+	VFMADD231PS.BCST  c3eb504f3<>+0(SB), Z1, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VDIVPS            Z2, Z3, Z2
+	VBROADCASTSS      c3e2ef945<>+0(SB), Z3
+	VFMADD213PS.BCST  cbf527892<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3fbe87b0<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  cbf914e5d<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e8ec7cc<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  cbe3ec24c<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3dc636c9<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3ebf88fb<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3f8000c7<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  cbfa1fc4e<>+0(SB), Z2, Z3
+	VMULPS            Z1, Z1, Z1
+	VMOVAPS           Z3, Z3
+	VFNMADD231PS.BCST c3f000000<>+0(SB), Z1, Z3
+	VBROADCASTSS      c4b400000<>+0(SB), Z1
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z3, Z1
+	VSUBPS.BCST       c4b400000<>+0(SB), Z1, Z4
+	VMOVAPS           Z3, Z8
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z8
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z8
+	VMULPS            Z8, Z8, Z4
+	VBROADCASTSS      c39506967<>+0(SB), Z9
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z8, Z9
+	VBROADCASTSS      c3c088908<>+0(SB), Z10
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z8, Z10
+	VFMADD213PS       Z10, Z4, Z9
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z10
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z8, Z10
+	VFMADD213PS       Z10, Z4, Z9
+	VFMADD213PS       Z8, Z4, Z9
+	VADDPS.BCST       c3f800000<>+0(SB), Z9, Z4
+	VPSLLD            $0x17, Z1, Z1
+	VPADDD            Z1, Z4, Z1
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z3, K2
+	VMOVAPS.Z         Z1, K2, Z1
+	VADDPS.BCST       c7f800000<>+0(SB), Z3, Z4
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z3, K2
+	VBLENDMPS         Z4, Z1, K2, Z5
+	VMULPS            Z2, Z5, Z1
+	VMULPS.BCST       c3f000000<>+0(SB), Z1, Z1
+	VMULPS            Z0, Z0, Z2
+	VMULPS.BCST       cbf000000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c4b400000<>+0(SB), Z3
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z2, Z3
+	VSUBPS.BCST       c4b400000<>+0(SB), Z3, Z4
+	VMOVAPS           Z2, Z5
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z5
+	VMULPS            Z5, Z5, Z4
+	VBROADCASTSS      c39506967<>+0(SB), Z8
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z5, Z8
+	VBROADCASTSS      c3c088908<>+0(SB), Z9
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z5, Z9
+	VFMADD213PS       Z9, Z4, Z8
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z9
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z9
+	VFMADD213PS       Z9, Z4, Z8
+	VFMADD213PS       Z5, Z4, Z8
+	VADDPS.BCST       c3f800000<>+0(SB), Z8, Z4
+	VPSLLD            $0x17, Z3, Z3
+	VPADDD            Z3, Z4, Z3
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z2, K2
+	VMOVAPS.Z         Z3, K2, Z3
+	VADDPS.BCST       c7f800000<>+0(SB), Z2, Z4
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z2, K2
+	VBLENDMPS         Z4, Z3, K2, Z6
+	VMULPS.BCST       c3ecc422a<>+0(SB), Z6, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VSUBPS            Z1, Z3, Z3
+	VCMPPS.BCST       $0x0e, c00000000<>+0(SB), Z0, K2
+	VBLENDMPS         Z3, Z1, K2, Z7
+	VMOVAPS           Z7, Z1
+	VFMADD231PS       Z2, Z0, Z1
+	VMOVUPS.Z         (CX), K1, Z0
+	VMULPS            Z0, Z1, Z0
+	VMOVUPS           Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+DATA cbf000000<>+0(SB)/4, $0xbf000000
+GLOBL cbf000000<>(SB), RODATA|NOPTR, $4
+
+DATA c3ecc422a<>+0(SB)/4, $0x3ecc422a
+GLOBL c3ecc422a<>(SB), RODATA|NOPTR, $4
+
 // func lstmAVX512(gates *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
 // Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·lstmAVX512(SB), NOSPLIT, $0-56
@@ -31550,6 +32064,47 @@ end:
 	VZEROUPPER
 	RET
 
+// func plusScaledAVX512(dst *float32, x *float32, y *float32, s float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·plusScaledAVX512(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVSS        s+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         n+32(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (DX), Z1
+	VMOVUPS     (CX), Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z0, Z1, Z2
+	VMOVUPS     Z2, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (DX), K1, Z1
+	VMOVUPS.Z   (CX), K1, Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z0, Z1, Z2
+	VMOVUPS     Z2, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
 // func addConstantAVX512(dst *float32, s float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·addConstantAVX512(SB), NOSPLIT, $0-24
@@ -32364,9 +32919,6 @@ div_end:
 	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
-
-DATA cff800000<>+0(SB)/4, $0xff800000
-GLOBL cff800000<>(SB), RODATA|NOPTR, $4
 
 // func softmaxGradAVX512(dx *float32, grad *float32, y *float32, sum float32, n int)
 // Requires: AVX, AVX512F, SSE

@@ -59,6 +59,21 @@ func reluGradAVX512(dst *float32, grad *float32, y *float32, n int)
 //go:noescape
 func sigmoidGradAVX512(dst *float32, grad *float32, y *float32, n int)
 
+// logAVX512 computes dst = ln(src).
+//
+//go:noescape
+func logAVX512(dst *float32, src *float32, n int)
+
+// geluAVX512 computes dst = src*P(X <= src), X of the standard normal distribution.
+//
+//go:noescape
+func geluAVX512(dst *float32, src *float32, n int)
+
+// geluGradAVX512 computes dst = grad*(P(X <= x) + x*density(x)).
+//
+//go:noescape
+func geluGradAVX512(dst *float32, grad *float32, x *float32, n int)
+
 // lstmAVX512 computes the gates in place, c, tc and h.
 //
 //go:noescape
@@ -178,6 +193,11 @@ func divAVX512(dst *float32, x *float32, y *float32, n int)
 //
 //go:noescape
 func scaledAVX512(dst *float32, x *float32, s float32, n int)
+
+// plusScaledAVX512 computes dst = x + s*y.
+//
+//go:noescape
+func plusScaledAVX512(dst *float32, x *float32, y *float32, s float32, n int)
 
 // addConstantAVX512 computes dst += s.
 //

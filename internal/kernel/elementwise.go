@@ -1,9 +1,6 @@
 package kernel
 
-import (
-	"math"
-	"unsafe"
-)
+import "unsafe"
 
 // Add computes dst[i] += x[i].
 func Add(dst, x []float32) {
@@ -72,6 +69,18 @@ func Scaled(dst []float32, s float32, x []float32) {
 	}
 	for i, v := range x {
 		dst[i] = s * v
+	}
+}
+
+// PlusScaled computes dst[i] = x[i] + s*y[i]. dst may be x or y.
+func PlusScaled(dst, x []float32, s float32, y []float32) {
+	dst, y = dst[:len(x)], y[:len(x)]
+	if asm.plusScaled != nil {
+		asm.plusScaled(unsafe.SliceData(dst), unsafe.SliceData(x), unsafe.SliceData(y), s, len(x))
+		return
+	}
+	for i, v := range x {
+		dst[i] = v + float32(s*y[i])
 	}
 }
 
@@ -144,14 +153,6 @@ func BlendConst(dst, a, b []float32, m float32) {
 	}
 	for i, x := range a {
 		dst[i] = float32((1-m)*x) + float32(m*b[i])
-	}
-}
-
-// Log computes dst[i] = ln(src[i]).
-func Log(dst, src []float32) {
-	dst = dst[:len(src)]
-	for i, x := range src {
-		dst[i] = float32(math.Log(float64(x)))
 	}
 }
 

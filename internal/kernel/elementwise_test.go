@@ -126,6 +126,38 @@ var elementwise = []struct {
 		func(v [][]float32) { Scaled(v[0], step, v[1]) },
 		func(v []float32) { v[0] = mul(step, v[1]) },
 		func(v, size []float64) { v[0] = float64(step) * v[1]; size[0] = math.Abs(v[0]) }},
+	{"PlusScaled", []string{"dst", "x", "y"}, 1, true,
+		func(v [][]float32) { PlusScaled(v[0], v[1], step, v[2]) },
+		func(v []float32) { v[0] = mulAdd(step, v[2], v[1]) },
+		func(v, size []float64) {
+			v[0] = v[1] + float64(step)*v[2]
+			size[0] = math.Abs(v[1]) + math.Abs(float64(step)*v[2])
+		}},
+	{"Log", []string{"dst", "src"}, 1, true,
+		func(v [][]float32) { Log(v[0], v[1]) },
+		func(v []float32) { v[0] = refLog(v[1]) },
+		func(v, size []float64) { v[0] = math.Log(v[1]); size[0] = math.Abs(v[0]) }},
+	{"GELU", []string{"dst", "src"}, 1, true,
+		func(v [][]float32) { GELU(v[0], v[1]) },
+		func(v []float32) {
+			a, q := refTail(v[1])
+			v[0] = mulAdd(-float32(math.Abs(float64(a))), q, flush(max(v[1], 0)))
+		},
+		func(v, size []float64) { v[0] = v[1] * math.Erfc(-v[1]/math.Sqrt2) / 2; size[0] = 4 * math.Abs(v[1]) }},
+	{"GELUGrad", []string{"dst", "grad", "x"}, 1, true,
+		func(v [][]float32) { GELUGrad(v[0], v[1], v[2]) },
+		func(v []float32) {
+			x, below := refTail(v[2])
+			if x > 0 {
+				below = sub(1, below)
+			}
+			density := mul(refExp(mul(mul(x, x), -0.5)), 0.39894228040143268)
+			v[0] = mul(v[1], mulAdd(x, density, below))
+		},
+		func(v, size []float64) {
+			v[0] = v[1] * (math.Erfc(-v[2]/math.Sqrt2)/2 + v[2]*math.Exp(-v[2]*v[2]/2)/math.Sqrt(2*math.Pi))
+			size[0] = 4 * math.Abs(v[1])
+		}},
 	{"AddConstant", []string{"dst"}, 1, false,
 		func(v [][]float32) { AddConstant(v[0], step) },
 		func(v []float32) { v[0] = add(v[0], step) },

@@ -119,6 +119,36 @@ func refSigmoid(x float32) float32 {
 	return div(1, add(1, refExp(-x)))
 }
 
+func refLog(x float32) float32 {
+	x = flush(x)
+	switch {
+	case x < 0:
+		return nan
+	case x == 0:
+		return -inf
+	case x != x || x > math.MaxFloat32:
+		return x
+	}
+	fraction, n := math.Frexp(float64(x))
+	if float32(fraction) < math.Float32frombits(0x3f3504f3) {
+		fraction, n = 2*fraction, n-1
+	}
+	m, e := float32(fraction)-1, float32(n)
+	p := horner(m, 7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1)
+	z := mul(m, m)
+	p = mulAdd(e, -2.12194440e-4, mul(mul(p, m), z))
+	p = mulAdd(z, -0.5, p)
+	return mulAdd(e, 0.693359375, add(m, p))
+}
+
+func refTail(x float32) (limited, q float32) {
+	x = min(max(flush(x), -16), 16)
+	a := float32(math.Abs(float64(x)))
+	t := div(1, mulAdd(a, 0.35355339059, 1))
+	p := horner(t, 0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806, 0.09678418, 0.37409196, 1.00002368, -1.26551223)
+	return x, mul(mul(refExp(mulAdd(mul(a, a), -0.5, p)), t), 0.5)
+}
+
 func refTanhGrad(grad, y float32) float32 { return mul(grad, refTanhSlope(y)) }
 
 func refTanhSlope(y float32) float32 { return mulAdd(-y, y, 1) }

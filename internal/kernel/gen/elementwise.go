@@ -37,6 +37,9 @@ func elementwise() {
 	each("scaled", "computes dst = s*x.", 1, "dst x", "s", func(p *pass) {
 		p.store("dst", p.load("x").mul(p.numbers["s"]))
 	})
+	each("plusScaled", "computes dst = x + s*y.", 1, "dst x y", "s", func(p *pass) {
+		p.store("dst", p.load("y").times(p.numbers["s"], p.load("x")))
+	})
 	each("addConstant", "computes dst += s.", 1, "dst", "s", func(p *pass) {
 		p.store("dst", p.load("dst").add(p.numbers["s"]))
 	})

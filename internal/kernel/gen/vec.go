@@ -159,6 +159,8 @@ func (v vec) most(limit Mem) vec { return binary(VMAXPS, nil, v, v.copies(limit)
 const (
 	atLeast      = predicate(13)
 	greater      = predicate(14)
+	equal        = predicate(0)
+	notLess      = predicate(5) // true for NaN
 	notLessEqual = predicate(6) // true for NaN
 )
 
