@@ -17223,6 +17223,48 @@ end:
 	VZEROUPPER
 	RET
 
+// func largerAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, SSE
+TEXT ·largerAVX2(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x08, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS   (CX), Y0
+	VMOVUPS   (AX), Y1
+	VCMPPS    $0x06, Y1, Y0, Y2
+	VBLENDVPS Y2, Y0, Y1, Y0
+	VCMPPS    $0x03, Y1, Y1, Y2
+	VBLENDVPS Y2, Y1, Y0, Y0
+	VMOVUPS   Y0, (AX)
+	ADDQ      $0x00000020, AX
+	ADDQ      $0x00000020, CX
+	SUBQ      $0x08, DX
+	JGE       loop1
+
+loop1_rest:
+	ADDQ       $0x08, DX
+	JZ         end
+	LEAQ       masks<>+0(SB), BX
+	NEGQ       DX
+	VMOVDQU    64(BX)(DX*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (AX), Y0, Y2
+	VCMPPS     $0x06, Y2, Y1, Y3
+	VBLENDVPS  Y3, Y1, Y2, Y1
+	VCMPPS     $0x03, Y2, Y2, Y3
+	VBLENDVPS  Y3, Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
 // func softmaxAVX2(dst *float32, src *float32, n int) (top float32, sum float32)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·softmaxAVX2(SB), NOSPLIT, $0-32

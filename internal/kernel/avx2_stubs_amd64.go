@@ -254,6 +254,11 @@ func pixelsAVX2(dst *float32, stride int, src *uint8, rows int, cols int)
 //go:noescape
 func addColumnsAVX2(dst *float32, a *float32, stride int, rows int, n int)
 
+// largerAVX2 sets dst to x where x is larger, or NaN; dst stays NaN.
+//
+//go:noescape
+func largerAVX2(dst *float32, x *float32, n int)
+
 // softmaxAVX2 computes dst = e^(src-top) / sum, where top is the largest of src, and sum that of the numerators.
 //
 //go:noescape

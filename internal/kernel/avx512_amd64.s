@@ -32768,6 +32768,47 @@ end:
 	VZEROUPPER
 	RET
 
+// func largerAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·largerAVX512(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS   (CX), Z0
+	VMOVUPS   (AX), Z1
+	VCMPPS    $0x06, Z1, Z0, K2
+	VBLENDMPS Z0, Z1, K2, Z2
+	VCMPPS    $0x03, Z1, Z1, K2
+	VBLENDMPS Z1, Z2, K2, Z3
+	VMOVUPS   Z3, (AX)
+	ADDQ      $0x00000040, AX
+	ADDQ      $0x00000040, CX
+	SUBQ      $0x10, DX
+	JGE       loop1
+
+loop1_rest:
+	ADDQ      $0x10, DX
+	JZ        end
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (AX), K1, Z1
+	VCMPPS    $0x06, Z1, Z0, K2
+	VBLENDMPS Z0, Z1, K2, Z4
+	VCMPPS    $0x03, Z1, Z1, K2
+	VBLENDMPS Z1, Z4, K2, Z5
+	VMOVUPS   Z5, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
 // func softmaxAVX512(dst *float32, src *float32, n int) (top float32, sum float32)
 // Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·softmaxAVX512(SB), NOSPLIT, $0-32

@@ -51,6 +51,7 @@ type kernels struct {
 	nesterov          func(w *float32, grad *float32, b *float32, decay float32, rest float32, rate float32, ahead float32, n int)
 	pixels            func(dst *float32, stride int, src *uint8, rows, cols int)
 	addColumns        func(dst, a *float32, stride, rows, n int)
+	larger            func(dst *float32, x *float32, n int)
 	softmax           func(dst, src *float32, n int) (top, sum float32)
 	softmaxGrad       func(dx *float32, grad *float32, y *float32, sum float32, n int)
 	logSoftmaxGrad    func(dx *float32, grad *float32, y *float32, sum float32, n int)

@@ -99,6 +99,7 @@ func TestElementwiseAtEdges(t *testing.T) {
 		e.try(func() { SoftmaxCrossEntropy(e.slice(n), e.slice(n), n-1) }, "SoftmaxCrossEntropy of %d", n)
 		e.try(func() { Norm(e.slice(n)) }, "Norm of %d", n)
 		e.try(func() { Sum(e.slice(n)) }, "Sum of %d", n)
+		e.try(func() { MaxColumns(e.slice(n), e.slice(3*n), 3) }, "MaxColumns of %d", n)
 		e.try(func() { Dot(e.slice(n), e.slice(n)) }, "Dot of %d", n)
 		e.try(func() { SoftmaxGrad(e.slice(n), e.slice(n), e.slice(n)) }, "SoftmaxGrad of %d", n)
 		e.try(func() { LogSoftmaxGrad(e.slice(n), e.slice(n), e.slice(n)) }, "LogSoftmaxGrad of %d", n)

@@ -74,7 +74,12 @@ func AddColumns(dst, a []float32, stride, rows int) {
 func MaxColumns(dst, x []float32, rows int) {
 	copy(dst, x)
 	for k := 1; k < rows; k++ {
-		for j, v := range x[k*len(dst):][:len(dst)] {
+		row := x[k*len(dst):][:len(dst)]
+		if asm.larger != nil && len(row) >= lanes {
+			asm.larger(unsafe.SliceData(dst), unsafe.SliceData(row), len(row))
+			continue
+		}
+		for j, v := range row {
 			if m := dst[j]; m == m && !(v <= m) {
 				dst[j] = v
 			}

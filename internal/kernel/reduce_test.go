@@ -102,3 +102,28 @@ func TestSumKeepsSmallValues(t *testing.T) {
 	}
 	assert.Equal(t, float64(float32(0.1))*(1<<20), Sum(x))
 }
+
+// TestMaxColumns: the first NaN of a column, or else the first of its largest numbers, to the bit. Among denormal numbers and zeros, which are equal to the
+// assembly, it is one of them.
+func TestMaxColumns(t *testing.T) {
+	for name, fill := range fills {
+		for _, n := range lengths {
+			for _, rows := range []int{1, 2, 5} {
+				mem := newMemory(t, uint64(rows*n))
+				x, dst := mem.vector("x", rows*n, fill), mem.vector("dst", n, walls)
+				MaxColumns(dst, x, rows)
+				mem.check("dst")
+				want := make([]float32, n)
+				for j := range want {
+					want[j] = x[j]
+					for k := 1; k < rows; k++ {
+						if v := x[k*n+j]; want[j] == want[j] && (v != v || flush(v) > flush(want[j])) {
+							want[j] = v
+						}
+					}
+				}
+				same(t, want, dst, "%d rows of %d %s numbers", rows, n, name)
+			}
+		}
+	}
+}

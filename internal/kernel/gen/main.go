@@ -71,6 +71,7 @@ func functions() {
 	optimizers()
 	pixels()
 	addColumns()
+	larger()
 	softmax()
 	softmaxGrads()
 	sums()

@@ -213,3 +213,12 @@ func addColumns() {
 	down("rest", 1, mask(n))
 	end()
 }
+
+// larger emits a step of the largest numbers of columns. It moves numbers as they are, denormal ones too.
+func larger() {
+	each("larger", "sets dst to x where x is larger, or NaN; dst stays NaN.", 1, "dst x", "", func(p *pass) {
+		x, most := p.load("x"), p.load("dst")
+		next := x.whereElse(x.is(notLessEqual, most), most)
+		p.store("dst", most.whereElse(most.is(unordered, most), next))
+	})
+}
