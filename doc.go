@@ -8,9 +8,10 @@
 // # Models
 //
 //   - [github.com/unroll-go/unroll/rnn]: the recurrent layers Elman, LSTM, GRU, MinGRU and IndRNN, stacked and bidirectional if wanted,
-//     over whole sequences, for the last output alone or step by step; State for streams and Start for a learned initial state;
+//     over whole sequences, for the last output alone or step by step; State for streams and Start for a learned initial state; a Stream, or a Chain
+//     of Steppers, for one sequence with nothing around it;
 //     Fused for a cell of your own, whose functions see a Frame; Unroll for a recurrence composed of operations
-//   - [github.com/unroll-go/unroll/layers]: the layers without a state: Dense, Embedding, LayerNorm, Dropout, DotAttention and
+//   - [github.com/unroll-go/unroll/layers]: the layers without a state: Dense and its DenseStream, Embedding, LayerNorm, Dropout, DotAttention and
 //     AdditiveAttention, Sequential and Func
 //   - [github.com/unroll-go/unroll/autograd]: weights, tapes, gradients and the operations that models are composed of: start
 //     here for an operation of your own
@@ -24,8 +25,11 @@
 //   - [github.com/unroll-go/unroll/loss]: the losses SparseSoftmaxCrossEntropy, CrossEntropy with class weights and
 //     smoothing, BCEWithLogits, MSE, L1, Huber and Quantile
 //   - [github.com/unroll-go/unroll/optim]: the optimizers SGD, Adam, AdamW, RMSProp, Adagrad and Lion, Groups of them with
-//     settings of their own, clipping of gradients, schedules of the learning rate and Plateau
-//   - [github.com/unroll-go/unroll/train]: Step, the gradient of one batch on all cores; Evaluator, a model run over data on all cores; History
+//     settings of their own, clipping of gradients, schedules of the learning rate and Plateau, and EMA, a moving average of the
+//     weights
+//   - [github.com/unroll-go/unroll/train]: Step, the gradient of one batch on all cores; Evaluator, a model run over data on all cores; History;
+//     Skips of batches that are not finite, EarlyStopping, RangeTest for a learning rate, Norms of the layers;
+//     Loop, batches of a training that can be interrupted, and Checkpoint, all its parts in a file, with the Settings that must not change
 //   - [github.com/unroll-go/unroll/metrics]: TopK accuracy, ConfusionMatrix with precision, recall and F1, Regression errors, Perplexity
 //     and Mean
 //   - [github.com/unroll-go/unroll/tensorboard]: files for TensorBoard: curves, histograms, pictures and texts of a training

@@ -30,8 +30,9 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// ErrNotFinite is wrapped by the error of [Node.Backward] for a loss that is NaN or infinite.
-var ErrNotFinite = errors.New("loss is not finite")
+// ErrNotFinite is wrapped by the error for a loss ([Node.Backward]) or a gradient ([Tape.NotFinite]) that is NaN or
+// infinite.
+var ErrNotFinite = errors.New("not finite")
 
 // ErrNoGradient is wrapped by the error of [Node.Backward] for a loss that depends on nothing that needs a gradient:
 // the model does not use its weights, or all weights that it uses are frozen.

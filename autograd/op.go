@@ -3,8 +3,6 @@ package autograd
 import (
 	"fmt"
 	"slices"
-
-	"github.com/unroll-go/unroll/tensor"
 )
 
 // Op is an operation that was computed forward and can be differentiated backward. Backward reads the gradients of the
@@ -58,7 +56,8 @@ func (s *slot[T]) String() string {
 //
 // Backward returns the error of the run ([Tape.Fail]) if there is one. It returns an error that wraps [ErrNotFinite]
 // and names the first NaN or infinite value on the tape if n is NaN or infinite, and an error that wraps
-// [ErrNoGradient] if n depends on nothing that needs a gradient. With any error the gradients of the weights are zero.
+// [ErrNoGradient] if n depends on nothing that needs a gradient. Backward does not look whether the gradients are
+// finite: see [Tape.NotFinite]. With any error the gradients of the weights are zero.
 // Backward panics with a [*UsageError] if it is called a second time, on an inference tape or after the weights were
 // changed, and with a [*ShapeError] if n does not have exactly one value.
 func (n *Node) Backward() error { return n.BackwardScaled(1) }
@@ -83,18 +82,17 @@ func (n *Node) BackwardScaled(scale float32, terms ...float32) error {
 	}
 	t.done = true
 	if v := n.data[0]; t.err == nil && v-v != 0 {
-		t.Fail(t.notFinite(v))
+		t.Fail(t.lossNotFinite(v))
 	}
 	if t.err == nil && !n.requires && n.counts() {
 		t.Fail(fmt.Errorf("autograd: %w", ErrNoGradient))
 	}
 	if t.err == nil {
-		n.AccumulateGrad()[0] += scale
-		for _, op := range slices.Backward(t.ops[:t.recorded]) {
-			taken, ints := t.taken, t.intsUsed
-			op.Backward()
-			t.taken, t.intsUsed = taken, ints
-		}
+		t.root, t.rootGrad = n, scale
+		checking := t.checking
+		t.checking = false // NotFinite asks the operations for a place, not this pass
+		t.backward(t.recorded)
+		t.checking = checking
 	}
 	if t.err != nil {
 		t.grads.Clear()
@@ -102,22 +100,19 @@ func (n *Node) BackwardScaled(scale float32, terms ...float32) error {
 	return t.err
 }
 
-// notFinite returns the error for a loss of value v that is NaN or infinite. The error names the first node on the tape
-// that has a NaN or infinite element, and the row of this element.
-func (t *Tape) notFinite(v float32) error {
-	for _, n := range t.nodes[t.run%generations][:t.count] {
-		i := slices.IndexFunc(n.data, func(v float32) bool { return v-v != 0 })
-		if i < 0 {
-			continue
-		}
-		first := &DataError{Text: fmt.Sprintf("%v, element %d of %s of shape %v", n.data[i], i, t.describe(n), n.shape)}
-		if len(n.shape) > 1 && t.paramOf(n) == nil {
-			first.Rows = tensor.Size(n.shape[:min(2, len(n.shape)-1)])
-			first.Row = i / (len(n.data) / first.Rows)
-		}
-		return fmt.Errorf("autograd: %w: %v; the first on the tape is %w", ErrNotFinite, v, first)
+// backward seeds the gradient of the loss and calls the Backward of the last count operations, from the last to the first.
+func (t *Tape) backward(count int) {
+	t.root.AccumulateGrad()[0] += t.rootGrad
+	for i := range count {
+		t.backwardOf(t.recorded - 1 - i)
 	}
-	return fmt.Errorf("autograd: %w: %v", ErrNotFinite, v)
+}
+
+// backwardOf calls the Backward of operation i, and gives the scratch memory that it took back.
+func (t *Tape) backwardOf(i int) {
+	taken, ints := t.taken, t.intsUsed
+	t.ops[i].Backward()
+	t.taken, t.intsUsed = taken, ints
 }
 
 // describe returns a phrase for error messages that says how a node came onto the tape.

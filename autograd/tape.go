@@ -25,6 +25,10 @@ type Tape struct {
 	done    bool   // Backward has run
 	err     error
 
+	root     *Node   // the loss that Backward was called on
+	rootGrad float32 // its gradient, with which the backward pass begins
+	checking bool    // see Checking
+
 	nodes    [generations][]*Node
 	buffers  []buffers // element k is the memory of node k of every run
 	count    int       // number of nodes in this run
@@ -126,7 +130,7 @@ func (t *Tape) begin() {
 	t.version = t.set.version.Load()
 	t.count, t.taken, t.intsUsed, t.keptUsed, t.recorded, t.draws, t.lists = 0, 0, 0, 0, 0, 0, t.lists[:0]
 	t.weights, t.terms, t.loss, t.scales = t.weights[:0], t.terms[:0], nil, nil
-	t.done, t.err = false, nil
+	t.done, t.err, t.checking = false, nil, false
 }
 
 // Training reports whether the tape records operations.

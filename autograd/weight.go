@@ -201,16 +201,19 @@ func (n *Node) added(where string, a, b *Node, sign float32) {
 	}
 }
 
-// counts reports whether n has a mean whose weight is not 0. It also returns true if n has no weight or was computed by
-// a nonlinear operation.
+// counts reports whether n has a mean whose weight is not 0. It also returns true if n has no mean with a weight or was
+// computed by a nonlinear operation.
 func (n *Node) counts() bool {
 	var room [8]Term
+	weighted := false
 	for _, term := range n.appendTerms(room[:0]) {
-		if term.Weight != 0 {
+		if set := term.Weight == term.Weight; set && term.Weight != 0 {
 			return true
+		} else if set {
+			weighted = true
 		}
 	}
-	return n.origin == notLinear
+	return !weighted
 }
 
 // scaleTerms stores the factors of [Node.BackwardScaled] for the Backward of each addition of means, and returns the

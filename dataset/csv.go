@@ -13,6 +13,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/unroll-go/unroll/internal/bounded"
+	"github.com/unroll-go/unroll/internal/quote"
 	"github.com/unroll-go/unroll/tensor"
 )
 
@@ -67,8 +69,8 @@ func (c CSV) Load(path string) (*Table, error) {
 //
 // Text that differs from the description c is an error that names the line and the column, what was found and what was
 // expected: records of different lengths, fields that are not decimal numbers or are outside the range of float32, and so
-// on. A table without a record is an error; a table of a header alone has no examples. Memory grows in proportion to the
-// text read. Read panics with a [*tensor.UsageError] if Comma cannot separate fields, or if Classes has a class twice.
+// on. A table without a record is an error; a table of a header alone has no examples. A record may have at most 100,000
+// columns. Read allocates at most 48 times the bytes of the text and 48 MiB, garbage included. Read panics with a [*tensor.UsageError] if Comma cannot separate fields, or if Classes has a class twice.
 func (c CSV) Read(r io.Reader) (*Table, error) { return c.read(r, "dataset: ") }
 
 // csvReader is the state of reading a table.
@@ -103,13 +105,13 @@ func (c CSV) read(from io.Reader, where string) (*Table, error) {
 		classes[class] = int32(i)
 	}
 	if len(classes) != len(c.Classes) {
-		panic(&tensor.UsageError{Where: "dataset.CSV", What: fmt.Sprintf("Classes are %q, want each once", c.Classes)})
+		panic(&tensor.UsageError{Where: "dataset.CSV", What: fmt.Sprintf("Classes are %s, want each once", quote.Texts(c.Classes))})
 	}
 	text := bufio.NewReader(from)
 	if mark, _ := text.Peek(3); bytes.Equal(mark, []byte("\ufeff")) {
 		text.Discard(3)
 	}
-	r := &csvReader{CSV: c, where: where, records: csv.NewReader(text), label: -1, classes: classes, table: table}
+	r := &csvReader{CSV: c, where: where, records: csv.NewReader(bounded.Columns(text, c.Comma)), label: -1, classes: classes, table: table}
 	r.records.Comma = c.Comma
 	r.records.FieldsPerRecord = -1 // next compares the numbers of fields, with a clearer error
 	r.records.ReuseRecord = true
@@ -225,8 +227,8 @@ func (r *csvReader) find(name string) (int, error) {
 			continue
 		}
 		if found >= 0 {
-			return 0, r.errorf("columns %d and %d are both called %q, want one (a number tells them apart)",
-				found+1, i+1, name)
+			return 0, r.errorf("columns %d and %d are both called %s, want one (a number tells them apart)",
+				found+1, i+1, quote.Text(name))
 		}
 		found = i
 	}
@@ -237,9 +239,9 @@ func (r *csvReader) find(name string) (int, error) {
 		return n - 1, nil
 	}
 	if r.names != nil && r.width <= 20 {
-		return 0, r.errorf("no column %q, want one of %q or a number from 1 to %d", name, r.names, r.width)
+		return 0, r.errorf("no column %s, want one of %s or a number from 1 to %d", quote.Text(name), quote.Texts(r.names), r.width)
 	}
-	return 0, r.errorf("no column %q, want a number from 1 to %d", name, r.width)
+	return 0, r.errorf("no column %s, want a number from 1 to %d", quote.Text(name), r.width)
 }
 
 // name returns the name of a column in the header, or else its number counted from 1.
@@ -275,11 +277,11 @@ func (r *csvReader) unlike(column int, want string) error {
 	line, _ := r.records.FieldPos(column)
 	name := ""
 	if r.names != nil && r.names[column] != "" {
-		name = fmt.Sprintf(" (%s)", r.names[column])
+		name = fmt.Sprintf(" (%s)", quote.Name(r.names[column]))
 	}
 	found := "an empty field"
 	if f := r.fields[column]; f != "" {
-		found = fmt.Sprintf("%.40q", f)
+		found = quote.Text(f)
 	}
 	return fmt.Errorf("%sline %d, column %d%s: found %s, want %s", r.where, line, column+1, name, found, want)
 }
@@ -332,18 +334,23 @@ func (r *csvReader) class(field string) (label int32, want string) {
 	case len(given) > 10:
 		return 0, fmt.Sprintf("one of %d classes", len(given))
 	case len(given) > 0:
-		return 0, fmt.Sprintf("one of the classes %q", given)
+		return 0, "one of the classes " + quote.Texts(given)
 	}
 	label = int32(len(r.classes))
 	field = strings.Clone(field)
 	r.classes[field] = label
-	r.table.Classes = append(r.table.Classes, field)
 	return label, ""
 }
 
 // finish gives the table its shapes and names.
 func (r *csvReader) finish() *Table {
 	t := r.table
+	if r.TextLabels && r.label >= 0 && len(r.CSV.Classes) == 0 {
+		t.Classes = make([]string, len(r.classes))
+		for class, label := range r.classes {
+			t.Classes[label] = class
+		}
+	}
 	for _, column := range r.features {
 		t.FeatureNames = append(t.FeatureNames, r.name(column))
 	}

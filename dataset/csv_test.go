@@ -6,7 +6,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -113,7 +112,7 @@ func TestCSVErrors(t *testing.T) {
 		{CSV{}, "1e39", `line 1, column 1: found "1e39", want a number within the range of float32`},
 		{CSV{}, "nan", `line 1, column 1: found "nan", want a finite number`},
 		{CSV{EmptyIsNaN: true}, "1,-Inf", `line 1, column 2: found "-Inf", want a finite number`},
-		{CSV{}, strings.Repeat("a", 1000), `line 1, column 1: found "` + strings.Repeat("a", 40) + `", want a number`},
+		{CSV{}, strings.Repeat("a", 1000), `line 1, column 1: found "` + strings.Repeat("a", 100) + `"..., want a number`},
 		{CSV{}, "\xff\n", `line 1, column 1: found "\xff", want a number`},
 		{CSV{}, "\"1\n\",2\n3,x", `line 3, column 2: found "x", want a number`},
 		{CSV{Label: "1"}, "1.0,2\n", `line 1, column 1: found "1.0", want an integer label of 32 bits`},
@@ -129,6 +128,7 @@ func TestCSVErrors(t *testing.T) {
 		{CSV{Header: true, Label: "a"}, "a,b,a\n1,2,3\n",
 			`line 1: columns 1 and 3 are both called "a", want one (a number tells them apart)`},
 		{CSV{EmptyIsNaN: true}, "1\n2\n\n3\n", "line 3: an empty line in a table of one column, want a field"},
+		{CSV{}, "1\n" + strings.Repeat(",", 100_000), "line 2: more than 100000 columns"},
 		{CSV{}, "1,2\n3,\"4\n", `parse error on line 2, column 6: extraneous or missing " in quoted-field`},
 		{CSV{}, "1,2\n3,4\"\n", `parse error on line 2, column 4: bare " in non-quoted-field`},
 	} {
@@ -165,23 +165,10 @@ func TestCSVPanics(t *testing.T) {
 		func() { CSV{Classes: []string{"a", "a"}}.Read(strings.NewReader("1")) })
 }
 
-// Class names must not keep their whole records in memory.
-func TestCSVMemory(t *testing.T) {
-	const rows = 20000
-	line := "class" + strings.Repeat(",1", 100) + "\n"
-	text := strings.Repeat(line, rows)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	table, err := CSV{Label: "1", TextLabels: true}.Read(strings.NewReader(text))
-	runtime.ReadMemStats(&after)
-	require.NoError(t, err)
-	assert.Equal(t, []int{rows, 100}, table.X.Shape())
-	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(20*len(text)), "garbage included")
-}
-
 func FuzzCSV(f *testing.F) {
 	for _, seed := range []string{
 		"", "1,2\n3,4\n", "\ufeffa,b\r\n1,x\r\n", "a,a\n,\n", "\"1\n\",2\n", "1\n\n2\n", "nan,1\n", "\"", "1;2\n", "1e99\n", "\n\n1",
+		"\x1b[31m,\u202e\nx,1\n", "\"a\n,\"\"\",\n\",\"\n", strings.Repeat("a", 200) + "\nx\n",
 	} {
 		f.Add(seed, true, true)
 		f.Add(seed, false, false)
@@ -192,6 +179,7 @@ func FuzzCSV(f *testing.F) {
 		if err != nil {
 			require.Nil(t, table)
 			require.True(t, strings.HasPrefix(err.Error(), "dataset: "))
+			isShort(t, err)
 			return
 		}
 		require.NoError(t, table.check())

@@ -120,6 +120,31 @@ func Shuffled(s Source, size int, seed, epoch uint64) iter.Seq[Rows] {
 	}
 }
 
+// Grouped returns the batches in groups of n, such as the batches that one Run of a train.Step takes together; the last
+// group has the batches that are left. A group and the Index of its batches are valid until the next group. Grouped panics
+// with a [*tensor.UsageError] if n is not positive.
+func Grouped(batches iter.Seq[Rows], n int) iter.Seq[[]Rows] {
+	if n < 1 {
+		panic(&tensor.UsageError{Where: "dataset.Grouped", What: fmt.Sprintf("groups of %d batches, want at least 1", n)})
+	}
+	return func(yield func([]Rows) bool) {
+		group, count := make([]Rows, n), 0
+		for rows := range batches {
+			group[count].Source = rows.Source
+			group[count].Index = append(group[count].Index[:0], rows.Index...)
+			if count++; count == n {
+				if !yield(group) {
+					return
+				}
+				count = 0
+			}
+		}
+		if count > 0 {
+			yield(group[:count])
+		}
+	}
+}
+
 // Cut returns the bounds of part i, counted from 0, of n rows that are cut into so many parts, as numpy's array_split
 // cuts: the first n%parts parts have one row more than the others. It panics with a [*tensor.UsageError] if parts is not
 // positive.

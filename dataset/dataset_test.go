@@ -289,3 +289,29 @@ func caught(f func()) (err error) {
 	f()
 	return nil
 }
+
+func TestGrouped(t *testing.T) {
+	source := &Tensors{Labels: []int32{0, 1, 2, 3, 4}}
+	for n, want := range map[int][][][]int{
+		1: {{{0, 1}}, {{2, 3}}, {{4}}},
+		2: {{{0, 1}, {2, 3}}, {{4}}},
+		3: {{{0, 1}, {2, 3}, {4}}},
+		9: {{{0, 1}, {2, 3}, {4}}},
+	} {
+		var got [][][]int
+		for group := range Grouped(Batches(source, 2), n) {
+			var indices [][]int
+			for _, rows := range group {
+				assert.Same(t, source, rows.Source)
+				indices = append(indices, slices.Clone(rows.Index))
+			}
+			got = append(got, indices)
+		}
+		assert.Equal(t, want, got)
+		for group := range Grouped(Batches(source, 2), n) {
+			assert.Equal(t, []int{0, 1}, group[0].Index)
+			break
+		}
+	}
+	assert.PanicsWithError(t, "dataset.Grouped: groups of 0 batches, want at least 1", func() { Grouped(Batches(source, 2), 0) })
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/unroll-go/unroll/internal/quote"
 	"github.com/unroll-go/unroll/tensor"
 )
 
@@ -153,7 +154,7 @@ func (f *fit) add(x *tensor.Tensor, b *Batch) error {
 // name returns what errors call a column.
 func (f *fit) name(column int) string {
 	if column < len(f.names) {
-		return fmt.Sprintf("column %d (%s)", column, f.names[column])
+		return fmt.Sprintf("column %d (%s)", column, quote.Name(f.names[column]))
 	}
 	return fmt.Sprintf("column %d", column)
 }
@@ -219,11 +220,12 @@ func (s *Standardizer) String() string {
 }
 
 // ParseStandardizer reads what [Standardizer.String] wrote. The error for any other text, such as that of a key which the
-// metadata lacks, says what is wrong: no means and scales in equal numbers, or a scale that is not positive.
+// metadata lacks, says what is wrong: no means and scales in equal numbers, or a scale that is not positive. It allocates at
+// most 64 times the bytes of the text and 1 MiB, garbage included.
 func ParseStandardizer(text string) (*Standardizer, error) {
 	s := &Standardizer{}
 	if err := json.Unmarshal([]byte(text), s); err != nil {
-		return nil, fmt.Errorf("dataset: standardizer %.40q: %w", text, err)
+		return nil, fmt.Errorf("dataset: standardizer %s: %w", quote.Text(text), quote.Error(err))
 	}
 	return s, nil
 }
@@ -234,7 +236,7 @@ func (s *Standardizer) UnmarshalJSON(text []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&read); err != nil {
-		return err
+		return quote.Error(err)
 	}
 	number := func(p *float64) float64 {
 		if p == nil {

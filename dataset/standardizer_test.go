@@ -211,12 +211,14 @@ func TestStandardizerText(t *testing.T) {
 }
 
 func FuzzParseStandardizer(f *testing.F) {
-	for _, seed := range []string{"", "null", `{"mean":[1,2],"scale":[1,1e-9]}`, `{"mean":[null],"scale":[1]}`, `{"mean":[1],"scale":[0]}`, `{"MEAN":[1],"scale":[1]}x`} {
+	for _, seed := range []string{"", "null", `{"mean":[1,2],"scale":[1,1e-9]}`, `{"mean":[null],"scale":[1]}`, `{"mean":[1],"scale":[0]}`, `{"MEAN":[1],"scale":[1]}x`,
+		"{\"\u202e\":1}", `{"mean":[1e999]}`, "{\"mean\":[\x1b]}"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		z, err := ParseStandardizer(text)
 		if err != nil {
+			isShort(t, err)
 			return
 		}
 		again, err := ParseStandardizer(z.String())

@@ -1,7 +1,9 @@
 package dataset
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -11,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/unroll-go/unroll/internal/atomicfile"
+	"github.com/unroll-go/unroll/internal/quote"
 	"github.com/unroll-go/unroll/tensor"
 )
 
@@ -28,29 +31,37 @@ type Vocabulary struct {
 // NewVocabulary returns the vocabulary in which tokens[i] has the id i. It is an error if there are no tokens, or if a token
 // is empty, is not UTF-8 or occurs twice.
 func NewVocabulary(tokens ...string) (*Vocabulary, error) {
-	v, err := number(tokens)
-	if err != nil {
-		return nil, fmt.Errorf("dataset: %w", err)
+	v := sizedVocabulary(len(tokens))
+	for _, token := range tokens {
+		if err := v.add(token); err != nil {
+			return nil, fmt.Errorf("dataset: %w", err)
+		}
+	}
+	if len(tokens) == 0 {
+		return nil, fmt.Errorf("dataset: %w", errNoTokens)
 	}
 	return v, nil
 }
 
-// number is NewVocabulary with errors that have no prefix, so that its callers can add theirs.
-func number(tokens []string) (*Vocabulary, error) {
-	if len(tokens) == 0 {
-		return nil, fmt.Errorf("vocabulary without tokens, want at least one")
+var errNoTokens = errors.New("vocabulary without tokens, want at least one")
+
+// sizedVocabulary returns a vocabulary without tokens, with memory for n.
+func sizedVocabulary(n int) *Vocabulary {
+	return &Vocabulary{make([]string, 0, n), make(map[string]int32, n)}
+}
+
+// add gives the next id to a token. Its errors have no prefix, so that callers can add theirs.
+func (v *Vocabulary) add(token string) error {
+	i := len(v.tokens)
+	if token == "" || !utf8.ValidString(token) {
+		return fmt.Errorf("token %d of the vocabulary is %s, want text in UTF-8", i, quote.Text(token))
 	}
-	v := &Vocabulary{slices.Clone(tokens), make(map[string]int32, len(tokens))}
-	for i, token := range tokens {
-		if token == "" || !utf8.ValidString(token) {
-			return nil, fmt.Errorf("token %d of the vocabulary is %.40q, want text in UTF-8", i, token)
-		}
-		if first, ok := v.ids[token]; ok {
-			return nil, fmt.Errorf("token %d of the vocabulary is %.40q, as token %d, want each once", i, token, first)
-		}
-		v.ids[token] = int32(i)
+	if first, ok := v.ids[token]; ok {
+		return fmt.Errorf("token %d of the vocabulary is %s, as token %d, want each once", i, quote.Text(token), first)
 	}
-	return v, nil
+	v.ids[token] = int32(i)
+	v.tokens = append(v.tokens, token)
+	return nil
 }
 
 // BuildVocabulary returns the vocabulary of the tokens of a text: first the special tokens, such as [Unknown], in the order
@@ -133,7 +144,7 @@ func (v *Vocabulary) EncodeTokens(tokens iter.Seq[string]) ([]int32, error) {
 	for token := range tokens {
 		id, ok := v.lookUp(token)
 		if !ok {
-			return nil, fmt.Errorf("dataset: token %d is %.40q, want one of the vocabulary's %d", len(ids), token, v.Len())
+			return nil, fmt.Errorf("dataset: token %d is %s, want one of the vocabulary's %d", len(ids), quote.Text(token), v.Len())
 		}
 		ids = append(ids, id)
 	}
@@ -163,19 +174,50 @@ func (v *Vocabulary) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// parse reads the JSON of a vocabulary. Its errors have no prefix, as those of number.
+// parse reads the JSON of a vocabulary. Its errors have no prefix, as those of add.
 func parse(data []byte) (*Vocabulary, error) {
 	if !utf8.Valid(data) {
 		return nil, fmt.Errorf("vocabulary is not UTF-8") // package json would replace the bytes silently
 	}
-	var tokens []string
-	if err := json.Unmarshal(data, &tokens); err != nil {
-		return nil, fmt.Errorf("vocabulary, want an array of strings: %w", err)
+	// Only few tokens have less than three characters, which take six bytes of the array. Memory for every comma, or for an
+	// array of values that are no tokens, would be out of proportion to the text.
+	v := sizedVocabulary(min(bytes.Count(data, []byte(","))+1, len(data)/6))
+	d := json.NewDecoder(bytes.NewReader(data))
+	notArray := func(err error) error {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return fmt.Errorf("vocabulary, want an array of strings: %w", quote.Error(err))
 	}
-	return number(tokens)
+	if start, err := d.Token(); err != nil {
+		return nil, notArray(err)
+	} else if start != json.Delim('[') {
+		return nil, errors.New("vocabulary, want an array of strings")
+	}
+	var token string
+	for d.More() {
+		token = "" // null leaves it as it is
+		if err := d.Decode(&token); err != nil {
+			return nil, notArray(err)
+		}
+		if err := v.add(token); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := d.Token(); err != nil { // the bracket at the end
+		return nil, notArray(err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("vocabulary, want nothing after the array of strings")
+	}
+	if v.Len() == 0 {
+		return nil, errNoTokens
+	}
+	return v, nil
 }
 
-// Save writes the vocabulary to a file, as JSON with one token a line. If it fails, the file is as it was before.
+// Save writes the vocabulary to a file, as JSON with one token a line. If it fails, the file is as it was before. A symbolic
+// link is replaced, not followed; a folder, a named pipe, a socket or a device at path is an error.
 func (v *Vocabulary) Save(path string) error {
 	err := atomicfile.Write(path, func(w io.Writer) error {
 		e := json.NewEncoder(w)
@@ -189,7 +231,8 @@ func (v *Vocabulary) Save(path string) error {
 	return nil
 }
 
-// LoadVocabulary reads a file that [Vocabulary.Save] wrote, or any JSON array of strings.
+// LoadVocabulary reads a file that [Vocabulary.Save] wrote, or any JSON array of strings. It allocates at most 32 times the
+// bytes of the file and 1 MiB, garbage included.
 func LoadVocabulary(path string) (*Vocabulary, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {

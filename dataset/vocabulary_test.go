@@ -117,15 +117,21 @@ func TestVocabularyFile(t *testing.T) {
 	assert.Error(t, v.Save(filepath.Join(path, "no folder")))
 
 	for content, want := range map[string]string{
-		"":              "vocabulary, want an array of strings: unexpected end of JSON input",
-		`{"a":1}`:       "vocabulary, want an array of strings: json: cannot unmarshal object into Go value of type []string",
-		`["a"] x`:       "vocabulary, want an array of strings: invalid character 'x' after top-level value",
+		"":              "vocabulary, want an array of strings: unexpected EOF",
+		`{"a":1}`:       "vocabulary, want an array of strings",
+		`["a",1]`:       "vocabulary, want an array of strings: json: cannot unmarshal number into Go value of type string",
+		`["a"] x`:       "vocabulary, want nothing after the array of strings",
+		`["a"]]`:        "vocabulary, want nothing after the array of strings",
+		`["a"}`:         "vocabulary, want an array of strings: invalid character '}' after array element",
+		`["a" "b"]`:     "vocabulary, want an array of strings: expected comma after array element",
+		`["a",]`:        "vocabulary, want an array of strings: invalid character ']' looking for beginning of value",
+		`[]`:            "vocabulary without tokens, want at least one",
 		`["a",null]`:    `token 1 of the vocabulary is "", want text in UTF-8`,
 		`["a","a"]`:     `token 1 of the vocabulary is "a", as token 0, want each once`,
-		"null":          "vocabulary without tokens, want at least one",
+		"null":          "vocabulary, want an array of strings",
 		"[\"\xff\"]":    "vocabulary is not UTF-8",
 		`["\ud800"] `:   "",
-		`["a","\u0062"`: "vocabulary, want an array of strings: unexpected end of JSON input",
+		`["a","\u0062"`: "vocabulary, want an array of strings: unexpected EOF",
 	} {
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o666))
 		_, err := LoadVocabulary(path)
@@ -148,13 +154,15 @@ func TestVocabularyFile(t *testing.T) {
 }
 
 func FuzzVocabulary(f *testing.F) {
-	for _, seed := range []string{"", "null", `["a","b"]`, `["a","a"]`, `["<unk>","\n"]`, `[1]`, "[\"\xff\"]", `["\ud800"]`, `["",]`} {
+	for _, seed := range []string{"", "null", `["a","b"]`, `["a","a"]`, `["<unk>","\n"]`, `[1]`, "[\"\xff\"]", `["\ud800"]`, `["",]`,
+		"[\"\u202e\",\"\u202e\"]", `["a",1e999]`, `["a"]]`, `["a" "b"]`} {
 		f.Add([]byte(seed), "ab")
 	}
 	f.Fuzz(func(t *testing.T, data []byte, text string) {
 		v := &Vocabulary{}
 		if err := v.UnmarshalJSON(data); err != nil {
 			require.Equal(t, &Vocabulary{}, v)
+			isShort(t, err)
 			return
 		}
 		again, err := json.Marshal(v)

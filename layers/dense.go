@@ -76,15 +76,19 @@ func (d *Dense) Forward(x *autograd.Node) *autograd.Node {
 		rows *= n
 	}
 	y := t.New(append(outer, out)...)
-	var bias []float32
-	if d.Bias != nil {
-		bias = d.Bias.Value.Data()
-	}
-	kernel.Affine(y.Data(), out, rows, bias, kernel.Block{Data: x.Data(), Stride: in, Cols: in}, kernel.Block{}, d.forward.Get())
+	kernel.Affine(y.Data(), out, rows, d.bias(), kernel.Block{Data: x.Data(), Stride: in, Cols: in}, kernel.Block{}, d.forward.Get())
 	if x.RequiresGrad() || !d.Weight.Frozen || d.biasLearns() {
 		autograd.Record(t, denseOp{d, x, y, rows}, y)
 	}
 	return y
+}
+
+// bias returns the values of the bias, nil without one.
+func (d *Dense) bias() []float32 {
+	if d.Bias == nil {
+		return nil
+	}
+	return d.Bias.Value.Data()
 }
 
 // biasLearns reports whether there is a bias whose gradient is wanted.

@@ -2,6 +2,7 @@ package layers
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/unroll-go/unroll/autograd"
@@ -25,7 +26,7 @@ import (
 type LayerNorm struct {
 	Weight *autograd.Param // "weight" [features]
 	Bias   *autograd.Param // "bias" [features]
-	Eps    float64         // added to the variance; 1e-5 from NewLayerNorm
+	Eps    float64         // added to the variance, above 0; 1e-5 from NewLayerNorm
 }
 
 // NewLayerNorm makes the weights in p: "weight" filled with ones and "bias" with zeros, and sets Eps to 1e-5. It panics with
@@ -35,12 +36,16 @@ func NewLayerNorm(p *autograd.Params, features int) *LayerNorm {
 }
 
 // Forward applies the layer to each row of x, [..., features]. It panics with a [*autograd.ShapeError] if the last dimension
-// of x is not features.
+// of x is not features, and with a [*autograd.UsageError] if Eps is not finite or not above 0 as a float32: a row whose
+// values are all equal would become NaN.
 func (l *LayerNorm) Forward(x *autograd.Node) *autograd.Node {
 	t := autograd.TapeOf(l.Weight.Name, x)
 	shape, n := x.Shape(), l.Weight.Value.Len()
 	if len(shape) == 0 || shape[len(shape)-1] != n {
 		panic(&autograd.ShapeError{Where: l.Weight.Name, Got: fmt.Sprintf("input has shape %v", slices.Clone(shape)), Want: fmt.Sprintf("[..., %d]", n)})
+	}
+	if !(float32(l.Eps) > 0 && l.Eps <= math.MaxFloat32) {
+		panic(&autograd.UsageError{Where: l.Weight.Name, What: fmt.Sprintf("Eps is %v, want above 0 as a float32 and finite", l.Eps)})
 	}
 	rows := len(x.Data()) / n
 	o := layerNormOp{l, x, t.New(shape...), t.Scratch(rows), t.Scratch(rows)}

@@ -110,6 +110,28 @@ func TestLayerNormFrozenAndShapes(t *testing.T) {
 	}
 }
 
+// TestLayerNormEps: an Eps that is 0 in float32 would make NaN of a row whose values are all equal.
+func TestLayerNormEps(t *testing.T) {
+	params := autograd.NewParams(1)
+	l := layers.NewLayerNorm(params, 2)
+	run := func(eps float64) (grad []float32, err error) {
+		l.Eps = eps
+		tape := autograd.NewTape(params, 0)
+		x := tape.Leaf(tensor.New(2))
+		err = autograd.Try(func() { require.NoError(t, autograd.Sum(l.Forward(x)).Backward()) })
+		return x.Grad(), err
+	}
+	for want, eps := range map[string]float64{"0": 0, "1e-46": 1e-46, "-1e-05": -1e-5, "NaN": math.NaN(), "+Inf": math.Inf(1), "1e+39": 1e39} {
+		_, err := run(eps)
+		assert.EqualError(t, err, "weight: Eps is "+want+", want above 0 as a float32 and finite")
+	}
+	for _, eps := range []float64{1e-45, 1e-12, 1} {
+		grad, err := run(eps)
+		require.NoError(t, err)
+		assert.Equal(t, []float32{0, 0}, grad, "Eps %v", eps)
+	}
+}
+
 // TestLayerNormOfZeros: the factor by which the gradient of a row without variance grows, as the documentation says.
 func TestLayerNormOfZeros(t *testing.T) {
 	params := autograd.NewParams(1)

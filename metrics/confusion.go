@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"unicode"
 
+	"github.com/unroll-go/unroll/internal/quote"
 	"github.com/unroll-go/unroll/tensor"
 )
 
@@ -252,7 +253,7 @@ func (m *ConfusionMatrix) Merge(o ConfusionMatrix) {
 		panic(&tensor.UsageError{Where: confusion, What: fmt.Sprintf("merged with a matrix of %d classes, want %d", o.Classes, m.Classes)})
 	}
 	if m.Names != nil && o.Names != nil && !slices.Equal(m.Names, o.Names) {
-		panic(&tensor.UsageError{Where: confusion, What: fmt.Sprintf("merged with a matrix of the classes %q, want %q", o.Names, m.Names)})
+		panic(&tensor.UsageError{Where: confusion, What: fmt.Sprintf("merged with a matrix of the classes %s, want %s", quote.Texts(o.Names), quote.Texts(m.Names))})
 	}
 	if m.Names == nil {
 		m.Names = o.Names

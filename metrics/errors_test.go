@@ -2,6 +2,7 @@ package metrics_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -56,21 +57,22 @@ func TestMistakesAreTyped(t *testing.T) {
 		}
 	}
 	for want, f := range map[string]func(){
-		"metrics.TopK: K is -1, want at least 1, or 0 for 1":                                                         topK(-1, 4, 2),
-		"metrics.TopK: K is -2, want at least 1, or 0 for 1":                                                         topK(-2, 0, 0),
-		"metrics.TopK: merged with a metric of K 1, want 5":                                                          func() { five := metrics.TopK{K: 5}; five.Merge(metrics.TopK{}) },
-		"metrics.ConfusionMatrix: AddGuesses does not know the number of classes; set Classes or Names":              guesses(metrics.ConfusionMatrix{}, 1, 1),
-		"metrics.ConfusionMatrix: 1 Names for 2 classes":                                                             confusion(metrics.ConfusionMatrix{Classes: 2, Names: []string{"a"}}, 4, 2),
-		"metrics.ConfusionMatrix: merged with a matrix of 3 classes, want 2":                                         merged(metrics.ConfusionMatrix{Classes: 2}),
-		"metrics.ConfusionMatrix: merged with a matrix of the classes [\"a\" \"b\" \"c\"], want [\"c\" \"b\" \"a\"]": merged(metrics.ConfusionMatrix{Names: []string{"c", "b", "a"}}),
-		"metrics.ConfusionMatrix: Classes was changed after rows were added":                                         func() { m := three; m.Names, m.Classes = nil, 4; m.AddGuesses(nil, nil) },
-		"metrics.ConfusionMatrix: class 3, want None or 0 to 2":                                                      func() { three.Recall(3) },
-		"metrics.ConfusionMatrix: class -2, want None or 0 to 2":                                                     func() { three.Count(0, -2) },
-		"metrics.ConfusionMatrix: class 4, want None or 0 to 2":                                                      func() { three.Name(4) },
-		"metrics.Mean: weight is -1, want a finite number of at least 0":                                             weight(-1),
-		"metrics.Mean: weight is NaN, want a finite number of at least 0":                                            weight(math.NaN()),
-		"metrics.Mean: weight is +Inf, want a finite number of at least 0":                                           weight(math.Inf(1)),
-		"metrics.Mean: weight is -Inf, want a finite number of at least 0":                                           weight(math.Inf(-1)),
+		"metrics.TopK: K is -1, want at least 1, or 0 for 1":                                                                                               topK(-1, 4, 2),
+		"metrics.TopK: K is -2, want at least 1, or 0 for 1":                                                                                               topK(-2, 0, 0),
+		"metrics.TopK: merged with a metric of K 1, want 5":                                                                                                func() { five := metrics.TopK{K: 5}; five.Merge(metrics.TopK{}) },
+		"metrics.ConfusionMatrix: AddGuesses does not know the number of classes; set Classes or Names":                                                    guesses(metrics.ConfusionMatrix{}, 1, 1),
+		"metrics.ConfusionMatrix: 1 Names for 2 classes":                                                                                                   confusion(metrics.ConfusionMatrix{Classes: 2, Names: []string{"a"}}, 4, 2),
+		"metrics.ConfusionMatrix: merged with a matrix of 3 classes, want 2":                                                                               merged(metrics.ConfusionMatrix{Classes: 2}),
+		"metrics.ConfusionMatrix: merged with a matrix of the classes [\"a\" \"b\" \"c\"], want [\"c\" \"b\" \"a\"]":                                       merged(metrics.ConfusionMatrix{Names: []string{"c", "b", "a"}}),
+		"metrics.ConfusionMatrix: merged with a matrix of the classes [\"a\" \"b\" \"c\"], want [\"\\x1b\" \"" + strings.Repeat("d", 100) + "\"... \"a\"]": merged(metrics.ConfusionMatrix{Names: []string{"\x1b", strings.Repeat("d", 1000), "a"}}),
+		"metrics.ConfusionMatrix: Classes was changed after rows were added":                                                                               func() { m := three; m.Names, m.Classes = nil, 4; m.AddGuesses(nil, nil) },
+		"metrics.ConfusionMatrix: class 3, want None or 0 to 2":                                                                                            func() { three.Recall(3) },
+		"metrics.ConfusionMatrix: class -2, want None or 0 to 2":                                                                                           func() { three.Count(0, -2) },
+		"metrics.ConfusionMatrix: class 4, want None or 0 to 2":                                                                                            func() { three.Name(4) },
+		"metrics.Mean: weight is -1, want a finite number of at least 0":                                                                                   weight(-1),
+		"metrics.Mean: weight is NaN, want a finite number of at least 0":                                                                                  weight(math.NaN()),
+		"metrics.Mean: weight is +Inf, want a finite number of at least 0":                                                                                 weight(math.Inf(1)),
+		"metrics.Mean: weight is -Inf, want a finite number of at least 0":                                                                                 weight(math.Inf(-1)),
 	} {
 		var mistake *autograd.UsageError
 		if assert.ErrorAs(t, autograd.Try(f), &mistake, want) {

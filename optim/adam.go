@@ -37,11 +37,12 @@ func NewAdam(p *autograd.Params, lr float64) *Adam {
 
 // Step implements [Optimizer]. Each weight has its own step number t, which does not grow while the weight is frozen.
 // Step panics with a [*autograd.UsageError] if g belongs to another Params or a setting is out of range: Beta1 and
-// Beta2 must be in [0, 1), and LR, Eps and WeightDecay finite and not negative.
+// Beta2 must be in [0, 1), LR and WeightDecay finite and not negative, and Eps finite and above 0 as a float32.
 func (a *Adam) Step(g *autograd.Grads) { a.step("optim.Adam", g, a.WeightDecay, 0) }
 
 func (a *Adam) step(where string, g *autograd.Grads, l2, shrink float64) {
-	checkFinite(where, setting{"LR", a.LR}, setting{"Eps", a.Eps}, setting{"WeightDecay", a.WeightDecay})
+	checkFinite(where, setting{"LR", a.LR}, setting{"WeightDecay", a.WeightDecay})
+	checkEps(where, a.Eps)
 	checkDecays(where, setting{"Beta1", a.Beta1}, setting{"Beta2", a.Beta2})
 	m, v := a.averages()
 	a.each(g, l2, shrink, func(p *autograd.Param, grad []float32, t *float32) {

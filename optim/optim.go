@@ -18,8 +18,8 @@
 //   - [RMSProp] and [Adagrad], the older adaptive methods; RMSProp may be centered and have momentum.
 //   - [Lion], whose step depends only on the signs of an average of the gradient; it keeps half as many numbers as Adam.
 //
-// State yields the numbers that an optimizer keeps between steps, under PyTorch's names. To continue a run later, save
-// them, and write them into the slices of a new optimizer's State.
+// State yields the numbers that an optimizer keeps between steps, under PyTorch's names. A train.Checkpoint saves them, with
+// the settings, to continue a run later.
 //
 // # Settings and schedules
 //
@@ -32,8 +32,9 @@
 //	}
 //
 // A [Schedule] is a function of the step alone, so a run that continues at step i needs no saved state for it. There are
-// [Constant], [StepDecay], [Cosine], [OneCycle] and [Warmup], which precedes another schedule. A [Plateau] follows a
-// metric instead, and its fields are its whole state. Schedules and Plateau may count epochs instead of steps.
+// [Constant], [StepDecay], [Exponential], [Cosine], [OneCycle] and [Warmup], which precedes another schedule. A
+// [Plateau] follows a metric instead, and its fields are its whole state. Schedules and Plateau may count epochs instead of
+// steps.
 //
 // # Groups
 //
@@ -45,6 +46,11 @@
 //	...
 //	body.LR = schedule(i)
 //	both.Step(step.Grads())
+//
+// # Averages of the weights
+//
+// An [EMA] keeps a moving average of the weights, which often does better than the weights after the last step. Swap puts
+// it in the place of the weights for an evaluation.
 //
 // # Clipping
 //
@@ -174,6 +180,13 @@ func checkFinite(where string, settings ...setting) {
 // checkDecays panics unless all settings are in [0, 1), the range of the decay of an average.
 func checkDecays(where string, settings ...setting) {
 	check(where, math.Nextafter(1, 0), "at least 0 and below 1", settings)
+}
+
+// checkEps panics if an Eps is 0 as the float32 that is added to a root, which may be 0 as well, negative or not finite.
+func checkEps(where string, eps float64) {
+	if !(float32(eps) > 0 && eps <= math.MaxFloat32) {
+		panic(&autograd.UsageError{Where: where, What: fmt.Sprintf("Eps is %v, want above 0 as a float32 and finite", eps)})
+	}
 }
 
 // check panics unless all settings are in [0, limit]. want says so in words.

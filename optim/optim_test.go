@@ -342,6 +342,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 
 func TestSettingsOutOfRange(t *testing.T) {
 	const finite, decay = "want at least 0 and finite", "want at least 0 and below 1"
+	const above = "want above 0 as a float32 and finite"
 	nan, inf := math.NaN(), math.Inf(1)
 	for _, c := range []struct {
 		name     string
@@ -360,19 +361,26 @@ func TestSettingsOutOfRange(t *testing.T) {
 		{"adam", settings{"lr": 1e39}, "optim.Adam: LR is 1e+39, " + finite},
 		{"adam", settings{"beta1": 1}, "optim.Adam: Beta1 is 1, " + decay},
 		{"adam", settings{"beta2": -0.1}, "optim.Adam: Beta2 is -0.1, " + decay},
-		{"adam", settings{"eps": nan}, "optim.Adam: Eps is NaN, " + finite},
+		{"adam", settings{"eps": nan}, "optim.Adam: Eps is NaN, " + above},
+		{"adam", settings{"eps": 0}, "optim.Adam: Eps is 0, " + above},
+		{"adam", settings{"eps": 1e-46}, "optim.Adam: Eps is 1e-46, " + above},
+		{"adamw", settings{"eps": 0}, "optim.AdamW: Eps is 0, " + above},
+		{"rmsprop", settings{"eps": 0}, "optim.RMSProp: Eps is 0, " + above},
+		{"rmsprop", settings{"eps": 1e-46, "centered": 1}, "optim.RMSProp: Eps is 1e-46, " + above},
+		{"adagrad", settings{"eps": 0}, "optim.Adagrad: Eps is 0, " + above},
+		{"adagrad", settings{"eps": 1e39}, "optim.Adagrad: Eps is 1e+39, " + above},
 		{"adam", settings{"weight_decay": -1}, "optim.Adam: WeightDecay is -1, " + finite},
 		{"adamw", settings{"beta2": nan}, "optim.AdamW: Beta2 is NaN, " + decay},
 		{"adamw", settings{"weight_decay": -1}, "optim.AdamW: WeightDecay is -1, " + finite},
 		{"rmsprop", settings{"lr": -1}, "optim.RMSProp: LR is -1, " + finite},
 		{"rmsprop", settings{"alpha": 1}, "optim.RMSProp: Alpha is 1, " + decay},
-		{"rmsprop", settings{"eps": -1}, "optim.RMSProp: Eps is -1, " + finite},
+		{"rmsprop", settings{"eps": -1}, "optim.RMSProp: Eps is -1, " + above},
 		{"rmsprop", settings{"momentum": inf}, "optim.RMSProp: Momentum is +Inf, " + finite},
 		{"rmsprop", settings{"weight_decay": nan}, "optim.RMSProp: WeightDecay is NaN, " + finite},
 		{"adagrad", settings{"lr": -1}, "optim.Adagrad: LR is -1, " + finite},
 		{"adagrad", settings{"lr_decay": -1}, "optim.Adagrad: LRDecay is -1, " + finite},
 		{"adagrad", settings{"initial_accumulator_value": -1}, "optim.Adagrad: InitialAccumulator is -1, " + finite},
-		{"adagrad", settings{"eps": inf}, "optim.Adagrad: Eps is +Inf, " + finite},
+		{"adagrad", settings{"eps": inf}, "optim.Adagrad: Eps is +Inf, " + above},
 		{"adagrad", settings{"weight_decay": -1}, "optim.Adagrad: WeightDecay is -1, " + finite},
 		{"lion", settings{"lr": inf}, "optim.Lion: LR is +Inf, " + finite},
 		{"lion", settings{"beta1": 1}, "optim.Lion: Beta1 is 1, " + decay},
@@ -385,6 +393,31 @@ func TestSettingsOutOfRange(t *testing.T) {
 		require.ErrorAs(t, autograd.Try(func() { o.Step(autograd.NewGrads(p)) }), &usage)
 		assert.EqualError(t, usage, c.want)
 		assert.Zero(t, p.Version(), c.want)
+	}
+}
+
+// TestSmallestEps: with the smallest Eps that is allowed, gradients of 0 and gradients whose squares are 0 in float32 leave
+// no NaN and no infinity in the weights.
+func TestSmallestEps(t *testing.T) {
+	for name, maker := range optimizers {
+		for _, centered := range []float64{0, 1} {
+			for _, g := range []float32{0, 1e-45, -1e-30, 2e-22, 1} {
+				p := threeWeights()
+				o := maker(p, settings{"lr": 1, "eps": 1e-45, "centered": centered})
+				grads := autograd.NewGrads(p)
+				for i := range grads.Data {
+					grads.Data[i] = g
+				}
+				for range 3 {
+					o.Step(grads)
+				}
+				for w := range p.All() {
+					for _, v := range w.Value.Data() {
+						assert.Zero(t, v-v, "%s, gradient %v: %v", name, g, v)
+					}
+				}
+			}
+		}
 	}
 }
 

@@ -38,10 +38,10 @@ func NewRMSProp(p *autograd.Params, lr float64) *RMSProp {
 }
 
 // Step implements [Optimizer]. It panics with a [*autograd.UsageError] if g belongs to another Params or a setting is
-// out of range: Alpha must be in [0, 1), and the other settings finite and not negative.
+// out of range: Alpha must be in [0, 1), Eps finite and above 0 as a float32, and the other settings finite and not negative.
 func (r *RMSProp) Step(g *autograd.Grads) {
-	checkFinite("optim.RMSProp", setting{"LR", r.LR}, setting{"Eps", r.Eps}, setting{"Momentum", r.Momentum},
-		setting{"WeightDecay", r.WeightDecay})
+	checkFinite("optim.RMSProp", setting{"LR", r.LR}, setting{"Momentum", r.Momentum}, setting{"WeightDecay", r.WeightDecay})
+	checkEps("optim.RMSProp", r.Eps)
 	checkDecays("optim.RMSProp", setting{"Alpha", r.Alpha})
 	square, mean, buffer := r.averages()
 	decay, rest, eps := float32(r.Alpha), float32(1-r.Alpha), float32(r.Eps)
@@ -95,10 +95,12 @@ func NewAdagrad(p *autograd.Params, lr float64) *Adagrad {
 }
 
 // Step implements [Optimizer]. Each weight has its own step number t, which does not grow while the weight is frozen.
-// Step panics with a [*autograd.UsageError] if g belongs to another Params or a setting is negative or not finite.
+// Step panics with a [*autograd.UsageError] if g belongs to another Params, a setting is negative or not finite, or Eps is
+// 0 as a float32.
 func (a *Adagrad) Step(g *autograd.Grads) {
 	checkFinite("optim.Adagrad", setting{"LR", a.LR}, setting{"LRDecay", a.LRDecay},
-		setting{"InitialAccumulator", a.InitialAccumulator}, setting{"Eps", a.Eps}, setting{"WeightDecay", a.WeightDecay})
+		setting{"InitialAccumulator", a.InitialAccumulator}, setting{"WeightDecay", a.WeightDecay})
+	checkEps("optim.Adagrad", a.Eps)
 	sum := a.sum()
 	a.each(g, a.WeightDecay, 0, func(p *autograd.Param, grad []float32, t *float32) {
 		s, u := sum.Of(p), a.scratchFor(len(grad))

@@ -38,6 +38,27 @@ func Cosine(lr, min float64, steps int) Schedule {
 	return func(step int) float64 { return anneal(lr, min, float64(within(step, steps))/float64(steps)) }
 }
 
+// Exponential returns the schedule
+//
+//	from * (to/from)^(step/steps)
+//
+// whose rate changes by the same factor at each step, from its first value at step 0 to its last at step number steps. It is
+// PyTorch's ExponentialLR with gamma (to/from)^(1/steps). If to is larger than from, it rises, as in a train.RangeTest.
+// Exponential panics with a [*autograd.UsageError] if from or to is not positive or not finite, or if steps is below 1.
+func Exponential(from, to float64, steps int) Schedule {
+	checkFinite("optim.Exponential", setting{"from", from}, setting{"to", to})
+	checkCount("optim.Exponential", "steps", steps, 1)
+	if from == 0 || to == 0 {
+		panic(&autograd.UsageError{Where: "optim.Exponential", What: fmt.Sprintf("from is %v and to is %v, want more than 0", from, to)})
+	}
+	return func(step int) float64 {
+		if step >= steps {
+			return to
+		}
+		return from * math.Pow(to/from, float64(max(step, 0))/float64(steps))
+	}
+}
+
 // Warmup returns a schedule that rises linearly for steps steps to the first value of the schedule then, and follows
 // then afterwards:
 //
@@ -114,8 +135,7 @@ func checkCount(where, name string, got, least int) {
 //	...
 //	adam.LR = plateau.Step(validationLoss) // each epoch
 //
-// Its whole state is in its fields. To continue a run later, save the fields, for instance as JSON, and continue with a
-// Plateau that has the same fields.
+// Its whole state is in its fields. To continue a run later, save them, as a part of a train.Checkpoint or as JSON.
 type Plateau struct {
 	LR        float64 // learning rate
 	Factor    float64 // LR is multiplied by Factor when it is lowered

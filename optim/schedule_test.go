@@ -62,6 +62,12 @@ func TestScheduleValues(t *testing.T) {
 	assert.Equal(t, []float64{1, 0.75, 0.5, 0.5}, []float64{cosine(0), cosine(1), cosine(2), cosine(3)})
 	assert.Equal(t, 1.0, optim.Cosine(0.5, 1, 2)(2), "it may rise")
 
+	exponential := optim.Exponential(1, 16, 4)
+	for step, want := range map[int]float64{-3: 1, 0: 1, 1: 2, 2: 4, 3: 8, 4: 16, 5: 16} {
+		assert.Equal(t, want, exponential(step))
+	}
+	assert.Equal(t, 0.25, optim.Exponential(1, 0.0625, 2)(1))
+
 	cycle := optim.OneCycle(1, 11, optim.OneCycleOptions{PctStart: 6. / 11, DivFactor: 10, FinalDivFactor: 10})
 	assert.InDelta(t, 0.1, cycle(0), 1e-15)
 	assert.InDelta(t, 1, cycle(5), 1e-15)
@@ -85,6 +91,9 @@ func TestScheduleMisuse(t *testing.T) {
 		"optim.Cosine: lr is -1, want at least 0 and finite":                func() { optim.Cosine(-1, 0, 1) },
 		"optim.Cosine: min is NaN, want at least 0 and finite":              func() { optim.Cosine(1, nan, 1) },
 		"optim.Cosine: steps is 0, want at least 1":                         func() { optim.Cosine(1, 0, 0) },
+		"optim.Exponential: to is NaN, want at least 0 and finite":          func() { optim.Exponential(1, nan, 1) },
+		"optim.Exponential: from is 0 and to is 1, want more than 0":        func() { optim.Exponential(0, 1, 1) },
+		"optim.Exponential: steps is 0, want at least 1":                    func() { optim.Exponential(1, 2, 0) },
 		"optim.Warmup: steps is -1, want at least 0":                        func() { optim.Warmup(-1, optim.Constant(1)) },
 		"optim.Warmup: then is nil, want a schedule":                        func() { optim.Warmup(1, nil) },
 		"optim.OneCycle: max is NaN, want at least 0 and finite":            oneCycle(nan, 1, optim.OneCycleOptions{}),

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/unroll-go/unroll/autograd"
+	"github.com/unroll-go/unroll/layers"
 	"github.com/unroll-go/unroll/rnn"
 	"github.com/unroll-go/unroll/tensor"
 )
@@ -126,4 +127,21 @@ func ExampleStart() {
 	h0 := params.Get("start.h0")
 	fmt.Println(h0.Value.Shape(), tape.Grads().Of(h0)[0] != 0)
 	// Output: [1 2] true
+}
+
+// A stream reads one sequence step by step, here a chain of a recurrent and a dense layer.
+func ExampleStream() {
+	params := autograd.NewParams(1)
+	gru := rnn.NewGRU(params.In("gru"), rnn.GRUConfig{Input: 2, Hidden: 4})
+	head := layers.NewDense(params.In("head"), gru.Out(), 1)
+	stream := gru.NewStream()
+	chain := rnn.Chain{stream, head.NewStream()}
+	for _, x := range [][]float32{{1, 0}, {0, 1}, {1, 1}} {
+		fmt.Println(len(chain.Step(x)))
+	}
+	stream.State().Zero() // another sequence begins
+	// Output:
+	// 1
+	// 1
+	// 1
 }

@@ -66,15 +66,19 @@ type LSTMConfig struct {
 // finite, that is, for few such frames.
 type LSTM struct{ stack }
 
+var _ Layer = (*LSTM)(nil)
+
 // NewLSTM makes the weights in p. It panics with a [*autograd.UsageError] if the configuration cannot be,
 // and as [autograd.Params.New] does.
 func NewLSTM(p *autograd.Params, c LSTMConfig) *LSTM {
-	return &LSTM{newStack(p, lstmCell(nameOf(p, "rnn.LSTM"), c), FusedConfig{Input: c.Input, Layers: c.Layers, Bidirectional: c.Bidirectional, NoBias: c.NoBias,
-		Dropout: c.Dropout, RecurrentDropout: c.RecurrentDropout, WeightDropout: c.WeightDropout, Zoneout: c.Zoneout, ZoneoutCell: c.ZoneoutCell, Init: c.Init})}
+	cell := lstmCell(nameOf(p, "rnn.LSTM"), c)
+	return &LSTM{newStack(p, cell, FusedConfig{Input: c.Input, Layers: c.Layers, Bidirectional: c.Bidirectional, NoBias: c.NoBias,
+		Dropout: c.Dropout, RecurrentDropout: c.RecurrentDropout, WeightDropout: c.WeightDropout,
+		Zoneout: c.Zoneout, ZoneoutCell: c.ZoneoutCell, Init: c.Init})}
 }
 
-// lstmCell has the gates i, f, g, o in the rows of its weights and in a row of sums. With Projection, o*tanh(c) follows in the sums, and a second stage
-// multiplies it. tanh(c) is saved behind the sums.
+// lstmCell has the gates i, f, g, o in the rows of its weights and in a row of sums. With Projection, o*tanh(c) follows in the sums, and a
+// second stage multiplies it. tanh(c) is saved behind the sums.
 func lstmCell(where string, c LSTMConfig) FusedCell {
 	c.check(where)
 	h, state := c.Hidden, c.Hidden

@@ -582,7 +582,7 @@ func TestMisuse(t *testing.T) {
 	}
 }
 
-// TestNotFiniteNamesTheLayer has a weight go wrong: the error tells whose output was the first to.
+// TestNotFiniteNamesTheLayer has a weight go wrong: the error names it.
 func TestNotFiniteNamesTheLayer(t *testing.T) {
 	params := autograd.NewParams(1)
 	layer := rnn.NewElman(params.In("reader"), rnn.ElmanConfig{Input: 2, Hidden: 3})
@@ -591,7 +591,7 @@ func TestNotFiniteNamesTheLayer(t *testing.T) {
 	h, _ := layer.Last(tape.Input(tensor.New(4, 1, 2)), rnn.Options{})
 	err := autograd.Sum(h).Backward()
 	assert.ErrorIs(t, err, autograd.ErrNotFinite)
-	assert.ErrorContains(t, err, "the first on the tape is NaN, element 0 of the output of recurrent layer reader of shape [1 3]")
+	assert.ErrorContains(t, err, "the first on the tape is NaN, element 1 of weight reader.bias_hh_l0 of shape [3]")
 }
 
 // TestAFailedSetChangesNothing hands a State a carry whose C does not fit.

@@ -7,6 +7,8 @@ import (
 	"math"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/unroll-go/unroll/internal/quote"
 )
 
 // parser reads the JSON of a header. The format fixes how objects are nested, so the parser needs no recursion and skips
@@ -124,7 +126,7 @@ func (p *parser) escape() (rune, error) {
 				return rune("\"\\/\b\f\n\r\t"[i]), nil
 			}
 		}
-		return 0, p.fail("unknown escape \\%c", c)
+		return 0, p.fail("unknown escape %s", quote.Text(p.text[p.at:p.at+2]))
 	}
 	first, err := p.hex()
 	if err != nil || !utf16.IsSurrogate(first) {
@@ -235,7 +237,7 @@ func parseHeader(text []byte) (metadata map[string]string, tensors []Tensor, err
 					return p.fail(tooMany, maxTensors)
 				}
 				if _, twice := metadata[string(key)]; twice {
-					return p.fail("%s has %.100q twice", metadataName, key)
+					return p.fail("%s has %s twice", metadataName, quote.Text(key))
 				}
 				value, err := p.str()
 				metadata[string(key)] = string(value)
@@ -247,7 +249,7 @@ func parseHeader(text []byte) (metadata map[string]string, tensors []Tensor, err
 		}
 		t, err := p.tensor()
 		if err != nil {
-			return fmt.Errorf("tensor %.100q: %w", name, err)
+			return fmt.Errorf("tensor %s: %w", quote.Text(name), err)
 		}
 		t.Name = string(name)
 		tensors = append(tensors, t)
@@ -275,7 +277,7 @@ func (p *parser) tensor() (t Tensor, err error) {
 				return err
 			}
 			if t.DType = DType(s); t.DType.Bits() == 0 {
-				return p.fail("unknown dtype %.100q", s)
+				return p.fail("unknown dtype %s", quote.Text(s))
 			}
 		case string(key) == "shape" && t.Shape == nil:
 			n, err := p.numbers(dims[:])
@@ -286,7 +288,7 @@ func (p *parser) tensor() (t Tensor, err error) {
 		case string(key) == "dtype" || string(key) == "shape" || string(key) == "data_offsets":
 			return p.fail("%s twice", key)
 		default:
-			return p.fail("unknown key %.100q", key)
+			return p.fail("unknown key %s", quote.Text(key))
 		}
 		return err
 	})

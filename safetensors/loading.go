@@ -7,9 +7,9 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/unroll-go/unroll/autograd"
+	"github.com/unroll-go/unroll/internal/quote"
 	"github.com/unroll-go/unroll/tensor"
 )
 
@@ -55,7 +55,7 @@ type Report struct {
 }
 
 // Load sets weights under p's prefix to tensors of a file. It converts numbers as the function [Load] does. If anything
-// does not fit, one error tells every mismatch; it is also an error if no tensor goes to a weight. On any error no weight
+// does not fit, one error tells up to 20 mismatches of each kind, and how many more there are; it is also an error if no tensor goes to a weight. On any error no weight
 // is changed. A tied weight has several names, and is set if the file has a tensor for one that Except does not list.
 func (l Loading) Load(path string, p *autograd.Params) (Report, error) {
 	return l.load(path, weights(p), p.Update)
@@ -77,8 +77,8 @@ func (l Loading) load(path string, tensors iter.Seq2[string, *tensor.Tensor], up
 		m.match(tensors)
 		m.checkRest()
 	}
-	if wrong := m.mismatches(); wrong != nil {
-		return Report{}, fmt.Errorf("%s does not fit: %s", path, strings.Join(wrong, "; "))
+	if wrong := m.mismatches(); wrong != "" {
+		return Report{}, fmt.Errorf("%s does not fit: %s", path, wrong)
 	}
 	update(func() {
 		for to, v := range m.values {
@@ -109,19 +109,22 @@ func (m *matching) fail(format string, args ...any) {
 	m.wrong = append(m.wrong, fmt.Sprintf(format, args...))
 }
 
-// mismatches returns all that does not fit, sorted, or nil.
-func (m *matching) mismatches() []string {
+// mismatches returns what does not fit, sorted, at most 20 of each kind, or "".
+func (m *matching) mismatches() string {
 	for _, names := range [][]string{m.wrong, m.absent, m.alone} {
 		slices.Sort(names)
 	}
-	wrong := m.wrong
+	var wrong []string
+	if m.wrong != nil {
+		wrong = append(wrong, quote.List(m.wrong, "; "))
+	}
 	if m.absent != nil {
-		wrong = append(wrong, "missing in the file: "+strings.Join(m.absent, ", "))
+		wrong = append(wrong, "missing in the file: "+quote.List(m.absent, ", "))
 	}
 	if m.alone != nil {
-		wrong = append(wrong, "in the file alone: "+strings.Join(m.alone, ", "))
+		wrong = append(wrong, "in the file alone: "+quote.List(m.alone, ", "))
 	}
-	return wrong
+	return strings.Join(wrong, "; ")
 }
 
 // excepted reports whether Except lists a name or a module around it.
@@ -150,8 +153,8 @@ func (m *matching) readNames(f *File) (selected bool) {
 		if !wanted || m.excepted(name) {
 			m.report.Unused = append(m.report.Unused, t.Name)
 		} else if other := m.from[name]; other != nil {
-			m.fail("%s: Rename returns this name for both %s and %s of the file", shown(name),
-				shown(min(t.Name, other.Name)), shown(max(t.Name, other.Name)))
+			m.fail("%s: Rename returns this name for both %s and %s of the file", quote.Name(name),
+				quote.Name(min(t.Name, other.Name)), quote.Name(max(t.Name, other.Name)))
 		} else {
 			m.from[name] = t
 		}
@@ -159,7 +162,7 @@ func (m *matching) readNames(f *File) (selected bool) {
 	if !selected {
 		names := make([]string, 0, 3)
 		for _, t := range f.Tensors[:min(len(f.Tensors), cap(names))] {
-			names = append(names, shown(t.Name))
+			names = append(names, quote.Name(t.Name))
 		}
 		m.fail("no name in the file begins with %q; its first names are %s", m.Prefix, strings.Join(names, ", "))
 	}
@@ -180,7 +183,7 @@ func (m *matching) match(tensors iter.Seq2[string, *tensor.Tensor]) {
 		m.report.Used = append(m.report.Used, name)
 		as := name
 		if t.Name != name {
-			as = fmt.Sprintf("%s (%s in the file)", name, shown(t.Name))
+			as = fmt.Sprintf("%s (%s in the file)", name, quote.Name(t.Name))
 		}
 		if !slices.Equal(t.Shape, to.Shape()) {
 			m.fail("%s: shape %v in the file, want %v", as, t.Shape, to.Shape())
@@ -192,7 +195,7 @@ func (m *matching) match(tensors iter.Seq2[string, *tensor.Tensor]) {
 		} else if first[to] == nil {
 			m.values[to], first[to] = v, t
 		} else if !slices.EqualFunc(m.values[to], v, sameBits) {
-			m.fail("%s: tied to %s, but their values in the file differ", as, shown(first[to].Name))
+			m.fail("%s: tied to %s, but their values in the file differ", as, quote.Name(first[to].Name))
 		}
 	}
 	for name, to := range missing {
@@ -212,11 +215,11 @@ func (m *matching) checkRest() {
 	for name, t := range m.from {
 		switch {
 		case t.Name[len(m.Prefix):] != name:
-			m.fail("%s: no weight has this name, which Rename returns for %s of the file", shown(name), shown(t.Name))
+			m.fail("%s: no weight has this name, which Rename returns for %s of the file", quote.Name(name), quote.Name(t.Name))
 		case m.Partial:
 			m.report.Unused = append(m.report.Unused, t.Name)
 		default:
-			m.alone = append(m.alone, shown(t.Name))
+			m.alone = append(m.alone, quote.Name(t.Name))
 		}
 	}
 	for _, e := range m.Except {
@@ -224,21 +227,9 @@ func (m *matching) checkRest() {
 			m.fail("Except has %q, which names no weight and no tensor of the file", e)
 		}
 	}
-	if m.report.Used == nil && m.mismatches() == nil {
+	if m.report.Used == nil && m.mismatches() == "" {
 		m.fail("no tensor of the file goes to a weight")
 	}
 }
 
 func sameBits(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }
-
-// shown returns a name as errors print it: quoted if it is empty or has characters that a terminal might act upon, and cut
-// after 100 characters.
-func shown(name string) string {
-	switch quoted := fmt.Sprintf("%.100q", name); {
-	case utf8.RuneCountInString(name) > 100:
-		return quoted + "..."
-	case name == "" || quoted != `"`+name+`"`:
-		return quoted
-	}
-	return name
-}

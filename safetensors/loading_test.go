@@ -195,18 +195,3 @@ func TestLoadingTiedWeights(t *testing.T) {
 		assert.EqualError(t, err, path+" does not fit: missing in the file: tied")
 	}
 }
-
-func TestShown(t *testing.T) {
-	for name, want := range map[string]string{
-		"rnn.weight_ih_l0":       "rnn.weight_ih_l0",
-		"größer":                 "größer",
-		"":                       `""`,
-		"a\nb":                   `"a\nb"`,
-		"\u202egnp":              `"\u202egnp"`,
-		strings.Repeat("é", 100): strings.Repeat("é", 100),
-		strings.Repeat("é", 101): `"` + strings.Repeat("é", 100) + `"...`,
-		strings.Repeat("\n", 99): `"` + strings.Repeat(`\n`, 99) + `"`,
-	} {
-		assert.Equal(t, want, shown(name))
-	}
-}

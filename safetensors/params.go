@@ -12,23 +12,32 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// Save writes the weights under p's prefix to a file, as F32. The file is written whole or not at all. Names are
+// Save writes the weights under p's prefix to a file, as F32. The file is written whole or not at all. A symbolic link is
+// replaced, not followed; a folder, a named pipe, a socket or a device at path is an error. Names are
 // without the prefix; a tied weight is written under each of its names, as load_state_dict of PyTorch expects. The same values give the
-// same bytes.
+// same bytes. Save copies the weights between two updates ([autograd.Params.Update]), so it may be called while another
+// goroutine trains.
 func Save(path string, p *autograd.Params, metadata map[string]string) error {
-	return save(path, weights(p), metadata, fmt.Sprintf("there are no weights under the prefix %q", p.Prefix()))
+	var f *File
+	autograd.Read(func() { f = fileOf(weights(p), metadata) }, p)
+	return save(path, f, fmt.Sprintf("there are no weights under the prefix %q", p.Prefix()))
 }
 
 // SaveTensors is [Save] for tensors with names of the caller's, such as the state of a recurrent layer.
 func SaveTensors(path string, tensors map[string]*tensor.Tensor, metadata map[string]string) error {
-	return save(path, maps.All(tensors), metadata, "there are no tensors")
+	return save(path, fileOf(maps.All(tensors), metadata), "there are no tensors")
 }
 
-func save(path string, tensors iter.Seq2[string, *tensor.Tensor], metadata map[string]string, none string) error {
+// fileOf returns a file with copies of the tensors.
+func fileOf(tensors iter.Seq2[string, *tensor.Tensor], metadata map[string]string) *File {
 	f := &File{Metadata: metadata}
 	for name, v := range tensors {
 		f.Tensors = append(f.Tensors, From(name, v.Data(), v.Shape()...))
 	}
+	return f
+}
+
+func save(path string, f *File, none string) error {
 	if f.Tensors == nil {
 		return fmt.Errorf("saving %s: %s", path, none)
 	}
@@ -40,7 +49,7 @@ func save(path string, tensors iter.Seq2[string, *tensor.Tensor], metadata map[s
 // [Loading] loads a part of a model, or names that differ. Numbers may be F32, F16, BF16 or F64; [Tensor.Float32]
 // converts them, as load_state_dict of PyTorch does, except that a finite F64 too large for a float32 is an error. If
 // anything does not fit, or if the names of a tied weight have different values once converted, one
-// error tells every mismatch. On any error no weight is changed. Values may be NaN or infinite: Load does not judge them.
+// error tells the mismatches, as that of [Loading.Load] does. On any error no weight is changed. Values may be NaN or infinite: Load does not judge them.
 func Load(path string, p *autograd.Params) (metadata map[string]string, err error) {
 	report, err := Loading{}.Load(path, p)
 	return report.Metadata, err

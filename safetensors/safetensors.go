@@ -46,8 +46,8 @@
 // (https://github.com/huggingface/safetensors).
 //
 // [Read] is strict. Whatever a careless or hostile writer might produce (duplicate names, overlaps, gaps, sizes that
-// overflow, too many or too few bytes) is an error, and the memory that Read allocates is in proportion to the bytes that
-// have arrived, not to the sizes in the header. Files of torch.save, Keras, NumPy and ONNX are recognised, and the error says how
+// overflow, too many or too few bytes) is an error, and the memory that Read allocates is at most three times the bytes that
+// have arrived and 1 MiB, whatever sizes the header tells of. Files of torch.save, Keras, NumPy and ONNX are recognised, and the error says how
 // to convert them ([ErrNotSafetensors]).
 package safetensors
 
@@ -64,6 +64,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/unroll-go/unroll/internal/bounded"
+	"github.com/unroll-go/unroll/internal/quote"
 	"github.com/unroll-go/unroll/tensor"
 )
 
@@ -208,7 +209,7 @@ func layOut(tensors []Tensor) (size int, err error) {
 	slices.SortFunc(tensors, func(a, b Tensor) int { return strings.Compare(a.Name, b.Name) })
 	for i := 1; i < len(tensors); i++ {
 		if tensors[i].Name == tensors[i-1].Name {
-			return 0, fmt.Errorf("tensor %.100q is there twice", tensors[i].Name)
+			return 0, fmt.Errorf("tensor %s is there twice", quote.Text(tensors[i].Name))
 		}
 	}
 	slices.SortStableFunc(tensors, func(a, b Tensor) int {
@@ -217,9 +218,9 @@ func layOut(tensors []Tensor) (size int, err error) {
 	for _, t := range tensors {
 		switch {
 		case t.begin > size:
-			return 0, fmt.Errorf("tensor %.100q: begins at %d, leaving a hole after %d", t.Name, t.begin, size)
+			return 0, fmt.Errorf("tensor %s: begins at %d, leaving a hole after %d", quote.Text(t.Name), t.begin, size)
 		case t.begin < size:
-			return 0, fmt.Errorf("tensor %.100q: begins at %d, within another that ends at %d", t.Name, t.begin, size)
+			return 0, fmt.Errorf("tensor %s: begins at %d, within another that ends at %d", quote.Text(t.Name), t.begin, size)
 		}
 		size = t.end
 	}
@@ -258,7 +259,7 @@ func header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 	if len(metadata) > 0 {
 		for k, v := range metadata {
 			if !validString(k) || !validString(v) {
-				return nil, fmt.Errorf("metadata %.100q is not UTF-8 or over %d bytes", k, maxString)
+				return nil, fmt.Errorf("metadata %s is not UTF-8 or over %d bytes", quote.Text(k), maxString)
 			}
 		}
 		m, err := json.Marshal(metadata)
@@ -279,9 +280,9 @@ func header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 		}
 		switch {
 		case names[t.Name] || t.Name == metadataName || !validString(t.Name):
-			return nil, fmt.Errorf("tensor %.100q: the name is taken, not UTF-8 or over %d bytes", t.Name, maxString)
+			return nil, fmt.Errorf("tensor %s: the name is taken, not UTF-8 or over %d bytes", quote.Text(t.Name), maxString)
 		case !ok || size != len(t.Data) || len(t.Shape) > maxDims:
-			return nil, fmt.Errorf("tensor %.100q: %d bytes for %s of shape %v", t.Name, len(t.Data), t.DType, t.Shape)
+			return nil, fmt.Errorf("tensor %s: %d bytes for %s of shape %v", quote.Text(t.Name), len(t.Data), t.DType, t.Shape)
 		}
 		names[t.Name] = true
 		name, err := json.Marshal(t.Name)

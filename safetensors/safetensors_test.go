@@ -63,7 +63,7 @@ func TestMalformed(t *testing.T) {
 		{"half a surrogate pair in a name", file(`{"\ud800":`+ok+`}`, 4), "half of a surrogate pair"},
 		{"half a surrogate pair and another escape", file(`{"\ud800\u0041":`+ok+`}`, 4), "half of a surrogate pair"},
 		{"lower half first", file(`{"\udc00":`+ok+`}`, 4), "half of a surrogate pair"},
-		{"unknown escape", file(`{"\x41":`+ok+`}`, 4), `unknown escape \x`},
+		{"unknown escape", file(`{"\x41":`+ok+`}`, 4), `unknown escape "\\x"`},
 		{"broken escape", file(`{"\u00g1":`+ok+`}`, 4), `'g' in a \u escape, want a hexadecimal digit`},
 		{"escape cut short", file(`{"\u00`, 0), "it ends within a string"},
 		{"backslash at the end", file(`{"\`, 0), "it ends within a string"},
@@ -129,7 +129,7 @@ func TestMalformed(t *testing.T) {
 			"more than 4096 tensors and entries of metadata"},
 		{"too many of both", file(`{"__metadata__":{`+numbered(`"%04d":""`, maxTensors)+`},"a":`+ok+`}`, 4),
 			"more than 4096 tensors and entries of metadata"},
-		{"long name", file(`{"`+strings.Repeat("a", 1000)+`":{"dtype":"F31"}}`, 0), `tensor "` + strings.Repeat("a", 100) + `": header`},
+		{"long name", file(`{"`+strings.Repeat("a", 1000)+`":{"dtype":"F31"}}`, 0), `tensor "` + strings.Repeat("a", 100) + `"...: header`},
 		{"long key", file(`{"a":{"`+strings.Repeat("a", 1000)+`":1}}`, 0), `unknown key "` + strings.Repeat("a", 100) + `"`},
 		{"long dtype", file(`{"a":{"dtype":"`+strings.Repeat("a", 1000)+`"}}`, 0), `unknown dtype "` + strings.Repeat("a", 100) + `"`},
 		{"a name over 256 KiB", file(`{"`+strings.Repeat("a", maxString+1)+`":`+ok+`}`, 4), "a string over 262144 bytes"},
@@ -205,6 +205,8 @@ func TestMemoryFollowsTheBytes(t *testing.T) {
 		"header all there":                   claims(strings.Repeat(" ", 30<<20)),
 		"data all there":                     file(fmt.Sprintf(`{"a":{"dtype":"U8","shape":[%d],"data_offsets":[0,%d]}}`, 20<<20, 20<<20), 20<<20),
 		"as many tensors as can be":          file("{"+entries+"}", 0),
+		"metadata of long strings":           file(`{"__metadata__":{`+numbered(`"%d":"`+strings.Repeat("m", maxString)+`"`, 16)+"}}", 0),
+		"metadata of long escapes":           file(`{"__metadata__":{`+numbered(`"%d":"`+strings.Repeat(`\u00e9`, maxString/2)+`"`, 5)+"}}", 0),
 		"as much metadata as can be":         file(`{"__metadata__":{`+numbered(`"%d":""`, maxTensors)+"}}", 0),
 		"more metadata than can be":          file(`{"__metadata__":{`+numbered(`"%d":""`, 300_000)+"}}", 0),
 		"a long name in an error":            file(`{"`+long+badTensor, 1),
@@ -212,7 +214,7 @@ func TestMemoryFollowsTheBytes(t *testing.T) {
 		"a name of escapes":                  file(`{"`+strings.Repeat(`\u00e9`, 80_000)+badTensor, 1),
 	} {
 		got := allocated(func() { Read(bytes.NewReader(b)) })
-		assert.LessOrEqual(t, got, uint64(2*len(b)+1<<20), name)
+		assert.LessOrEqual(t, got, uint64(3*len(b)+1<<20), name)
 	}
 	// 10^7 names are over 100 MB of header; the file is refused when eight bytes are read.
 	endless := io.MultiReader(bytes.NewReader(binary.LittleEndian.AppendUint64(nil, 520_000_000)), failing{})
@@ -411,6 +413,8 @@ func FuzzRead(f *testing.F) {
 	f.Add(file(`{"\ud83d\ude00\n":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}} `, 1))
 	f.Add(file(`{"a":{"dtype":"F32","shape":[2,9223372036854775807],"data_offsets":[0,4]}}`, 4))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
+	f.Add(file("{\"\\\x1b[2J", 0))
+	f.Add(file(`{"\u001b[2J\u202e":{"dtype":"\u001b"}}`, 0))
 	f.Add(file(`{"a":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]}}`, 3))                                     // a byte of 2
 	f.Add(append(file(`{"a":{"dtype":"F64","shape":[],"data_offsets":[0,8]}}`, 0), 0, 0, 0, 0, 0, 0, 0xf0, 0x47)) // 2^128
 	f.Add(append(file(`{"a":{"dtype":"U64","shape":[1],"data_offsets":[0,8]}}`, 0), 0, 0, 0, 0, 0, 0, 0, 0x80))   // 2^63
@@ -425,10 +429,11 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var read *File
 		var err error
-		if got, most := allocated(func() { read, err = Read(bytes.NewReader(b)) }), uint64(2*len(b)+1<<20); got > most {
+		if got, most := allocated(func() { read, err = Read(bytes.NewReader(b)) }), uint64(3*len(b)+1<<20); got > most {
 			t.Fatalf("%d bytes were allocated for %d", got, len(b))
 		}
 		if err != nil {
+			isShort(t, err)
 			return
 		}
 		for i := range read.Tensors {

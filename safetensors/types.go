@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/unroll-go/unroll/internal/quote"
 	"github.com/unroll-go/unroll/tensor"
 )
 
@@ -172,7 +173,7 @@ func (t *Tensor) Int64() ([]int64, error) {
 
 // fail returns an error that names the tensor.
 func (t *Tensor) fail(format string, args ...any) error {
-	return fmt.Errorf("%s: %s", shown(t.Name), fmt.Sprintf(format, args...))
+	return fmt.Errorf("%s: %s", quote.Name(t.Name), fmt.Sprintf(format, args...))
 }
 
 // fromFloat16 returns the value of an IEEE 754 binary16: 1 bit of sign, 5 bits of exponent, 10 bits of fraction.

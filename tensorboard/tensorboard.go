@@ -65,6 +65,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/unroll-go/unroll/internal/quote"
 	"github.com/unroll-go/unroll/tensor"
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -233,7 +234,7 @@ func (w *Writer) Text(tag string, step int, text string) {
 // add writes an event with one value, whose fields besides the tag are given.
 func (w *Writer) add(method, tag string, step int, value []byte) {
 	if tag == "" || !utf8.ValidString(tag) {
-		panic(&tensor.UsageError{Where: "tensorboard." + method, What: fmt.Sprintf("the tag is %.100q, want a name in UTF-8 that is not empty", tag)})
+		panic(&tensor.UsageError{Where: "tensorboard." + method, What: fmt.Sprintf("the tag is %s, want a name in UTF-8 that is not empty", quote.Text(tag))})
 	}
 	tagged := protowire.AppendString(field(nil, valueTag, protowire.BytesType), tag)
 	summary := protowire.AppendBytes(field(nil, summaryValue, protowire.BytesType), append(tagged, value...))

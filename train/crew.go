@@ -23,7 +23,7 @@ func shardsOf(rows int) int {
 	return max(1, min(maxShards, (rows+rowsPerShard-1)/rowsPerShard))
 }
 
-// crew computes the shards of one batch on several goroutines, the workers, which end when the work is done. Worker w
+// crew computes the shards of one batch, or of several that count as one, on several goroutines, the workers, which end when the work is done. Worker w
 // of n takes the shards w, w+n, w+2n and so on. It normally uses the same seat for all of them, so the memory of the
 // seat's tape stays in the cache.
 type crew struct {
@@ -31,12 +31,13 @@ type crew struct {
 
 	seats   []*seat
 	shards  []*shard
-	rows    dataset.Rows
-	count   int  // number of shards of this batch
+	batches int  // number of batches
+	count   int  // number of shards of all batches
 	keep    bool // every shard has its own seat, so the nodes on all tapes stay valid
 	workers int
 	task    func(*seat, *shard) error
 
+	busy atomic.Bool  // between enter and leave
 	next atomic.Int64 // number of workers that have begun
 	wait sync.WaitGroup
 	work func() // the method value c.worker, kept because making it allocates
@@ -47,6 +48,7 @@ type seat struct {
 	tape  *autograd.Tape
 	batch dataset.Batch
 	loss  *autograd.Node
+	shard *shard // the last one that was worked on
 }
 
 // check panics if out, which the model returned, is not a node on the seat's tape.
@@ -59,7 +61,9 @@ func (at *seat) check(out *autograd.Node) {
 // shard is one part of the rows of a batch, with the results of the work on it.
 type shard struct {
 	index   int
-	lo, hi  int // the rows lo to hi-1 of the batch
+	batch   int          // number of the batch
+	rows    dataset.Rows // the batch
+	lo, hi  int          // the rows lo to hi-1 of the batch
 	grads   *autograd.Grads
 	terms   []autograd.Term // the means in the loss; weigh replaces weights that were not set
 	unit    float32         // grads is the gradient of unit*loss
@@ -98,25 +102,43 @@ func (s *shard) share(totals []float64) {
 	}
 }
 
-// begin cuts rows into shards and prepares the seats. If shards or workers is 0 or less, begin chooses the number by
-// rule. keep gives every shard its own seat.
-func (c *crew) begin(rows dataset.Rows, shards, workers int, keep bool) {
-	n := len(rows.Index)
-	if shards <= 0 {
-		shards = shardsOf(n)
+// errExit is the error of a shard on which a worker began, or would have begun, but whose goroutine ended before.
+var errExit = errors.New("the model or the source ended its goroutine (runtime.Goexit), as FailNow of a test does")
+
+// enter panics if another goroutine uses the crew. Otherwise the crew belongs to the caller until leave.
+func (c *crew) enter(where string) {
+	if !c.busy.CompareAndSwap(false, true) {
+		panic(&autograd.UsageError{Where: where, What: "called while another call is running; each goroutine needs one of its own"})
+	}
+}
+
+func (c *crew) leave() { c.busy.Store(false) }
+
+// begin cuts each of the batches into shards and prepares the seats. If shards or workers is 0 or less, begin chooses the
+// number by rule. keep gives every shard its own seat.
+func (c *crew) begin(batches []dataset.Rows, shards, workers int, keep bool) {
+	c.batches, c.count, c.keep = len(batches), 0, keep
+	for i, rows := range batches {
+		n := len(rows.Index)
+		count := shards
+		if count <= 0 {
+			count = shardsOf(n)
+		}
+		count = min(count, n)
+		for k := range count {
+			if c.count == len(c.shards) {
+				c.shards = append(c.shards, &shard{index: c.count})
+			}
+			s := c.shards[c.count]
+			s.batch, s.rows, s.factors = i, rows, s.factors[:0]
+			s.lo, s.hi = dataset.Cut(n, count, k)
+			c.count++
+		}
 	}
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	c.rows, c.count, c.keep = rows, max(1, min(shards, n)), keep
 	c.workers = min(workers, c.count)
-	for len(c.shards) < c.count {
-		c.shards = append(c.shards, &shard{index: len(c.shards)})
-	}
-	for _, s := range c.shards[:c.count] {
-		s.lo, s.hi = dataset.Cut(n, c.count, s.index)
-		s.factors = s.factors[:0]
-	}
 	seats := c.workers
 	if keep {
 		seats = c.count
@@ -131,14 +153,18 @@ func (c *crew) begin(rows dataset.Rows, shards, workers int, keep bool) {
 
 // each calls task for every shard and waits until all workers have ended; the calling goroutine is one of them. If a
 // task panicked, each then panics with the same value. Otherwise each returns the error of the first shard that has
-// one.
+// one; the error of a shard whose worker's goroutine has ended is errExit.
 func (c *crew) each(task func(*seat, *shard) error) error {
 	c.task = task
+	for _, s := range c.shards[:c.count] {
+		s.err, s.fault = errExit, nil
+	}
 	c.next.Store(0)
 	c.wait.Add(c.workers)
 	for range c.workers - 1 {
 		go c.work()
 	}
+	defer c.wait.Wait() // for the case that the model ends the calling goroutine
 	c.worker()
 	c.wait.Wait()
 	for _, s := range c.shards[:c.count] {
@@ -160,37 +186,47 @@ func (c *crew) worker() {
 	defer c.wait.Done()
 	w := int(c.next.Add(1)) - 1
 	for i := w; i < c.count; i += c.workers {
-		at, s := c.seats[w], c.shards[i]
-		if c.keep {
-			at = c.seats[i]
-		}
-		s.err = nil
-		s.fault = autograd.Try(func() { s.err = locate(c.task(at, s), &at.batch) })
+		s := c.shards[i]
+		at := c.seat(s)
+		at.shard = s
+		s.fault = autograd.Try(func() { s.err = c.locate(c.task(at, s), at) })
 	}
+}
+
+// seat returns the seat for the work on a shard of this batch.
+func (c *crew) seat(s *shard) *seat {
+	if c.keep {
+		return c.seats[s.index]
+	}
+	return c.seats[s.index%c.workers]
 }
 
 // gather fills the seat's batch with the rows of a shard.
 func (c *crew) gather(at *seat, s *shard) error {
-	rows := c.rows.Index[s.lo:s.hi]
+	rows := s.rows.Index[s.lo:s.hi]
 	at.batch.Index = append(at.batch.Index[:0], rows...) // for a source that does not set Index
 	at.batch.First = s.lo
-	return c.rows.Source.Gather(rows, &at.batch)
+	return s.rows.Source.Gather(rows, &at.batch)
 }
 
 // locate adds to an error about one row of a shard ([autograd.DataError]) the row of the batch and the example of the
 // source. It returns other errors unchanged, and also errors whose number of rows does not fit the batch: rows of a
 // sequence [T,B,...] are counted t*B + b.
-func locate(err error, b *dataset.Batch) error {
+func (c *crew) locate(err error, at *seat) error {
 	if err == nil {
 		return nil
 	}
 	var data *autograd.DataError
-	rows := len(b.Index)
+	b, rows := &at.batch, len(at.batch.Index)
 	if !errors.As(err, &data) || data.Rows == 0 || rows == 0 || data.Rows%rows != 0 {
 		return err
 	}
 	row := data.Row % rows
-	place := fmt.Sprintf("row %d of the batch, example %d of the source", b.First+row, b.Index[row])
+	batch := "the batch"
+	if c.batches > 1 {
+		batch = fmt.Sprintf("batch %d", at.shard.batch)
+	}
+	place := fmt.Sprintf("row %d of %s, example %d of the source", b.First+row, batch, b.Index[row])
 	if data.Rows > rows {
 		place = fmt.Sprintf("step %d of %s", data.Row/rows, place)
 	}

@@ -8,7 +8,8 @@ import (
 )
 
 // Evaluator runs a model over data without training it. It keeps its tapes, so from the second batch of the same shape
-// on it allocates nothing. An Evaluator belongs to one goroutine; the goroutines that it starts end with each batch.
+// on it allocates nothing. An Evaluator belongs to one goroutine, as a [Step] does; the goroutines that it starts end with
+// each batch.
 type Evaluator[Out any] struct {
 	// Workers is the number of goroutines that work at the same time; 0 means GOMAXPROCS. The result is the same, bit
 	// for bit, for any number.
@@ -46,8 +47,11 @@ func NewEvaluator[Out any](p *autograd.Params, model func(*autograd.Tape, *datas
 // Errors and panics are those of gathering and of the model, as in [Step.Run]; add was then called for the batches
 // before.
 func (e *Evaluator[Out]) Run(s dataset.Source, size int, add func(out Out, b *dataset.Batch)) error {
-	for rows := range dataset.Batches(s, size) {
-		e.crew.begin(rows, 0, e.Workers, true)
+	e.crew.enter("train.Evaluator.Run")
+	defer e.crew.leave()
+	var room [1]dataset.Rows
+	for room[0] = range dataset.Batches(s, size) {
+		e.crew.begin(room[:], 0, e.Workers, true)
 		for len(e.outs) < e.crew.count {
 			e.outs = append(e.outs, *new(Out))
 		}

@@ -2,12 +2,16 @@ package train_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -90,20 +94,22 @@ func TestHistoryComesBack(t *testing.T) {
 
 func TestReadHistoryRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                               "nothing to read, want a line with the names of the columns",
-		"\n\n":                           "nothing to read, want a line with the names of the columns",
-		"a,a\n":                          `line 1: two columns are named "a"`,
-		"a,\n1,2\n":                      `line 1: a column is named "", want a name without line breaks that is not empty`,
-		"a,b\n1,2\n3\n":                  "line 3: 1 values, want 2, one for each column",
-		"a,b\n1,2,3\n":                   "line 2: 3 values, want 2, one for each column",
-		"a,b\n1,2\n\n3,x\x1b[31m\n":      `line 4, column "b": "x\x1b[31m" is no number that a float64 can hold`,
-		"a,b\n,2\n":                      `line 2, column "a": "" is no number that a float64 can hold`,
-		"a\n1e999\n":                     `line 2, column "a": "1e999" is no number that a float64 can hold`,
-		"a\n 1\n":                        `line 2, column "a": " 1" is no number that a float64 can hold`,
-		"a\n1\n\"2\n":                    "line 3: extraneous or missing \" in quoted-field",
-		"a\n1\n2\"\n":                    "line 3: bare \" in non-quoted-field",
-		"a\"\n":                          "line 1: bare \" in non-quoted-field",
-		"a\n" + strings.Repeat("x", 1e4): `line 2, column "a": "` + strings.Repeat("x", 100) + `" is no number that a float64 can hold`,
+		"":                                 "nothing to read, want a line with the names of the columns",
+		"\n\n":                             "nothing to read, want a line with the names of the columns",
+		"a,a\n":                            `line 1: two columns are named "a"`,
+		"a,\n1,2\n":                        `line 1: a column is named "", want a name without line breaks that is not empty`,
+		"a,b\n1,2\n3\n":                    "line 3: 1 values, want 2, one for each column",
+		"a,b\n1,2,3\n":                     "line 2: 3 values, want 2, one for each column",
+		"a,b\n1,2\n\n3,x\x1b[31m\n":        `line 4, column "b": "x\x1b[31m" is no number that a float64 can hold`,
+		"a,b\n,2\n":                        `line 2, column "a": "" is no number that a float64 can hold`,
+		"a\n1e999\n":                       `line 2, column "a": "1e999" is no number that a float64 can hold`,
+		"a\n 1\n":                          `line 2, column "a": " 1" is no number that a float64 can hold`,
+		"a\n1\n\"2\n":                      "line 3: extraneous or missing \" in quoted-field",
+		"a\n1\n2\"\n":                      "line 3: bare \" in non-quoted-field",
+		"a\"\n":                            "line 1: bare \" in non-quoted-field",
+		"a\n" + strings.Repeat(",", 4<<20): "line 2: more than 100000 columns",
+		strings.Repeat("a", 1e6) + "\nx":   `line 2, column "` + strings.Repeat("a", 100) + `"...: "x" is no number that a float64 can hold`,
+		"a\n" + strings.Repeat("x", 1e4):   `line 2, column "a": "` + strings.Repeat("x", 100) + `"... is no number that a float64 can hold`,
 	} {
 		h, err := train.ReadHistory(strings.NewReader(text))
 		assert.EqualError(t, err, "train.ReadHistory: "+want)
@@ -116,11 +122,90 @@ func TestReadHistoryRefuses(t *testing.T) {
 	}
 }
 
+// TestReadHistoryMemory: ReadHistory allocates at most 48 times the bytes of the text and 48 MiB, garbage included.
+func TestReadHistoryMemory(t *testing.T) {
+	const size = 2 << 20
+	var names []string
+	for i := range 100_000 {
+		names = append(names, fmt.Sprintf("%x", i))
+	}
+	for name, text := range map[string]string{
+		"rows":          "a\n" + strings.Repeat("1\n", size/2),
+		"columns":       strings.Join(names, ",") + "\n" + strings.Repeat("1"+strings.Repeat(",1", 99_999)+"\n", 5),
+		"commas":        strings.Repeat(",", size),
+		"commas below":  "a\n" + strings.Repeat(",", size),
+		"a long column": strings.Repeat("a", size) + "\n1\n",
+		"a long number": "a\n" + strings.Repeat("1", size),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		train.ReadHistory(strings.NewReader(text))
+		runtime.ReadMemStats(&after)
+		assert.LessOrEqual(t, after.TotalAlloc-before.TotalAlloc, uint64(48*len(text)+48<<20), name)
+	}
+}
+
+// TestReadJSONLinesMemory: ReadJSONLines takes time in proportion to the text, which must not grow with the square of the columns, and
+// allocates at most 200 times its bytes and 64 MiB, most of it garbage.
+func TestReadJSONLinesMemory(t *testing.T) {
+	const size = 1 << 20
+	object := func(n int) string {
+		var members []string
+		for i := range n {
+			members = append(members, fmt.Sprintf(`"%x":1`, i))
+		}
+		slices.Reverse(members)
+		return "{" + strings.Join(members, ",") + "}\n"
+	}
+	evil := strings.Repeat("\u202e", size/3)
+	for name, c := range map[string]struct{ text, want string }{
+		"rows":              {strings.Repeat(`{"a":1}`+"\n", size/8), ""},
+		"columns":           {object(100_000), ""},
+		"more columns":      {object(100_001), "line 1: more than 100000 columns"},
+		"a long name":       {`{"` + evil + `":"x"}` + "\n", "is no number that a float64 can hold"},
+		"a long name, gone": {`{"` + evil + `":1}` + "\n{\"a\":1}\n", "line 2: no column"},
+		"a long value":      {`{"a":"` + evil + `"}` + "\n", "is no number that a float64 can hold"},
+		"a long number":     {`{"a":` + strings.Repeat("1", size) + "}\n", "is no number that a float64 can hold"},
+		"nested":            {`{"a":` + strings.Repeat("[", size) + "}\n", "line 1: no JSON"},
+		"lines":             {strings.Repeat("\n", size), "nothing to read"},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := train.ReadJSONLines(strings.NewReader(c.text))
+		runtime.ReadMemStats(&after)
+		assert.LessOrEqual(t, after.TotalAlloc-before.TotalAlloc, uint64(200*len(c.text)+64<<20), name)
+		if c.want == "" {
+			require.NoError(t, err, name)
+			continue
+		}
+		require.ErrorContains(t, err, c.want, name)
+		assert.Less(t, len(err.Error()), 2000, name)
+		assert.False(t, strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }), "%s: %q", name, err)
+	}
+}
+
+// The names of columns may come from a file. Errors quote and cut them.
+func TestHistoryErrorsAreShort(t *testing.T) {
+	names := "\x1b[2J" + strings.Repeat("a", 1<<20)
+	for i := range 1000 {
+		names += fmt.Sprintf(",\a%d", i)
+	}
+	h, err := train.ReadHistory(strings.NewReader(names + "\n"))
+	require.NoError(t, err)
+	for _, f := range []func(){func() { h.Add() }, func() { h.Column("loss") }} {
+		err := autograd.Try(f)
+		require.Error(t, err)
+		assert.Less(t, len(err.Error()), 10_000)
+		assert.False(t, strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }), "%q", err)
+	}
+}
+
 // A history that was read can be written and read again without a change.
 func FuzzReadHistory(f *testing.F) {
 	for _, seed := range []string{
 		"", "epoch,loss\n0,0.25\n1,0.3333333333333333\n", "a\nNaN\n+Inf\n-Inf\n-0\n5e-324\n", "\"a,\"\"\"\r\n1\r\n", "a,a\n1,2\n", "a\n\"1\n",
 		"a\n0x1p-2\n", "a\n1_0\n", "a,b\n1\n", "\xef\xbb\xbfa\n1\n", "a\n1e999\n",
+		"\x1b[2J,\u202e\n1\n", "\"\a\"\nx\x1b\n", "a\x9b,a\x9b\n",
 	} {
 		f.Add(seed)
 	}
@@ -129,6 +214,7 @@ func FuzzReadHistory(f *testing.F) {
 		if err != nil {
 			require.Nil(t, h)
 			require.Less(t, len(err.Error()), 1200)
+			require.False(t, strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }), "%q", err)
 			return
 		}
 		var out strings.Builder

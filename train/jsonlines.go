@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/unroll-go/unroll/internal/bounded"
+	"github.com/unroll-go/unroll/internal/quote"
 )
 
 // WriteJSONLines writes the rows from number from on, each as one line with a JSON object whose members are the columns in their order:
@@ -30,7 +32,7 @@ func (h *History) WriteJSONLines(w io.Writer, from int) error {
 	for _, row := range h.rows[from:] {
 		for i, v := range row {
 			if !utf8.ValidString(h.columns[i]) {
-				return fmt.Errorf("train.History.WriteJSONLines: the name of column %.100q is not UTF-8", h.columns[i])
+				return fmt.Errorf("train.History.WriteJSONLines: the name of column %s is not UTF-8", quote.Text(h.columns[i]))
 			}
 			name, err := json.Marshal(h.columns[i])
 			if err != nil {
@@ -64,7 +66,8 @@ func jsonFloat(v float64) string {
 
 // ReadJSONLines reads a history that [History.WriteJSONLines] wrote, up to the end of r. The first line names the columns, and all lines
 // have the same ones, in any order. Every number is the same as before, except that all NaN have the same bits. A last line that is not
-// whole, because the program was killed while it wrote, is left out. Any other error that the content causes names the line.
+// whole, because the program was killed while it wrote, is left out. Any other error that the content causes names the line. A line may
+// have at most 100,000 columns, and ReadJSONLines allocates at most 200 times the bytes that it reads and 64 MiB, garbage included.
 func ReadJSONLines(r io.Reader) (*History, error) {
 	in := bufio.NewReader(r)
 	var h *History
@@ -114,7 +117,10 @@ func readJSONLine(line []byte) (names []string, values []float64, err error) {
 		}
 		v, err := strconv.ParseFloat(text, 64)
 		if err != nil {
-			return nil, nil, fmt.Errorf("column %.100q: %.100q is no number that a float64 can hold", name, text)
+			return nil, nil, fmt.Errorf("column %s: %s is no number that a float64 can hold", quote.Text(name.(string)), quote.Text(text))
+		}
+		if len(names) == bounded.MostColumns {
+			return nil, nil, fmt.Errorf("more than %d columns", bounded.MostColumns)
 		}
 		names, values = append(names, name.(string)), append(values, v)
 	}
@@ -123,11 +129,15 @@ func readJSONLine(line []byte) (names []string, values []float64, err error) {
 
 // addNamed appends a row whose values have names, in any order.
 func (h *History) addNamed(names []string, values []float64) error {
+	places := make(map[string]int, len(names))
+	for k, name := range names {
+		places[name] = k
+	}
 	row := make([]float64, len(h.columns))
 	for i, column := range h.columns {
-		k := slices.Index(names, column)
-		if k < 0 {
-			return fmt.Errorf("no column %.100q", column)
+		k, ok := places[column]
+		if !ok {
+			return fmt.Errorf("no column %s", quote.Text(column))
 		}
 		row[i] = values[k]
 	}

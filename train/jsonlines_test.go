@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -107,4 +108,28 @@ func TestReadJSONLines(t *testing.T) {
 	torn := errors.New("disk torn")
 	_, err = train.ReadJSONLines(io.MultiReader(strings.NewReader(first+`{"a"`), iotest.ErrReader(torn)))
 	assert.ErrorIs(t, err, torn)
+}
+
+// A history that was read can be written and read again without a change.
+func FuzzReadJSONLines(f *testing.F) {
+	for _, seed := range []string{
+		"", "{\"a\":1,\"b\":\"NaN\"}\n{\"b\":2,\"a\":\"-Infinity\"}\n{\"a\":3", "{\"\x1b\":1}\n", "{\"\u202e\":\"\x9b\"}\n", `{"a":1e999}`,
+		"{\"a\":1}\n\n{\"b\":1}\n", `{"a":[[]]}`, `{"\ud800":1}`, "[1]\n", "{}", "{\"a\":1}{\"a\":1}\n",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		h, err := train.ReadJSONLines(strings.NewReader(text))
+		if err != nil {
+			require.Nil(t, h)
+			require.Less(t, len(err.Error()), 2000)
+			require.False(t, strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }), "%q", err)
+			return
+		}
+		var out strings.Builder
+		require.NoError(t, h.WriteJSONLines(&out, 0))
+		again, err := train.ReadJSONLines(strings.NewReader(out.String()))
+		require.NoError(t, err)
+		assertSame(t, h, again)
+	})
 }

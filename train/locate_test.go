@@ -35,7 +35,7 @@ func TestErrorsNameTheExample(t *testing.T) {
 			s := &dataset.Tensors{X: tensor.New(n, steps, 3), Labels: make([]int32, n*steps)}
 			s.X.Data()[(spoilt*steps+4)*3+1] = float32(math.NaN())
 			return s
-		}, "of an input of shape"},
+		}, "feature 1 of the input, in layer 0 of rnn"},
 		"target": {func() *dataset.Tensors {
 			s := &dataset.Tensors{X: tensor.New(n, steps, 3), Target: tensor.New(n, 4)}
 			s.Target.Data()[spoilt*4+3] = 1.5

@@ -10,9 +10,15 @@
 //		adam.Step(step.Grads())
 //	}
 //
+// A [Loop] yields the batches instead, saves a [Checkpoint] of the training now and then, and continues where a process before
+// was interrupted or killed, with the same result, bit for bit.
+//
 // [Evaluate] runs a model over a whole source without training it, for example to count correct answers with package
 // metrics. An [Evaluator] does the same and keeps its memory for the next time. A [History] is a table of the measurements of
 // each epoch, which [History.WriteCSV] writes to a file and [ReadHistory] reads back; [History.WriteJSONLines] appends to a file row by row.
+//
+// [EarlyStopping] ends a training that improves no more, [RangeTest] searches for a learning rate, and [Norms] measures the
+// weights and gradients of each layer. The moving average of the weights is optim.EMA.
 //
 // # Shards
 //
@@ -27,7 +33,8 @@
 // # Errors
 //
 // An error that one row of the data causes, such as a label out of range, names the row of the batch and the example of the
-// source.
+// source. A batch whose loss or gradient is NaN or infinite is an error, so such numbers never reach the weights; the error
+// names the place where they began. [Skips] skips such batches.
 package train
 
 import (
@@ -41,16 +48,25 @@ import (
 	"github.com/unroll-go/unroll/internal/kernel"
 )
 
-// Step computes the gradient of a model's loss over a batch. A Step belongs to one goroutine; the goroutines that it
-// starts end with each Run.
+// Step computes the gradient of a model's loss over a batch. A Step belongs to one goroutine: a Run that begins while
+// another one is running panics. The goroutines that a Step starts end with each Run.
 //
 // # Large batches
 //
 // A batch that does not fit in memory needs no accumulation of gradients: set Shards, and only as many shards as there
 // are Workers are in memory at the same time, with one gradient of all weights for each shard. The exception is a loss
 // that is a sum of means whose weights are not proportional ([NewStep]): all its shards are in memory at the same time.
-// If they do not fit, give each mean a Step of its own. Gradients of batches that must be gathered one after the other
-// can be joined by [Step.Weight].
+// If they do not fit, give each mean a Step of its own.
+//
+// Batches that cannot be one batch, such as the batches of [dataset.Buckets], whose lengths differ, or batches of several
+// sources, accumulate in one Run ([dataset.Grouped] groups them). The gradient is the exact one of the mean over all that
+// counts in any of the batches:
+//
+//	for batches := range dataset.Grouped(dataset.Buckets(source, 100, seed, epoch), 4) {
+//		loss, err := step.Run(batches...)
+//
+// The shards of all batches run side by side. The windows of a stream, each of which starts from the state after the
+// window before, need a Run each; [Step.Weight] says how their gradients are joined.
 type Step struct {
 	// Workers is the number of goroutines that work at the same time; 0 means GOMAXPROCS. The result is the same, bit
 	// for bit, for any number.
@@ -59,8 +75,7 @@ type Step struct {
 	// determines the order of summation, and therefore the last bits of the result.
 	Shards int
 	// Runs is the number of calls of Run so far. The random numbers of a run, such as the masks of dropout, depend on it.
-	// To continue a training from a file, set Runs to the number that was saved: the result is then the same, bit for
-	// bit, as without the interruption.
+	// A [Checkpoint] saves and restores it, so that a training that continues draws the numbers that it would have drawn.
 	Runs uint64
 
 	params    *autograd.Params
@@ -111,20 +126,26 @@ func (s *Step) Grads() *autograd.Grads { return s.grads }
 // a Step for each mean, instead. Weight returns 0 if Run returned an error.
 func (s *Step) Weight() float32 { return s.weight }
 
-// Run computes the loss of a batch, which is the mean over the rows that count, and its gradient. The workers gather
-// the rows of their shards themselves.
+// Run computes the loss of a batch, which is the mean over the rows that count, and its gradient. Several batches count
+// as one: the mean is that over the rows of all of them. The workers gather the rows of their shards themselves.
 //
 // Run returns the error of the source or of the model ([autograd.Tape.Fail]), or an error that wraps
-// [autograd.ErrNotFinite], [autograd.ErrNoGradient] or [ErrNothingCounted]. An error about one row
+// [autograd.ErrNotFinite], [autograd.ErrNoGradient] or [ErrNothingCounted]. A loss or a gradient that is NaN or infinite
+// is such an error; the error says where the first of these numbers is. To find that out, Run may call the model a second
+// time for a shard, on a tape whose Checking reports true. An error about one row
 // ([autograd.DataError]) names the row of the batch and the example of the source. After an error the gradient is zero,
 // and the next Run may be called as usual. A panic of the model or the source in a worker is raised again in the
 // caller's goroutine: a [*autograd.ShapeError] or [*autograd.UsageError] as it is, any other panic as a
-// [*autograd.PanicError] with the worker's stack.
-func (s *Step) Run(r dataset.Rows) (loss float32, err error) {
+// [*autograd.PanicError] with the worker's stack. If the model or the source ends the goroutine of a worker
+// (runtime.Goexit), Run returns an error. Run panics with a [*autograd.UsageError] if another Run of the same Step is
+// running.
+func (s *Step) Run(batches ...dataset.Rows) (loss float32, err error) {
+	s.crew.enter("train.Step.Run")
+	defer s.crew.leave()
 	s.grads.Clear()
 	s.weight = 0
 	s.Runs++
-	if loss, err = s.run(r); err != nil {
+	if loss, err = s.run(batches); err != nil {
 		return 0, fmt.Errorf("train: %w", err)
 	}
 	return loss, nil
@@ -133,11 +154,11 @@ func (s *Step) Run(r dataset.Rows) (loss float32, err error) {
 // run computes a batch in one phase or in two. In one phase, each shard runs forward and backward at once, which is
 // enough if the gradient of a shard is a multiple of its part in the gradient of the batch. In two phases, all shards
 // run forward before any of them runs backward.
-func (s *Step) run(r dataset.Rows) (float32, error) {
-	if len(r.Index) == 0 {
+func (s *Step) run(batches []dataset.Rows) (float32, error) {
+	s.crew.begin(batches, s.Shards, s.Workers, s.twoPhases)
+	if s.crew.count == 0 {
 		return 0, ErrNothingCounted
 	}
-	s.crew.begin(r, s.Shards, s.Workers, s.twoPhases)
 	if err := s.crew.each(s.forward); err != nil {
 		return 0, err
 	}
@@ -148,7 +169,7 @@ func (s *Step) run(r dataset.Rows) (float32, error) {
 	}
 	if !proportional && !s.twoPhases { // the gradients are those of the wrong weights: compute the batch again in two phases
 		s.twoPhases = true
-		return s.run(r)
+		return s.run(batches)
 	}
 	scale := 1.0
 	if proportional {
@@ -167,7 +188,11 @@ func (s *Step) run(r dataset.Rows) (float32, error) {
 			return 0, err
 		}
 	}
-	s.sum(float32(scale))
+	if norms := s.sum(float32(scale)); norms-norms != 0 {
+		err := s.notFinite(shards)
+		s.grads.Clear()
+		return 0, err
+	}
 	loss := 0.0
 	for k, total := range s.totals {
 		if total == 0 {
@@ -194,7 +219,17 @@ func (s *Step) forwardShard(at *seat, sh *shard) error {
 	if sh.grads == nil {
 		sh.grads = autograd.NewGrads(s.params)
 	}
-	at.tape.Start(s.params.Seed()+(s.Runs<<20+uint64(sh.index))*0x9e3779b97f4a7c15, sh.grads)
+	at.tape.Start(s.seed(sh), sh.grads)
+	return s.compute(at, sh)
+}
+
+// seed returns the seed of a shard's random numbers.
+func (s *Step) seed(sh *shard) uint64 {
+	return s.params.Seed() + (s.Runs<<20+uint64(sh.index))*0x9e3779b97f4a7c15
+}
+
+// compute runs the model on a shard whose rows were gathered. In one phase, it also runs backward.
+func (s *Step) compute(at *seat, sh *shard) error {
 	loss := s.model(at.tape, &at.batch)
 	at.check(loss)
 	at.loss = loss
@@ -253,8 +288,9 @@ func (s *Step) total(shards []*shard) (proportional bool, err error) {
 }
 
 // sum adds the gradients of the shards, in order, and multiplies the sum by scale. It works on one stretch after the
-// other, so that the stretch stays in the cache.
-func (s *Step) sum(scale float32) {
+// other, so that the stretch stays in the cache. It returns the sum of the norms of all stretches, which is NaN or infinite
+// only if the gradient is.
+func (s *Step) sum(scale float32) (norms float64) {
 	const stretch = 4096
 	for lo := 0; lo < len(s.grads.Data); lo += stretch {
 		to := s.grads.Data[lo:min(lo+stretch, len(s.grads.Data))]
@@ -267,5 +303,48 @@ func (s *Step) sum(scale float32) {
 			}
 		}
 		kernel.Scale(to, scale)
+		norms += kernel.Norm(to)
 	}
+	return norms
+}
+
+// notFinite returns the error for a gradient that is NaN or infinite: where it became so in the first shard that has
+// such a gradient or, if no shard has, in the sum of the shards.
+func (s *Step) notFinite(shards []*shard) (err error) {
+	for _, sh := range shards {
+		if norm := sh.grads.Norm(); norm-norm == 0 {
+			continue
+		}
+		at := s.crew.seat(sh)
+		if fault := autograd.Try(func() { err = s.crew.locate(s.search(at, sh), at) }); fault != nil {
+			panic(fault)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for p := range s.params.All() {
+		for i, v := range s.grads.Of(p) {
+			if v-v != 0 {
+				return fmt.Errorf("gradient is %w: %v, element %d of the gradient of weight %s, found when the shards were added", autograd.ErrNotFinite, v, i, p.Name)
+			}
+		}
+	}
+	return fmt.Errorf("gradient is %w", autograd.ErrNotFinite)
+}
+
+// search finds where the gradient of a shard became NaN or infinite. If the seat's tape has been used for another shard
+// since, search computes the shard again.
+func (s *Step) search(at *seat, sh *shard) error {
+	if at.shard != sh {
+		at.shard = sh
+		if err := s.crew.gather(at, sh); err != nil {
+			return err
+		}
+		at.tape.Repeat(s.seed(sh), sh.grads)
+		if err := s.compute(at, sh); err != nil {
+			return err
+		}
+	}
+	return at.tape.NotFinite()
 }

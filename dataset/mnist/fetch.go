@@ -12,11 +12,14 @@ import (
 	"path/filepath"
 
 	"github.com/unroll-go/unroll/internal/atomicfile"
+	"github.com/unroll-go/unroll/internal/quote"
 )
 
 // Fetch makes sure that dir holds the four files of [MNIST]. It makes the folder if it does not exist, and downloads each
 // file that is missing or damaged, as NAME.gz. A file is intact if its unpacked content has the SHA-256 of the genuine
-// file; intact files, packed or not, stay as they are. If all four are intact, Fetch does not use the network.
+// file; intact files, packed or not, stay as they are. If all four are intact, Fetch does not use the network. A folder, a
+// named pipe, a socket or a device in the place of a file is an error. A symbolic link to a damaged file is replaced, and
+// the file that it leads to stays as it is.
 //
 // Each file is asked of Google's mirror and, if that does not serve it intact, of PyTorch's. A mirror is given up if it
 // has not begun to answer after 5 seconds, if no byte arrives for 15 seconds, or if fewer than 30 KiB arrive in 30
@@ -46,6 +49,11 @@ func (f *fetcher) fetch(ctx context.Context, dir string) error {
 		return fmt.Errorf("mnist: %w", err)
 	}
 	for _, want := range f.files {
+		if path, ok := want.find(dir); ok {
+			if err := atomicfile.Regular(path); err != nil { // opening a named pipe could wait forever
+				return fmt.Errorf("mnist: %s: %w", path, err)
+			}
+		}
 		if want.intact(dir) {
 			continue
 		}
@@ -63,7 +71,7 @@ func (f *fetcher) fetchFile(ctx context.Context, dir string, want file) error {
 		from := mirror + want.name + ".gz"
 		err := atomicfile.Write(filepath.Join(dir, want.name+".gz"), func(w io.Writer) error {
 			if err := f.download(ctx, from, want, w); err != nil {
-				return fmt.Errorf("%s: %w", from, escaped{err})
+				return fmt.Errorf("%s: %w", from, quote.Error(err))
 			}
 			return nil
 		})

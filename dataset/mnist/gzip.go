@@ -77,3 +77,35 @@ func gzipError(err error) error {
 	}
 	return err
 }
+
+// What a packed file may unpack to if its size is not known beforehand: so many bytes for each packed one, and so many more.
+const (
+	mostInflation = 100 // gzip reaches 1,032 for zeros, and 5 for the pictures of MNIST
+	inflationRoom = 16 << 20
+)
+
+// counter counts the bytes that are read through it.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// frugal reads unpacked bytes until they are too many for the packed bytes that have arrived.
+type frugal struct {
+	counter
+	packed *counter
+}
+
+func (f *frugal) Read(p []byte) (int, error) {
+	n, err := f.counter.Read(p)
+	if f.n > mostInflation*f.packed.n+inflationRoom {
+		return 0, fmt.Errorf("gzip: unpacks to more than %d times its bytes and %d MiB, want the shape of such a file given", mostInflation, inflationRoom>>20)
+	}
+	return n, err
+}

@@ -31,11 +31,17 @@ const (
 // type, for no dimensions or more than four, for a dimension of zero, for more data than an int can count, and if the data
 // ends early or goes on. In a packed file, any damage, a second gzip member and bytes after the first are errors.
 //
-// ReadIDX allocates at most twice the bytes that have arrived, unpacked, and 1 MiB, whatever the header announces.
+// Whatever the header announces, ReadIDX allocates at most twice the bytes that have arrived, unpacked, and 1 MiB. The size
+// of want limits what a packed file may unpack to. Without want, a packed file may unpack to 100 times the packed bytes that
+// have arrived and 16 MiB, and ReadIDX therefore allocates at most 200 times the packed bytes and 33 MiB.
 func ReadIDX(r io.Reader, want ...int) (*IDX, error) {
-	r, err := unpack(r)
+	arrived := &counter{r: r}
+	r, err := unpack(arrived)
 	if err != nil {
 		return nil, err
+	}
+	if packed, ok := r.(*member); ok && len(want) == 0 {
+		r = &frugal{counter{r: packed}, arrived}
 	}
 	shape, size, err := readHeader(r)
 	if err != nil {

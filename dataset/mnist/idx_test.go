@@ -329,3 +329,24 @@ func TestNewImagesPanics(t *testing.T) {
 		assert.EqualError(t, shape, want)
 	}
 }
+
+// TestReadIDXOfABomb: a packed file of no wanted shape may not unpack to more than 100 times its bytes and 16 MiB.
+func TestReadIDXOfABomb(t *testing.T) {
+	const zeros = 64 << 20
+	bomb := pack(append(header(zeros), make([]byte, zeros)...))
+	spent := allocated(func() {
+		_, err := ReadIDX(bytes.NewReader(bomb))
+		require.ErrorContains(t, err, "gzip: unpacks to more than 100 times its bytes and 16 MiB, want the shape of such a file given")
+	})
+	assert.LessOrEqual(t, spent, uint64(200*len(bomb)+33<<20))
+	x, err := ReadIDX(bytes.NewReader(bomb), zeros)
+	require.NoError(t, err)
+	assert.Len(t, x.Data, zeros)
+
+	const small = 16<<20 - 8
+	x, err = ReadIDX(bytes.NewReader(pack(append(header(small), make([]byte, small)...))))
+	require.NoError(t, err)
+	assert.Len(t, x.Data, small)
+	_, err = ReadIDX(bytes.NewReader(bomb), zeros-1)
+	assert.ErrorContains(t, err, "shape")
+}

@@ -8,10 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // limits says when a mirror is given up. Only the time that is spent on waiting for the mirror counts.
@@ -104,30 +102,4 @@ func (t *transfer) Read(p []byte) (int, error) {
 		t.waited, t.arrived = 0, 0
 	}
 	return n, err
-}
-
-// escaped is an error whose text may quote a server, such as a line of a malformed header or the host of a redirect. A
-// terminal would act upon control characters in it.
-type escaped struct{ error }
-
-func (e escaped) Unwrap() error { return e.error }
-
-// Error returns the text, cut after 500 bytes, with Go's escape sequences instead of what cannot be printed.
-func (e escaped) Error() string {
-	var b strings.Builder
-	for text := e.error.Error(); text != ""; {
-		if b.Len() >= 500 {
-			b.WriteString("...")
-			break
-		}
-		r, size := utf8.DecodeRuneInString(text)
-		if strconv.IsPrint(r) && text[:size] == string(r) { // an invalid byte is decoded as U+FFFD, which can be printed
-			b.WriteRune(r)
-		} else {
-			quoted := strconv.Quote(text[:size])
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-		text = text[size:]
-	}
-	return b.String()
 }

@@ -6,6 +6,11 @@
 // It is trained on the series up to t = 24 and tested on the rest in two ways: one step ahead, where every
 // prediction follows from the true values before it, and freely, where the network reads its own predictions. The
 // command prints the errors of both and writes forecast.png.
+//
+//	go run ./examples/forecast -range
+//
+// makes a learning-rate range test instead: a short training whose learning rate grows. The command prints the rate at
+// which the loss falls fastest and writes range.png.
 package main
 
 import (
@@ -14,6 +19,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
@@ -39,8 +45,15 @@ func main() {
 	out := flag.String("out", "forecast-run", "folder for forecast.png")
 	epochs := flag.Int("epochs", 400, "passes over the known part of the series")
 	seed := flag.Uint64("seed", 42, "seed of the weights and of the order of the windows")
+	rangeTest := flag.Bool("range", false, "search for a learning rate instead")
 	flag.Parse()
-	if err := run(*out, *epochs, *seed); err != nil {
+	err := error(nil)
+	if *rangeTest {
+		err = findRate(*out, *seed)
+	} else {
+		err = run(*out, *epochs, *seed)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
@@ -97,13 +110,18 @@ func newModel(seed uint64) model {
 	return model{params, rnn.NewElman(params.In("rnn"), rnn.ElmanConfig{Input: 1, Hidden: hidden}), layers.NewDense(params.In("head"), hidden, 1)}
 }
 
-// learn trains sequence to sequence on windows of the series: the target of each step is the value of the next one.
-func (m model) learn(series *tensor.Tensor, epochs int, seed uint64) error {
-	windows := dataset.NewWindows(dataset.WindowConfig{Steps: window, Ahead: 1}, series)
+// training returns the windows of a series and the step that trains on them.
+func (m model) training(series *tensor.Tensor) (*dataset.Windows, *train.Step) {
 	step := train.NewStep(m.params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
 		h, _ := m.cell.Forward(t.Input(b.X), rnn.Options{})
 		return loss.MSE{}.Of(m.head.Forward(h), b.Target)
 	})
+	return dataset.NewWindows(dataset.WindowConfig{Steps: window, Ahead: 1}, series), step
+}
+
+// learn trains sequence to sequence on windows of the series: the target of each step is the value of the next one.
+func (m model) learn(series *tensor.Tensor, epochs int, seed uint64) error {
+	windows, step := m.training(series)
 	adam := optim.NewAdam(m.params, 0)
 	batches := windows.Len() / 50
 	rate := optim.Cosine(2e-3, 0, epochs*batches)
@@ -125,6 +143,37 @@ func (m model) learn(series *tensor.Tensor, epochs int, seed uint64) error {
 		}
 	}
 	return nil
+}
+
+// findRate makes a learning-rate range test and draws it.
+func findRate(out string, seed uint64) error {
+	if err := show.WritableFolder(out); err != nil {
+		return err
+	}
+	series, _ := makeSeries()
+	m := newModel(seed)
+	windows, step := m.training(tensor.Of(series[:known], known, 1))
+	adam := optim.NewAdam(m.params, 0)
+	batches := slices.Collect(dataset.Shuffled(windows, 50, seed, 0))
+	history, err := train.RangeTest{First: 1e-5, Last: 1, Smooth: 0.8}.Run(m.params, func(rate float64) (float32, error) {
+		l, err := step.Run(batches[step.Runs%uint64(len(batches))])
+		if err != nil {
+			return 0, err
+		}
+		adam.LR = rate
+		adam.Step(step.Grads())
+		return l, nil
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("the loss falls fastest at a learning rate of %.1g\n", train.SteepestRate(history))
+	rates := history.Column("lr")
+	for i, rate := range rates {
+		rates[i] = math.Log10(rate)
+	}
+	return show.WritePlots(filepath.Join(out, "range.png"), show.Plot{Title: "learning-rate range test", X: "log10 of the learning rate", Zero: true, Curves: []show.Curve{
+		{Name: "loss", X: rates, Values: history.Column("loss")}, {Name: "smoothed", X: rates, Values: history.Column("smoothed")}}})
 }
 
 // oneAhead returns the predictions of the unseen steps, each from the window of true values before it.

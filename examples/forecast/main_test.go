@@ -35,12 +35,16 @@ func TestForecast(t *testing.T) {
 func TestRun(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	require.NoError(t, run(dir, 1, 1))
-	f, err := os.Open(filepath.Join(dir, "forecast.png"))
-	require.NoError(t, err)
-	defer f.Close()
-	_, err = png.Decode(f)
-	require.NoError(t, err)
+	require.NoError(t, findRate(dir, 1))
+	for _, name := range []string{"forecast.png", "range.png"} {
+		f, err := os.Open(filepath.Join(dir, name))
+		require.NoError(t, err)
+		defer f.Close()
+		_, err = png.Decode(f)
+		require.NoError(t, err)
+	}
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o666))
 	assert.Error(t, run(file, 1, 1))
+	assert.Error(t, findRate(file, 1))
 }

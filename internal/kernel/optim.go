@@ -5,6 +5,9 @@ import (
 	"unsafe"
 )
 
+// smallest is the smallest normal float32. An eps below it, which the assembly would take for zero, counts as this number.
+const smallest = 0x1p-126
+
 // Adam computes one step of Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1) on the weights w, with the gradient g
 // and the moments m and v. step and root contain the bias corrections: step is the learning rate divided by 1-beta1^t,
 // root is 1/sqrt(1-beta2^t). rest1 and rest2 are 1-beta1 and 1-beta2, rounded once.
@@ -13,7 +16,7 @@ import (
 //	v[i] = beta2*v[i] + rest2*g[i]^2
 //	w[i] -= step * m[i] / (sqrt(v[i])*root + eps)
 func Adam(w, g, m, v []float32, beta1, rest1, beta2, rest2, step, root, eps float32) {
-	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
+	g, m, v, eps = g[:len(w)], m[:len(w)], v[:len(w)], max(eps, smallest)
 	if asm.adam != nil {
 		asm.adam(unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(m), unsafe.SliceData(v), beta1, rest1, beta2, rest2, step, root, eps, len(w))
 		return
@@ -32,7 +35,7 @@ func Adam(w, g, m, v []float32, beta1, rest1, beta2, rest2, step, root, eps floa
 //	v[i] = decay*v[i] + rest*g[i]^2
 //	u[i] = g[i] / (sqrt(v[i]) + eps)
 func ScaleByRMS(u, g, v []float32, decay, rest, eps float32) {
-	g, v = g[:len(u)], v[:len(u)]
+	g, v, eps = g[:len(u)], v[:len(u)], max(eps, smallest)
 	if asm.scaleByRMS != nil {
 		asm.scaleByRMS(unsafe.SliceData(u), unsafe.SliceData(g), unsafe.SliceData(v), decay, rest, eps, len(u))
 		return
@@ -52,7 +55,7 @@ func ScaleByRMS(u, g, v []float32, decay, rest, eps float32) {
 //	m[i] = decay*m[i] + rest*g[i]
 //	u[i] = g[i] / (sqrt(max(v[i] - m[i]^2, 0)) + eps)
 func ScaleByDeviation(u, g, v, m []float32, decay, rest, eps float32) {
-	g, v, m = g[:len(u)], v[:len(u)], m[:len(u)]
+	g, v, m, eps = g[:len(u)], v[:len(u)], m[:len(u)], max(eps, smallest)
 	if asm.scaleByDeviation != nil {
 		asm.scaleByDeviation(unsafe.SliceData(u), unsafe.SliceData(g), unsafe.SliceData(v), unsafe.SliceData(m), decay, rest, eps, len(u))
 		return

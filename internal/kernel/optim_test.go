@@ -194,7 +194,7 @@ func TestOptimizersOnSpecialValues(t *testing.T) {
 
 	u, v := make([]float32, 3), make([]float32, 3)
 	ScaleByRMS(u, []float32{0, nan, inf}, v, 0.9, 0.1, 0)
-	same(t, []float32{nan, nan, nan}, u, "0/0, NaN, Inf/Inf")
+	same(t, []float32{0, nan, nan}, u, "0 with no eps, NaN, Inf/Inf")
 	clear(v)
 	ScaleByDeviation(u, []float32{0, nan, 0}, v, make([]float32, 3), 0.9, 0.1, 1e-8)
 	same(t, []float32{0, nan, 0}, u, "deviation")
