@@ -13,10 +13,19 @@ func flush(x float32) float32 {
 	return x
 }
 
-func mul(a, b float32) float32     { return flush(flush(a) * flush(b)) }
+// narrow rounds x to float32. In the assembly the result is zero if it is below the smallest normal number when it is rounded as if exponents had no limit,
+// which float32 does for x times 2^64.
+func narrow(x float64) float32 {
+	if lanes > 0 && math.Abs(x) < 0x1p-125 && math.Abs(float64(float32(x*0x1p64))) < 0x1p-62 {
+		return float32(math.Copysign(0, x))
+	}
+	return float32(x)
+}
+
+func mul(a, b float32) float32     { return narrow(float64(flush(a)) * float64(flush(b))) }
 func add(a, b float32) float32     { return flush(flush(a) + flush(b)) }
 func sub(a, b float32) float32     { return flush(flush(a) - flush(b)) }
-func div(a, b float32) float32     { return flush(flush(a) / flush(b)) }
+func div(a, b float32) float32     { return narrow(float64(flush(a)) / float64(flush(b))) }
 func squareRoot(a float32) float32 { return float32(math.Sqrt(float64(flush(a)))) }
 
 // mulAdd returns a*b + c: in the portable version the product is rounded before it is added, and c too if it is one;
@@ -40,7 +49,7 @@ func mulAdd(a, b, c float32) float32 {
 			sum = math.Float64frombits(math.Float64bits(sum) - 1)
 		}
 	}
-	return flush(float32(sum))
+	return narrow(sum)
 }
 
 // roundsProducts is false where kernels fuse multiply and add.
