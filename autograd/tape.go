@@ -120,9 +120,20 @@ func (t *Tape) Start(seed uint64, g *Grads) {
 		panic(&UsageError{Where: "autograd.Tape.Start", What: "the gradient is that of another Params"})
 	}
 	g.Clear()
+	g.forget()
 	t.grads = g
 	t.begin()
 	t.seed, t.stream = seed, 0
+}
+
+// Preserve remembers values outside of the tape that the model is about to change, as rnn.State.Set does with the rows of a
+// state. Afterwards [Grads.Restore] can bring them back: train.Step does so if a Run returns an error, and before it computes a
+// batch a second time. On an inference tape, Preserve does nothing.
+func (t *Tape) Preserve(values []float32) {
+	if g := t.grads; g != nil {
+		g.preserved = append(g.preserved, values)
+		g.copies = append(g.copies, values...)
+	}
 }
 
 func (t *Tape) begin() {

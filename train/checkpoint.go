@@ -198,10 +198,9 @@ type paramsText struct {
 
 // stepText is what a file holds of a [Step].
 type stepText struct {
-	Runs      uint64
-	Seed      uint64
-	Shards    int
-	TwoPhases bool // otherwise the first batch whose means are not proportional would run twice again, and carry a state twice
+	Runs   uint64
+	Seed   uint64
+	Shards int
 }
 
 // textOf returns the text of a part in the metadata, or "" if its tensors are all that there is.
@@ -219,7 +218,7 @@ func textOf(name string, part any) (string, error) {
 		settings, err := encode(part)
 		return fmt.Sprintf("%T %s", part, settings), err
 	case *Step:
-		return encode(stepText{part.Runs, part.params.Seed(), part.Shards, part.twoPhases})
+		return encode(stepText{part.Runs, part.params.Seed(), part.Shards})
 	case *History:
 		return encode(part.columns)
 	case Settings:
@@ -384,7 +383,7 @@ func (l *loading) part(name string, part any) {
 			if text.Shards != part.Shards {
 				l.fail("%s: Shards is %d in the file, want %d", name, text.Shards, part.Shards)
 			}
-			l.writes = append(l.writes, func() { part.Runs, part.twoPhases = text.Runs, text.TwoPhases })
+			l.writes = append(l.writes, func() { part.Runs = text.Runs })
 		}
 	case *EarlyStopping:
 		l.value(name, part)

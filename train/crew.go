@@ -68,6 +68,7 @@ type shard struct {
 	terms   []autograd.Term // the means in the loss; weigh replaces weights that were not set
 	unit    float32         // grads is the gradient of unit*loss
 	factors []float32       // if not empty, one further factor for each mean of the loss
+	started bool            // the batch's work with grads has begun
 	err     error
 	fault   error // a panic of the work
 
@@ -130,7 +131,7 @@ func (c *crew) begin(batches []dataset.Rows, shards, workers int, keep bool) {
 				c.shards = append(c.shards, &shard{index: c.count})
 			}
 			s := c.shards[c.count]
-			s.batch, s.rows, s.factors = i, rows, s.factors[:0]
+			s.batch, s.rows, s.factors, s.started = i, rows, s.factors[:0], false
 			s.lo, s.hi = dataset.Cut(n, count, k)
 			c.count++
 		}

@@ -102,8 +102,8 @@ var ErrNothingCounted = errors.New("nothing in the batch counts")
 // penalty on weights is such a part; it is the same in all shards.
 //
 // If the weights of a sum's means are not proportional to each other in all shards, the gradient needs the weights of
-// all shards before the backward pass begins. The Step notices this, computes such a batch a second time and from then
-// on keeps a tape for each shard. A loss that is computed from a mean by a nonlinear operation is an error if there are
+// all shards before the backward pass begins. The Step notices this, computes such a batch a second time, for which it
+// brings states back that the model has set ([autograd.Tape.Preserve]), and from then on keeps a tape for each shard. A loss that is computed from a mean by a nonlinear operation is an error if there are
 // several shards.
 //
 // No weight can be made in p's set afterwards.
@@ -133,8 +133,8 @@ func (s *Step) Weight() float32 { return s.weight }
 // [autograd.ErrNotFinite], [autograd.ErrNoGradient] or [ErrNothingCounted]. A loss or a gradient that is NaN or infinite
 // is such an error; the error says where the first of these numbers is. To find that out, Run may call the model a second
 // time for a shard, on a tape whose Checking reports true. An error about one row
-// ([autograd.DataError]) names the row of the batch and the example of the source. After an error the gradient is zero,
-// and the next Run may be called as usual. A panic of the model or the source in a worker is raised again in the
+// ([autograd.DataError]) names the row of the batch and the example of the source. After an error the gradient is zero, an
+// rnn.State that the model has set is as before, and the next Run may be called as usual. A panic of the model or the source in a worker is raised again in the
 // caller's goroutine: a [*autograd.ShapeError] or [*autograd.UsageError] as it is, any other panic as a
 // [*autograd.PanicError] with the worker's stack. If the model or the source ends the goroutine of a worker
 // (runtime.Goexit), Run returns an error. Run panics with a [*autograd.UsageError] if another Run of the same Step is
@@ -145,10 +145,26 @@ func (s *Step) Run(batches ...dataset.Rows) (loss float32, err error) {
 	s.grads.Clear()
 	s.weight = 0
 	s.Runs++
+	done := false
+	defer func() {
+		if !done {
+			s.restore()
+		}
+	}()
 	if loss, err = s.run(batches); err != nil {
 		return 0, fmt.Errorf("train: %w", err)
 	}
+	done = true
 	return loss, nil
+}
+
+// restore brings back what the model has changed outside of the tapes since the shards were cut ([autograd.Tape.Preserve]).
+func (s *Step) restore() {
+	for _, sh := range s.crew.shards[:s.crew.count] {
+		if sh.started {
+			sh.grads.Restore()
+		}
+	}
 }
 
 // run computes a batch in one phase or in two. In one phase, each shard runs forward and backward at once, which is
@@ -168,6 +184,7 @@ func (s *Step) run(batches []dataset.Rows) (float32, error) {
 		return 0, err
 	}
 	if !proportional && !s.twoPhases { // the gradients are those of the wrong weights: compute the batch again in two phases
+		s.restore()
 		s.twoPhases = true
 		return s.run(batches)
 	}
@@ -220,6 +237,7 @@ func (s *Step) forwardShard(at *seat, sh *shard) error {
 		sh.grads = autograd.NewGrads(s.params)
 	}
 	at.tape.Start(s.seed(sh), sh.grads)
+	sh.started = true
 	return s.compute(at, sh)
 }
 
@@ -341,6 +359,7 @@ func (s *Step) search(at *seat, sh *shard) error {
 		if err := s.crew.gather(at, sh); err != nil {
 			return err
 		}
+		sh.grads.Restore()
 		at.tape.Repeat(s.seed(sh), sh.grads)
 		if err := s.compute(at, sh); err != nil {
 			return err
