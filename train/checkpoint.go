@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"reflect"
@@ -132,7 +133,6 @@ func save(f *safetensors.File, name string, part any) error {
 				return err
 			}
 		}
-		return nil
 	case optim.Optimizer:
 		for tensor, values := range part.State() {
 			add(name+"."+tensor, values, len(values))
@@ -214,9 +214,11 @@ func textOf(name string, part any) (string, error) {
 			}
 		}
 		return encode(text)
+	case optim.Groups:
+		return kindOf(part) + " {}", nil // each member has its own settings
 	case optim.Optimizer:
 		settings, err := encode(part)
-		return fmt.Sprintf("%T %s", part, settings), err
+		return kindOf(part) + " " + settings, err
 	case *Step:
 		return encode(stepText{part.Runs, part.params.Seed(), part.Shards})
 	case *History:
@@ -234,6 +236,14 @@ func textOf(name string, part any) (string, error) {
 		err = decodeValue(text, reflect.New(to.Type()).Interface()) // better now than when the training is to continue
 	}
 	return text, err
+}
+
+// kindOf names the type of an optimizer and, of Groups, the number of the members.
+func kindOf(part optim.Optimizer) string {
+	if groups, ok := part.(optim.Groups); ok {
+		return fmt.Sprintf("%T[%d]", groups, len(groups))
+	}
+	return fmt.Sprintf("%T", part)
 }
 
 func encodeValue(part any) (string, error) {
@@ -319,7 +329,9 @@ func (c Checkpoint) load(r io.Reader, path string) error {
 // readCheckpoint reads a file and checks its version and checksum.
 func readCheckpoint(r io.Reader, path string) (*safetensors.File, error) {
 	f, err := safetensors.Read(r)
-	if err != nil {
+	if errors.As(err, new(*fs.PathError)) { // the system cannot read the file
+		return nil, fmt.Errorf("train: %w", err)
+	} else if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, path, err)
 	}
 	version, known := f.Metadata[versionKey]
@@ -359,10 +371,6 @@ func (l *loading) fail(format string, args ...any) {
 // part compares a part with the file and prepares to load it.
 func (l *loading) part(name string, part any) {
 	switch part := part.(type) {
-	case optim.Groups:
-		for i, member := range part {
-			l.part(fmt.Sprintf("%s.%d", name, i), member)
-		}
 	case optim.Optimizer:
 		l.optimizer(name, part)
 	case *autograd.Params:
@@ -485,15 +493,19 @@ func (l *loading) weights(name string, p *autograd.Params) {
 func (l *loading) optimizer(name string, part optim.Optimizer) {
 	text, ok := l.text(name)
 	there, settings, _ := strings.Cut(text, " ")
-	here := fmt.Sprintf("%T", part)
+	here := kindOf(part)
 	if !ok || there != here {
 		if ok {
-			l.fail("%s: the file has the state of a %s, want %s", name, quote.Name(there), here)
+			l.fail("%s: the file has the state of %s, want %s", name, quote.Name(there), here)
 		}
-		for tensor := range l.tensors { // nothing more to tell of it
-			if strings.HasPrefix(tensor, name+".") {
-				delete(l.tensors, tensor)
-			}
+		of := func(key string) bool { return strings.HasPrefix(key, name+".") }
+		maps.DeleteFunc(l.tensors, func(key string, _ *safetensors.Tensor) bool { return of(key) }) // nothing more to tell of it
+		maps.DeleteFunc(l.texts, func(key, _ string) bool { return of(key) })
+		return
+	}
+	if groups, ok := part.(optim.Groups); ok {
+		for i, member := range groups {
+			l.part(fmt.Sprintf("%s.%d", name, i), member)
 		}
 		return
 	}
