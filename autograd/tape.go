@@ -120,7 +120,6 @@ func (t *Tape) Start(seed uint64, g *Grads) {
 		panic(&UsageError{Where: "autograd.Tape.Start", What: "the gradient is that of another Params"})
 	}
 	g.Clear()
-	g.forget()
 	t.grads = g
 	t.begin()
 	t.seed, t.stream = seed, 0
@@ -142,6 +141,9 @@ func (t *Tape) begin() {
 	t.count, t.taken, t.intsUsed, t.keptUsed, t.recorded, t.draws, t.lists = 0, 0, 0, 0, 0, 0, t.lists[:0]
 	t.weights, t.terms, t.loss, t.scales = t.weights[:0], t.terms[:0], nil, nil
 	t.done, t.err, t.checking = false, nil, false
+	if t.grads != nil {
+		t.grads.forget()
+	}
 }
 
 // Training reports whether the tape records operations.

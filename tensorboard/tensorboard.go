@@ -93,7 +93,7 @@ func Create(dir string) (*Writer, error) {
 // Resume is [Create] for a run that was interrupted and goes on from its checkpoint: step is the first step that the run
 // writes again. What earlier files of the folder hold of this step and later ones was written after the checkpoint, and TensorBoard
 // no longer shows it: of each curve from the moment at which the resumed run writes the curve again, and with the option
-// --load_fast=false at once.
+// --load_fast=false at once. A program may call Resume for a new run, too, with step 0.
 func Resume(dir string, step int) (*Writer, error) {
 	w, err := create(dir)
 	if err != nil {

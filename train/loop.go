@@ -45,6 +45,9 @@ import (
 // If Parts hold everything that the body of the loop changes, the training has the same result, bit for bit, as without
 // interruptions. What follows from Epoch, Batch and Steps, such as a schedule, need not be saved.
 //
+// What the body writes elsewhere may be ahead of the newest checkpoint after a kill: tensorboard.Resume(dir, loop.Steps) and a
+// file that [History.WriteJSONLines] writes anew, from row 0, go on from the place of the loop.
+//
 // # Files
 //
 // A checkpoint is the file step-<Steps>.safetensors in Dir, written by [Checkpoint.Save]. Batches writes one before the first
