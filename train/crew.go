@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -231,8 +232,14 @@ func (c *crew) locate(err error, at *seat) error {
 	if data.Rows > rows {
 		place = fmt.Sprintf("step %d of %s", data.Row/rows, place)
 	}
-	if err == error(data) {
-		return &autograd.DataError{Text: data.Text + ": " + place}
-	}
-	return fmt.Errorf("%w: %s", err, place)
+	return located{err, strings.Replace(err.Error(), data.Error(), data.Text, 1) + ": " + place}
 }
+
+// located is an error about one row whose text names the place in the batch and in the source, not that in the shard.
+type located struct {
+	error
+	text string
+}
+
+func (e located) Error() string { return e.text }
+func (e located) Unwrap() error { return e.error }
