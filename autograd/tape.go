@@ -126,8 +126,8 @@ func (t *Tape) Start(seed uint64, g *Grads) {
 }
 
 // Preserve remembers values outside of the tape that the model is about to change, as rnn.State.Set does with the rows of a
-// state. Afterwards [Grads.Restore] can bring them back: train.Step does so if a Run returns an error, and before it computes a
-// batch a second time. On an inference tape, Preserve does nothing.
+// state. Afterwards [Grads.Restore] can bring them back: train.Step does so if a Run returns an error, and before it
+// computes a batch a second time. On an inference tape, Preserve does nothing.
 func (t *Tape) Preserve(values []float32) {
 	if g := t.grads; g != nil {
 		g.preserved = append(g.preserved, values)
@@ -275,9 +275,9 @@ func (t *Tape) ScratchInts(n int) []int {
 	return (*buf)[:n]
 }
 
-// Reuse returns a value of type T that lasts for the run, for an operation that keeps more than numbers for its Backward. The next run's
-// k-th call of Reuse, if it is for the same type, returns the value that this run's k-th call returned, as it was left: its slices can be
-// used again, so that nothing is allocated. At first the value is zero.
+// Reuse returns a value of type T that lasts for the run, for an operation that keeps more than numbers for its Backward.
+// The next run's k-th call of Reuse, if it is for the same type, returns the value that this run's k-th call returned, as
+// it was left: its slices can be used again, so that nothing is allocated. At first the value is zero.
 func Reuse[T any](t *Tape) *T {
 	if t.keptUsed == len(t.kept) {
 		t.kept = append(t.kept, nil)

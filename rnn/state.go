@@ -9,8 +9,8 @@ import (
 )
 
 // State is the state of B sequences between runs, one row for each: plain numbers in the caller's memory. H is
-// [Layers*Dirs, B, H_out]; C is [Layers*Dirs, B, Hidden] for a layer with a second state, the LSTM, and nil for the other layers. [Elman.NewState]
-// makes one.
+// [Layers*Dirs, B, H_out]; C is [Layers*Dirs, B, Hidden] for a layer with a second state, the LSTM, and nil for the other
+// layers. [Elman.NewState] makes one.
 //
 // Carry and CarryRows copy rows onto a tape, where they are the start of a call. Set and SetRows copy the end of a call back
 // into rows. No gradient flows through a State. Goroutines may use disjoint rows of one State at the same time.

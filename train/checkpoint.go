@@ -32,7 +32,7 @@ import (
 //	...
 //	err := parts.Load("checkpoint.safetensors")
 //
-// A [Loop] does so when it is due. A part is one of
+// A [Loop] saves by itself when a checkpoint is due. A part is one of
 //
 //   - *[autograd.Params]: the values of the weights under its prefix, and which of them are frozen;
 //   - [optim.Optimizer], also [optim.Groups] and *[optim.EMA]: its state, and the settings in its exported fields, such as LR;
@@ -54,8 +54,8 @@ import (
 // version of this format and a checksum (CRC-32C) of the whole file.
 type Checkpoint map[string]any
 
-// Settings are the settings of a training that must not differ when it goes on: for instance the sizes of the model, the size of
-// a batch and the seed. See [Checkpoint].
+// Settings are the settings of a training that must not differ when it goes on: for instance the sizes of the model, the
+// size of a batch and the seed. See [Checkpoint].
 type Settings map[string]string
 
 // The metadata of a checkpoint besides the parts.
@@ -66,8 +66,8 @@ const (
 )
 
 // Save writes all parts to a file, whole or not at all. It copies them between two updates of the weights, so that another
-// goroutine may train meanwhile with the optimizers of package optim; other parts, and an [optim.EMA], must not change during Save. Save panics
-// with a [*autograd.UsageError] if a part is of no kind that [Checkpoint] lists.
+// goroutine may train meanwhile with the optimizers of package optim; other parts, and an [optim.EMA], must not change
+// during Save. Save panics with a [*autograd.UsageError] if a part is of no kind that [Checkpoint] lists.
 func (c Checkpoint) Save(path string) error {
 	f, err := c.snapshot()
 	if err != nil {
@@ -444,8 +444,8 @@ func decode(text string, to any) error {
 	return d.Decode(to)
 }
 
-// tensor returns the tensor of a name, which has the given type and shape; a dimension that is -1 may have any size. It returns
-// nil if the file has no such tensor.
+// tensor returns the tensor of a name, which has the given type and shape; a dimension that is -1 may have any size. It
+// returns nil if the file has no such tensor.
 func (l *loading) tensor(name string, dtype safetensors.DType, shape ...int) *safetensors.Tensor {
 	t := l.tensors[name]
 	delete(l.tensors, name)

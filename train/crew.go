@@ -24,9 +24,9 @@ func shardsOf(rows int) int {
 	return max(1, min(maxShards, (rows+rowsPerShard-1)/rowsPerShard))
 }
 
-// crew computes the shards of one batch, or of several that count as one, on several goroutines, the workers, which end when the work is done. Worker w
-// of n takes the shards w, w+n, w+2n and so on. It normally uses the same seat for all of them, so the memory of the
-// seat's tape stays in the cache.
+// crew computes the shards of one batch, or of several that count as one, on several goroutines, the workers, which end
+// when the work is done. Worker w of n takes the shards w, w+n, w+2n and so on. It normally uses the same seat for all of
+// them, so the memory of the seat's tape stays in the cache.
 type crew struct {
 	newTape func() *autograd.Tape
 

@@ -20,8 +20,8 @@ import (
 //		// What follows a batch or an epoch, such as a validation, also follows a batch that was skipped.
 //	}
 //
-// The weights, the optimizer and an rnn.State stay as they are if a batch is skipped. The whole state is in the fields, all of
-// which but Last a [Checkpoint] keeps; the part is the pointer &skips.
+// The weights, the optimizer and an rnn.State stay as they are if a batch is skipped. The whole state is in the fields, all
+// of which but Last a [Checkpoint] keeps; the part is the pointer &skips.
 type Skips struct {
 	// Most is the largest number of batches in succession that are skipped; 0 means no limit. A model whose weights are no
 	// longer finite fails at every batch, so a limit ends such a training.

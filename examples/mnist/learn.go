@@ -18,8 +18,8 @@ import (
 	"github.com/unroll-go/unroll/train"
 )
 
-// learn trains for o.epochs epochs and writes the results. If the output folder has a checkpoint, it continues from there. When
-// ctx is canceled, it ends after the running step and writes a checkpoint and the results so far.
+// learn trains for o.epochs epochs and writes the results. If the output folder has a checkpoint, it continues from there.
+// When ctx is canceled, it ends after the running step and writes a checkpoint and the results so far.
 func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.Source) (err error) {
 	step := train.NewStep(m.params, m.loss)
 	step.Workers = o.workers
