@@ -12,16 +12,14 @@ import (
 	"github.com/unroll-go/unroll/dataset"
 )
 
-// rowsPerShard and maxShards are the rule by which a batch is cut into shards. The rule depends on the number of rows
-// and not on the number of workers, because the shards determine the order in which gradients are added.
-const (
-	rowsPerShard = 38
-	maxShards    = 8
-)
-
-// shardsOf returns the number of shards for a batch of so many rows.
+// shardsOf returns the number of shards for a batch of so many rows. The rule depends on the number of rows and not on
+// the number of workers, because the shards determine the order in which gradients are added. A shard of fewer rows than
+// small leaves the matrix products too little to do; from large on, more rows hardly make a product faster. A batch has
+// up to few small shards, so that few cores have work, and otherwise large ones, up to most.
 func shardsOf(rows int) int {
-	return max(1, min(maxShards, (rows+rowsPerShard-1)/rowsPerShard))
+	const small, large, few, most = 8, 38, 4, 64
+	parts := func(size int) int { return (rows + size - 1) / size }
+	return max(1, min(few, parts(small)), min(most, parts(large)))
 }
 
 // crew computes the shards of one batch, or of several that count as one, on several goroutines, the workers, which end

@@ -72,8 +72,9 @@ type Step struct {
 	// Workers is the number of goroutines that work at the same time; 0 means GOMAXPROCS. The result is the same, bit
 	// for bit, for any number.
 	Workers int
-	// Shards is the number of parts into which a batch is cut; 0 means one for every 38 rows, and at most 8. It
-	// determines the order of summation, and therefore the last bits of the result.
+	// Shards is the number of parts into which a batch is cut; 0 means one for every 8 rows up to 4 parts, one for
+	// every 38 rows of a larger batch, and at most 64. It determines the order of summation, and therefore the last bits
+	// of the result.
 	Shards int
 	// Runs is the number of calls of Run so far. The random numbers of a run, such as the masks of dropout, depend on it.
 	// A [Checkpoint] saves and restores it, so that a training that continues draws the numbers that it would have drawn.
