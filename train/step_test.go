@@ -259,7 +259,7 @@ func TestFailures(t *testing.T) {
 		}},
 		{"nan", func(m *memory) { m.x.Data()[(0*105+50)*3] = float32(math.NaN()) }, nil, func(t *testing.T, err, fault error) {
 			assert.ErrorIs(t, err, autograd.ErrNotFinite)
-			assert.ErrorContains(t, err, "the first on the tape is NaN, feature 0 of the input, in layer 0 of rnn (row 15 of 175): step 0 of row 50 of the batch, example 50 of the source")
+			assert.ErrorContains(t, err, "the first on the tape is NaN, feature 0 of the input, in layer 0 of rnn: step 0 of row 50 of the batch, example 50 of the source")
 		}},
 		{"source", func(m *memory) { m.err[50] = torn }, nil, func(t *testing.T, err, fault error) {
 			assert.ErrorIs(t, err, torn)
