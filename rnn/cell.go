@@ -50,7 +50,7 @@ type Stage struct {
 	// Backprop computes DSums, the gradients of all sums of this stage, from DH and DC, the gradients of the states after the step. DSums
 	// holds arbitrary numbers before. In DC it leaves the gradient of the second state before the step. If a term of
 	// the stage adds to the state (ToState) while the cell has Sums elsewhere, it leaves in DH the gradient of the sums in the place of the
-	// state; without Backprop that is DH itself.
+	// state; without Backprop that is DH itself. It is linear in DH and DC: steps at which these are 0 for all rows are skipped.
 	Backprop func(f *Frame)
 }
 
