@@ -14,7 +14,7 @@ func affine(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row i
 		gemv(c, bias, add, x, h, row, b)
 		return
 	}
-	if x.Cols+h.Cols <= blockK {
+	if x.Cols+h.Cols <= blockK || m <= tileRows() { // with one tile of rows, a panel is used once, and best read in one go
 		affineBlock(c, ldc, m, bias, add, x, h, row, b)
 		return
 	}
