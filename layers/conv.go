@@ -90,21 +90,32 @@ func NewConv1D(p *autograd.Params, c Conv1DConfig) *Conv1D {
 
 // convPacks is the weight in the orders that the products read.
 type convPacks struct {
-	taps     []float32       // [Out][tap][channel]; of a depthwise convolution [tap][channel]
+	taps     []float32       // [Out][tap][channel]; of a depthwise convolution [tap][repeats][channel]
 	forward  []kernel.Matrix // of each group: rows (tap, input channel), columns output channels
 	backward []kernel.Matrix // of each group: rows (tap, output channel), columns input channels
 }
 
 // set computes p from the weight w [groups*out, in, width].
 func (p *convPacks) set(w []float32, groups, in, out, width int) {
+	if groups > 1 && in == 1 && out == 1 {
+		n := repeats(groups)
+		if p.taps == nil {
+			p.taps = make([]float32, n*len(w))
+		}
+		for c := range groups {
+			for j := range width {
+				for i := range n {
+					p.taps[(j*n+i)*groups+c] = w[c*width+j]
+				}
+			}
+		}
+		return
+	}
 	if p.taps == nil {
 		p.taps, p.forward, p.backward = make([]float32, len(w)), make([]kernel.Matrix, groups), make([]kernel.Matrix, groups)
 	}
-	if in == 1 && out == 1 {
-		eachTap(width, groups, 1, func(j, _, c, at int) { p.taps[j*groups+c] = w[at] })
-		return
-	}
-	eachTap(width, in, groups*out, func(j, o, c, at int) { p.taps[(o*width+j)*in+c] = w[at] })
+	clear(p.taps)
+	addTransposed(p.taps, w, groups*out, in, width)
 	for q := range groups {
 		taps := p.taps[q*out*width*in:]
 		p.forward[q].Reset(width*in, out)
@@ -116,14 +127,19 @@ func (p *convPacks) set(w []float32, groups, in, out, width int) {
 	}
 }
 
-// eachTap calls f for each element of a weight [out, in, width], with its tap, its channels and its index.
-func eachTap(width, in, out int, f func(tap, out, in, at int)) {
-	for o := range out {
-		for c := range in {
-			for j := range width {
-				f(j, o, c, (o*in+c)*width+j)
+// repeats returns how often a depthwise convolution of so many channels keeps the weights of a tap one after the other, so that
+// several rows are multiplied in one call.
+func repeats(channels int) int { return max(1, 512/channels) }
+
+// addTransposed adds n matrices src [rows,cols], each transposed, to the n matrices dst [cols,rows].
+func addTransposed(dst, src []float32, n, rows, cols int) {
+	for range n {
+		for i := range rows {
+			for j, v := range src[i*cols:][:cols] {
+				dst[j*rows+i] += v
 			}
 		}
+		dst, src = dst[rows*cols:], src[rows*cols:]
 	}
 }
 
@@ -198,9 +214,7 @@ func (o convOp) Backward() {
 	}
 	t := o.y.Tape()
 	if !l.Weight.Frozen {
-		sums := t.Scratch(l.Weight.Value.Len())
-		clear(sums)
-		o.v.weightGrad(t.Grads().Of(l.Weight), sums, dy, o.x.Data())
+		o.v.weightGrad(t, t.Grads().Of(l.Weight), dy, o.x.Data())
 	}
 	if l.Bias != nil && !l.Bias.Frozen {
 		kernel.AddColumns(t.Grads().Of(l.Bias), dy, l.c.Out, o.v.out*o.v.rows)
@@ -337,7 +351,22 @@ func floorDiv(a, b int) int {
 }
 
 // depthwise reports whether each channel is a group of its own, which no matrix product computes well.
-func (v *convolution) depthwise() bool { return v.c.Groups == v.c.In && v.c.Groups == v.c.Out }
+func (v *convolution) depthwise() bool {
+	return v.c.Groups > 1 && v.c.Groups == v.c.In && v.c.Groups == v.c.Out
+}
+
+// depthwiseRows computes dst += a*b for m rows of In channels, a depthwise convolution's sums. A distance of 0 between the rows of an
+// operand says that it is a tap of convPacks.taps, or a gradient of that form: n rows that are repeated.
+func (v *convolution) depthwiseRows(m int, dst []float32, ldd int, a []float32, lda int, b []float32, ldb int) {
+	in, n := v.c.In, 1
+	if (ldd == in || ldd == 0) && (lda == in || lda == 0) && (ldb == in || ldb == 0) {
+		n = repeats(in)
+	}
+	for i := 0; i < m; i += n {
+		size := min(n, m-i) * in
+		kernel.AddMul(dst[i*ldd:][:size], a[i*lda:][:size], b[i*ldb:][:size])
+	}
+}
 
 // group returns the channels of a group.
 func (v *convolution) group() (in, out int) { return v.c.In / v.c.Groups, v.c.Out / v.c.Groups }
@@ -369,9 +398,7 @@ func (v *convolution) forward(y, x []float32) {
 		v.runs(j, func(m, xAt, ldx, yAt, ldy int) {
 			switch {
 			case v.depthwise():
-				for i := range m {
-					kernel.AddMul(y[yAt+i*ldy:][:c.In], x[xAt+i*ldx:][:c.In], packs.taps[j*c.In:])
-				}
+				v.depthwiseRows(m, y[yAt:], ldy, x[xAt:], ldx, packs.taps[j*repeats(c.In)*c.In:], 0)
 			case m > 0:
 				for q := range c.Groups {
 					kernel.GemmRows(y[yAt+q*out:], ldy, m, kernel.Block{Data: x[xAt+q*in:], Stride: ldx, Cols: in}, j*in, &packs.forward[q])
@@ -381,11 +408,26 @@ func (v *convolution) forward(y, x []float32) {
 	}
 }
 
-// weightGrad adds to dw, the gradient of the weight. sums is zeros for the same gradient in the order of convPacks.taps.
-func (v *convolution) weightGrad(dw, sums, dy, x []float32) {
+// weightGrad adds to dw, the gradient of the weight. It first adds up the gradient in the order of convPacks.taps.
+func (v *convolution) weightGrad(t *autograd.Tape, dw, dy, x []float32) {
 	c := &v.c
+	if v.depthwise() {
+		size := repeats(c.In) * c.In
+		sums, folded := t.Scratch(c.Width*size), t.Scratch(len(dw))
+		clear(sums)
+		clear(folded)
+		for j := range c.Width {
+			tap := sums[j*size:][:size]
+			v.runs(j, func(m, xAt, ldx, yAt, ldy int) { v.depthwiseRows(m, tap, 0, x[xAt:], ldx, dy[yAt:], ldy) })
+			kernel.AddColumns(folded[j*c.In:][:c.In], tap, c.In, repeats(c.In))
+		}
+		addTransposed(dw, folded, 1, c.Width, c.In)
+		return
+	}
 	in, out := v.group()
 	width := c.Width * in // of a row of sums
+	sums := t.Scratch(len(dw))
+	clear(sums)
 	if v.padded != nil {
 		for b := range v.rows {
 			kernel.GemmT(sums, width, c.Out, width, v.out, dy[b*c.Out:], v.rows*c.Out, v.rowOf(b), c.Stride*c.In)
@@ -393,24 +435,15 @@ func (v *convolution) weightGrad(dw, sums, dy, x []float32) {
 	} else {
 		for j := range c.Width {
 			v.runs(j, func(m, xAt, ldx, yAt, ldy int) {
-				switch {
-				case v.depthwise():
-					for i := range m {
-						kernel.AddMul(sums[j*c.In:][:c.In], x[xAt+i*ldx:][:c.In], dy[yAt+i*ldy:])
-					}
-				case m > 0:
-					for q := range c.Groups {
+				for q := range c.Groups {
+					if m > 0 {
 						kernel.GemmT(sums[q*out*width+j*in:], width, out, in, m, dy[yAt+q*out:], ldy, x[xAt+q*in:], ldx)
 					}
 				}
 			})
 		}
 	}
-	if v.depthwise() {
-		eachTap(c.Width, c.In, 1, func(j, _, ch, at int) { dw[at] += sums[j*c.In+ch] })
-		return
-	}
-	eachTap(c.Width, in, c.Out, func(j, o, ch, at int) { dw[at] += sums[(o*c.Width+j)*in+ch] })
+	addTransposed(dw, sums, c.Out, c.Width, in)
 }
 
 // inputGrad adds to dx.
@@ -421,9 +454,7 @@ func (v *convolution) inputGrad(dx, dy []float32) {
 		v.runs(j, func(m, xAt, ldx, yAt, ldy int) {
 			switch {
 			case v.depthwise():
-				for i := range m {
-					kernel.AddMul(dx[xAt+i*ldx:][:c.In], dy[yAt+i*ldy:][:c.In], packs.taps[j*c.In:])
-				}
+				v.depthwiseRows(m, dx[xAt:], ldx, dy[yAt:], ldy, packs.taps[j*repeats(c.In)*c.In:], 0)
 			case m > 0:
 				for q := range c.Groups {
 					kernel.GemmRows(dx[xAt+q*in:], ldx, m, kernel.Block{Data: dy[yAt+q*out:], Stride: ldy, Cols: out}, j*out, &packs.backward[q])
