@@ -29,7 +29,8 @@
 //     settings of their own, clipping of gradients, schedules of the learning rate and Plateau, and EMA, a moving average of the
 //     weights
 //   - [github.com/unroll-go/unroll/train]: Step, the gradient of one batch on all cores; Evaluator, a model run over data on all cores; History;
-//     Skips of batches that are not finite, EarlyStopping, RangeTest for a learning rate, and Norms of the layers
+//     Skips of batches that are not finite, EarlyStopping, RangeTest for a learning rate, Norms of the layers;
+//     Loop, batches of a training that can be interrupted, and Checkpoint, all its parts in a file, with the Settings that must not change
 //   - [github.com/unroll-go/unroll/metrics]: TopK accuracy, ConfusionMatrix with precision, recall and F1, Regression errors, Perplexity
 //     and Mean
 //   - [github.com/unroll-go/unroll/tensorboard]: files for TensorBoard: curves, histograms, pictures and texts of a training

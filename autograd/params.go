@@ -1,6 +1,7 @@
 package autograd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -36,7 +37,11 @@ type set struct {
 	sealed  atomic.Bool       // no weight can be made any more
 	version atomic.Uint64     // number of updates
 	update  sync.Mutex
+	number  uint64 // of the set among all sets of the program: Read locks several sets in this order
 }
+
+// sets is the number of sets that were made.
+var sets atomic.Uint64
 
 // Param is one weight: its name, its value and whether it is trained.
 type Param struct {
@@ -55,7 +60,11 @@ type Param struct {
 // NewParams returns an empty set. The first values of a weight follow from seed and the name of the weight alone, not
 // from the order in which layers are made.
 func NewParams(seed uint64) *Params {
-	return &Params{set: &set{seed: seed, byName: map[string]*Param{}, pending: map[string]*Param{}}}
+	return &Params{set: newSet(seed)}
+}
+
+func newSet(seed uint64) *set {
+	return &set{seed: seed, byName: map[string]*Param{}, pending: map[string]*Param{}, number: sets.Add(1)}
 }
 
 // Seed returns the seed that the set was made with.
@@ -152,7 +161,8 @@ func (p *Params) Seal() {
 func (p *Params) Clone() *Params {
 	p.set.update.Lock()
 	defer p.set.update.Unlock()
-	s := &set{seed: p.set.seed, size: p.set.size, byName: map[string]*Param{}, pending: map[string]*Param{}}
+	s := newSet(p.set.seed)
+	s.size = p.set.size
 	copies := map[*Param]*Param{}
 	for _, from := range p.set.params {
 		value := tensor.NewWeight(from.Name, from.Value.Shape()...)
@@ -220,6 +230,24 @@ func (p *Params) Update(write func()) {
 	defer p.set.update.Unlock()
 	defer p.set.version.Add(1)
 	write()
+}
+
+// Read calls read while no [Params.Update] of the given sets runs, so that another goroutine than the one that trains can
+// copy weights, or an optimizer's state, between two updates. Several views of one set count once. read must not call
+// Update, CopyFrom, Clone or Read of the sets.
+func Read(read func(), of ...*Params) {
+	var locked []*set
+	for _, p := range of {
+		if !slices.Contains(locked, p.set) {
+			locked = append(locked, p.set)
+		}
+	}
+	slices.SortFunc(locked, func(a, b *set) int { return cmp.Compare(a.number, b.number) }) // in one order: no deadlock
+	for _, s := range locked {
+		s.update.Lock()
+		defer s.update.Unlock()
+	}
+	read()
 }
 
 // Version returns the version of the weights, a number that every [Params.Update] raises.

@@ -189,6 +189,36 @@ func namesOf(p *Params) (names []string) {
 	return names
 }
 
+// TestRead reads two weights, and those of another set, while both are updated all the time: they are always equal. Views of
+// one set and the sets in any order do not block each other.
+func TestRead(t *testing.T) {
+	p, q := NewParams(1), NewParams(1)
+	a, b, c := p.New("a", Zeros, 1), p.In("in").New("b", Zeros, 1), q.New("c", Zeros, 1)
+	var wait sync.WaitGroup
+	for range 2 {
+		wait.Go(func() {
+			for range 200 {
+				p.Update(func() { a.Value.Data()[0]++; b.Value.Data()[0]++ })
+				q.Update(func() { c.Value.Data()[0]++ })
+			}
+		})
+	}
+	read := func(of ...*Params) {
+		for range 200 {
+			Read(func() {
+				if a.Value.Data()[0] != b.Value.Data()[0] || c.Value.Data()[0] > a.Value.Data()[0] {
+					t.Error("read within an update")
+				}
+			}, of...)
+		}
+	}
+	wait.Go(func() { read(p.In("in"), p, q) })
+	wait.Go(func() { read(q, p, q) })
+	wait.Wait()
+	Read(func() {}) // of nothing
+	assert.Equal(t, []float32{400}, c.Value.Data())
+}
+
 func TestUpdate(t *testing.T) {
 	p := NewParams(1)
 	w := p.New("w", Zeros, 1)

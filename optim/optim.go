@@ -18,8 +18,8 @@
 //   - [RMSProp] and [Adagrad], the older adaptive methods; RMSProp may be centered and have momentum.
 //   - [Lion], whose step depends only on the signs of an average of the gradient; it keeps half as many numbers as Adam.
 //
-// State yields the numbers that an optimizer keeps between steps, under PyTorch's names. To continue a run later, save
-// them, and write them into the slices of a new optimizer's State.
+// State yields the numbers that an optimizer keeps between steps, under PyTorch's names. A train.Checkpoint saves them, with
+// the settings, to continue a run later.
 //
 // # Settings and schedules
 //

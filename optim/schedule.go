@@ -135,8 +135,7 @@ func checkCount(where, name string, got, least int) {
 //	...
 //	adam.LR = plateau.Step(validationLoss) // each epoch
 //
-// Its whole state is in its fields. To continue a run later, save the fields, for instance as JSON, and continue with a
-// Plateau that has the same fields.
+// Its whole state is in its fields. To continue a run later, save them, as a part of a train.Checkpoint or as JSON.
 type Plateau struct {
 	LR        float64 // learning rate
 	Factor    float64 // LR is multiplied by Factor when it is lowered

@@ -8,14 +8,14 @@ import (
 // backward is the scratch of one backward pass.
 type backward struct {
 	*run
-	packs      []pack
-	chunk      int       // steps whose gradients of the weights are computed together
-	dsums      []float32 // [chunk, B, plan.dsums]
-	states     [2]dstate // of h and c
-	dhRead     []float32 // [B, State]: with recurrent dropout, the gradient of the state as the products read it
-	dx         []float32 // [chunk, B, widest In]: a gradient of the input that is to be added elsewhere
-	dy, dyNext []float32 // [window, B, Out]: the gradient of a lower layer's output, and of the layer below it
-	dDropped   []float32 // with weight dropout, the gradient of a lane's recurrent matrix before the mask
+	packs       []pack
+	chunk       int       // number of steps whose gradients of the weights are computed together
+	dsums       []float32 // [chunk, B, plan.dsums]
+	states      [2]dstate // of h and c
+	dhRead      []float32 // [B, State]: with recurrent dropout, the gradient of the state as the products read it
+	dx          []float32 // [chunk, B, widest In]: the gradient of what a lane reads, before it is added to that of x or of the layer below
+	dy, dyBelow []float32 // [window, B, Out]: the gradients of the output of a layer below the top one, and of the layer below that
+	dDropped    []float32 // with weight dropout, the gradient of a lane's recurrent matrix before the mask
 }
 
 // dstate is the gradient of a state of a lane on its way back.
@@ -28,17 +28,22 @@ type dstate struct {
 
 // Backward is backpropagation through time: window by window from the last to the first, in a window from the top layer to the lowest, in a
 // layer from the last step of a direction to its first. No gradient of a state crosses a cut.
-func (r recorded) Backward() {
+func (r *run) Backward() {
 	if r.y.Grad() == nil && r.end[0].Grad() == nil && (r.end[1] == nil || r.end[1].Grad() == nil) {
 		return
 	}
 	b := r.newBackward(r.y.Tape())
-	for from, to := range r.windows.backward() {
+	windows := 1 // the last output alone has no gradient in the windows before
+	if r.all {
+		windows = r.windows.count()
+	}
+	for i := range windows {
+		from, to := r.windows.at(i)
 		for layer := r.s.Layers - 1; layer >= 0; layer-- {
 			for d := range r.s.directions {
 				b.lane(&r.lanes[layer*r.s.directions+d], from, to)
 			}
-			b.dy, b.dyNext = b.dyNext, b.dy
+			b.dy, b.dyBelow = b.dyBelow, b.dy
 			if layer > 0 && r.drops(r.s.Dropout) {
 				for t := from; t < to; t++ {
 					dy := b.windowAt(b.dy, t, from)[:r.rows.count(t)*r.s.Out()]
@@ -46,12 +51,10 @@ func (r recorded) Backward() {
 				}
 			}
 		}
-		if !r.all {
-			break // the windows before have no gradient
-		}
 	}
 }
 
+// newBackward takes the memory of a backward pass from the tape.
 func (r *run) newBackward(t *autograd.Tape) (b backward) {
 	s, p, batch := r.s, &r.s.plan, r.rows.batch
 	b.run, b.packs = r, r.dropped.backward
@@ -62,27 +65,15 @@ func (r *run) newBackward(t *autograd.Tape) (b backward) {
 	}
 	b.chunk = min(r.windows.size, max(4, 128/batch))
 	b.dsums = t.Scratch(b.chunk * batch * p.dsums)
-	for i, width := range p.widths() {
-		d := &b.states[i]
-		d.width, d.grad = width, t.Scratch(batch*width)
-		if r.rows.lengths != nil {
-			d.rows = t.Scratch(batch * width)
-		}
-		if r.drops(s.zoneouts()[i]) {
-			d.kept = t.Scratch(batch * width)
-		}
+	for i, width := range p.states {
+		n := batch * width
+		b.states[i] = dstate{width, t.Scratch(n), scratchIf(t, r.rows.lengths != nil, n), scratchIf(t, r.drops(s.zoneouts()[i]), n)}
 	}
-	if r.drops(s.RecurrentDropout) {
-		b.dhRead = t.Scratch(batch * p.State)
-	}
-	if r.x.RequiresGrad() || s.directions > 1 {
-		b.dx = t.Scratch(b.chunk * batch * max(s.Input, s.Out()))
-	}
-	if s.Layers > 1 {
-		b.dy = t.Scratch(r.windows.size * batch * s.Out())
-		if b.dyNext = b.dy; s.directions > 1 {
-			b.dyNext = t.Scratch(r.windows.size * batch * s.Out())
-		}
+	b.dhRead = scratchIf(t, r.drops(s.RecurrentDropout), batch*p.State)
+	b.dx = scratchIf(t, r.x.RequiresGrad() || s.directions > 1, b.chunk*batch*max(s.Input, s.Out()))
+	b.dy = scratchIf(t, s.Layers > 1, r.windows.size*batch*s.Out())
+	if b.dyBelow = b.dy; s.directions > 1 {
+		b.dyBelow = scratchIf(t, s.Layers > 1, len(b.dy))
 	}
 	for k := range r.lanes {
 		r.lanes[k].useGrads(t.Grads())
@@ -90,12 +81,12 @@ func (r *run) newBackward(t *autograd.Tape) (b backward) {
 	return b
 }
 
-// windowAt returns the rows of step t, and those of the steps behind it, of dy, which begins at step from.
+// windowAt returns dy [window, B, Out], whose first step is from, from the rows of step t on.
 func (b *backward) windowAt(dy []float32, t, from int) []float32 {
 	return dy[(b.rows.first(t, b.windows.states)-b.rows.first(from, b.windows.states))*b.s.Out():]
 }
 
-// lane takes the gradient of a lane back through steps from to to, in chunks.
+// lane takes the gradient of a lane back through steps [from, to), in chunks.
 func (b *backward) lane(l *lane, from, to int) {
 	b.beginLane(l, to == b.rows.steps)
 	for to > from && b.rows.count(to-1) == 0 {
@@ -117,7 +108,7 @@ func (b *backward) lane(l *lane, from, to int) {
 				b.checkStep(l, t)
 			}
 		}
-		if rows := b.rows.first(t1-1, b.windows.states) + b.rows.count(t1-1) - base; rows > 0 {
+		if rows := b.rows.between(t0, t1, b.windows.states); rows > 0 {
 			b.weightGrads(l, t0, t1, rows)
 			b.checkWeights(l, t0, t1)
 			b.inputGrad(l, t0, t1, rows, from)
@@ -126,8 +117,8 @@ func (b *backward) lane(l *lane, from, to int) {
 	b.endLane(l, from == 0)
 }
 
-// beginLane sets the gradients of a lane's states: at the end of the sequence to the gradients of the end, and of y where that is the output of the last
-// step; otherwise to zero, because there is a cut.
+// beginLane sets the gradients of a lane's states after a window. At the end of the sequence they are the gradients of the end, to which
+// Last adds the gradient of y; elsewhere they are zero, because a cut ends the window.
 func (b *backward) beginLane(l *lane, atEnd bool) {
 	for i := range b.states {
 		d := &b.states[i]
@@ -160,7 +151,7 @@ func (b *backward) endLane(l *lane, atStart bool) {
 	l.grads[b.s.plan.recurrent] = grad
 }
 
-// addRows adds the columns of a direction of rows of dy [rows, Out] to dh [rows, State].
+// addRows adds the columns of dy [rows, Out] that belong to a direction to dh [rows, State].
 func (b *backward) addRows(dh, dy []float32, direction, rows int) {
 	state, width := b.s.plan.State, b.s.Out()
 	if width == state {
@@ -172,7 +163,7 @@ func (b *backward) addRows(dh, dy []float32, direction, rows int) {
 	}
 }
 
-// step computes the gradients of the sums of step t and takes the gradients of the states back over it.
+// step takes the gradients of the states back over step t, and writes the gradients of its sums to dsums. from is the first step of the window.
 func (b *backward) step(l *lane, dsums []float32, t, from int) {
 	s, p, f := b.s, &b.s.plan, &b.frame
 	l.frame(f, p, &b.rows, t)
@@ -188,7 +179,7 @@ func (b *backward) step(l *lane, dsums []float32, t, from int) {
 	b.addOutputGrad(l, grads[0], t, from)
 	for i := range b.states {
 		if d := &b.states[i]; d.kept != nil {
-			bypass(d.kept, grads[i], b.noise.step(&b.rows, ofZone[i], l.index, t, s.zoneouts()[i], 1, 0, d.width))
+			bypass(d.kept, grads[i], b.noise.step(&b.rows, ofZone+i, l.index, t, s.zoneouts()[i], 1, 0, d.width))
 		}
 	}
 	f.dh, f.dc, f.dhRead = grads[0], grads[1], grads[0]
@@ -197,7 +188,8 @@ func (b *backward) step(l *lane, dsums []float32, t, from int) {
 		clear(f.dhRead)
 	}
 	crosses := b.crosses(l, t)
-	// Rows of a reverse direction that begin here have their start before this step, and the start is not cut.
+	// In a reverse direction, a row whose last step is t begins there: the state before is its start, to which the gradient goes whether
+	// there is a cut or not.
 	begins := b.rows.lengths != nil && l.direction == 1
 	p.backward(&b.packs[l.index], f, crosses || begins)
 	if b.dhRead != nil && (crosses || begins) {
@@ -212,7 +204,7 @@ func (b *backward) step(l *lane, dsums []float32, t, from int) {
 		switch {
 		case crosses:
 		case begins:
-			b.rows.clearOthers(grads[i], t, d.width)
+			b.rows.clearLonger(grads[i], t, d.width)
 		default:
 			clear(grads[i])
 		}

@@ -44,12 +44,13 @@ type Weight struct {
 // product that reads what the first stage computed.
 type Stage struct {
 	Terms []Term
-	// Apply turns the sums into the new states, or into what the next stage reads. Nil leaves the sums as they are. The memory of H and C is not
-	// cleared before.
+	// Apply turns the sums into the new states, or into what the next stage reads. H and C hold arbitrary numbers until a stage writes
+	// them. Nil leaves the sums as they are.
 	Apply func(f *Frame)
-	// Backprop computes DSums, the gradients of all sums of this stage, whose memory is not cleared before, from DH and DC, the gradients of the states after the step. DC
-	// must become the gradient of the second state before the step. In a stage that adds to the state (ToState) while the cell has Sums elsewhere, DH
-	// must become the gradient of the sums in the place of the state, as it is without Backprop.
+	// Backprop computes DSums, the gradients of all sums of this stage, from DH and DC, the gradients of the states after the step. DSums
+	// holds arbitrary numbers before. In DC it leaves the gradient of the second state before the step. If a term of
+	// the stage adds to the state (ToState) while the cell has Sums elsewhere, it leaves in DH the gradient of the sums in the place of the
+	// state; without Backprop that is DH itself.
 	Backprop func(f *Frame)
 }
 
@@ -57,10 +58,10 @@ type Stage struct {
 //
 //	sums[To:To+Rows] += Weight[First:First+Rows]·source + Bias[First:First+Rows]
 //
-// Terms of one stage with the same place (To and Rows) add up; other places must not overlap. With Gain, the product is normalised before it is
-// added (Ba, Kiros & Hinton 2016, "Layer normalization"): the mean of the product's Rows elements is subtracted, the difference is divided by
-// sqrt(variance + 1e-5) and multiplied by Gain[First:First+Rows], and the bias is added. First counts in the matrix, the bias and the gain, so that rows
-// with a bias stand before rows without.
+// Terms of one stage with the same place (To and Rows) add up; other places must not overlap. With Gain, the product is normalised before
+// it is added (Ba, Kiros & Hinton 2016, "Layer normalization"): the mean of the product's Rows elements is subtracted, the difference is
+// divided by sqrt(variance + 1e-5) and multiplied by Gain[First:First+Rows], and the bias is added. First counts in the matrix, the bias
+// and the gain, so that rows with a bias stand before rows without.
 type Term struct {
 	Weight, Bias, Gain string // names of weights; Bias and Gain may be ""
 	First, Rows        int
@@ -80,8 +81,8 @@ const (
 	FromInput Source = iota
 	// FromState is h_(t-1). Recurrent dropout acts on it, and weight dropout on its matrices.
 	FromState
-	// FromSums is a part of the row of sums, which an earlier stage computed, from From on. The engine writes its gradient to the same part of the row of
-	// DSums before the Backprop of that earlier stage.
+	// FromSums is a part of the row of sums, which an earlier stage computed, from From on. The engine writes its gradient to the same part
+	// of the row of DSums before the Backprop of that earlier stage.
 	FromSums
 )
 
@@ -140,8 +141,8 @@ func (f *Frame) H(row int) []float32 { return rowAt(f.h, row, f.plan.State) }
 // CBefore returns the row's second state before the step.
 func (f *Frame) CBefore(row int) []float32 { return rowAt(f.cBefore, row, f.plan.Hidden) }
 
-// C returns the row's second state after the step, which Apply writes. In Backprop it is the state after zoneout, while DC is the gradient of what Apply
-// wrote: a cell whose output or gates read the new second state keeps it in Saved, or computes it again.
+// C returns the row's second state after the step, which Apply writes. In Backprop it is the state after zoneout, while DC is the gradient
+// of what Apply wrote: a cell whose output or gates read the new second state keeps it in Saved, or computes it again.
 func (f *Frame) C(row int) []float32 { return rowAt(f.c, row, f.plan.Hidden) }
 
 // DSums returns the row's gradients of the sums, which Backprop writes. If the cell has no Sums, they are the gradients of the sums in the
@@ -150,12 +151,12 @@ func (f *Frame) DSums(row int) []float32 {
 	return f.dsums[row*f.plan.dsums:][:f.plan.ownSums]
 }
 
-// DH returns the row's gradient of h_t. Backprop leaves in it, if the cell is Direct, the part of the gradient of h_(t-1) that does not come through a
-// product.
+// DH returns the row's gradient of h_t. Backprop leaves in it, if the cell is Direct, the part of the gradient of h_(t-1) that does not
+// come through a product.
 func (f *Frame) DH(row int) []float32 { return rowAt(f.dh, row, f.plan.State) }
 
-// DHRead returns the row's gradient of HRead, to which the Backprop of a Direct cell may add. Without recurrent dropout it is the same memory as DH: first
-// write DH, then add to DHRead, as IndRNN does in rnn/indrnn.go.
+// DHRead returns the row's gradient of HRead, to which the Backprop of a Direct cell may add. Without recurrent dropout it is the same
+// memory as DH: first write DH, then add to DHRead, as IndRNN does in rnn/indrnn.go.
 func (f *Frame) DHRead(row int) []float32 { return rowAt(f.dhRead, row, f.plan.State) }
 
 // DC returns the row's gradient of the second state, after the step on entry and before the step on return.

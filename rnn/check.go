@@ -82,12 +82,13 @@ func (p *plan) resolve(where string, term Term, stage int) *link {
 	return l
 }
 
-// checkOverlap panics with a [*autograd.UsageError] of where if the sums that a term adds to or reads are not apart from those of the terms before it.
-// Terms of one stage may add to the same sums, and may read the same.
+// checkOverlap panics with a [*autograd.UsageError] of where if the sums that a term adds to or reads are not apart from those of the terms
+// before it. Terms of one stage may add to the same sums, and may read the same.
 func (p *plan) checkOverlap(where string, l *link, stage []*link) {
 	apart := func(what string, a, b columns) {
 		if a.at < b.at+b.n && b.at < a.at+a.n {
-			panic(&autograd.UsageError{Where: where, What: fmt.Sprintf("%s sums %d to %d and %d to %d, want them apart", what, b.at, b.at+b.n, a.at, a.at+a.n)})
+			panic(&autograd.UsageError{Where: where,
+				What: fmt.Sprintf("%s sums %d to %d and %d to %d, want them apart", what, b.at, b.at+b.n, a.at, a.at+a.n)})
 		}
 	}
 	check := func(o *link, sameStage bool) {

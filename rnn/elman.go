@@ -29,9 +29,11 @@ type ElmanConfig struct {
 //
 //	h_t = tanh(W_ih·x_t + b_ih + W_hh·h_(t-1) + b_hh)
 //
-// or, with ReLU, max(0, .) in place of tanh. With LayerNorm, each product W·v becomes norm(W·v)*w, as in an [LSTM]; the gains w are weight_ln_ih_l0 and
-// weight_ln_hh_l0 [Hidden]. In a stack, the x_t of a layer is the h_t of the one below.
+// or, with ReLU, max(0, .) in place of tanh. With LayerNorm, each product W·v becomes norm(W·v)*w, as in an [LSTM]; the gains w are
+// weight_ln_ih_l0 and weight_ln_hh_l0 [Hidden]. In a stack, the x_t of a layer is the h_t of the one below.
 type Elman struct{ stack }
+
+var _ Layer = (*Elman)(nil)
 
 // NewElman makes the weights in p. It panics with a [*autograd.UsageError] if the configuration cannot be,
 // and as [autograd.Params.New] does.

@@ -6,7 +6,7 @@ import "github.com/unroll-go/unroll/internal/kernel"
 const (
 	OfState   = ofState
 	OfWeights = ofWeights
-	OfZone    = ofZoneH
+	OfZone    = ofZone
 	OfZoneC   = ofZoneC
 	OfInput   = ofInput
 )

@@ -10,7 +10,7 @@ import (
 
 // Where a number of a run became NaN or infinite. Nothing here runs while all numbers are finite: see autograd.Checker.
 
-var _ autograd.Checker = recorded{}
+var _ autograd.Checker = (*run)(nil)
 
 // gates are the letters of a layer's gates, in the order in which they have rows in weight_ih and weight_hh.
 var gates = map[string]string{"rnn.LSTM": "ifgo", "rnn.GRU": "rzn", "rnn.MinGRU": "zn"}
@@ -18,7 +18,7 @@ var gates = map[string]string{"rnn.LSTM": "ifgo", "rnn.GRU": "rzn", "rnn.MinGRU"
 // NotFinite implements [autograd.Checker]. It looks at each layer, direction and step in the order in which they were
 // computed: at the state before the step, the input, the sums and the state after the step. Of a truncated run it sees the
 // steps that were kept.
-func (r recorded) NotFinite() *autograd.DataError {
+func (r *run) NotFinite() *autograd.DataError {
 	for k := range r.lanes {
 		l := &r.lanes[k]
 		for i := max(0, r.rows.steps-r.windows.states); i < r.rows.steps; i++ {
@@ -44,7 +44,7 @@ func (r *run) stepNotFinite(l *lane, t int) *autograd.DataError {
 			return fmt.Sprintf("unit %d of the state %c %s the step", unit, "hc"[i], when)
 		})
 	}
-	for i := range p.widths() {
+	for i := range p.states {
 		if e := state(&l.states[i].before, i, "before"); e != nil {
 			return e
 		}
@@ -64,7 +64,7 @@ func (r *run) stepNotFinite(l *lane, t int) *autograd.DataError {
 			}
 		}
 	}
-	for i := range p.widths() {
+	for i := range p.states {
 		if e := state(&l.states[i].after, i, "after"); e != nil {
 			return e
 		}
@@ -94,9 +94,9 @@ func (r *run) place(l *lane, t int, v []float32, width int, name func(column int
 
 // element describes a number of step t; row counts the rows that have the step.
 func (r *run) element(l *lane, t, row int, v float32, what string) *autograd.DataError {
-	for i, place := range r.rows.alive(t) {
-		if i == row {
-			row = place
+	for rows := range r.rows.ranges(t) {
+		if row < rows.i+rows.n {
+			row += rows.row - rows.i
 			break
 		}
 	}
@@ -136,7 +136,7 @@ func (b *backward) checkStep(l *lane, t int) {
 		}
 	}
 	grads := [2][]float32{f.dh, f.dc}
-	for i, v := range grads[:len(p.widths())] {
+	for i, v := range grads[:len(p.states)] {
 		if e := b.place(l, t, v, b.states[i].width, func(unit int) string { return fmt.Sprintf("unit %d of the state %c before the step", unit, "hc"[i]) }); e != nil {
 			tape.Fail(gradient(e))
 			return
@@ -151,7 +151,7 @@ func gradient(e *autograd.DataError) *autograd.DataError {
 	return e
 }
 
-// checkWeights names the weight of a lane whose gradient is not finite after steps t0 to t1, and the number of the forward
+// checkWeights names the weight of a lane whose gradient is not finite after steps [t0, t1), and the number of the forward
 // pass that made it so, if there is one.
 func (b *backward) checkWeights(l *lane, t0, t1 int) {
 	tape := b.y.Tape()
@@ -164,7 +164,7 @@ func (b *backward) checkWeights(l *lane, t0, t1 int) {
 			continue
 		}
 		e := &autograd.DataError{Text: fmt.Sprintf("%v, element %d of the gradient of weight %s, at steps %d to %d", grad[i], i, l.weights[k].Name, t0, t1-1)}
-		if forward := (recorded{b.run}).NotFinite(); forward != nil {
+		if forward := b.run.NotFinite(); forward != nil {
 			forward.Text = e.Text + "; the first in its forward pass is " + forward.Text
 			e = forward
 		}

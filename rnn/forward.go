@@ -7,39 +7,21 @@ import (
 
 // forward takes the windows of time through the layers.
 func (r *run) forward(packs []pack) {
-	states := len(r.s.plan.widths())
-	for k := range r.lanes {
-		l := &r.lanes[k]
-		for i := range states {
-			l.states[i].begin(&r.rows, l.first, r.part(r.start[i], l), r.part(r.end[i], l))
-		}
-	}
-	for from, to := range r.windows.forward() {
+	for i := r.windows.count() - 1; i >= 0; i-- {
+		from, to := r.windows.at(i)
 		for k := range r.lanes {
 			r.readInput(&r.lanes[k], from, to)
 			r.forwardLane(&packs[k], &r.lanes[k], from, to)
 		}
 		r.writeOutput(from, to)
 	}
-	for k := range r.lanes {
-		l := &r.lanes[k]
-		for i := range states {
-			l.states[i].finish(&r.rows, r.rows.steps-1-l.first, r.part(r.end[i], l))
-		}
-		if !r.all && l.layer == r.s.Layers-1 {
-			h, width, state := r.part(r.end[0], l), r.s.Out(), r.s.plan.State
-			for row := range r.rows.batch {
-				copy(r.y.Data()[row*width+l.direction*state:][:state], h[row*state:])
-			}
-		}
-	}
 }
 
-// forwardLane takes a lane through steps from to to.
+// forwardLane takes a lane through steps [from, to).
 func (r *run) forwardLane(w *pack, l *lane, from, to int) {
-	p, f, states := &r.s.plan, &r.frame, l.states[:len(r.s.plan.widths())]
+	p, f, states, zoneouts := &r.s.plan, &r.frame, l.states[:len(r.s.plan.states)], r.s.zoneouts()
 	for i := range states {
-		states[i].slide(&r.rows, from)
+		states[i].enter(&r.rows, l.first, from)
 	}
 	if l.ahead {
 		r.inputProducts(w, l, from, to)
@@ -53,30 +35,32 @@ func (r *run) forwardLane(w *pack, l *lane, from, to int) {
 			continue
 		}
 		for i := range states {
-			states[i].load(&r.rows, t, r.part(r.end[i], l))
+			states[i].load(&r.rows, t)
 		}
 		l.frame(f, p, &r.rows, t)
 		if l.keep != nil && f.read.Cols > 0 {
 			r.rows.mul(f.read.Data, f.hBefore, l.keep, t, p.State)
 		}
 		p.forward(w, f, l.ahead)
-		for i, rate := range r.s.zoneouts() {
-			if rate > 0 {
-				s := &states[i]
-				n := f.rows * s.after.width
-				r.noise.zoneout(&r.rows, s.after.at(&r.rows, t)[:n], s.before.at(&r.rows, t)[:n], ofZone[i], l.index, t, rate, s.after.width)
-			}
-		}
 		for i := range states {
-			states[i].store(&r.rows, t, r.part(r.end[i], l))
+			if s := &states[i]; zoneouts[i] > 0 {
+				n := f.rows * s.after.width
+				r.noise.zoneout(&r.rows, s.after.at(&r.rows, t)[:n], s.before.at(&r.rows, t)[:n], ofZone+i, l.index, t, zoneouts[i], s.after.width)
+			}
+			states[i].store(&r.rows, t)
+		}
+	}
+	if to == r.rows.steps {
+		for i := range states {
+			states[i].finish(&r.rows, r.rows.steps-1-l.first)
 		}
 	}
 }
 
-// inputProducts computes the products of the first stage with the input for steps from to to at once.
+// inputProducts computes the products of the first stage with the input for steps [from, to) at once.
 func (r *run) inputProducts(w *pack, l *lane, from, to int) {
 	p := &r.s.plan
-	rows := r.rows.first(to-1, r.windows.states) + r.rows.count(to-1) - r.rows.first(from, r.windows.states)
+	rows := r.rows.between(from, to, r.windows.states)
 	for j := range p.stages[0].end {
 		q := &p.products[j]
 		first := q.terms[0]
@@ -91,7 +75,7 @@ func (r *run) inputProducts(w *pack, l *lane, from, to int) {
 	}
 }
 
-// readInput writes what the layer of a lane reads in steps from to to, unless it lies somewhere already.
+// readInput gathers what the layer of a lane reads in steps [from, to), unless x or the states of the layer below are that already.
 func (r *run) readInput(l *lane, from, to int) {
 	s := r.s
 	switch {
@@ -102,12 +86,10 @@ func (r *run) readInput(l *lane, from, to int) {
 		}
 	case l.layer > 0 && (s.directions > 1 || r.drops(s.Dropout)):
 		for t := from; t < to; t++ {
-			x := l.in.at(&r.rows, t)[:r.rows.count(t)*s.Out()]
+			n := r.rows.count(t)
+			x := l.in.at(&r.rows, t)[:n*s.Out()]
 			for d := range s.directions {
-				h := r.lanes[(l.layer-1)*s.directions+d].states[0].after.at(&r.rows, t)
-				for i := range r.rows.count(t) {
-					copy(x[i*s.Out()+d*s.plan.State:][:s.plan.State], h[i*s.plan.State:])
-				}
+				s.setOutput(x, r.lanes[(l.layer-1)*s.directions+d].states[0].after.at(&r.rows, t), d, n)
 			}
 			if r.drops(s.Dropout) {
 				kernel.Mul(x, x, r.inputMask(l.layer, t))
@@ -116,48 +98,61 @@ func (r *run) readInput(l *lane, from, to int) {
 	}
 }
 
+// setOutput copies the states of a direction, h [rows, State], to its columns of y [rows, Out].
+func (s *stack) setOutput(y, h []float32, direction, rows int) {
+	state, width := s.plan.State, s.Out()
+	for i := range rows {
+		copy(y[i*width+direction*state:][:state], h[i*state:])
+	}
+}
+
 // inputMask returns the mask of dropout on the input of a layer at step t.
 func (r *run) inputMask(layer, t int) []float32 {
 	return r.noise.step(&r.rows, ofInput, layer, t, r.s.Dropout, 0, 1/(1-r.s.Dropout), r.s.Out())
 }
 
-// writeOutput writes the outputs of steps from to to to y, unless the states of the top layer are y.
+// writeOutput copies the states of the top layer after steps [from, to) to y. If y has the last output alone, it copies the states at the end.
 func (r *run) writeOutput(from, to int) {
-	if !r.all || r.direct {
-		return
-	}
-	width, state := r.s.Out(), r.s.plan.State
-	for t := from; t < to; t++ {
-		y := r.y.Data()[t*r.rows.batch*width:][:r.rows.batch*width]
-		if !r.rows.all(t) {
-			clear(y)
-		}
-		for d := range r.s.directions {
-			h := r.lanes[(r.s.Layers-1)*r.s.directions+d].states[0].after.at(&r.rows, t)
-			for i, row := range r.rows.alive(t) {
-				copy(y[row*width+d*state:][:state], h[i*state:])
+	s, top := r.s, r.lanes[len(r.lanes)-r.s.directions:]
+	switch {
+	case r.direct: // the states are y
+	case r.all:
+		for t := from; t < to; t++ {
+			y := r.y.Data()[t*r.rows.batch*s.Out():][:r.rows.batch*s.Out()]
+			if r.rows.lengths != nil {
+				clear(y)
 			}
+			for d := range top {
+				h := top[d].states[0].after.at(&r.rows, t)
+				for rows := range r.rows.ranges(t) {
+					s.setOutput(y[rows.row*s.Out():], h[rows.i*s.plan.State:], d, rows.n)
+				}
+			}
+		}
+	case to == r.rows.steps:
+		for d := range top {
+			s.setOutput(r.y.Data(), top[d].states[0].end, d, r.rows.batch)
 		}
 	}
 }
 
-// step is a run of one step that nobody goes back through, for streaming: each layer writes its state where it is returned.
+// step computes one step that no gradient is asked of, for streaming. Each layer writes its new state into the node that is returned.
 func (s *stack) step(t *autograd.Tape, x *autograd.Node, batch int, start Carry) (*autograd.Node, Carry) {
 	packs, p := *s.forward.Get(), &s.plan
+	f := autograd.Reuse[Frame](t)
+	f.plan, f.rows, f.sums = p, batch, t.Scratch(batch*p.kept)
 	var end [2]*autograd.Node
 	var before, after [2][]float32
-	for i, width := range p.widths() {
+	for i, width := range p.states {
 		end[i] = t.New(len(packs), batch, width)
 		after[i] = end[i].Data()
 		if from := [2]*autograd.Node{start.H, start.C}[i]; from != nil {
 			before[i] = from.Data()
 		} else {
-			before[i] = after[i] // zeros, until the step is computed
-			clear(after[i])
+			before[i] = t.Scratch(len(after[i])) // memory of its own: a cell may write the state after before it reads the state before
+			clear(before[i])
 		}
 	}
-	f := autograd.Reuse[Frame](t)
-	f.plan, f.rows, f.sums = p, batch, t.Scratch(batch*p.kept)
 	f.in = kernel.Block{Data: x.Data(), Stride: s.Input, Cols: s.Input}
 	for k := range packs {
 		f.weights = s.weights[k]

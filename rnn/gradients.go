@@ -1,8 +1,6 @@
 package rnn
 
-import (
-	"github.com/unroll-go/unroll/internal/kernel"
-)
+import "github.com/unroll-go/unroll/internal/kernel"
 
 // addOutputGrad adds the gradient of a lane's output at step t to dh.
 func (b *backward) addOutputGrad(l *lane, dh []float32, t, from int) {
@@ -14,54 +12,48 @@ func (b *backward) addOutputGrad(l *lane, dh []float32, t, from int) {
 	if dy == nil || !b.all {
 		return
 	}
-	dy = dy[t*b.rows.batch*width:]
-	if b.rows.all(t) {
-		b.addRows(dh, dy, l.direction, b.rows.batch)
-		return
-	}
-	for i, row := range b.rows.alive(t) {
-		kernel.Add(dh[i*state:][:state], dy[row*width+l.direction*state:][:state])
+	for rows := range b.rows.ranges(t) {
+		b.addRows(dh[rows.i*state:], dy[(t*b.rows.batch+rows.row)*width:], l.direction, rows.n)
 	}
 }
 
-// weightGrads adds what steps t0 to t1 give to the gradients of the weights of a lane: one product for each matrix.
+// weightGrads adds the gradients of the weights of a lane from steps [t0, t1), which have so many rows: one product for each matrix.
 func (b *backward) weightGrads(l *lane, t0, t1, rows int) {
 	p := &b.s.plan
 	for i := range p.grads {
 		g := &p.grads[i]
-		g.addBiasGrad(l.grads, rows, b.dsums, p.dsums)
+		if g.bias >= 0 && l.grads[g.bias] != nil {
+			kernel.AddColumns(l.grads[g.bias][g.First:][:g.Rows], b.dsums[g.dSum:], p.dsums, rows)
+		}
+		dW := l.grads[g.weight]
+		if dW == nil {
+			continue
+		}
+		var source kernel.Block
+		dsums, n := b.dsums, rows
 		switch g.Source {
 		case FromInput:
-			g.addWeightGrad(l.grads, rows, b.dsums, p.dsums, l.in.block(&b.rows, t0))
-		case FromSums:
-			sums := l.sums.at(&b.rows, t0)[g.From:]
-			g.addWeightGrad(l.grads, rows, b.dsums, p.dsums, kernel.Block{Data: sums, Stride: p.kept, Cols: g.cols})
+			source = l.in.block(&b.rows, t0)
 		case FromState:
-			b.recurrentGrad(l, g, t0, t1, rows)
+			from := t0
+			switch { // a step whose state before is zero gives nothing
+			case l.zeroAt(t0):
+				from, dsums, n = t0+1, dsums[b.rows.batch*p.dsums:], n-b.rows.batch
+			case l.zeroAt(t1 - 1):
+				n -= b.rows.batch
+			}
+			source = l.read.block(&b.rows, from)
+		case FromSums:
+			source = kernel.Block{Data: l.sums.at(&b.rows, t0)[g.From:], Stride: p.kept, Cols: g.cols}
+		}
+		if n > 0 {
+			kernel.GemmT(dW[g.First*source.Cols:], source.Cols, g.Rows, source.Cols, n, dsums[g.dProduct:], p.dsums, source.Data, source.Stride)
 		}
 	}
 }
 
-// recurrentGrad adds what steps t0 to t1 give to the gradient of a recurrent weight. A step whose state before is zero gives nothing.
-func (b *backward) recurrentGrad(l *lane, g *link, t0, t1, rows int) {
-	width, dsums := b.s.plan.dsums, b.dsums
-	switch {
-	case l.direction == 0 && l.zeroAt(t0):
-		t0, dsums, rows = t0+1, dsums[b.rows.batch*width:], rows-b.rows.batch
-	case l.direction == 1 && l.zeroAt(t1-1):
-		rows -= b.rows.batch
-	}
-	read := &l.states[0].before
-	if l.keep != nil {
-		read = &l.read
-	}
-	if rows > 0 {
-		g.addWeightGrad(l.grads, rows, dsums, width, read.block(&b.rows, t0))
-	}
-}
-
-// inputGrad computes the gradient of what a lane read in steps t0 to t1. The forward direction of a layer writes it for the layer below, the
-// reverse direction adds to it.
+// inputGrad computes the gradient of what a lane read in steps [t0, t1). For the layer below, the forward direction writes it, and the
+// reverse direction adds to it; from is the first step of the window. The first layer adds it to the gradient of x.
 func (b *backward) inputGrad(l *lane, t0, t1, rows, from int) {
 	if l.layer == 0 && !b.x.RequiresGrad() {
 		return
@@ -69,22 +61,19 @@ func (b *backward) inputGrad(l *lane, t0, t1, rows, from int) {
 	p, width := &b.s.plan, l.in.width
 	dx := b.dx
 	if l.layer > 0 && l.direction == 0 {
-		dx = b.windowAt(b.dyNext, t0, from)
+		dx = b.windowAt(b.dyBelow, t0, from)
 	}
 	p.input.compute(dx, width, rows, b.dsums, p.dsums, &b.packs[l.index].matrices[p.input.matrix], false)
 	switch {
 	case l.layer > 0 && l.direction == 1:
-		kernel.Add(b.windowAt(b.dyNext, t0, from)[:rows*width], dx[:rows*width])
-	case l.layer > 0:
-	case b.rows.lengths == nil:
-		kernel.Add(b.x.AccumulateGrad()[t0*b.rows.batch*width:][:rows*width], dx[:rows*width])
-	default:
+		kernel.Add(b.windowAt(b.dyBelow, t0, from)[:rows*width], dx[:rows*width])
+	case l.layer == 0:
 		grad := b.x.AccumulateGrad()
 		for t := t0; t < t1; t++ {
-			for i, row := range b.rows.alive(t) {
-				kernel.Add(grad[(t*b.rows.batch+row)*width:][:width], dx[i*width:][:width])
+			for rows := range b.rows.ranges(t) {
+				kernel.Add(grad[(t*b.rows.batch+rows.row)*width:], dx[:rows.n*width])
+				dx = dx[rows.n*width:]
 			}
-			dx = dx[b.rows.count(t)*width:]
 		}
 	}
 }

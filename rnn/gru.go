@@ -41,6 +41,8 @@ type GRUConfig struct {
 // weight_ln_ih_l0 and weight_ln_hh_l0 [3*Hidden]. In a stack, the x_t of a layer is the h_t of the one below.
 type GRU struct{ stack }
 
+var _ Layer = (*GRU)(nil)
+
 // NewGRU makes the weights in p. It panics with a [*autograd.UsageError] if the configuration cannot be,
 // and as [autograd.Params.New] does.
 func NewGRU(p *autograd.Params, c GRUConfig) *GRU {

@@ -30,9 +30,10 @@ type IndRNNConfig struct {
 //
 //	h_t = max(0, W_ih·x_t + b_ih + w_hh*h_(t-1))
 //
-// or, with Tanh, tanh in place of max(0, .). weight_hh_l0 [Hidden] is a vector, so that the products of all steps are taken at once, and units mix in the
-// layer above. Over k steps the gradient of a unit is multiplied by w_hh to the power of k: keep the absolute values of w_hh below 2^(1/T), as the paper
-// does, by clipping them after each update. They begin between 0 and 1, but for Init PyTorch. In a stack, the x_t of a layer is the h_t of the layer below.
+// or, with Tanh, tanh in place of max(0, .). weight_hh_l0 [Hidden] is a vector, so that the products of all steps are taken at once, and
+// units mix in the layer above. Over k steps the gradient of a unit is multiplied by w_hh to the power of k: keep the absolute values of
+// w_hh below 2^(1/T), as the paper does, by clipping them after each update. They begin between 0 and 1, but for Init PyTorch. In a stack,
+// the x_t of a layer is the h_t of the layer below.
 type IndRNN struct{ stack }
 
 var _ Layer = (*IndRNN)(nil)

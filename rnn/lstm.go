@@ -66,15 +66,19 @@ type LSTMConfig struct {
 // finite, that is, for few such frames.
 type LSTM struct{ stack }
 
+var _ Layer = (*LSTM)(nil)
+
 // NewLSTM makes the weights in p. It panics with a [*autograd.UsageError] if the configuration cannot be,
 // and as [autograd.Params.New] does.
 func NewLSTM(p *autograd.Params, c LSTMConfig) *LSTM {
-	return &LSTM{newStack(p, lstmCell(nameOf(p, "rnn.LSTM"), c), FusedConfig{Input: c.Input, Layers: c.Layers, Bidirectional: c.Bidirectional, NoBias: c.NoBias,
-		Dropout: c.Dropout, RecurrentDropout: c.RecurrentDropout, WeightDropout: c.WeightDropout, Zoneout: c.Zoneout, ZoneoutCell: c.ZoneoutCell, Init: c.Init})}
+	cell := lstmCell(nameOf(p, "rnn.LSTM"), c)
+	return &LSTM{newStack(p, cell, FusedConfig{Input: c.Input, Layers: c.Layers, Bidirectional: c.Bidirectional, NoBias: c.NoBias,
+		Dropout: c.Dropout, RecurrentDropout: c.RecurrentDropout, WeightDropout: c.WeightDropout,
+		Zoneout: c.Zoneout, ZoneoutCell: c.ZoneoutCell, Init: c.Init})}
 }
 
-// lstmCell has the gates i, f, g, o in the rows of its weights and in a row of sums. With Projection, o*tanh(c) follows in the sums, and a second stage
-// multiplies it. tanh(c) is saved behind the sums.
+// lstmCell has the gates i, f, g, o in the rows of its weights and in a row of sums. With Projection, o*tanh(c) follows in the sums, and a
+// second stage multiplies it. tanh(c) is saved behind the sums.
 func lstmCell(where string, c LSTMConfig) FusedCell {
 	c.check(where)
 	h, state := c.Hidden, c.Hidden
@@ -183,8 +187,8 @@ func (g *lstmGates) unprojected(state, sums []float32) []float32 {
 	return sums[4*g.hidden:][:g.hidden]
 }
 
-// addPeepholeGrad adds what one row gives to the gradients of p_i, p_f and p_o. The c that the gate o saw, f*cBefore + i*g, is computed again: zoneout may
-// have changed the one that was kept.
+// addPeepholeGrad adds what one row gives to the gradients of p_i, p_f and p_o. The c that the gate o saw, f*cBefore + i*g, is computed
+// again: zoneout may have changed the one that was kept.
 func addPeepholeGrad(dp, dz, z, cBefore []float32) {
 	n := len(cBefore)
 	di, df, do := dp[:n], dp[n:2*n], dp[2*n:]

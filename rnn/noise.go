@@ -14,35 +14,28 @@ type noise struct {
 const (
 	ofState = iota
 	ofWeights
-	ofZoneH
-	ofZoneC
+	ofZone  // of h
+	ofZoneC // of c: ofZone+1
 	ofInput
 )
 
-// ofZone are the uses of zoneout of h and c.
-var ofZone = [2]int{ofZoneH, ofZoneC}
-
 func (n *noise) stream(use, k int) uint64 { return n.seed + uint64(use)<<32 + uint64(k) }
 
-// keep fills a mask for use k of dropout: 0 with probability rate, otherwise 1/(1-rate).
+// keep fills a mask of dropout for lane k: 0 with probability rate, otherwise 1/(1-rate).
 func (n *noise) keep(mask []float32, use, k int, rate float32) {
 	kernel.Bernoulli(mask, n.stream(use, k), 0, rate, 0, 1/(1-rate))
 }
 
-// step returns a mask for the rows of step t: hit with probability rate, otherwise miss.
+// step returns a mask for the rows of step t: hit with probability rate, otherwise miss. k is the lane or the layer.
 func (n *noise) step(r *rows, use, k, t int, rate, hit, miss float32, width int) []float32 {
 	mask, seed := n.mask[:r.count(t)*width], n.stream(use, k)
-	if len(mask) == r.batch*width {
-		kernel.Bernoulli(mask, seed, uint64(t*r.batch*width), rate, hit, miss)
-		return mask
-	}
-	for i, row := range r.alive(t) {
-		kernel.Bernoulli(mask[i*width:][:width], seed, uint64((t*r.batch+row)*width), rate, hit, miss)
+	for rows := range r.ranges(t) {
+		kernel.Bernoulli(mask[rows.i*width:][:rows.n*width], seed, uint64((t*r.batch+rows.row)*width), rate, hit, miss)
 	}
 	return mask
 }
 
-// zoneout has units of after keep their values of before. In inference the result is the mean over the masks.
+// zoneout replaces units of after, with probability rate, by those of before. In inference it computes the mean over the masks.
 func (n *noise) zoneout(r *rows, after, before []float32, use, k, t int, rate float32, width int) {
 	if n.on {
 		kernel.Blend(after, after, before, n.step(r, use, k, t, rate, 1, 0, width))

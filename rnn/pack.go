@@ -8,7 +8,7 @@ import (
 // pack is the weights of one layer and direction, packed for the products of the way forward or of the way back.
 type pack struct {
 	matrices []kernel.Matrix
-	biases   [][]float32 // forward: of each product, the sum of its terms' biases; nil: none
+	biases   [][]float32 // forward: of each product, the sum of its terms' biases
 }
 
 // value returns the values of weight k; dropped, if not nil, takes the place of the recurrent matrix.
@@ -35,58 +35,36 @@ func (p *plan) packForward(to *pack, weights []*autograd.Param, dropped []float3
 			m.SetRowsT(row, cols, p.value(weights, l.weight, dropped)[l.First*cols:], cols)
 			row += cols
 		}
-		to.biases[i] = q.sumBiases(to.biases[i], weights)
-	}
-}
-
-// sumBiases returns the sum of the biases of a product in the memory of to, or nil. A normalised product always has a bias, if only zeros.
-func (q *product) sumBiases(to []float32, weights []*autograd.Param) []float32 {
-	sum := to[:0]
-	for _, l := range q.terms {
-		if l.bias < 0 || weights[l.bias] == nil {
-			continue
+		if to.biases[i] == nil {
+			to.biases[i] = make([]float32, q.rows)
 		}
-		if values := weights[l.bias].Value.Data()[l.First:][:l.Rows]; len(sum) == 0 {
-			sum = append(sum, values...)
-		} else {
-			kernel.Add(sum, values)
+		clear(to.biases[i])
+		for _, l := range q.terms {
+			if l.bias >= 0 && weights[l.bias] != nil {
+				kernel.Add(to.biases[i], weights[l.bias].Value.Data()[l.First:][:l.Rows])
+			}
 		}
 	}
-	switch {
-	case len(sum) > 0:
-		return sum
-	case to == nil && q.terms[0].gain >= 0:
-		return make([]float32, q.rows)
-	}
-	return to
 }
 
 // packBackward packs, for each source, the weights of the terms that read it [rows, columns].
 func (p *plan) packBackward(to *pack, weights []*autograd.Param, dropped []float32) {
-	p.packSource(to, &p.input, weights, dropped)
-	p.packSource(to, &p.state, weights, dropped)
-	for i := range p.stages {
-		for j := range p.stages[i].sums {
-			p.packSource(to, &p.stages[i].sums[j], weights, dropped)
+	if to.matrices == nil {
+		to.matrices = make([]kernel.Matrix, len(p.sources))
+	}
+	for i, g := range p.sources {
+		if len(g.terms) == 0 {
+			continue
 		}
-	}
-}
-
-func (p *plan) packSource(to *pack, g *sourceGrad, weights []*autograd.Param, dropped []float32) {
-	for len(to.matrices) <= g.matrix {
-		to.matrices = append(to.matrices, kernel.Matrix{})
-	}
-	if len(g.terms) == 0 {
-		return
-	}
-	rows, row := 0, 0
-	for _, b := range g.blocks {
-		rows += b.n
-	}
-	m, cols := &to.matrices[g.matrix], weights[g.terms[0].weight].Value.Dim(1)
-	m.Reset(rows, cols)
-	for _, l := range g.terms {
-		m.SetRows(row, l.Rows, p.value(weights, l.weight, dropped)[l.First*cols:], cols)
-		row += l.Rows
+		rows, row := 0, 0
+		for _, l := range g.terms {
+			rows += l.Rows
+		}
+		m, cols := &to.matrices[i], weights[g.terms[0].weight].Value.Dim(1)
+		m.Reset(rows, cols)
+		for _, l := range g.terms {
+			m.SetRows(row, l.Rows, p.value(weights, l.weight, dropped)[l.First*cols:], cols)
+			row += l.Rows
+		}
 	}
 }

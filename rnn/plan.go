@@ -1,35 +1,34 @@
 package rnn
 
-import "github.com/unroll-go/unroll/autograd"
+import (
+	"slices"
+
+	"github.com/unroll-go/unroll/autograd"
+)
 
 // plan is what the engine derives from a cell once: the layout of a row of sums and of its gradients, and the matrix products of a step.
 type plan struct {
 	FusedCell
-	states    [2]int      // widths of the states: State, and Hidden if the cell is C
-	kept      int         // floats in a row of sums: Sums, Saved and, for each normalised term, its product and how it was normalised
-	dsums     int         // floats in a row of gradients: of the sums, of the sums in the place of the state, of each normalised product
-	ownSums   int         // floats in what Frame.DSums returns: Sums, or State if the sums lie in the place of the state
-	links     []*link     // all terms
-	products  []product   // of a step
-	stages    []planStage // of each stage
-	input     sourceGrad  // the gradient of x_t
-	state     sourceGrad  // the part of the gradient of h_(t-1) that comes through products
-	grads     []link      // for the gradients of the weights: terms that lie next to each other are joined
-	recurrent int         // the weight that multiplies the state, on which weight dropout acts; none or several
+	states    []int         // widths of the states: State, and Hidden if the cell is C
+	kept      int           // floats in a row of sums: Sums, Saved and, for each normalised term, its product and how it was normalised
+	dsums     int           // floats in a row of gradients: of the sums, of the sums in the place of the state, of each normalised product
+	ownSums   int           // floats in what Frame.DSums returns: Sums, or State if the sums lie in the place of the state
+	links     []*link       // all terms
+	products  []product     // of a step
+	stages    []planStage   // of each stage
+	input     *sourceGrad   // the gradient of x_t
+	state     *sourceGrad   // the part of the gradient of h_(t-1) that comes through products
+	sources   []*sourceGrad // the input, the state, and the sums that the stages read
+	grads     []link        // for the gradients of the weights: terms that lie next to each other are joined
+	recurrent int           // the weight that multiplies the state, on which weight dropout acts; -1: none, or more than one
 }
-
-// plan.recurrent, if it is not the place of a weight.
-const (
-	none    = -1
-	several = -2
-)
 
 // planStage has the terms of a stage, its products as a range of places in plan.products, and what its way back needs.
 type planStage struct {
 	terms     []*link
-	from, end int          // products
-	toState   bool         // a term adds to the new state, while the cell has sums elsewhere
-	sums      []sourceGrad // gradients of what its terms read from the sums
+	from, end int           // products
+	toState   bool          // a term adds to the new state, while the cell has sums elsewhere
+	sums      []*sourceGrad // gradients of what its terms read from the sums
 }
 
 // link is a term whose names are resolved.
@@ -53,8 +52,8 @@ type product struct {
 type sourceGrad struct {
 	at     int // FromSums: where the source, and its gradient, lies
 	terms  []*link
-	blocks []columns // of dsums, whose product with the joined weights is the gradient
-	matrix int       // place among the packed matrices
+	blocks []columns // columns of dsums whose product with the joined weights is the gradient
+	matrix int       // place in plan.sources, and so among the matrices of packBackward
 }
 
 // columns are n columns of a row, from at on.
@@ -66,11 +65,12 @@ func newPlan(where string, cell FusedCell) plan {
 		cell.State = cell.Hidden
 	}
 	cell.check(where)
-	p := plan{FusedCell: cell, states: [2]int{cell.State}, kept: cell.Sums + cell.Saved, state: sourceGrad{matrix: 1}, recurrent: none}
+	input, state := &sourceGrad{matrix: 0}, &sourceGrad{matrix: 1}
+	p := plan{FusedCell: cell, states: []int{cell.State}, kept: cell.Sums + cell.Saved, recurrent: -1,
+		input: input, state: state, sources: []*sourceGrad{input, state}}
 	if cell.C {
-		p.states[1] = cell.Hidden
+		p.states = append(p.states, cell.Hidden)
 	}
-	matrices := 2
 	for i := range cell.Stages {
 		s := planStage{from: len(p.products)}
 		for _, term := range cell.Stages[i].Terms {
@@ -78,7 +78,7 @@ func newPlan(where string, cell FusedCell) plan {
 			p.checkOverlap(where, l, s.terms)
 			s.terms = append(s.terms, l)
 			p.place(l, s.from)
-			p.read(l, &s, &matrices)
+			p.read(l, &s)
 		}
 		s.end, p.links = len(p.products), append(p.links, s.terms...)
 		p.stages = append(p.stages, s)
@@ -109,21 +109,9 @@ func (p *plan) layOut() {
 		}
 		p.join(*l)
 	}
-	p.input.layOut()
-	p.state.layOut()
-	for i := range p.stages {
-		for j := range p.stages[i].sums {
-			p.stages[i].sums[j].layOut()
-		}
+	for _, g := range p.sources {
+		g.layOut()
 	}
-}
-
-// widths returns the widths of the states: of h, and of c if there is one.
-func (p *plan) widths() []int {
-	if p.C {
-		return p.states[:]
-	}
-	return p.states[:1]
 }
 
 // ahead reports whether the products with an input of so many columns are faster for many steps at once than step by step: if there is no other
@@ -151,29 +139,29 @@ func (p *plan) place(l *link, first int) {
 	p.products = append(p.products, made)
 }
 
-// read notes the source of a term, so that the gradient of the source can be computed.
-func (p *plan) read(l *link, s *planStage, matrices *int) {
+// read adds a term to those that read its source, so that the gradient of the source can be computed.
+func (p *plan) read(l *link, s *planStage) {
 	s.toState = s.toState || l.To == ToState && p.FusedCell.Sums > 0
+	var source *sourceGrad
 	switch l.Source {
 	case FromInput:
-		p.input.terms = append(p.input.terms, l)
+		source = p.input
 	case FromState:
-		if len(p.state.terms) > 0 && p.recurrent != l.weight {
-			p.recurrent = several
-		} else {
+		if source = p.state; len(source.terms) == 0 {
 			p.recurrent = l.weight
+		} else if p.recurrent != l.weight {
+			p.recurrent = -1
 		}
-		p.state.terms = append(p.state.terms, l)
 	case FromSums:
-		for i := range s.sums {
-			if s.sums[i].at == l.From {
-				s.sums[i].terms = append(s.sums[i].terms, l)
-				return
-			}
+		i := slices.IndexFunc(s.sums, func(g *sourceGrad) bool { return g.at == l.From })
+		if i < 0 {
+			i = len(s.sums)
+			s.sums = append(s.sums, &sourceGrad{at: l.From, matrix: len(p.sources)})
+			p.sources = append(p.sources, s.sums[i])
 		}
-		s.sums = append(s.sums, sourceGrad{at: l.From, terms: []*link{l}, matrix: *matrices})
-		*matrices++
+		source = s.sums[i]
 	}
+	source.terms = append(source.terms, l)
 }
 
 // join adds a term to those whose gradients of weights are computed. A term that continues another one makes that one longer.

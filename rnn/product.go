@@ -2,7 +2,7 @@ package rnn
 
 import "github.com/unroll-go/unroll/internal/kernel"
 
-// forward computes one step from the state before. With ahead, the products of the first stage with the input are in their places already.
+// forward computes one step of a lane. With ahead, the sums of the first stage hold the products with the input already.
 func (p *plan) forward(w *pack, f *Frame, ahead bool) {
 	for i := range p.stages {
 		s := &p.stages[i]
@@ -39,7 +39,7 @@ func (p *plan) multiply(w *pack, j int, f *Frame, ahead bool) {
 	}
 }
 
-// place returns where the sums of a term lie, from the first row on, and the distance of rows.
+// place returns the memory of the sums at a place, from the first row on, and the distance of rows.
 func (f *Frame) place(to int) (sums []float32, stride int) {
 	if to == ToState {
 		return f.h, f.plan.State
@@ -58,8 +58,9 @@ func (f *Frame) source(l *link) kernel.Block {
 	return kernel.Block{Data: f.sums[l.From:], Stride: f.plan.kept, Cols: l.cols}
 }
 
-// backward computes the gradients of the sums of a step, of the second state before it and, if wantDH, of the state before it: dh becomes what
-// does not come through a product; what does is added to dhRead.
+// backward computes the gradients of the sums of a step (dsums), of the second state before it (dc) and, if wantDH, of the state before it.
+// The part that comes through a product is added to dhRead, and the other part is left in dh; without recurrent dropout the two are one
+// memory, and so the sum.
 func (p *plan) backward(w *pack, f *Frame, wantDH bool) {
 	for i := len(p.stages) - 1; i >= 0; i-- {
 		s := &p.stages[i]
@@ -76,8 +77,7 @@ func (p *plan) backward(w *pack, f *Frame, wantDH bool) {
 				p.normaliseGrad(l, f)
 			}
 		}
-		for j := range s.sums {
-			g := &s.sums[j]
+		for _, g := range s.sums {
 			g.compute(f.dsums[g.at:], p.dsums, f.rows, f.dsums, p.dsums, &w.matrices[g.matrix], false)
 		}
 	}
@@ -91,39 +91,21 @@ func (p *plan) backward(w *pack, f *Frame, wantDH bool) {
 	p.state.compute(f.dhRead, p.State, f.rows, f.dsums, p.dsums, &w.matrices[p.state.matrix], p.Direct || apart)
 }
 
-// compute computes the gradient of a source, or adds it, for rows of dsums.
+// compute computes the gradient of a source: rows of dsums times the joined weights m. With add it is added to what is there.
 func (g *sourceGrad) compute(to []float32, stride, rows int, dsums []float32, width int, m *kernel.Matrix, add bool) {
-	block := func(i int) kernel.Block {
-		return kernel.Block{Data: dsums[g.blocks[i].at:], Stride: width, Cols: g.blocks[i].n}
+	block := func(i int) (b kernel.Block) {
+		if i < len(g.blocks) {
+			b = kernel.Block{Data: dsums[g.blocks[i].at:], Stride: width, Cols: g.blocks[i].n}
+		}
+		return b
 	}
 	row, i := 0, 0
-	switch {
-	case len(g.blocks) == 0:
-		return
-	case !add && len(g.blocks) == 1:
-		kernel.Affine(to, stride, rows, nil, block(0), kernel.Block{}, m)
-		return
-	case !add:
+	if !add && len(g.blocks) > 0 {
 		kernel.Affine(to, stride, rows, nil, block(0), block(1), m)
-		row, i = g.blocks[0].n+g.blocks[1].n, 2
+		row, i = block(0).Cols+block(1).Cols, 2
 	}
 	for ; i < len(g.blocks); i++ {
 		kernel.GemmRows(to, stride, rows, block(i), row, m)
 		row += g.blocks[i].n
-	}
-}
-
-// addWeightGrad adds what rows of gradients of the sums give to the gradients of a term's weight and bias. source is what the term multiplied in those
-// rows, with no columns if it was zero.
-func (l *link) addWeightGrad(grads [][]float32, rows int, dsums []float32, width int, source kernel.Block) {
-	if dW := grads[l.weight]; dW != nil && rows > 0 && source.Cols > 0 {
-		kernel.GemmT(dW[l.First*source.Cols:], source.Cols, l.Rows, source.Cols, rows, dsums[l.dProduct:], width, source.Data, source.Stride)
-	}
-}
-
-// addBiasGrad adds what rows of gradients of the sums give to the gradient of a term's bias.
-func (l *link) addBiasGrad(grads [][]float32, rows int, dsums []float32, width int) {
-	if l.bias >= 0 && grads[l.bias] != nil {
-		kernel.AddColumns(grads[l.bias][l.First:][:l.Rows], dsums[l.dSum:], width, rows)
 	}
 }

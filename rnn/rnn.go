@@ -117,9 +117,9 @@
 // A [FusedCell] says what a recurrence is made of; the engine does the rest. Its parts are
 //
 //   - Weights: the matrices and vectors of one layer and direction;
-//   - a row of sums, Sums floats for each row of the batch. A [Term] adds a product to some of these sums: the rows of a matrix times the input or the
-//     state before, and a bias. Terms with the same place become one matrix product, and the engine derives the gradients of the input,
-//     of the state before and of the weights from the terms;
+//   - a row of sums, Sums floats for each row of the batch. A [Term] adds a product to some of these sums: the rows of a matrix times the
+//     input or the state before, and a bias. Terms with the same place become one matrix product, and the engine derives the gradients of
+//     the input, of the state before and of the weights from the terms;
 //   - Apply, which computes the new state of each row from its sums, and leaves in the sums what the way back needs;
 //   - Backprop, which computes the gradients of the sums from the gradient of the new state. If the new state depends on the state before also
 //     without a product, as a GRU's does, the cell is Direct, and Backprop leaves that part of the gradient in DH.
@@ -145,10 +145,10 @@
 //					...
 //
 // The functions may be plain loops; [Tanh] and [Sigmoid] are the fast ones of this package. A cell may have a second state that no product
-// reads, as the LSTM's c (C), floats to keep from Apply to Backprop (Saved), vectors that it multiplies by
-// itself (Frame.Weight and WeightGrad, by their place in Weights), products that are normalised (Term.Gain), and a second [Stage] with products that read what the first stage
-// computed. If the sums of a cell turn into the state one by one, as Elman's do, they may lie in the place of the state (Sums is 0, To is ToState).
-// Package gradcheck proves Backprop.
+// reads, as the LSTM's c (C), floats to keep from Apply to Backprop (Saved), vectors that it multiplies by itself (Frame.Weight and
+// WeightGrad, by their place in Weights), products that are normalised (Term.Gain), and a second [Stage] with products that read what the
+// first stage computed. If the sums of a cell turn into the state one by one, as Elman's do, they may lie in the place of the state (Sums
+// is 0, To is ToState). Package gradcheck proves Backprop.
 package rnn
 
 import "github.com/unroll-go/unroll/autograd"
@@ -170,8 +170,8 @@ type Options struct {
 	Lengths []int
 }
 
-// Carry is a state on a tape. H is [Layers*Dirs, B, H_out]; C is [Layers*Dirs, B, Hidden] for a layer with a second state, the LSTM, and nil for the other
-// layers. The two directions of a layer follow each other: forward, then reverse.
+// Carry is a state on a tape. H is [Layers*Dirs, B, H_out]; C is [Layers*Dirs, B, Hidden] for a layer with a second state, the LSTM, and
+// nil for the other layers. The two directions of a layer follow each other: forward, then reverse.
 type Carry struct{ H, C *autograd.Node }
 
 // Layer is what the recurrent layers have in common. See [Elman] for the methods.
@@ -183,12 +183,6 @@ type Layer interface {
 	NewStream() *Stream
 	Out() int
 }
-
-var (
-	_ Layer = (*Elman)(nil)
-	_ Layer = (*LSTM)(nil)
-	_ Layer = (*GRU)(nil)
-)
 
 // Init is a rule for the first values of a recurrent layer's weights.
 type Init int

@@ -2,6 +2,7 @@ package rnn
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/internal/kernel"
@@ -18,66 +19,59 @@ type rows struct {
 // newRows copies the lengths to the tape. Lengths that are all equal to the number of steps are left out.
 func newRows(t *autograd.Tape, steps, batch int, lengths []int) rows {
 	r := rows{steps: steps, batch: batch}
-	for _, n := range lengths {
-		if n != steps {
-			r.lengths = t.ScratchInts(batch)
-			copy(r.lengths, lengths)
-			break
-		}
+	if slices.ContainsFunc(lengths, func(n int) bool { return n != steps }) {
+		r.lengths = t.ScratchInts(batch)
+		copy(r.lengths, lengths)
 	}
 	return r
 }
 
-// pack has slabs of all steps keep no room for padding.
+// pack fills in firsts, so that slabs of all steps keep no room for padding.
 func (r *rows) pack(t *autograd.Tape) {
-	r.firsts = t.ScratchInts(r.steps + 1)
-	sum := 0
+	firsts := t.ScratchInts(r.steps + 1)
+	firsts[0] = 0
 	for step := range r.steps {
-		n := 0
-		for range r.alive(step) {
-			n++
-		}
-		r.firsts[step], sum = sum, sum+n
+		firsts[step+1] = firsts[step] + r.count(step)
 	}
-	r.firsts[r.steps] = sum
+	r.firsts = firsts
 }
 
-// alive yields the rows that have step t: i counts them, row is the place in the batch.
-func (r *rows) alive(t int) iter.Seq2[int, int] {
-	return func(yield func(i, row int) bool) {
-		i := 0
-		for row := range r.batch {
-			if r.lengths == nil || r.lengths[row] > t {
-				if !yield(i, row) {
-					return
-				}
-				i++
+// rowRange is n consecutive rows of a batch, from row on. They are the rows from i on among those that have a step.
+type rowRange struct{ i, row, n int }
+
+// ranges yields the rows that have step t.
+func (r *rows) ranges(t int) iter.Seq[rowRange] {
+	return func(yield func(rowRange) bool) {
+		if r.lengths == nil {
+			yield(rowRange{n: r.batch})
+			return
+		}
+		for i, row := 0, 0; row < r.batch; row++ {
+			n := 0
+			for row+n < r.batch && r.lengths[row+n] > t {
+				n++
 			}
+			if n > 0 && !yield(rowRange{i, row, n}) {
+				return
+			}
+			i, row = i+n, row+n
 		}
 	}
 }
 
 // count returns the number of rows that have step t.
-func (r *rows) count(t int) int {
-	switch {
-	case r.lengths == nil:
-		return r.batch
-	case r.firsts != nil:
+func (r *rows) count(t int) (n int) {
+	if r.firsts != nil {
 		return r.firsts[t+1] - r.firsts[t]
 	}
-	n := 0
-	for _, length := range r.lengths {
-		if length > t {
-			n++
-		}
+	for rows := range r.ranges(t) {
+		n += rows.n
 	}
 	return n
 }
 
-// all reports whether all rows of the batch have step t.
-func (r *rows) all(t int) bool { return r.lengths == nil || r.count(t) == r.batch }
-
-// first returns the place of step t in a slab that keeps span steps.
+// first returns the number of rows before step t in a slab that keeps span steps. A slab that keeps fewer than all steps has one window of time at
+// once, and ends with its last step.
 func (r *rows) first(t, span int) int {
 	switch {
 	case span < r.steps:
@@ -88,6 +82,11 @@ func (r *rows) first(t, span int) int {
 	return t * r.batch
 }
 
+// between returns the number of rows of steps [from, to) in a slab that keeps span steps.
+func (r *rows) between(from, to, span int) int {
+	return r.first(to-1, span) + r.count(to-1) - r.first(from, span)
+}
+
 // size returns the number of rows that a slab of span steps keeps.
 func (r *rows) size(span int) int {
 	if r.firsts != nil && span == r.steps {
@@ -96,45 +95,36 @@ func (r *rows) size(span int) int {
 	return span * r.batch
 }
 
-// gather copies the rows of a batch that have step t to one after the other.
+// gather copies the rows of a batch that have step t, one after the other.
 func (r *rows) gather(to, batch []float32, t, width int) {
-	if r.all(t) {
-		copy(to[:r.batch*width], batch)
-		return
-	}
-	for i, row := range r.alive(t) {
-		copy(to[i*width:][:width], batch[row*width:])
+	for rows := range r.ranges(t) {
+		copy(to[rows.i*width:][:rows.n*width], batch[rows.row*width:])
 	}
 }
 
-// scatter copies the rows of step t to their places in a batch.
+// scatter copies the rows of step t, which lie one after the other, to their places in a batch.
 func (r *rows) scatter(batch, from []float32, t, width int) {
-	if r.all(t) {
-		copy(batch[:r.batch*width], from)
-		return
-	}
-	for i, row := range r.alive(t) {
-		copy(batch[row*width:][:width], from[i*width:])
+	for rows := range r.ranges(t) {
+		copy(batch[rows.row*width:][:rows.n*width], from[rows.i*width:])
 	}
 }
 
-// clearOthers clears the rows of step t, in v, that have a step after it.
-func (r *rows) clearOthers(v []float32, t, width int) {
-	for i, row := range r.alive(t) {
-		if r.lengths[row] > t+1 {
-			clear(v[i*width:][:width])
-		}
-	}
-}
-
-// mul computes to = from*batch, where to and from are the rows of step t.
+// mul computes to = from*batch for the rows of step t, which lie one after the other in to and from, and at their places in batch.
 func (r *rows) mul(to, from, batch []float32, t, width int) {
-	if r.all(t) {
-		kernel.Mul(to[:r.batch*width], from[:r.batch*width], batch)
-		return
+	for rows := range r.ranges(t) {
+		at, n := rows.i*width, rows.n*width
+		kernel.Mul(to[at:][:n], from[at:][:n], batch[rows.row*width:][:n])
 	}
-	for i, row := range r.alive(t) {
-		kernel.Mul(to[i*width:][:width], from[i*width:][:width], batch[row*width:])
+}
+
+// clearLonger clears, in v, which has the rows of step t, those that also have step t+1.
+func (r *rows) clearLonger(v []float32, t, width int) {
+	for rows := range r.ranges(t) {
+		for i := range rows.n {
+			if r.lengths[rows.row+i] > t+1 {
+				clear(v[(rows.i+i)*width:][:width])
+			}
+		}
 	}
 }
 
@@ -148,10 +138,10 @@ func newSlab(t *autograd.Tape, r *rows, width, span int) slab {
 	return slab{t.Scratch(r.size(span) * width), width, span}
 }
 
-// at returns the rows of step t, and those of the steps behind it.
+// at returns the memory that begins with the rows of step t.
 func (s *slab) at(r *rows, t int) []float32 { return s.data[r.first(t, s.span)*s.width:] }
 
-// block returns the rows of step t, and those of the steps behind it, as the left-hand side of a product.
+// block returns the memory that begins with the rows of step t as the left-hand side of a product.
 func (s *slab) block(r *rows, t int) kernel.Block {
 	return kernel.Block{Data: s.at(r, t), Stride: s.width, Cols: s.width}
 }

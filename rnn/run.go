@@ -5,7 +5,8 @@ import (
 	"github.com/unroll-go/unroll/internal/kernel"
 )
 
-// run is one call of a stack on a tape, and what its Backward needs. A tape keeps the value for the same call of its next run.
+// run is one call of a stack on a tape, with all that its Backward needs. The tape keeps it: the same call of the tape's next run uses its memory
+// again.
 //
 // Each window of time goes through all layers before the next window begins, and in a layer through both directions. At a step of a lane, the
 // frame is filled in, plan.forward computes it, and the states after it lie where the next step reads them.
@@ -16,22 +17,20 @@ type run struct {
 	rows       rows
 	windows    windows
 	noise      noise
-	all        bool // y has all steps; otherwise the last one
-	record     bool // Backward may come
-	direct     bool // the states of the top layer are y itself
+	all        bool // y has the outputs of all steps; otherwise the last one alone
+	record     bool // gradients may be asked for: the steps keep what the way back needs
+	direct     bool // y is the memory of the states of the top layer
 	lanes      []lane
 	dropped    droppedWeights
 	frame      Frame
 }
 
-// recorded is the operation on the tape.
-type recorded struct{ *run }
+func (r *run) String() string { return "recurrent layer " + r.s.name }
 
-func (r recorded) String() string { return "recurrent layer " + r.s.name }
-
+// wanted reports whether a gradient of n is asked for.
 func wanted(n *autograd.Node) bool { return n != nil && n.RequiresGrad() }
 
-// run computes y and the end from x.
+// run computes y, the outputs of all steps or the last one alone, and the end from x [steps, B, Input].
 func (s *stack) run(t *autograd.Tape, x *autograd.Node, steps, batch int, o Options, all bool) (*autograd.Node, Carry) {
 	s.checkOptions(o, steps, batch)
 	record := t.Training() && (s.trains() || x.RequiresGrad() || wanted(o.Start.H) || wanted(o.Start.C))
@@ -41,9 +40,9 @@ func (s *stack) run(t *autograd.Tape, x *autograd.Node, steps, batch int, o Opti
 	}
 	r := autograd.Reuse[run](t)
 	if r.s != s {
-		*r = run{} // another layer's
+		*r = run{s: s, lanes: make([]lane, len(s.weights))} // the tape kept it for another layer
 	}
-	r.s, r.x, r.start, r.all, r.record = s, x, [2]*autograd.Node{o.Start.H, o.Start.C}, all, record
+	r.x, r.start, r.all, r.record = x, [2]*autograd.Node{o.Start.H, o.Start.C}, all, record
 	r.noise = noise{on: random}
 	if random {
 		r.noise.seed = t.Rand().Uint64()
@@ -56,18 +55,23 @@ func (s *stack) run(t *autograd.Tape, x *autograd.Node, steps, batch int, o Opti
 		packs = r.dropped.make(t, r)
 	}
 	r.forward(packs)
-	switch {
-	case !record:
-	case r.end[1] != nil:
-		autograd.Record(t, recorded{r}, r.y, r.end[0], r.end[1])
-	default:
-		autograd.Record(t, recorded{r}, r.y, r.end[0])
+	if record {
+		outputs := [3]*autograd.Node{r.y, r.end[0], r.end[1]}
+		autograd.Record(t, r, outputs[:1+len(s.plan.states)]...)
 	}
 	return r.y, Carry{r.end[0], r.end[1]}
 }
 
-// drops reports whether a rate of dropout counts in this run.
+// drops reports whether something is dropped at a rate in this run.
 func (r *run) drops(rate float32) bool { return r.noise.on && rate > 0 }
+
+// scratchIf returns memory of the tape for n floats, or nil if it is not wanted.
+func scratchIf(t *autograd.Tape, wanted bool, n int) []float32 {
+	if !wanted {
+		return nil
+	}
+	return t.Scratch(n)
+}
 
 // layOut takes the memory of the run from the tape.
 func (r *run) layOut(t *autograd.Tape) {
@@ -76,10 +80,6 @@ func (r *run) layOut(t *autograd.Tape) {
 		r.rows.pack(t)
 	}
 	r.direct = r.all && s.directions == 1 && r.rows.lengths == nil
-	if cap(r.lanes) < len(s.weights) {
-		r.lanes = make([]lane, len(s.weights))
-	}
-	r.lanes = r.lanes[:len(s.weights)]
 	for k := range r.lanes {
 		r.layOutLane(t, k)
 	}
@@ -91,14 +91,17 @@ func (r *run) layOut(t *autograd.Tape) {
 	default:
 		r.y = t.New(batch, s.Out())
 	}
-	for i, width := range p.widths() {
+	for i, width := range p.states {
 		r.end[i] = t.New(len(r.lanes), batch, width)
+		for k := range r.lanes {
+			l := &r.lanes[k]
+			l.states[i].start, l.states[i].end = r.part(r.start[i], l), r.part(r.end[i], l)
+		}
 	}
-	if r.noise.on {
-		r.noise.mask = t.Scratch(batch * max(p.Hidden, s.Out()))
-	}
+	r.noise.mask = scratchIf(t, r.noise.on, batch*max(p.Hidden, s.Out()))
 }
 
+// layOutLane takes the memory of lane k from the tape.
 func (r *run) layOutLane(t *autograd.Tape, k int) {
 	s, p, w := r.s, &r.s.plan, &r.windows
 	l := &r.lanes[k]
@@ -107,14 +110,14 @@ func (r *run) layOutLane(t *autograd.Tape, k int) {
 	if l.direction == 1 {
 		l.first = r.rows.steps - 1
 	}
-	for i, width := range p.widths() {
+	for i, width := range p.states {
 		span := w.states
 		if i == 0 && r.direct && l.layer == s.Layers-1 {
 			span = r.rows.steps
 		}
 		l.states[i] = newTrack(t, &r.rows, width, span, l.direction)
 	}
-	if r.drops(s.RecurrentDropout) {
+	if l.read = l.states[0].before; r.drops(s.RecurrentDropout) {
 		l.read = newSlab(t, &r.rows, p.State, w.states)
 		l.keep = t.Scratch(r.rows.batch * p.State)
 		r.noise.keep(l.keep, ofState, k, s.RecurrentDropout)
@@ -132,16 +135,14 @@ func (r *run) layOutLane(t *autograd.Tape, k int) {
 		l.in = r.lanes[k-1].states[0].after
 	}
 	l.ahead = w.size > 1 && p.ahead(r.rows.batch, l.in.width)
-	if p.kept > 0 {
-		span := 1
-		if r.record || l.ahead {
-			span = w.states
-		}
-		l.sums = newSlab(t, &r.rows, p.kept, span)
+	span := 1
+	if r.record || l.ahead {
+		span = w.states
 	}
+	l.sums = newSlab(t, &r.rows, p.kept, span)
 }
 
-// part returns the part of a node [Layers*Dirs, B, width] that belongs to a lane, nil of none.
+// part returns the part of a node [Layers*Dirs, B, width] that belongs to a lane, [B, width]. It returns nil if there is no node.
 func (r *run) part(of *autograd.Node, l *lane) []float32 {
 	if of == nil {
 		return nil

@@ -3,6 +3,7 @@ package rnn
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/unroll-go/unroll/autograd"
@@ -27,13 +28,13 @@ type FusedConfig struct {
 }
 
 // stack is a recurrent layer: one cell in several layers and directions, its weights, and these weights packed for products. A stack holds no
-// state; see run for the way of a batch.
+// state. See run for the way of a batch.
 type stack struct {
 	FusedConfig
 	name       string // for errors
 	plan       plan
 	directions int
-	weights    [][]*autograd.Param // of each layer, each direction: in the order of the cell's Weights; nil: left out
+	weights    [][]*autograd.Param // [Layers*Dirs]: the weights of each layer and direction in the order of the cell's Weights; nil: left out
 	forward    *autograd.Derived[[]pack]
 	backward   *autograd.Derived[[]pack]
 }
@@ -76,6 +77,7 @@ func nameOf(p *autograd.Params, kind string) string {
 	return kind
 }
 
+// check panics with a [*autograd.UsageError] of name if the configuration cannot be.
 func (c *FusedConfig) check(name string, cell FusedCell) {
 	fail := func(format string, args ...any) {
 		panic(&autograd.UsageError{Where: name, What: fmt.Sprintf(format, args...)})
@@ -89,7 +91,8 @@ func (c *FusedConfig) check(name string, cell FusedCell) {
 	for _, rate := range []struct {
 		name string
 		p    float32
-	}{{"Dropout", c.Dropout}, {"RecurrentDropout", c.RecurrentDropout}, {"WeightDropout", c.WeightDropout}, {"Zoneout", c.Zoneout}, {"ZoneoutCell", c.ZoneoutCell}} {
+	}{{"Dropout", c.Dropout}, {"RecurrentDropout", c.RecurrentDropout}, {"WeightDropout", c.WeightDropout},
+		{"Zoneout", c.Zoneout}, {"ZoneoutCell", c.ZoneoutCell}} {
 		if !(rate.p >= 0 && rate.p < 1) {
 			fail("%s is %v, want 0 or more and less than 1", rate.name, rate.p)
 		}
@@ -99,11 +102,11 @@ func (c *FusedConfig) check(name string, cell FusedCell) {
 	}
 }
 
-// newWeights makes the weights of one layer and direction that reads in features.
+// newWeights makes the weights of one layer and direction. in is the number of features that it reads.
 func (s *stack) newWeights(p *autograd.Params, in int, suffix string) []*autograd.Param {
 	made := make([]*autograd.Param, len(s.plan.Weights))
 	for k, w := range s.plan.Weights {
-		if s.NoBias && s.plan.isBias(k) {
+		if s.NoBias && slices.ContainsFunc(s.plan.links, func(l *link) bool { return l.bias == k }) {
 			continue
 		}
 		shape := append([]int(nil), w.Shape...)
@@ -121,17 +124,7 @@ func (s *stack) newWeights(p *autograd.Params, in int, suffix string) []*autogra
 	return made
 }
 
-// isBias reports whether a term names weight k as its bias.
-func (p *plan) isBias(k int) bool {
-	for _, l := range p.links {
-		if l.bias == k {
-			return true
-		}
-	}
-	return false
-}
-
-// rule returns what Init prescribes for weight k of a layer that reads in features.
+// rule returns the rule that Init prescribes for weight k of a layer that reads so many features (in).
 func (s *stack) rule(k, in int) autograd.Init {
 	w := &s.plan.Weights[k]
 	if s.Init == PyTorch {
@@ -158,9 +151,9 @@ func (s *stack) rule(k, in int) autograd.Init {
 	return autograd.Uniform(math.Sqrt(6 / float64(in+w.Shape[0])))
 }
 
-// pack packs all weights by way of one, plan.packForward or plan.packBackward. dropped, if not nil, are recurrent matrices [Layers*Dirs, rows*columns]
-// that take the place of the weights themselves.
-func (s *stack) pack(packs *[]pack, dropped []float32, one func(*pack, []*autograd.Param, []float32)) {
+// pack packs the weights of all layers and directions: packOne is plan.packForward or plan.packBackward. dropped, if not nil, are the
+// recurrent matrices after weight dropout [Layers*Dirs, rows*columns], which take the place of the weights.
+func (s *stack) pack(packs *[]pack, dropped []float32, packOne func(*pack, []*autograd.Param, []float32)) {
 	if *packs == nil {
 		*packs = make([]pack, len(s.weights))
 	}
@@ -170,7 +163,7 @@ func (s *stack) pack(packs *[]pack, dropped []float32, one func(*pack, []*autogr
 		if dropped != nil {
 			values = dropped[k*size:][:size]
 		}
-		one(&(*packs)[k], weights, values)
+		packOne(&(*packs)[k], weights, values)
 	}
 }
 
@@ -179,16 +172,14 @@ func (s *stack) random() bool {
 	return max(s.Dropout, s.RecurrentDropout, s.WeightDropout, s.Zoneout, s.ZoneoutCell) > 0
 }
 
-// zoneouts returns the rates of zoneout of h and c.
+// zoneouts returns the probabilities of zoneout for h and for c.
 func (s *stack) zoneouts() [2]float32 { return [2]float32{s.Zoneout, s.ZoneoutCell} }
 
 // trains reports whether any weight is trainable.
 func (s *stack) trains() bool {
 	for _, weights := range s.weights {
-		for _, p := range weights {
-			if p != nil && !p.Frozen {
-				return true
-			}
+		if slices.ContainsFunc(weights, func(p *autograd.Param) bool { return p != nil && !p.Frozen }) {
+			return true
 		}
 	}
 	return false

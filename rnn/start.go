@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/unroll-go/unroll/autograd"
-	"github.com/unroll-go/unroll/internal/kernel"
 )
 
 // Start is an initial state that is trained with the weights, the same for all rows.
@@ -42,31 +41,8 @@ func (s *Start) Carry(t *autograd.Tape, batch int) (c Carry) {
 
 // repeated returns p [k, width] repeated for each row of a batch, [k, B, width].
 func repeated(t *autograd.Tape, p *autograd.Param, batch int) *autograd.Node {
-	from := t.Param(p)
 	k, width := p.Value.Dim(0), p.Value.Dim(1)
-	y := t.New(k, batch, width)
-	for i := range k * batch {
-		copy(y.Data()[i*width:][:width], from.Data()[i/batch*width:])
-	}
-	if from.RequiresGrad() {
-		autograd.Record(t, repeatOp{from, y}, y)
-	}
-	return y
-}
-
-// repeatOp has y [k, B, width], the rows of from [k, width] repeated.
-type repeatOp struct{ from, y *autograd.Node }
-
-func (o repeatOp) String() string { return "rnn.Start" }
-
-func (o repeatOp) Backward() {
-	grad := o.y.Grad()
-	if grad == nil {
-		return
-	}
-	to, shape := o.from.AccumulateGrad(), o.y.Shape()
-	k, batch, width := shape[0], shape[1], shape[2]
-	for i := range k {
-		kernel.AddColumns(to[i*width:][:width], grad[i*batch*width:], width, batch)
-	}
+	zeros := t.New(k, batch, width)
+	clear(zeros.Data())
+	return autograd.Add(zeros, autograd.Reshape(t.Param(p), k, 1, width))
 }

@@ -151,3 +151,20 @@ func TestHalfAStartLearns(t *testing.T) {
 		}
 	})
 }
+
+// TestStartOnAUsedTape: a Start is the same after a run that left other numbers in the tape's memory.
+func TestStartOnAUsedTape(t *testing.T) {
+	params := autograd.NewParams(3)
+	layer := rnn.NewLSTM(params.In("lstm"), rnn.LSTMConfig{Input: 2, Hidden: 4, Layers: 2})
+	start := rnn.NewStart(params.In("start"), layer)
+	tape := autograd.NewInference(params)
+	for range 2 {
+		randomState(5, layer, 3).Carry(tape, 0, 3)
+		tape.Reset()
+		c := start.Carry(tape, 3)
+		for _, n := range []*autograd.Node{c.H, c.C} {
+			assert.Equal(t, make([]float32, 2*3*4), n.Data()) // the first values of a Start are zeros
+		}
+		tape.Reset()
+	}
+}

@@ -191,22 +191,20 @@ func (s *State) checkCarry(where string, c Carry) (rows int) {
 	if c.H == nil || (c.C == nil) != (s.C == nil) {
 		panic(&autograd.UsageError{Where: where, What: "the carry is that of another kind of layer: one has a C, the other has none"})
 	}
-	fits := func(v *tensor.Tensor, shape []int) bool {
-		return len(shape) == 3 && shape[0] == v.Dim(0) && shape[2] == v.Dim(2)
-	}
-	fail := func(v *tensor.Tensor, shape []int, rows string) {
-		panic(&autograd.ShapeError{Where: where, Got: fmt.Sprintf("carry of shape %v", slices.Clone(shape)),
-			Want: fmt.Sprintf("[%d, %s, %d]", v.Dim(0), rows, v.Dim(2))})
-	}
-	shape := c.H.Shape()
-	if !fits(s.H, shape) {
-		fail(s.H, shape, "rows")
-	}
-	rows = shape[1]
-	if c.C != nil {
-		if shape := c.C.Shape(); !fits(s.C, shape) || shape[1] != rows {
-			fail(s.C, shape, fmt.Sprint(rows))
+	for i, n := range [2]*autograd.Node{c.H, c.C} {
+		if n == nil {
+			continue
 		}
+		v, shape := [2]*tensor.Tensor{s.H, s.C}[i], n.Shape()
+		if len(shape) != 3 || shape[0] != v.Dim(0) || i > 0 && shape[1] != rows || shape[2] != v.Dim(2) {
+			want := "rows"
+			if i > 0 {
+				want = fmt.Sprint(rows)
+			}
+			panic(&autograd.ShapeError{Where: where, Got: fmt.Sprintf("carry of shape %v", slices.Clone(shape)),
+				Want: fmt.Sprintf("[%d, %s, %d]", v.Dim(0), want, v.Dim(2))})
+		}
+		rows = shape[1]
 	}
 	return rows
 }

@@ -1,6 +1,7 @@
 package rnn_test
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,4 +42,47 @@ func TestATapeServesAnyLayer(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestATapeServesAnyShapes runs a layer on one tape with batches, lengths, starts and cuts of all sorts: no call changes the results of the next, in
+// training and in inference.
+func TestATapeServesAnyShapes(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	eachDirection(t, func(t *testing.T, n net) {
+		params := autograd.NewParams(3)
+		layer := n.everything().make(params, 3, 5, 2)
+		training, inference := autograd.NewTape(params, 0), autograd.NewInference(params)
+		for range 10 {
+			steps, batch := 1+r.IntN(40), 1+r.IntN(6)
+			x, state, o := random(1, steps, batch, 3), randomState(2, layer, batch), rnn.Options{Truncate: r.IntN(3) * r.IntN(9)}
+			call, withStart := []func(*autograd.Node, rnn.Options) (*autograd.Node, rnn.Carry){layer.Forward, layer.Last}[r.IntN(2)], r.IntN(2) == 0
+			if r.IntN(2) == 0 {
+				for range batch {
+					o.Lengths = append(o.Lengths, r.IntN(steps+1))
+				}
+			}
+			run := func(tape *autograd.Tape, in *autograd.Node) (all [][]float32) {
+				o := o
+				if withStart {
+					o.Start = state.Carry(tape, 0, batch)
+				}
+				y, end := call(in, o)
+				if all = append(all, y.Data(), end.H.Data()); y.RequiresGrad() {
+					require.NoError(t, weighted(tape, []*autograd.Node{y, end.H}, []*tensor.Tensor{random(3, y.Shape()...), random(4, end.H.Shape()...)}).Backward())
+					all = append(all, in.Grad(), tape.Grads().Data)
+				}
+				return all
+			}
+			train := func(tape *autograd.Tape) [][]float32 {
+				tape.Start(9, autograd.NewGrads(params))
+				return run(tape, tape.Leaf(x))
+			}
+			inference.Reset()
+			fresh := autograd.NewInference(params)
+			want, got := append(train(autograd.NewTape(params, 0)), run(fresh, fresh.Input(x))...), append(train(training), run(inference, inference.Input(x))...)
+			for i := range want {
+				bits(t, want[i], got[i], "result %d of %d steps, %d rows, %+v", i, steps, batch, o)
+			}
+		}
+	})
 }

@@ -1,8 +1,6 @@
 package rnn
 
-import "iter"
-
-// inferenceWindow is how many steps a layer of a stack is ahead of the next layer when nothing is recorded: enough to use a layer's
+// inferenceWindow is how many steps a layer of a stack computes before the next layer does when nothing is recorded: enough to use a layer's
 // weights again while they are in the cache.
 const inferenceWindow = 16
 
@@ -12,10 +10,11 @@ type windows struct {
 	steps    int
 	size     int // steps of a window
 	truncate int // steps between two cuts of the gradient; 0: none
-	states   int // span of the states: all steps, or a window
+	states   int // steps that the slabs of states keep: all, or one window
 }
 
-// newWindows chooses the windows of a run. whole says that a gradient may begin at any step, so that no window may be overwritten.
+// newWindows chooses the windows of a run that is recorded for Backward or not, and whose output has all steps or the last one alone. If it
+// is whole, all steps are one window, because a gradient may begin at any step, or because a direction begins at the last step.
 func newWindows(steps, truncate int, record, whole, all bool) windows {
 	w := windows{steps: steps, size: steps}
 	if truncate < steps {
@@ -35,27 +34,13 @@ func newWindows(steps, truncate int, record, whole, all bool) windows {
 	return w
 }
 
-// forward yields the windows, from the first to the last, as steps from to to.
-func (w *windows) forward() iter.Seq2[int, int] {
-	return func(yield func(from, to int) bool) {
-		first := w.steps - (w.steps-1)/w.size*w.size
-		for from, to := 0, first; from < w.steps; from, to = to, to+w.size {
-			if !yield(from, to) {
-				return
-			}
-		}
-	}
-}
+// count returns the number of windows.
+func (w *windows) count() int { return (w.steps + w.size - 1) / w.size }
 
-// backward yields the windows from the last to the first.
-func (w *windows) backward() iter.Seq2[int, int] {
-	return func(yield func(from, to int) bool) {
-		for to := w.steps; to > 0; to -= w.size {
-			if !yield(max(0, to-w.size), to) {
-				return
-			}
-		}
-	}
+// at returns window i, counted back from the last, as steps [from, to).
+func (w *windows) at(i int) (from, to int) {
+	to = w.steps - i*w.size
+	return max(0, to-w.size), to
 }
 
 // cut reports whether a cut lies between step t and the step that a direction reads before it.

@@ -15,21 +15,29 @@ import (
 // Save writes the weights under p's prefix to a file, as F32. The file is written whole or not at all. A symbolic link is
 // replaced, not followed; a folder, a named pipe, a socket or a device at path is an error. Names are
 // without the prefix; a tied weight is written under each of its names, as load_state_dict of PyTorch expects. The same values give the
-// same bytes.
+// same bytes. Save copies the weights between two updates ([autograd.Params.Update]), so it may be called while another
+// goroutine trains.
 func Save(path string, p *autograd.Params, metadata map[string]string) error {
-	return save(path, weights(p), metadata, fmt.Sprintf("there are no weights under the prefix %q", p.Prefix()))
+	var f *File
+	autograd.Read(func() { f = fileOf(weights(p), metadata) }, p)
+	return save(path, f, fmt.Sprintf("there are no weights under the prefix %q", p.Prefix()))
 }
 
 // SaveTensors is [Save] for tensors with names of the caller's, such as the state of a recurrent layer.
 func SaveTensors(path string, tensors map[string]*tensor.Tensor, metadata map[string]string) error {
-	return save(path, maps.All(tensors), metadata, "there are no tensors")
+	return save(path, fileOf(maps.All(tensors), metadata), "there are no tensors")
 }
 
-func save(path string, tensors iter.Seq2[string, *tensor.Tensor], metadata map[string]string, none string) error {
+// fileOf returns a file with copies of the tensors.
+func fileOf(tensors iter.Seq2[string, *tensor.Tensor], metadata map[string]string) *File {
 	f := &File{Metadata: metadata}
 	for name, v := range tensors {
 		f.Tensors = append(f.Tensors, From(name, v.Data(), v.Shape()...))
 	}
+	return f
+}
+
+func save(path string, f *File, none string) error {
 	if f.Tensors == nil {
 		return fmt.Errorf("saving %s: %s", path, none)
 	}

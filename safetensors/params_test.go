@@ -51,3 +51,45 @@ func TestLoadTensorsRefusesWeights(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []float32{6, 6}, answer())
 }
+
+// TestSaveBesideUpdates saves the weights while another goroutine updates them: a file holds those of one version.
+func TestSaveBesideUpdates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	params := autograd.NewParams(1)
+	first := params.New("first", autograd.Zeros, 50_000)
+	last := params.New("last", autograd.Zeros, 50_000)
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for version := float32(1); ; version++ {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			params.Update(func() {
+				for _, w := range [][]float32{first.Value.Data(), last.Value.Data()} {
+					for i := range w {
+						w[i] = version
+					}
+				}
+			})
+		}
+	}()
+	read := params.Clone()
+	for range 20 {
+		require.NoError(t, Save(path, params, nil))
+		_, err := Load(path, read)
+		require.NoError(t, err)
+		version := read.Get("first").Value.Data()[0]
+		for w := range read.All() {
+			for i, v := range w.Value.Data() {
+				if v != version {
+					t.Fatalf("%s, element %d: %v, want %v", w.Name, i, v, version)
+				}
+			}
+		}
+	}
+	close(done)
+	<-ended
+}

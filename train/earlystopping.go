@@ -20,7 +20,7 @@ import (
 //	}
 //	stopping.Restore()
 //
-// Its whole state is in its fields. To continue a run later, save the fields, for instance as JSON, and the weights of Weights.
+// Its whole state is in its fields. To continue a run later, make it a part of a [Checkpoint].
 type EarlyStopping struct {
 	Patience int     // training stops at the Patience-th metric in succession that is not better; 0 counts as 1
 	MinDelta float64 // a metric is better than Best only by more than MinDelta

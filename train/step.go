@@ -10,6 +10,9 @@
 //		adam.Step(step.Grads())
 //	}
 //
+// A [Loop] yields the batches instead, saves a [Checkpoint] of the training now and then, and continues where a process before
+// was interrupted or killed, with the same result, bit for bit.
+//
 // [Evaluate] runs a model over a whole source without training it, for example to count correct answers with package
 // metrics. An [Evaluator] does the same and keeps its memory for the next time. A [History] is a table of the measurements of
 // each epoch, which [History.WriteCSV] writes to a file and [ReadHistory] reads back; [History.WriteJSONLines] appends to a file row by row.
@@ -72,8 +75,7 @@ type Step struct {
 	// determines the order of summation, and therefore the last bits of the result.
 	Shards int
 	// Runs is the number of calls of Run so far. The random numbers of a run, such as the masks of dropout, depend on it.
-	// To continue a training from a file, set Runs to the number that was saved: the result is then the same, bit for
-	// bit, as without the interruption.
+	// A [Checkpoint] saves and restores it, so that a training that continues draws the numbers that it would have drawn.
 	Runs uint64
 
 	params    *autograd.Params

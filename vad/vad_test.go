@@ -249,6 +249,9 @@ func step(t *testing.T, m *vad.Model, tape *autograd.Tape, adam *optim.Adam, x, 
 
 // TestTrainingFromNothing: a new model learns to tell a tone from noise.
 func TestTrainingFromNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("forty steps take half a minute under the race detector")
+	}
 	m := vad.New(autograd.NewParams(1))
 	stft := append([]float32(nil), m.STFT.Weight.Value.Data()...)
 	tape, adam := autograd.NewTape(m.Params, 1), optim.NewAdam(m.Params, 2e-3)

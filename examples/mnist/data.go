@@ -16,7 +16,7 @@ import (
 func loadDigits(ctx context.Context, o options) (*mnist.Data, error) {
 	switch o.data {
 	case "synthetic":
-		return drawDigits(o.seed), nil
+		return drawDigits(o), nil
 	case "auto":
 		if dir := os.Getenv("UNROLL_MNIST"); dir != "" {
 			return loadFolder(dir)
@@ -34,7 +34,7 @@ func loadDigits(ctx context.Context, o options) (*mnist.Data, error) {
 		return nil, ctx.Err()
 	case err != nil:
 		fmt.Println("data : MNIST could not be downloaded, training on drawn digits instead (-data synthetic):", err)
-		return drawDigits(o.seed), nil
+		return drawDigits(o), nil
 	}
 	return loadFolder(dir)
 }
@@ -47,9 +47,13 @@ func loadFolder(dir string) (*mnist.Data, error) {
 	return data, err
 }
 
-func drawDigits(seed uint64) *mnist.Data {
-	fmt.Println("data : drawn digits, seed", seed)
-	drawn := digits.New(seed, 55000, 5000, 10000)
+func drawDigits(o options) *mnist.Data {
+	fmt.Println("data : drawn digits, seed", o.seed)
+	counts := [3]int{55000, 5000, 10000}
+	if n := o.pictures; n > 0 {
+		counts = [3]int{n, max(1, n/10), max(1, n/10)}
+	}
+	drawn := digits.New(o.seed, counts[0], counts[1], counts[2])
 	return &mnist.Data{Train: drawn.Train, Valid: drawn.Valid, Test: drawn.Test}
 }
 

@@ -6,6 +6,10 @@
 // It reads MNIST from a folder, the cache or the network; where none of them has it, it draws digits instead. It
 // writes history.csv, model.safetensors and curves.png, and for the test pictures confusion.png (how often each digit was
 // taken for each other) and mistakes.png (of the pictures it got wrong, the 40 whose label it found least likely).
+//
+// Ctrl-C, SIGTERM and SIGHUP end the training after the running batch. The same command then continues where it was, from the
+// checkpoint in the output folder, also after a SIGKILL or a power failure, and ends with the same weights, bit for bit, as
+// without the interruption.
 package main
 
 import (
@@ -14,9 +18,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"hash/crc32"
+	"iter"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/unroll-go/unroll/autograd"
@@ -33,8 +40,13 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	const hangUp = syscall.Signal(1) // the terminal is gone; not all systems have a name for it
+	if !signal.Ignored(hangUp) {     // as nohup wants it
+		signals = append(signals, hangUp)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	err := run(ctx, os.Args[1:])
 	switch {
 	case err == nil || errors.Is(err, flag.ErrHelp):
@@ -72,6 +84,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if o.load == "" {
+		o.settings["pictures"] = fmt.Sprintf("%d, CRC %08x", digits.Train.Len(), crc32.ChecksumIEEE(digits.Train.Pixels))
 		if err := m.learn(ctx, o, digits.Train, digits.Valid); err != nil {
 			return err
 		}
@@ -81,7 +94,10 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	fmt.Printf("test accuracy : %.4f\n", tested.confusion.Accuracy())
-	return tested.draw(o.out, digits.Test)
+	if err := tested.draw(o.out, digits.Test); err != nil || o.load != "" {
+		return err
+	}
+	return os.RemoveAll(o.checkpoints()) // nothing is left to continue
 }
 
 // model is a classifier of sequences: a dense layer computes 10 logits from the last output of a recurrent layer.
@@ -130,8 +146,8 @@ func (m *model) accuracy(pictures dataset.Source) (float64, error) {
 	return top.Value(), err
 }
 
-// learn trains for o.epochs epochs and writes the results. When ctx is canceled, it ends after the running step and
-// writes the results so far.
+// learn trains for o.epochs epochs and writes the results. If the output folder has a checkpoint, it continues from there. When
+// ctx is canceled, it ends after the running step and writes a checkpoint and the results so far.
 func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.Source) (err error) {
 	step := train.NewStep(m.params, m.loss)
 	step.Workers = o.workers
@@ -141,44 +157,64 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 		batches := (pictures.Len() + o.batch - 1) / o.batch
 		rate = optim.OneCycle(o.lr, o.epochs*batches, optim.OneCycleOptions{})
 	}
-	steps := 0
-	watcher, err := watch(o, steps)
+	history := train.NewHistory("epoch", "acc_batch", "acc_valid", "loss_batch", "seconds")
+	seconds := 0.0 // of the epoch so far
+	var best *autograd.Params
+	if o.patience > 0 {
+		best = m.params // of which a copy is kept
+	}
+	stopping := train.NewEarlyStopping(best, o.patience)
+	stopping.Maximize = true
+	loop := &train.Loop{Dir: o.checkpoints(), Interval: o.saveEvery, Parts: train.Checkpoint{"model": m.params, "optim": adam,
+		"step": step, "history": history, "stopping": stopping, "seconds": &seconds, "flags": o.settings}}
+	if err := loop.Resume(); err != nil {
+		return fmt.Errorf("%w; to start anew, remove %s or choose another folder by -out", err, loop.Dir)
+	}
+	if loop.Steps > 0 {
+		fmt.Printf("continuing : epoch %03d after %d steps in all, from %s\n", loop.Epoch, loop.Steps, loop.Dir)
+	} else if o.resume {
+		return fmt.Errorf("-resume: there is no checkpoint in %s", loop.Dir)
+	}
+	watcher, err := watch(o, loop.Steps)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, watcher.Close()) }()
-	history := train.NewHistory("epoch", "acc_batch", "acc_valid", "loss_batch", "seconds")
-	for epoch := 0; epoch < o.epochs && ctx.Err() == nil; epoch++ {
-		line := progress.New(fmt.Sprintf("epoch %03d", epoch), "steps", (pictures.Len()+o.batch-1)/o.batch)
-		start := time.Now()
-		var last dataset.Rows
+	var line *progress.Line
+	var start time.Time
+	for batch, err := range loop.Batches(ctx, o.epochs, func(epoch uint64) iter.Seq[dataset.Rows] {
+		line = progress.New(fmt.Sprintf("epoch %03d", epoch), "steps", max(1, pictures.Len()/o.batch)-loop.Batch)
+		start = time.Now()
 		read := pictures
 		if o.recipe == "best" {
-			read = shifted{pictures, o.seed + uint64(epoch)<<32}
+			read = shifted{pictures, o.seed + epoch<<32}
 		}
-		for last = range dataset.Shuffled(read, o.batch, o.seed, uint64(epoch)) {
-			adam.LR = rate(steps)
-			steps++
-			value, err := step.Run(last)
-			if err != nil {
+		return dataset.Shuffled(read, o.batch, o.seed, epoch)
+	}) {
+		if err != nil { // the training is interrupted, or there is no room for a checkpoint
+			if line != nil {
 				line.Done()
-				return fmt.Errorf("epoch %d: %w", epoch, err)
 			}
-			adam.Step(step.Grads())
-			watcher.Scalar("loss/train", steps-1, float64(value))
-			line.Note = fmt.Sprintf("loss %.4f", value)
-			line.Add(1)
-			if ctx.Err() != nil {
-				break
-			}
+			return errors.Join(m.save(o, history), err)
 		}
-		seconds := time.Since(start).Seconds()
+		adam.LR = rate(loop.Steps)
+		value, err := step.Run(batch)
+		if err != nil {
+			line.Done()
+			return fmt.Errorf("epoch %d: %w", loop.Epoch, err)
+		}
+		adam.Step(step.Grads())
+		watcher.Scalar("loss/train", loop.Steps, float64(value))
+		line.Note = fmt.Sprintf("loss %.4f", value)
+		line.Add(1)
+		seconds += time.Since(start).Seconds()
+		start = time.Now()
+		if !loop.Last {
+			continue
+		}
 		line.Done()
-		if ctx.Err() != nil {
-			break
-		}
 		// The last batch is evaluated again, because its loss in training is from before its update.
-		accBatch, err := m.accuracy(last)
+		accBatch, err := m.accuracy(batch)
 		if err != nil {
 			return err
 		}
@@ -186,16 +222,22 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 		if err != nil {
 			return err
 		}
-		lossBatch, err := step.Run(last)
+		lossBatch, err := step.Run(batch)
 		if err != nil {
 			return err
 		}
-		m.watchEpoch(watcher, steps-1, step.Grads(), accBatch, accValid)
-		history.Add(float64(epoch), accBatch, accValid, float64(lossBatch), seconds)
+		m.watchEpoch(watcher, loop.Steps, step.Grads(), accBatch, accValid)
+		history.Add(float64(loop.Epoch), accBatch, accValid, float64(lossBatch), seconds)
 		fmt.Printf("epoch : %03d acc_batch : %.4f, acc_valid : %.4f loss_batch : %.4f time : %.1fs\n",
-			epoch, accBatch, accValid, lossBatch, seconds)
+			loop.Epoch, accBatch, accValid, lossBatch, seconds)
+		seconds = 0
+		if o.patience > 0 && stopping.Step(accValid) {
+			loop.Done = true
+			fmt.Println("stopped early : the best epoch was", stopping.BestStep-1)
+		}
 	}
-	return errors.Join(m.save(o, history), ctx.Err())
+	stopping.Restore()
+	return m.save(o, history)
 }
 
 // save writes the history, the weights and the curves into the output folder.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -55,6 +56,9 @@ func TestCommandLine(t *testing.T) {
 		{"-dropout 1", true, "-dropout is 1, want 0 or more and less than 1"},
 		{"-recipe good", true, `-recipe is "good", want plain or best`},
 		{"-workers -1", true, "-workers is -1, want 0 or more"},
+		{"-pictures -1", true, "-pictures is -1, want 0 or more"},
+		{"-patience -1", true, "-patience is -1, want 0 or more"},
+		{"-save-every 0s", true, "-save-every is 0s, want a positive time"},
 		{"-out=", true, `-out is "", want a folder`},
 		{"-data=", true, `-data is "", want auto, synthetic or a folder`},
 		{"train", true, `unexpected argument "train"`},
@@ -175,12 +179,13 @@ func TestShifted(t *testing.T) {
 // interrupted is a source in whose n-th batch somebody presses Ctrl-C.
 type interrupted struct {
 	dataset.Source
-	left   int
-	cancel func()
+	batch    int64
+	cancel   func()
+	gathered atomic.Int64
 }
 
 func (s *interrupted) Gather(rows []int, into *dataset.Batch) error {
-	if s.left--; s.left == 0 {
+	if s.gathered.Add(1) == s.batch {
 		s.cancel()
 	}
 	return s.Source.Gather(rows, into)
@@ -192,7 +197,7 @@ func TestInterruptWritesWhatThereIs(t *testing.T) {
 	o := options{cell: "elman", epochs: 50, batch: 20, hidden: 10, lr: 0.01, workers: 1, out: t.TempDir()}
 	m := newModel(o)
 	// 20 steps an epoch: the second epoch is not ended. After each, its last batch is gathered twice more.
-	err := m.learn(ctx, o, &interrupted{drawn.Train, 30, cancel}, drawn.Valid)
+	err := m.learn(ctx, o, &interrupted{Source: drawn.Train, batch: 30, cancel: cancel}, drawn.Valid)
 	assert.ErrorIs(t, err, context.Canceled)
 	text, err := os.ReadFile(filepath.Join(o.out, "history.csv"))
 	require.NoError(t, err)
@@ -205,7 +210,7 @@ func TestInterruptWritesWhatThereIs(t *testing.T) {
 	// Before the first epoch's end there is no row, and the files are there all the same.
 	ctx, cancel = context.WithCancel(context.Background())
 	o.out = t.TempDir()
-	assert.ErrorIs(t, newModel(o).learn(ctx, o, &interrupted{drawn.Train, 3, cancel}, drawn.Valid), context.Canceled)
+	assert.ErrorIs(t, newModel(o).learn(ctx, o, &interrupted{Source: drawn.Train, batch: 3, cancel: cancel}, drawn.Valid), context.Canceled)
 	for _, name := range []string{"history.csv", "model.safetensors"} {
 		_, err := os.Stat(filepath.Join(o.out, name))
 		assert.NoError(t, err)

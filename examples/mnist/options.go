@@ -6,6 +6,10 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/unroll-go/unroll/train"
 )
 
 // options are the command's flags.
@@ -17,7 +21,15 @@ type options struct {
 	tensorboard                             string
 	lr, dropout                             float64
 	seed                                    uint64
+	pictures, patience                      int
+	resume                                  bool
+	saveEvery                               time.Duration
+
+	settings train.Settings // the flags that a training must not change when it continues
 }
+
+// checkpoints returns the folder of the checkpoints.
+func (o options) checkpoints() string { return filepath.Join(o.out, "checkpoints") }
 
 // recipes are the defaults of flags by the value of -recipe. Besides, the recipe "best" shifts the training pictures a little, anew in
 // each epoch, and lets the learning rate rise to -lr and then fall to nearly 0.
@@ -46,6 +58,10 @@ func parse(args []string) (o options, err error) {
 	f.Uint64Var(&o.seed, "seed", 42, "seed of the initial weights and of the order of the pictures")
 	f.IntVar(&o.workers, "workers", 0, "goroutines that train; 0: one a core. The result does not depend on it")
 	f.StringVar(&o.out, "out", "mnist-run", "folder for history.csv, model.safetensors and the pictures")
+	f.IntVar(&o.pictures, "pictures", 0, "training pictures that -data synthetic draws, with a tenth as many for validation and for the test; 0: as many as MNIST has")
+	f.IntVar(&o.patience, "patience", 0, "epochs in succession without a better accuracy in validation after which the training ends, with the best weights; 0: it does not")
+	f.BoolVar(&o.resume, "resume", false, "continue from the checkpoint in -out, and fail if there is none; without the flag, a checkpoint of the same flags is continued, too")
+	f.DurationVar(&o.saveEvery, "save-every", time.Minute, "time between two checkpoints, which are also written when the training is interrupted")
 	f.StringVar(&o.tensorboard, "tensorboard", "", "folder for what TensorBoard shows; none: nothing is written for it")
 	f.StringVar(&o.load, "load", "", "evaluate this model.safetensors and do not train")
 	if err := f.Parse(args); err == flag.ErrHelp {
@@ -84,12 +100,23 @@ func parse(args []string) (o options, err error) {
 		{"dropout", o.dropout >= 0 && o.dropout < 1, o.dropout, "0 or more and less than 1"},
 		{"recipe", known, fmt.Sprintf("%q", o.recipe), "plain or best"},
 		{"workers", o.workers >= 0, o.workers, "0 or more"},
+		{"pictures", o.pictures >= 0, o.pictures, "0 or more"},
+		{"patience", o.patience >= 0, o.patience, "0 or more"},
+		{"save-every", o.saveEvery > 0, o.saveEvery, "a positive time"},
 		{"out", o.out != "", fmt.Sprintf("%q", o.out), "a folder"},
 	} {
 		if !c.ok {
 			return o, usageError{fmt.Errorf("-%s is %v, want %s", c.flag, c.found, c.want)}
 		}
 	}
+	o.settings = train.Settings{}
+	f.VisitAll(func(g *flag.Flag) {
+		switch g.Name {
+		case "data", "workers", "out", "load", "resume", "save-every", "tensorboard": // what the data are is told by the pictures themselves
+		default:
+			o.settings["-"+g.Name] = g.Value.String()
+		}
+	})
 	return o, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"image/color"
 	"os"
+	"path/filepath"
 )
 
 var (
@@ -26,7 +27,7 @@ func WritableFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	probe, err := os.CreateTemp(dir, ".probe-*")
+	probe, err := os.Create(filepath.Join(dir, ".probe")) // always the same, in case that the program is killed here
 	if err != nil {
 		return err
 	}

@@ -9,17 +9,22 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Write creates or replaces the file at path. The function write writes the content into a temporary file of the same
 // folder, which is then synced and renamed to path. If anything fails or write panics, the temporary file is removed
 // and the file at path stays as it was. The permissions of a file that is replaced are kept. A symbolic link is
 // replaced, not followed. What [Regular] refuses is an error and stays as it is.
+//
+// A process that is killed leaves its temporary file behind. Write removes such files of the folder, whatever path they were
+// to get, before it writes; those that a living process writes it leaves alone.
 func Write(path string, write func(w io.Writer) error) error {
 	if err := Regular(path); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	folder, name := filepath.Split(path)
+	removeAllAbandoned(folder)
 	f, err := create(folder, name)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
@@ -37,8 +42,7 @@ func Write(path string, write func(w io.Writer) error) error {
 		func() error { return write(buffer) },
 		buffer.Flush,
 		f.Sync,
-		f.Close,
-		func() error { return os.Rename(f.Name(), path) },
+		func() error { return publish(f, path) },
 	} {
 		if err := step(); err != nil {
 			return fmt.Errorf("writing %s: %w", path, err)
@@ -53,6 +57,9 @@ func Write(path string, write func(w io.Writer) error) error {
 	}
 	return nil
 }
+
+// suffix ends the names of temporary files and of no other files.
+const suffix = ".unroll-tmp"
 
 // Regular returns an error if a folder, a named pipe, a socket or a device is at path, or a symbolic link that leads to one.
 func Regular(path string) error {
@@ -71,14 +78,29 @@ func Regular(path string) error {
 	return nil
 }
 
-// create creates a temporary file for name in the folder. It has the mode that os.Create would give, whereas a file of
-// os.CreateTemp would be readable by its owner alone.
+// create creates a temporary file for name in the folder and claims it, so that another process leaves it alone. The file
+// has the mode that os.Create would give, whereas a file of os.CreateTemp would be readable by its owner alone.
 func create(folder, name string) (*os.File, error) {
 	for i := 0; ; i++ {
-		temp := filepath.Join(folder, fmt.Sprintf(".%s.%d.%d.tmp", name, os.Getpid(), i))
+		temp := filepath.Join(folder, fmt.Sprintf(".%s.%d.%d%s", name, os.Getpid(), i, suffix))
 		f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		if err == nil && !claim(f) {
+			f.Close() // another process took it for abandoned and removes it
+			err = fs.ErrExist
+		}
 		if !os.IsExist(err) || i == 10000 {
 			return f, err
+		}
+	}
+}
+
+// removeAllAbandoned removes the temporary files in the folder that dead processes have left. Errors are ignored: such files
+// do no harm but for the space that they take.
+func removeAllAbandoned(folder string) {
+	entries, _ := os.ReadDir(filepath.Clean(folder))
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") && strings.HasSuffix(e.Name(), suffix) && e.Type().IsRegular() {
+			removeAbandoned(filepath.Join(folder, e.Name()))
 		}
 	}
 }

@@ -1,16 +1,19 @@
 package atomicfile
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -133,6 +136,49 @@ func TestPermissions(t *testing.T) {
 		require.NoError(t, Write(path, text("again")))
 		assert.Equal(t, kept, mode(path))
 	}
+}
+
+// TestAbandoned kills a process in the midst of a Write: the next Write, to another path, removes what it left. A file that
+// another process still writes stays.
+func TestAbandoned(t *testing.T) {
+	if dir := os.Getenv("ATOMICFILE_WRITE_INTO"); dir != "" { // the process that is killed
+		Write(filepath.Join(dir, "other"), func(w io.Writer) error {
+			w.Write(make([]byte, 1<<20))
+			os.Stdout.WriteString("writing\n")
+			time.Sleep(time.Hour)
+			return nil
+		})
+		return
+	}
+	if runtime.GOOS == "windows" || runtime.GOOS == "js" {
+		t.Skip("no locks here: files are removed after an hour")
+	}
+	dir := t.TempDir()
+	process := exec.Command(os.Args[0], "-test.run=^TestAbandoned$")
+	process.Env = append(os.Environ(), "ATOMICFILE_WRITE_INTO="+dir)
+	out, err := process.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, process.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "writing\n", line)
+
+	temporary := func() []string {
+		names, err := filepath.Glob(filepath.Join(dir, ".*"))
+		require.NoError(t, err)
+		return names
+	}
+	path := filepath.Join(dir, "file")
+	require.NoError(t, Write(path, text("while the process lives")))
+	assert.Len(t, temporary(), 1)
+	require.NoError(t, process.Process.Kill())
+	require.Error(t, process.Wait())
+	assert.Len(t, temporary(), 1)
+
+	foreign := filepath.Join(dir, ".file.tmp")
+	require.NoError(t, os.WriteFile(foreign, nil, 0o600))
+	require.NoError(t, Write(path, text("after its death")))
+	assert.Equal(t, []string{foreign}, temporary())
 }
 
 func TestConcurrentWriters(t *testing.T) {
