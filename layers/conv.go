@@ -313,15 +313,17 @@ func (v *convolution) source(t int) int {
 	return 2*(v.steps-1) - t
 }
 
-// runs calls f for stretches that together are all outputs that tap j adds to: m rows of x and y that begin at the elements xAt and
-// yAt and lie ldx and ldy elements apart.
-func (v *convolution) runs(j int, f func(m, xAt, ldx, yAt, ldy int)) {
+// runs calls f for stretches that together are all outputs from step lo to step hi that tap j adds to: m rows of x and y that begin
+// at the elements xAt and yAt and lie ldx and ldy elements apart.
+func (v *convolution) runs(j, lo, hi int, f func(m, xAt, ldx, yAt, ldy int)) {
 	c := &v.c
 	shift := j*c.Dilation - v.left
 	first, last := v.inside(j)
+	first = min(max(first, lo), hi)
+	last = min(max(last, first), hi)
 	step := func(t, from int) { f(v.rows, from*v.rows*c.In, c.In, t*v.rows*c.Out, c.Out) }
 	if c.Mirrored {
-		for t := range v.out {
+		for t := lo; t < hi; t++ {
 			if t < first || t >= last {
 				step(t, v.source(t*c.Stride+shift))
 			}
@@ -394,13 +396,22 @@ func (v *convolution) forward(y, x []float32) {
 		}
 		return
 	}
+	if v.depthwise() {
+		// Some steps with all taps before the next steps, so that their part of y stays in the cache.
+		n := max(1, 4096/max(1, v.rows*c.In))
+		for lo := 0; lo < v.out; lo += n {
+			for j := range c.Width {
+				v.runs(j, lo, min(v.out, lo+n), func(m, xAt, ldx, yAt, ldy int) {
+					v.depthwiseRows(m, y[yAt:], ldy, x[xAt:], ldx, packs.taps[j*repeats(c.In)*c.In:], 0)
+				})
+			}
+		}
+		return
+	}
 	for j := range c.Width {
-		v.runs(j, func(m, xAt, ldx, yAt, ldy int) {
-			switch {
-			case v.depthwise():
-				v.depthwiseRows(m, y[yAt:], ldy, x[xAt:], ldx, packs.taps[j*repeats(c.In)*c.In:], 0)
-			case m > 0:
-				for q := range c.Groups {
+		v.runs(j, 0, v.out, func(m, xAt, ldx, yAt, ldy int) {
+			for q := range c.Groups {
+				if m > 0 {
 					kernel.GemmRows(y[yAt+q*out:], ldy, m, kernel.Block{Data: x[xAt+q*in:], Stride: ldx, Cols: in}, j*in, &packs.forward[q])
 				}
 			}
@@ -418,7 +429,7 @@ func (v *convolution) weightGrad(t *autograd.Tape, dw, dy, x []float32) {
 		clear(folded)
 		for j := range c.Width {
 			tap := sums[j*size:][:size]
-			v.runs(j, func(m, xAt, ldx, yAt, ldy int) { v.depthwiseRows(m, tap, 0, x[xAt:], ldx, dy[yAt:], ldy) })
+			v.runs(j, 0, v.out, func(m, xAt, ldx, yAt, ldy int) { v.depthwiseRows(m, tap, 0, x[xAt:], ldx, dy[yAt:], ldy) })
 			kernel.AddColumns(folded[j*c.In:][:c.In], tap, c.In, repeats(c.In))
 		}
 		addTransposed(dw, folded, 1, c.Width, c.In)
@@ -434,7 +445,7 @@ func (v *convolution) weightGrad(t *autograd.Tape, dw, dy, x []float32) {
 		}
 	} else {
 		for j := range c.Width {
-			v.runs(j, func(m, xAt, ldx, yAt, ldy int) {
+			v.runs(j, 0, v.out, func(m, xAt, ldx, yAt, ldy int) {
 				for q := range c.Groups {
 					if m > 0 {
 						kernel.GemmT(sums[q*out*width+j*in:], width, out, in, m, dy[yAt+q*out:], ldy, x[xAt+q*in:], ldx)
@@ -451,7 +462,7 @@ func (v *convolution) inputGrad(dx, dy []float32) {
 	c, packs := &v.c, v.packs.Get()
 	in, out := v.group()
 	for j := range c.Width {
-		v.runs(j, func(m, xAt, ldx, yAt, ldy int) {
+		v.runs(j, 0, v.out, func(m, xAt, ldx, yAt, ldy int) {
 			switch {
 			case v.depthwise():
 				v.depthwiseRows(m, dx[xAt:], ldx, dy[yAt:], ldy, packs.taps[j*repeats(c.In)*c.In:], 0)
