@@ -16,8 +16,9 @@ import (
 // T' = (T + PadLeft + PadRight - Dilation*(Width-1) - 1)/Stride + 1, rounded down. Steps of x outside of 0 to T-1 are zeros, or
 // mirrored. c counts the In/Groups channels of the group that o belongs to, and group is the first of them.
 //
-// Each y[t,b,o] is one sum in the order of the taps and, within a tap, of the channels, whatever T and B are. So a
-// [Conv1DStream] gives the bits of Forward.
+// With 16 channels or more in a group, each tap is a sum of its own over its channels, and these are added to the bias in the order of the
+// taps: short sums round less. With fewer channels, all is one sum, in the order of the taps and, within a tap, of the channels.
+// The order does not depend on T and B, so a [Conv1DStream] gives the bits of Forward.
 type Conv1D struct {
 	Weight *autograd.Param // "weight" [Out, In/Groups, Width]
 	Bias   *autograd.Param // "bias" [Out]; nil without a bias
@@ -185,7 +186,7 @@ func (l *Conv1D) Forward(x *autograd.Node) *autograd.Node {
 		panic(&autograd.ShapeError{Where: l.Weight.Name, Got: fmt.Sprintf("input has shape %v", slices.Clone(shape)),
 			Want: fmt.Sprintf("[T, B, %d] of at least %d steps", c.In, need)})
 	}
-	v := convolution{l, shape[0], shape[1], l.Steps(shape[0]), c.PadLeft, nil}
+	v := convolution{l, shape[0], shape[1], l.Steps(shape[0]), c.PadLeft, nil, t.Scratch(l.tapSize())}
 	y := t.New(v.out, v.rows, c.Out)
 	if v.wide() {
 		if v.padded = x.Data(); v.copies() {
@@ -232,7 +233,39 @@ type convolution struct {
 	*Conv1D
 	steps, rows, out, left int
 	padded                 []float32 // if wide: x [rows, left+steps+right, In], with padding
+	tap                    []float32 // memory of tapSize for the sums of one tap
 }
+
+// tapRows is how many rows of the output the sums of one tap are kept for, so that they stay in the cache.
+const tapRows = 32
+
+// tapSize returns the length of convolution.tap.
+func (l *Conv1D) tapSize() int { return tapRows * l.c.Out / l.c.Groups }
+
+// addTap adds to m rows of y, which lie ldy elements apart, the product of x and the rows of a pack for tap j.
+func (v *convolution) addTap(y []float32, ldy, m int, x kernel.Block, j int, pack *kernel.Matrix) {
+	if !v.separate() {
+		kernel.GemmRows(y, ldy, m, x, j*x.Cols, pack)
+		return
+	}
+	out := pack.N
+	for i := 0; i < m; i += tapRows {
+		n := min(tapRows, m-i)
+		sums := v.tap[:n*out]
+		clear(sums)
+		kernel.GemmRows(sums, out, n, kernel.Block{Data: x.Data[i*x.Stride:], Stride: x.Stride, Cols: x.Cols}, j*x.Cols, pack)
+		if ldy == out {
+			kernel.Add(y[i*ldy:][:n*out], sums)
+			continue
+		}
+		for k := range n {
+			kernel.Add(y[(i+k)*ldy:][:out], sums[k*out:][:out])
+		}
+	}
+}
+
+// separate reports whether each tap is a sum of its own.
+func (v *convolution) separate() bool { return v.c.Width > 1 && v.c.In/v.c.Groups >= 16 }
 
 // wide reports whether the products take all taps at once. With several rows that costs a copy of x, which is worth it only
 // where a single tap has few channels.
@@ -391,8 +424,14 @@ func (v *convolution) forward(y, x []float32) {
 	if v.padded != nil {
 		first, last := v.live()
 		for b := range v.rows {
-			x := kernel.Block{Data: v.rowOf(b)[first*in:], Stride: c.Stride * in, Cols: (last - first) * in}
-			kernel.GemmRows(y[b*c.Out:], v.rows*c.Out, v.out, x, first*in, &packs.forward[0])
+			x, y := v.rowOf(b), y[b*c.Out:]
+			if !v.separate() {
+				kernel.GemmRows(y, v.rows*c.Out, v.out, kernel.Block{Data: x[first*in:], Stride: c.Stride * in, Cols: (last - first) * in}, first*in, &packs.forward[0])
+				continue
+			}
+			for j := first; j < last; j++ {
+				v.addTap(y, v.rows*c.Out, v.out, kernel.Block{Data: x[j*in:], Stride: c.Stride * in, Cols: in}, j, &packs.forward[0])
+			}
 		}
 		return
 	}
@@ -412,7 +451,7 @@ func (v *convolution) forward(y, x []float32) {
 		v.runs(j, 0, v.out, func(m, xAt, ldx, yAt, ldy int) {
 			for q := range c.Groups {
 				if m > 0 {
-					kernel.GemmRows(y[yAt+q*out:], ldy, m, kernel.Block{Data: x[xAt+q*in:], Stride: ldx, Cols: in}, j*in, &packs.forward[q])
+					v.addTap(y[yAt+q*out:], ldy, m, kernel.Block{Data: x[xAt+q*in:], Stride: ldx, Cols: in}, j, &packs.forward[q])
 				}
 			}
 		})
@@ -494,7 +533,7 @@ func (l *Conv1D) NewStream() *Conv1DStream {
 	if c.PadLeft != c.Dilation*(c.Width-1) || c.PadRight != 0 || c.Mirrored || c.Stride != 1 {
 		panic(&autograd.UsageError{Where: l.Weight.Name, What: "only a causal convolution of Stride 1 runs step by step"})
 	}
-	s := &Conv1DStream{v: convolution{Conv1D: l, steps: c.PadLeft + 1, rows: 1, out: 1}, y: kernel.Alloc(c.Out)}
+	s := &Conv1DStream{v: convolution{Conv1D: l, steps: c.PadLeft + 1, rows: 1, out: 1, tap: kernel.Alloc(l.tapSize())}, y: kernel.Alloc(c.Out)}
 	s.past = kernel.Alloc(2 * (c.PadLeft + 1) * c.In)
 	return s
 }
@@ -543,7 +582,7 @@ func (l *Conv1D) NewWindow(steps int) *Conv1DWindow {
 	if need := l.need(); steps < need {
 		panic(&autograd.ShapeError{Where: l.Weight.Name, Got: fmt.Sprintf("windows of %d steps", steps), Want: fmt.Sprintf("at least %d", need)})
 	}
-	w := &Conv1DWindow{v: convolution{Conv1D: l, steps: steps, rows: 1, out: l.Steps(steps), left: l.c.PadLeft}}
+	w := &Conv1DWindow{v: convolution{Conv1D: l, steps: steps, rows: 1, out: l.Steps(steps), left: l.c.PadLeft, tap: kernel.Alloc(l.tapSize())}}
 	w.own, w.y = kernel.Alloc(w.v.size()), kernel.Alloc(w.v.out*l.c.Out)
 	return w
 }
