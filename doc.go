@@ -20,6 +20,7 @@
 //     the loss
 //   - [github.com/unroll-go/unroll/tensor]: numbers with a shape, and their conversion from and to gonum's matrices
 //   - [github.com/unroll-go/unroll/safetensors]: weights and states from and to files, by the names that PyTorch gives them
+//   - [github.com/unroll-go/unroll/onnx]: weights out of ONNX files of PyTorch, Keras and others, and an Export of models for ONNX Runtime
 //
 // # Training
 //
@@ -50,12 +51,12 @@
 // # How the parts work together
 //
 // An autograd.Params is the named set of a model's weights. Goroutines may share it, and nothing but an optimizer's step
-// changes it. A layer is a small immutable struct of weights with a method Forward. An autograd.Tape is one run of a
-// model by one goroutine: it owns the activations, the gradients, the mode (training or inference) and the randomness of the run, and Reset reuses
-// its memory for the next run. An rnn.Carry is the state of a recurrent layer on a tape, so that a sequence which continues
-// from it keeps its gradient; an rnn.State is the same state as plain numbers, which live on between runs and carry no gradient.
-// The work on a batch is divided by its rows, never within an operation, and the same seed gives the same bits for any
-// number of goroutines.
+// changes it. A layer is a small immutable struct of weights with a method Forward. An autograd.Tape is one run of a model
+// by one goroutine: it owns the activations, the gradients, the mode (training or inference) and the randomness of the run,
+// and Reset reuses its memory for the next run. An rnn.Carry is the state of a recurrent layer on a tape, so that a
+// sequence which continues from it keeps its gradient; an rnn.State is the same state as plain numbers, which live on
+// between runs and carry no gradient. The work on a batch is divided by its rows, never within an operation, and the same
+// seed gives the same bits for any number of goroutines.
 //
 // Sequences are time-major, [T,B,F]: steps, rows of the batch, features.
 package unroll

@@ -14,8 +14,7 @@ import (
 // repetitions. A sum of losses keeps the weight of each ([Node.SetWeight]). Add panics with a [*ShapeError] that names both
 // shapes if they do not broadcast.
 func Add(a, b *Node) *Node {
-	y := binary("autograd.Add", a, b,
-		func(y, a, b []float32) { copy(y, a); kernel.Add(y, b) },
+	y := binary("autograd.Add", a, b, kernel.Plus,
 		func(o binaryOp, part, b, dy, da, db []float32) {
 			if da != nil {
 				kernel.Add(da, dy)
@@ -30,14 +29,13 @@ func Add(a, b *Node) *Node {
 
 // Sub returns a - b, element by element. Shapes broadcast as in [Add].
 func Sub(a, b *Node) *Node {
-	y := binary("autograd.Sub", a, b,
-		func(y, a, b []float32) { copy(y, a); kernel.AddScaled(y, -1, b) },
+	y := binary("autograd.Sub", a, b, kernel.Sub,
 		func(o binaryOp, part, b, dy, da, db []float32) {
 			if da != nil {
 				kernel.Add(da, dy)
 			}
 			if db != nil {
-				kernel.AddScaled(db, -1, dy)
+				kernel.Sub(db, db, dy)
 			}
 		})
 	y.added("autograd.Sub", a, b, -1)
@@ -71,7 +69,7 @@ func Div(a, b *Node) *Node {
 			if db != nil { // -dy/b * a/b
 				kernel.Mul(d, d, part)
 				kernel.Div(d, d, b)
-				kernel.AddScaled(db, -1, d)
+				kernel.Sub(db, db, d)
 			}
 		})
 	return y.quotient("autograd.Div", a, b)
@@ -150,8 +148,7 @@ func (o binaryOp) Backward() {
 func Scale(x *Node, s float32) *Node {
 	t := TapeOf("autograd.Scale", x)
 	y := t.New(x.shape...)
-	copy(y.data, x.data)
-	kernel.Scale(y.data, s)
+	kernel.Scaled(y.data, s, x.data)
 	if x.requires {
 		Record(t, scaleOp{x, y, s}, y)
 	}

@@ -34,7 +34,7 @@ func (s *slot[T]) notFinite() *DataError {
 
 // Checking reports whether the run, or its backward pass, is repeated to find where a number became NaN or infinite
 // ([Tape.Repeat], [Tape.NotFinite]). A model or an operation that changes anything outside of the tape leaves that out
-// then, as rnn.State.Set does.
+// then, as rnn.State.Set does; [Tape.Preserve] is for changes of numbers in other runs.
 func (t *Tape) Checking() bool { return t.checking }
 
 // Repeat is [Tape.Start] for a run that repeats an earlier one with the same seed. [Tape.Checking] reports true until the

@@ -303,6 +303,9 @@ const slabAlign = kernel.Align / 4
 type Grads struct {
 	Data []float32
 	set  *set
+
+	preserved [][]float32 // the arguments of Tape.Preserve in the last run
+	copies    []float32   // what they held, one after the other
 }
 
 // NewGrads returns gradients of zero for all weights of p's set, whatever p's prefix is. No weight can be made in the
@@ -324,6 +327,22 @@ func (g *Grads) Of(p *Param) []float32 {
 
 // Norm returns the Euclidean norm of Data, the gradient of all weights as one vector, added in float64.
 func (g *Grads) Norm() float64 { return kernel.Norm(g.Data) }
+
+// Restore brings back the values that the last run with this gradient preserved ([Tape.Preserve]), and forgets them.
+func (g *Grads) Restore() {
+	end := len(g.copies)
+	for i := len(g.preserved) - 1; i >= 0; i-- { // the first copy of a value counts
+		values := g.preserved[i]
+		end -= len(values)
+		copy(values, g.copies[end:])
+	}
+	g.forget()
+}
+
+func (g *Grads) forget() {
+	clear(g.preserved)
+	g.preserved, g.copies = g.preserved[:0], g.copies[:0]
+}
 
 // Clear sets all gradients to zero.
 func (g *Grads) Clear() { clear(g.Data) }

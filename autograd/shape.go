@@ -214,7 +214,13 @@ func Transpose(x *Node, i, j int) *Node {
 	shape := append(room[:0], x.shape...)
 	shape[i], shape[j] = shape[j], shape[i]
 	o := transposeOp{x, t.New(shape...), [5]int{first.outer, first.n, tensor.Size(x.shape[i+1 : j]), second.n, second.inner}}
-	o.each(func(from, to, n int) { copy(o.y.data[to:to+n], x.data[from:from+n]) })
+	if rows, cols, ok := o.matrices(); ok {
+		for lo := 0; lo < len(x.data); lo += rows * cols {
+			kernel.Transpose(o.y.data[lo:], x.data[lo:], rows, cols, false)
+		}
+	} else {
+		o.each(func(from, to, n int) { copy(o.y.data[to:to+n], x.data[from:from+n]) })
+	}
 	if x.requires {
 		Record(t, o, o.y)
 	}
@@ -227,6 +233,11 @@ type transposeOp struct {
 }
 
 func (o transposeOp) String() string { return "autograd.Transpose" }
+
+// matrices reports whether x is a series of matrices [rows,cols] whose two dimensions are exchanged.
+func (o transposeOp) matrices() (rows, cols int, ok bool) {
+	return o.dims[1], o.dims[3], o.dims[2] == 1 && o.dims[4] == 1
+}
 
 // each calls f for each contiguous stretch of n elements, with its place in x and in y.
 func (o transposeOp) each(f func(from, to, n int)) {
@@ -249,5 +260,11 @@ func (o transposeOp) Backward() {
 		return
 	}
 	dx := o.x.AccumulateGrad()
+	if rows, cols, ok := o.matrices(); ok {
+		for lo := 0; lo < len(dx); lo += rows * cols {
+			kernel.Transpose(dx[lo:], o.y.grad[lo:], cols, rows, true)
+		}
+		return
+	}
 	o.each(func(from, to, n int) { kernel.Add(dx[from:from+n], o.y.grad[to:to+n]) })
 }

@@ -125,12 +125,25 @@ func (t *Tape) Start(seed uint64, g *Grads) {
 	t.seed, t.stream = seed, 0
 }
 
+// Preserve remembers values outside of the tape that the model is about to change, as rnn.State.Set does with the rows of a
+// state. Afterwards [Grads.Restore] can bring them back: train.Step does so if a Run returns an error, and before it
+// computes a batch a second time. On an inference tape, Preserve does nothing.
+func (t *Tape) Preserve(values []float32) {
+	if g := t.grads; g != nil {
+		g.preserved = append(g.preserved, values)
+		g.copies = append(g.copies, values...)
+	}
+}
+
 func (t *Tape) begin() {
 	t.run++
 	t.version = t.set.version.Load()
 	t.count, t.taken, t.intsUsed, t.keptUsed, t.recorded, t.draws, t.lists = 0, 0, 0, 0, 0, 0, t.lists[:0]
 	t.weights, t.terms, t.loss, t.scales = t.weights[:0], t.terms[:0], nil, nil
 	t.done, t.err, t.checking = false, nil, false
+	if t.grads != nil {
+		t.grads.forget()
+	}
 }
 
 // Training reports whether the tape records operations.
@@ -262,9 +275,9 @@ func (t *Tape) ScratchInts(n int) []int {
 	return (*buf)[:n]
 }
 
-// Reuse returns a value of type T that lasts for the run, for an operation that keeps more than numbers for its Backward. The next run's
-// k-th call of Reuse, if it is for the same type, returns the value that this run's k-th call returned, as it was left: its slices can be
-// used again, so that nothing is allocated. At first the value is zero.
+// Reuse returns a value of type T that lasts for the run, for an operation that keeps more than numbers for its Backward.
+// The next run's k-th call of Reuse, if it is for the same type, returns the value that this run's k-th call returned, as
+// it was left: its slices can be used again, so that nothing is allocated. At first the value is zero.
 func Reuse[T any](t *Tape) *T {
 	if t.keptUsed == len(t.kept) {
 		t.kept = append(t.kept, nil)

@@ -424,3 +424,40 @@ func TestConcurrentInference(t *testing.T) {
 	}
 	assert.False(t, slices.Equal(got[0], got[1]))
 }
+
+// TestPreserve: Restore brings back what was first there, of the last run alone.
+func TestPreserve(t *testing.T) {
+	p := NewParams(1)
+	p.New("w", Constant(1), 1)
+	v := []float32{1, 2, 3, 4}
+	tape, other := NewTape(p, 0), NewGrads(p)
+	change := func(tape *Tape) {
+		tape.Preserve(v[:2])
+		v[0], v[1] = v[0]+10, v[1]+10
+		tape.Preserve(v[1:])
+		v[1], v[2], v[3] = v[1]+100, v[2]+100, v[3]+100
+	}
+	change(tape)
+	tape.Grads().Restore()
+	assert.Equal(t, []float32{1, 2, 3, 4}, v)
+
+	change(tape)
+	first := slices.Clone(v)
+	tape.Grads().Clear() // of the gradients alone
+	tape.Reset()
+	tape.Grads().Restore()
+	assert.Equal(t, first, v, "what an earlier run has changed stays")
+
+	tape.Start(1, other)
+	change(tape)
+	NewTape(p, 0).Grads().Restore()
+	tape.Start(1, NewGrads(p))
+	other.Restore()
+	assert.Equal(t, first, v)
+	other.Restore()
+	assert.Equal(t, first, v)
+
+	change(NewInference(p))
+	assert.NotEqual(t, first, v)
+	assert.Zero(t, testing.AllocsPerRun(10, func() { tape.Reset(); change(tape) }))
+}

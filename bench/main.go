@@ -136,7 +136,7 @@ func run() error {
 	cache = filepath.Join(cache, "unroll-bench")
 	b := new(bench)
 	only := flag.String("only", strings.Join(names, ","), "sections to measure; the others keep their numbers")
-	flag.IntVar(&b.rounds, "rounds", 7, "turns of each contestant; 0: write README.md again, no more")
+	flag.IntVar(&b.rounds, "rounds", 7, "turns of each contestant; 0: write the page again, no more")
 	flag.IntVar(&b.batches, "batches", epochBatches/6, "batches a turn of the section epoch")
 	flag.StringVar(&b.debian, "pytorch113", "/usr/bin/python3", "Python with PyTorch 1.13 and OpenBLAS")
 	flag.StringVar(&b.current, "pytorch", filepath.Join(cache, "venv/bin/python"), "Python with the current PyTorch")
@@ -168,7 +168,11 @@ func run() error {
 	}
 	var text bytes.Buffer
 	writeReport(&text, found)
-	return os.WriteFile("README.md", text.Bytes(), 0o644)
+	page := pagePath(thisMachine().CPU)
+	if err := os.MkdirAll(filepath.Dir(page), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(page, text.Bytes(), 0o644)
 }
 
 func main() {

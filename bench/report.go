@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/unroll-go/unroll/bench/internal/peak"
 )
@@ -100,7 +101,13 @@ func loadResult(name string) (*Result, error) {
 	return r, nil
 }
 
-// writeReport writes README.md: the sections of which there are results.
+// pagePath returns the page of a processor, such as measured/amd-epyc-family-25-model-1.md.
+func pagePath(cpu string) string {
+	words := strings.FieldsFunc(strings.ToLower(cpu), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	return filepath.Join("measured", strings.Join(words, "-")+".md")
+}
+
+// writeReport writes the page of this processor: the sections of which there are results.
 func writeReport(w io.Writer, found map[string]*Result) {
 	m := thisMachine()
 	fmt.Fprintf(w, preface, m.CPU, m.Cores, cmp.Or(m.Peaks, "unknown"), m.Go)
@@ -120,19 +127,10 @@ func writeReport(w io.Writer, found map[string]*Result) {
 	}
 }
 
-// preface is how README.md begins.
-const preface = `# Benchmarks
+// preface is how the page begins.
+const preface = `# Measured on one processor
 
-The library beside what else computes the same, on one machine. This page is written by the program in this folder:
-
-` + "```" + `
-bench/run                               # everything, which takes long
-bench/run -only gemm,epoch -rounds 9    # some sections; the others keep their numbers
-` + "```" + `
-
-Contestants take turns, in as many rounds as a section's command says, because the machine is not equally fast all the
-time. Numbers are medians over the rounds; ratios and shares of the peak are medians of each round's own. The peak is how
-much the cores can multiply and add if they do nothing else, measured again in every round that tells a share.
+The library beside what else computes the same, on one machine. This page is written by bench/run; see [the folder's page](../README.md).
 
 | | |
 |---|---|

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -54,4 +55,8 @@ func TestReport(t *testing.T) {
 func TestShorten(t *testing.T) {
 	assert.Equal(t, "1.13", shorten("1.13.0a0"))
 	assert.Equal(t, "2", shorten("2"))
+}
+
+func TestPagePath(t *testing.T) {
+	assert.Equal(t, "measured/amd-epyc-family-25-model-1.md", filepath.ToSlash(pagePath("AMD EPYC (family 25, model 1)")))
 }

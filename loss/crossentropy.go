@@ -62,7 +62,7 @@ func (o CrossEntropy) of(where string, logits *autograd.Node, labels []int32) *a
 	all := o.check(where, classes) // sum of the class weights
 	rows, weight := o.count(t, where, labels, classes)
 	if weight == 0 {
-		return mean(where, logits, 0, 0, 0, nil)
+		return mean(where, logits, nil, 0, 0, 0, nil)
 	}
 	// Weights are divided by their mean over the rows, so that float32 can hold the gradients for weights of any size.
 	scale := float64(rows) / weight
@@ -113,7 +113,7 @@ func (o CrossEntropy) of(where string, logits *autograd.Node, labels []int32) *a
 	if _, exponent := math.Frexp(all); exponent < -64 || exponent > 64 {
 		weight = math.Ldexp(weight, -exponent) // the same factor in all shards; float32 can then hold the weight
 	}
-	return mean(where, logits, sum, rows, weight, dlogits)
+	return mean(where, logits, nil, sum, rows, weight, dlogits)
 }
 
 // count returns the number of rows that are not ignored and the sum of the weights of their classes. A label out of

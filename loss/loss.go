@@ -30,6 +30,7 @@ package loss
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/unroll-go/unroll/autograd"
@@ -42,8 +43,9 @@ import (
 const Ignore = label.Ignore
 
 // mean returns sum/count, a loss of x that carries the weight. dx holds the derivatives of sum with respect to x; it is
-// nil if x needs no gradient. If weight is 0, nothing counts, and the loss is 0 without a gradient.
-func mean(where string, x *autograd.Node, sum float64, count int, weight float64, dx []float32) *autograd.Node {
+// nil if x needs no gradient. target holds the targets if they are numbers. If weight is 0, nothing counts, and the loss is 0
+// without a gradient.
+func mean(where string, x *autograd.Node, target *tensor.Tensor, sum float64, count int, weight float64, dx []float32) *autograd.Node {
 	t := x.Tape()
 	y := t.New(1)
 	y.SetWeight(float32(weight))
@@ -52,7 +54,7 @@ func mean(where string, x *autograd.Node, sum float64, count int, weight float64
 	}
 	y.Data()[0] = float32(sum / float64(count))
 	if dx != nil {
-		autograd.Record(t, meanOp{where, x, y, dx, float32(count)}, y)
+		autograd.Record(t, meanOp{where, x, y, target, dx, float32(count)}, y)
 	}
 	return y
 }
@@ -66,10 +68,11 @@ func gradBuffer(t *autograd.Tape, x *autograd.Node) []float32 {
 }
 
 type meanOp struct {
-	where string
-	x, y  *autograd.Node
-	dx    []float32
-	count float32
+	where  string
+	x, y   *autograd.Node
+	target *tensor.Tensor // nil if there are labels
+	dx     []float32
+	count  float32
 }
 
 func (o meanOp) String() string { return o.where }
@@ -78,6 +81,21 @@ func (o meanOp) Backward() {
 	if d := o.y.Grad(); d != nil {
 		kernel.AddScaled(o.x.AccumulateGrad(), d[0]/o.count, o.dx)
 	}
+}
+
+// NotFinite implements [autograd.Checker]: it finds the first target that is infinite.
+func (o meanOp) NotFinite() *autograd.DataError {
+	if o.target == nil {
+		return nil
+	}
+	for i, v := range o.target.Data() {
+		if math.IsInf(float64(v), 0) {
+			columns := width(o.target.Shape())
+			return &autograd.DataError{Text: fmt.Sprintf("%v, column %d of the target of %s", v, i%columns, o.where),
+				Row: i / columns, Rows: len(o.target.Data()) / columns}
+		}
+	}
+	return nil
 }
 
 // numbers returns the mean loss of the elements of x whose target is not NaN. f returns the loss of one element and its
@@ -110,7 +128,7 @@ func numbers(where string, x *autograd.Node, target *tensor.Tensor, wide bool, f
 			dx[i] = float32(grad)
 		}
 	}
-	return mean(where, x, sum, count, float64(count), dx)
+	return mean(where, x, target, sum, count, float64(count), dx)
 }
 
 // width returns the last dimension of a shape, the number of columns; it is 1 for a scalar.

@@ -259,6 +259,25 @@ func TestExtremeNumbers(t *testing.T) {
 	assert.ErrorIs(t, err, autograd.ErrNotFinite)
 }
 
+// TestInfiniteTarget: the error names the first target that is infinite.
+func TestInfiniteTarget(t *testing.T) {
+	inf := float32(math.Inf(1))
+	target := tensor.Of([]float32{float32(math.NaN()), 1, 2, -inf, inf, 0}, 3, 2)
+	for name, of := range map[string]func(x *autograd.Node) *autograd.Node{
+		"MSE":      func(x *autograd.Node) *autograd.Node { return loss.MSE{}.Of(x, target) },
+		"L1":       func(x *autograd.Node) *autograd.Node { return loss.L1{}.Of(x, target) },
+		"Huber":    func(x *autograd.Node) *autograd.Node { return loss.Huber{}.Of(x, target) },
+		"Quantile": func(x *autograd.Node) *autograd.Node { return loss.Quantile{}.Of(x, target) },
+	} {
+		_, _, err := backward(make([]float32, 6), 2, of)
+		assert.ErrorIs(t, err, autograd.ErrNotFinite, name)
+		assert.ErrorContains(t, err, "the first on the tape is -Inf, column 1 of the target of loss."+name)
+		var data *autograd.DataError
+		require.ErrorAs(t, err, &data)
+		assert.Equal(t, []int{1, 3}, []int{data.Row, data.Rows})
+	}
+}
+
 // source is a problem as a dataset.
 type source struct {
 	x, target []float32

@@ -30,8 +30,8 @@ import (
 type EMA struct {
 	Decay float64 // of the averages per step; about 1/(1-Decay) steps count. It may be changed between steps
 
-	// Average holds the averages, under the names of the weights. It is a set of its own, so safetensors.Save writes it as
-	// it writes a model.
+	// Average holds the averages, under the names of the weights; between two calls of Swap, the weights. It is a set of its
+	// own, so safetensors.Save writes it as it writes a model.
 	Average *autograd.Params `json:"-"`
 	// Swapped tells that Swap exchanged weights and averages, and has not exchanged them back.
 	Swapped bool `json:"-"`

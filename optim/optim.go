@@ -155,8 +155,7 @@ func (m *memory) each(g *autograd.Grads, l2, shrink float64, step func(p *autogr
 			w, grad := p.Value.Data(), g.Of(p)
 			if l2 != 0 {
 				sum := m.scratchFor(len(grad))
-				copy(sum, grad)
-				kernel.AddScaled(sum, float32(l2), w)
+				kernel.PlusScaled(sum, grad, float32(l2), w)
 				grad = sum
 			}
 			if shrink != 0 { // not w *= 1-shrink: 1-shrink would round a small shrink in float32, the same way at every step

@@ -54,12 +54,10 @@ func (r *RMSProp) Step(g *autograd.Grads) {
 			kernel.ScaleByRMS(u, grad, square.Of(p), decay, rest, eps)
 		}
 		if r.Momentum != 0 {
-			b := buffer.Of(p)
-			kernel.Scale(b, float32(r.Momentum))
-			kernel.Add(b, u)
-			u = b
+			kernel.Momentum(p.Value.Data(), u, buffer.Of(p), float32(r.Momentum), 1, float32(r.LR))
+		} else {
+			kernel.AddScaled(p.Value.Data(), float32(-r.LR), u)
 		}
-		kernel.AddScaled(p.Value.Data(), float32(-r.LR), u)
 	})
 }
 

@@ -46,22 +46,21 @@ func (s *SGD) Step(g *autograd.Grads) {
 	}
 	buffer := s.buffer()
 	s.each(g, s.WeightDecay, 0, func(p *autograd.Param, grad []float32, t *float32) {
-		w, rate := p.Value.Data(), s.LR
-		if s.Momentum != 0 {
-			b := buffer.Of(p)
-			if *t++; *t == 1 {
-				copy(b, grad)
-			} else {
-				kernel.Scale(b, float32(s.Momentum))
-				kernel.AddScaled(b, float32(1-s.Dampening), grad)
-			}
-			if s.Nesterov {
-				kernel.AddScaled(w, float32(-rate), grad)
-				rate *= s.Momentum
-			}
-			grad = b
+		w := p.Value.Data()
+		if s.Momentum == 0 {
+			kernel.AddScaled(w, float32(-s.LR), grad)
+			return
 		}
-		kernel.AddScaled(w, float32(-rate), grad)
+		b, decay, rest := buffer.Of(p), float32(s.Momentum), float32(1-s.Dampening)
+		if *t++; *t == 1 {
+			clear(b)
+			rest = 1
+		}
+		if s.Nesterov {
+			kernel.Nesterov(w, grad, b, decay, rest, float32(s.LR), float32(s.LR*s.Momentum))
+		} else {
+			kernel.Momentum(w, grad, b, decay, rest, float32(s.LR))
+		}
 	})
 }
 

@@ -98,6 +98,13 @@ func (b *backward) lane(l *lane, from, to int) {
 			t0, t1 = from+i, min(to, from+i+b.chunk)
 		}
 		base := b.rows.first(t0, b.windows.states)
+		rows := b.rows.between(t0, t1, b.windows.states)
+		if b.silent(l, t0, t1, rows, from) {
+			if l.layer > 0 && l.direction == 0 {
+				clear(b.windowAt(b.dyBelow, t0, from)[:rows*l.in.width])
+			}
+			continue
+		}
 		for j := range t1 - t0 {
 			t := t1 - 1 - j
 			if l.direction == 1 {
@@ -108,13 +115,38 @@ func (b *backward) lane(l *lane, from, to int) {
 				b.checkStep(l, t)
 			}
 		}
-		if rows := b.rows.between(t0, t1, b.windows.states); rows > 0 {
+		if rows > 0 {
 			b.weightGrads(l, t0, t1, rows)
 			b.checkWeights(l, t0, t1)
 			b.inputGrad(l, t0, t1, rows, from)
 		}
 	}
 	b.endLane(l, from == 0)
+}
+
+// silent reports whether all gradients are 0 that steps t0 to t1 of a lane could pass on, rows rows in all: those of the states, as where the gradient has
+// vanished, and those of the outputs. Then these steps add nothing to any gradient, and are skipped.
+func (b *backward) silent(l *lane, t0, t1, rows, from int) bool {
+	for i := range b.states {
+		if !zero(b.states[i].grad) {
+			return false
+		}
+	}
+	if l.layer < b.s.Layers-1 {
+		return zero(b.windowAt(b.dy, t0, from)[:rows*b.s.Out()])
+	}
+	dy, step := b.y.Grad(), b.rows.batch*b.s.Out()
+	return dy == nil || !b.all || zero(dy[t0*step:t1*step])
+}
+
+// zero reports whether every element of v is 0.
+func zero(v []float32) bool {
+	for _, x := range v {
+		if x != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // beginLane sets the gradients of a lane's states after a window. At the end of the sequence they are the gradients of the end, to which

@@ -50,7 +50,7 @@ type Stage struct {
 	// Backprop computes DSums, the gradients of all sums of this stage, from DH and DC, the gradients of the states after the step. DSums
 	// holds arbitrary numbers before. In DC it leaves the gradient of the second state before the step. If a term of
 	// the stage adds to the state (ToState) while the cell has Sums elsewhere, it leaves in DH the gradient of the sums in the place of the
-	// state; without Backprop that is DH itself.
+	// state; without Backprop that is DH itself. It is linear in DH and DC: steps at which these are 0 for all rows are skipped.
 	Backprop func(f *Frame)
 }
 
@@ -99,7 +99,6 @@ type Frame struct {
 	dh, dc     []float32    // [rows, State], [rows, Hidden]
 	dhRead     []float32    // [rows, State]; without recurrent dropout the same memory as dh
 	vectors
-	spare []float32
 }
 
 // vectors are the weights of a layer and direction in the order of FusedCell.Weights, and their gradients. Nil are weights that the layer does not
@@ -167,14 +166,6 @@ func (f *Frame) Weight(k int) []float32 { return f.weights[k].Value.Data() }
 
 // WeightGrad returns the gradient of the k-th weight, to which Backprop adds, or nil if the weight is frozen.
 func (f *Frame) WeightGrad(k int) []float32 { return f.grads[k] }
-
-// scratch returns memory for n floats.
-func (f *Frame) scratch(n int) []float32 {
-	if cap(f.spare) < n {
-		f.spare = make([]float32, n)
-	}
-	return f.spare[:n]
-}
 
 // rowAt returns one row of v [rows, width].
 func rowAt(v []float32, row, width int) []float32 { return v[row*width:][:width:width] }

@@ -122,7 +122,7 @@ func TestPlaces(t *testing.T) {
 }
 
 // TestASearchLeavesTheState: the gradient overflows in the first of two shards that share a tape, so that the model runs again
-// for it. The state has advanced by one window, not by two.
+// for it. Afterwards the state is what it was before the Run.
 func TestASearchLeavesTheState(t *testing.T) {
 	p := autograd.NewParams(1)
 	layer := rnn.NewElman(p.In("rnn"), rnn.ElmanConfig{Input: 1, Hidden: 2})
@@ -146,14 +146,7 @@ func TestASearchLeavesTheState(t *testing.T) {
 	_, err := step.Run(dataset.Rows{Source: source, Index: []int{0, 1, 2, 3}})
 	assert.ErrorIs(t, err, autograd.ErrNotFinite)
 	assert.Equal(t, 3, calls)
-
-	want := layer.NewState(4)
-	tape := autograd.NewInference(p)
-	var b dataset.Batch
-	require.NoError(t, source.Gather([]int{0, 1, 2, 3}, &b))
-	_, end := layer.Forward(tape.Input(b.X), rnn.Options{})
-	want.Set(end, 0)
-	bits(t, want.H.Data(), state.H.Data())
+	bits(t, make([]float32, 8), state.H.Data())
 }
 
 // TestBlankFrames: the gradient of a normalised LSTM grows at each of the zero frames that begin a sequence until it overflows.

@@ -174,7 +174,7 @@ func (g *lstmGates) backprop(f *Frame) {
 		}
 		kernel.LSTMPeepholeGrad(dz, f.DC(i), dh, z, f.Weight(g.peephole), f.CBefore(i), tanhC)
 		if dp := f.WeightGrad(g.peephole); dp != nil {
-			addPeepholeGrad(dp, dz, z, f.CBefore(i))
+			kernel.AddPeepholeGrad(dp, dz, z, f.CBefore(i))
 		}
 	}
 }
@@ -185,16 +185,4 @@ func (g *lstmGates) unprojected(state, sums []float32) []float32 {
 		return state
 	}
 	return sums[4*g.hidden:][:g.hidden]
-}
-
-// addPeepholeGrad adds what one row gives to the gradients of p_i, p_f and p_o. The c that the gate o saw, f*cBefore + i*g, is computed
-// again: zoneout may have changed the one that was kept.
-func addPeepholeGrad(dp, dz, z, cBefore []float32) {
-	n := len(cBefore)
-	di, df, do := dp[:n], dp[n:2*n], dp[2*n:]
-	for j, before := range cBefore {
-		di[j] += float32(dz[j] * before)
-		df[j] += float32(dz[n+j] * before)
-		do[j] += float32(dz[3*n+j] * (float32(z[j]*z[2*n+j]) + float32(z[n+j]*before)))
-	}
 }

@@ -53,21 +53,12 @@ func minGRUCell(h int) FusedCell {
 			Terms: []Term{{Weight: "weight_ih", Bias: "bias_ih", Rows: 2 * h, Source: FromInput}},
 			Apply: func(f *Frame) {
 				for i := range f.rows {
-					z, n := f.Sums(i)[:h], f.Sums(i)[h:]
-					kernel.Sigmoid(z, z)
-					kernel.Blend(f.H(i), f.HBefore(i), n, z)
+					kernel.MinGRU(f.Sums(i), f.HBefore(i), f.H(i))
 				}
 			},
-			// dn = dh*z, dz = dh*(n-h_(t-1)) * z*(1-z), and h_(t-1) gets dh*(1-z) = dh - dn.
 			Backprop: func(f *Frame) {
 				for i := range f.rows {
-					z, n, dz, dn, dh := f.Sums(i)[:h], f.Sums(i)[h:], f.DSums(i)[:h], f.DSums(i)[h:], f.DH(i)
-					copy(dz, n)
-					kernel.AddScaled(dz, -1, f.HBefore(i))
-					kernel.Mul(dz, dz, dh)
-					kernel.SigmoidGrad(dz, dz, z)
-					kernel.Mul(dn, dh, z)
-					kernel.AddScaled(dh, -1, dn)
+					kernel.MinGRUGrad(f.DSums(i), f.DH(i), f.Sums(i), f.HBefore(i))
 				}
 			},
 		}},

@@ -32,16 +32,13 @@ func (p *plan) normalise(w *pack, j int, f *Frame) {
 	kernel.Affine(f.sums[l.raw:], p.kept, f.rows, nil, f.source(l), kernel.Block{}, &w.matrices[j])
 	gain := f.Weight(l.gain)[l.First:][:l.Rows]
 	to, stride := f.place(q.to)
+	norm := kernel.LayerNorm
+	if q.add {
+		norm = kernel.LayerNormAdd
+	}
 	for row := range f.rows {
-		sums, raw := to[row*stride:][:l.Rows], f.sums[row*p.kept+l.raw:][:l.Rows+2]
-		normal := sums
-		if q.add {
-			normal = f.scratch(l.Rows)
-		}
-		raw[l.Rows], raw[l.Rows+1] = kernel.LayerNorm(normal, raw[:l.Rows], gain, w.biases[j], normEps)
-		if q.add {
-			kernel.Add(sums, normal)
-		}
+		raw := f.sums[row*p.kept+l.raw:][:l.Rows+2]
+		raw[l.Rows], raw[l.Rows+1] = norm(to[row*stride:][:l.Rows], raw[:l.Rows], gain, w.biases[j], normEps)
 	}
 }
 
@@ -53,8 +50,6 @@ func (p *plan) normaliseGrad(l *link, f *Frame) {
 	}
 	for row := range f.rows {
 		dsums, raw := f.dsums[row*p.dsums:][:p.dsums], f.sums[row*p.kept+l.raw:]
-		dProduct := dsums[l.dProduct:][:l.Rows]
-		clear(dProduct)
-		kernel.LayerNormGrad(dProduct, dGain, nil, dsums[l.dSum:][:l.Rows], raw[:l.Rows], gain, raw[l.Rows], raw[l.Rows+1])
+		kernel.LayerNormGradInto(dsums[l.dProduct:][:l.Rows], dGain, nil, dsums[l.dSum:][:l.Rows], raw[:l.Rows], gain, raw[l.Rows], raw[l.Rows+1])
 	}
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // State is the state of B sequences between runs, one row for each: plain numbers in the caller's memory. H is
-// [Layers*Dirs, B, H_out]; C is [Layers*Dirs, B, Hidden] for a layer with a second state, the LSTM, and nil for the other layers. [Elman.NewState]
-// makes one.
+// [Layers*Dirs, B, H_out]; C is [Layers*Dirs, B, Hidden] for a layer with a second state, the LSTM, and nil for the other
+// layers. [Elman.NewState] makes one.
 //
 // Carry and CarryRows copy rows onto a tape, where they are the start of a call. Set and SetRows copy the end of a call back
 // into rows. No gradient flows through a State. Goroutines may use disjoint rows of one State at the same time.
@@ -107,7 +107,8 @@ func (s *State) carry(where string, t *autograd.Tape, rows selection) (c Carry) 
 // Set copies all rows of c into consecutive rows of the state, from row first on. It panics with a [*autograd.ShapeError]
 // if c does not have the state's layers and widths or the state has no such rows, and with a [*autograd.UsageError] if one of
 // the two has a C and the other does not. The state is unchanged then, and also if the run only repeats an earlier one
-// ([autograd.Tape.Checking]).
+// ([autograd.Tape.Checking]). If the Run of a train.Step returns an error, the state is as it was before the Run
+// ([autograd.Tape.Preserve]).
 func (s *State) Set(c Carry, first int) {
 	const where = "rnn.State.Set"
 	s.set(where, c, selection{first: first, n: s.checkCarry(where, c)})
@@ -135,14 +136,17 @@ func (s *State) SetRows(c Carry, rows []int) {
 
 func (s *State) set(where string, c Carry, rows selection) {
 	s.check(where, rows)
-	if c.H.Tape().Checking() {
+	tape := c.H.Tape()
+	if tape.Checking() {
 		return
 	}
 	write := func(v *tensor.Tensor, from *autograd.Node) {
 		data, width := from.Data(), v.Dim(2)
 		for l := range v.Dim(0) {
 			for i := range rows.n {
-				copy(rowOf(v, l, rows.at(i)), data[(l*rows.n+i)*width:])
+				row := rowOf(v, l, rows.at(i))
+				tape.Preserve(row)
+				copy(row, data[(l*rows.n+i)*width:])
 			}
 		}
 	}

@@ -61,6 +61,11 @@ func (l Loading) Load(path string, p *autograd.Params) (Report, error) {
 	return l.load(path, weights(p), p.Update)
 }
 
+// Apply is [Loading.Load] for the content of a file that was read before, or that was converted from another format.
+func (l Loading) Apply(f *File, p *autograd.Params) (Report, error) {
+	return l.apply("the file", f, weights(p), p.Update)
+}
+
 // load sets tensors, which are given with their names. It writes into them within update.
 func (l Loading) load(path string, tensors iter.Seq2[string, *tensor.Tensor], update func(write func())) (Report, error) {
 	r, err := os.Open(path)
@@ -72,13 +77,18 @@ func (l Loading) load(path string, tensors iter.Seq2[string, *tensor.Tensor], up
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", path, err)
 	}
+	return l.apply(path, f, tensors, update)
+}
+
+// apply sets tensors to those of f, which errors call by name.
+func (l Loading) apply(name string, f *File, tensors iter.Seq2[string, *tensor.Tensor], update func(write func())) (Report, error) {
 	m := matching{Loading: l, from: map[string]*Tensor{}, named: map[string]bool{}, values: map[*tensor.Tensor][]float32{}}
 	if m.readNames(f) {
 		m.match(tensors)
 		m.checkRest()
 	}
 	if wrong := m.mismatches(); wrong != "" {
-		return Report{}, fmt.Errorf("%s does not fit: %s", path, wrong)
+		return Report{}, fmt.Errorf("%s does not fit: %s", name, wrong)
 	}
 	update(func() {
 		for to, v := range m.values {

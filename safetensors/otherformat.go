@@ -84,7 +84,7 @@ func (s *recorder) otherFormat(extension string) string {
 	case begins("GGUF"):
 		return "a GGUF file, as llama.cpp reads it; load it with gguf.GGUFReader in Python" + saveNumpy
 	case extension == ".onnx" && begins("\x08"):
-		return "a model of ONNX (a protobuf message); read its initializers with onnx.numpy_helper.to_array in Python" + saveNumpy
+		return "a model of ONNX (a protobuf message); read it with the package onnx of this library"
 	case begins(gitLFS):
 		return "a pointer of Git LFS; fetch the file itself with git lfs pull"
 	case begins("<!") || begins("<html"):

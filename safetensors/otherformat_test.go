@@ -52,7 +52,7 @@ func otherFormats(t testing.TB) map[string][]byte {
 
 func TestOtherFormats(t *testing.T) {
 	checkpoint := `a checkpoint of PyTorch (a zip archive with a pickle, as torch.save writes it); load it in PyTorch and write it with safetensors.torch.save_file(model.state_dict(), "model.safetensors")`
-	onnx := `a model of ONNX (a protobuf message); read its initializers with onnx.numpy_helper.to_array in Python`
+	onnx := `a model of ONNX (a protobuf message); read it with the package onnx of this library`
 	want := map[string]string{
 		"model.pt":          checkpoint,
 		"script.pt":         checkpoint,

@@ -7,8 +7,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// limits are the upper limits of the buckets, in ascending order: 0, 1e-12 times the powers of 1.1 below 1e20, the greatest float64, and the
-// same with a minus (tensorflow/core/lib/histogram/histogram.cc, InitDefaultBucketsInner).
+// limits are the upper limits of the buckets, in ascending order: 0, 1e-12 times the powers of 1.1 below 1e20, the greatest
+// float64, and the same with a minus (tensorflow/core/lib/histogram/histogram.cc, InitDefaultBucketsInner).
 var limits = func() []float64 {
 	var positive, all []float64
 	for v := 1e-12; v < 1e20; v *= 1.1 {

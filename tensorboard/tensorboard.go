@@ -1,5 +1,5 @@
-// Package tensorboard writes the files that TensorBoard shows: curves of numbers, histograms of weights and gradients, pictures
-// and texts, each at the steps of a training.
+// Package tensorboard writes the files that TensorBoard shows: curves of numbers, histograms of weights and gradients,
+// pictures and texts, each at the steps of a training.
 //
 //	w, err := tensorboard.Create("runs/first")
 //	if err != nil {
@@ -23,29 +23,30 @@
 //	pip install tensorboard
 //	tensorboard --logdir runs
 //
-// A tag is the name of a curve. TensorBoard puts tags into groups by the text before their first slash, and draws the same tag
-// of several runs, which are folders, into one diagram.
+// A tag is the name of a curve. TensorBoard puts tags into groups by the text before their first slash, and draws the same
+// tag of several runs, which are folders, into one diagram.
 //
 // # Errors
 //
-// A curve is no reason to end a training. The methods of a [Writer] therefore return no error. The first error of the operating
-// system, such as a full disk, ends the file, what is written later is dropped, and [Writer.Err] and [Writer.Close] return the
-// error. Only a mistake of the caller, such as an empty tag, panics.
+// A curve is no reason to end a training. The methods of a [Writer] therefore return no error. The first error of the
+// operating system, such as a full disk, ends the file, what is written later is dropped, and [Writer.Err] and
+// [Writer.Close] return the error. Only a mistake of the caller, such as an empty tag, panics.
 //
 // # What a killed run leaves
 //
-// Each value is handed to the operating system at once, in one piece and without a buffer of the program. A run that is killed
-// has therefore lost nothing; a power failure may cost the seconds that the operating system had not yet
-// written. A record that was cut short is found by its checksum, and TensorBoard shows all before it.
+// Each value is handed to the operating system at once, in one piece and without a buffer of the program. A run that is
+// killed has therefore lost nothing; a power failure may cost the seconds that the operating system had not yet written. A
+// record that was cut short is found by its checksum, and TensorBoard shows all before it.
 //
-// A run that goes on calls [Resume], which begins a new file beside the earlier ones; TensorBoard shows the files of a folder as one run.
+// A run that goes on calls [Resume], which begins a new file beside the earlier ones; TensorBoard shows the files of a
+// folder as one run.
 //
 // # The format
 //
-// A file is a sequence of records: the length (8 bytes, little-endian), its masked checksum (4 bytes), the bytes of a protocol buffer
-// "Event" and their masked checksum. The checksum is CRC-32 with Castagnoli's polynomial, rotated right by 15 bits, plus 0xa282ead8
-// (tensorflow/core/lib/io/record_writer.h and tensorflow/core/lib/hash/crc32c.h). The fields are those of event.proto, summary.proto and
-// tensor.proto in the folder tensorboard/compat/proto of TensorBoard 2.21.
+// A file is a sequence of records: the length (8 bytes, little-endian), its masked checksum (4 bytes), the bytes of a
+// protocol buffer "Event" and their masked checksum. The checksum is CRC-32 with Castagnoli's polynomial, rotated right by
+// 15 bits, plus 0xa282ead8 (tensorflow/core/lib/io/record_writer.h and tensorflow/core/lib/hash/crc32c.h). The fields are
+// those of event.proto, summary.proto and tensor.proto in the folder tensorboard/compat/proto of TensorBoard 2.21.
 package tensorboard
 
 import (
@@ -70,8 +71,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Writer writes one event file. Goroutines may share a Writer. The methods of a nil *Writer do nothing, so that a program that is watched
-// only if its user asks for it has no conditions in its loop.
+// Writer writes one event file. Goroutines may share a Writer. The methods of a nil *Writer do nothing, so that a program
+// that is watched only if its user asks for it has no conditions in its loop.
 type Writer struct {
 	mu   sync.Mutex
 	file *os.File
@@ -79,9 +80,9 @@ type Writer struct {
 }
 
 // Create makes the folder dir if it does not exist, and begins a new event file in it. The file is named
-// events.out.tfevents.SECONDS.HOST.NANOSECONDS, so that the files of a folder lie in the order of their creation. Files that are there
-// already stay as they are, and TensorBoard shows all files of a folder as one run: a run that starts anew takes a new
-// folder.
+// events.out.tfevents.SECONDS.HOST.NANOSECONDS, so that the files of a folder lie in the order of their creation. Files
+// that are there already stay as they are, and TensorBoard shows all files of a folder as one run: a run that starts anew
+// takes a new folder.
 func Create(dir string) (*Writer, error) {
 	w, err := create(dir)
 	if err != nil {
@@ -91,9 +92,9 @@ func Create(dir string) (*Writer, error) {
 }
 
 // Resume is [Create] for a run that was interrupted and goes on from its checkpoint: step is the first step that the run
-// writes again. What earlier files of the folder hold of this step and later ones was written after the checkpoint, and TensorBoard
-// no longer shows it: of each curve from the moment at which the resumed run writes the curve again, and with the option
-// --load_fast=false at once.
+// writes again. Earlier files of the folder may hold values of this step and later ones, which were written after the
+// checkpoint. TensorBoard stops showing those of a curve when the resumed run writes the same curve again, or at once with
+// the option --load_fast=false. A program may call Resume for a new run, too, with step 0.
 func Resume(dir string, step int) (*Writer, error) {
 	w, err := create(dir)
 	if err != nil {
@@ -150,8 +151,8 @@ func (w *Writer) Err() error {
 	return w.err
 }
 
-// Close waits until the file is on the disk and closes it. It returns the first error of writing, also of earlier calls. What is
-// written after Close is dropped.
+// Close waits until the file is on the disk and closes it. It returns the first error of writing, also of earlier calls.
+// What is written after Close is dropped.
 func (w *Writer) Close() error {
 	if w == nil {
 		return nil
@@ -174,8 +175,8 @@ func (w *Writer) fail(err error) {
 	}
 }
 
-// Scalar adds a point to the curve of the tag. TensorBoard keeps it as a float32; it shows NaN and infinities as such. Scalar panics
-// with a [*tensor.UsageError] if the tag is empty or is not UTF-8, as do the other methods.
+// Scalar adds a point to the curve of the tag. TensorBoard keeps it as a float32; it shows NaN and infinities as such.
+// Scalar panics with a [*tensor.UsageError] if the tag is empty or is not UTF-8, as do the other methods.
 func (w *Writer) Scalar(tag string, step int, value float64) {
 	if w == nil {
 		return
@@ -183,10 +184,10 @@ func (w *Writer) Scalar(tag string, step int, value float64) {
 	w.add("Scalar", tag, step, protowire.AppendFixed32(field(nil, valueSimple, protowire.Fixed32Type), math.Float32bits(float32(value))))
 }
 
-// Histogram adds the distribution of values, such as the weights or the gradient of a layer. The buckets are those
-// of TensorFlow: their limits are 0 and plus and minus 1e-12 times the powers of 1.1, up to 1e20. NaN and infinities are not among
-// the numbers of a histogram; if there are any, the curve TAG/not_finite tells how many. Where no number is
-// finite, that curve is all that is written.
+// Histogram adds the distribution of values, such as the weights or the gradient of a layer. The buckets are those of
+// TensorFlow: their limits are 0 and plus and minus 1e-12 times the powers of 1.1, up to 1e20. NaN and infinities are not
+// among the numbers of a histogram; if there are any, the curve TAG/not_finite tells how many. Where no number is finite,
+// that curve is all that is written.
 func (w *Writer) Histogram(tag string, step int, values []float32) {
 	if w == nil {
 		return
@@ -200,7 +201,8 @@ func (w *Writer) Histogram(tag string, step int, values []float32) {
 	}
 }
 
-// Image adds a picture, as a PNG. A picture that PNG cannot hold, such as one without a pixel, panics with a [*tensor.UsageError].
+// Image adds a picture, as a PNG. A picture that PNG cannot hold, such as one without a pixel, panics with a
+// [*tensor.UsageError].
 func (w *Writer) Image(tag string, step int, picture image.Image) {
 	if w == nil {
 		return
@@ -264,7 +266,8 @@ func (w *Writer) write(event []byte) {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// masked returns the checksum that stands in a file. It is masked because the checksum of data that holds its own checksum is weak.
+// masked returns the checksum that stands in a file. It is masked because the checksum of data that holds its own checksum
+// is weak.
 func masked(data []byte) uint32 {
 	return bits.RotateLeft32(crc32.Checksum(data, castagnoli), -15) + 0xa282ead8
 }

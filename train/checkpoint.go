@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"reflect"
@@ -31,7 +32,7 @@ import (
 //	...
 //	err := parts.Load("checkpoint.safetensors")
 //
-// A [Loop] does so when it is due. A part is one of
+// A [Loop] saves by itself when a checkpoint is due. A part is one of
 //
 //   - *[autograd.Params]: the values of the weights under its prefix, and which of them are frozen;
 //   - [optim.Optimizer], also [optim.Groups] and *[optim.EMA]: its state, and the settings in its exported fields, such as LR;
@@ -53,8 +54,8 @@ import (
 // version of this format and a checksum (CRC-32C) of the whole file.
 type Checkpoint map[string]any
 
-// Settings are the settings of a training that must not differ when it goes on: for instance the sizes of the model, the size of
-// a batch and the seed. See [Checkpoint].
+// Settings are the settings of a training that must not differ when it goes on: for instance the sizes of the model, the
+// size of a batch and the seed. See [Checkpoint].
 type Settings map[string]string
 
 // The metadata of a checkpoint besides the parts.
@@ -65,8 +66,8 @@ const (
 )
 
 // Save writes all parts to a file, whole or not at all. It copies them between two updates of the weights, so that another
-// goroutine may train meanwhile with the optimizers of package optim; other parts, and an [optim.EMA], must not change during Save. Save panics
-// with a [*autograd.UsageError] if a part is of no kind that [Checkpoint] lists.
+// goroutine may train meanwhile with the optimizers of package optim; other parts, and an [optim.EMA], must not change
+// during Save. Save panics with a [*autograd.UsageError] if a part is of no kind that [Checkpoint] lists.
 func (c Checkpoint) Save(path string) error {
 	f, err := c.snapshot()
 	if err != nil {
@@ -132,7 +133,6 @@ func save(f *safetensors.File, name string, part any) error {
 				return err
 			}
 		}
-		return nil
 	case optim.Optimizer:
 		for tensor, values := range part.State() {
 			add(name+"."+tensor, values, len(values))
@@ -198,10 +198,9 @@ type paramsText struct {
 
 // stepText is what a file holds of a [Step].
 type stepText struct {
-	Runs      uint64
-	Seed      uint64
-	Shards    int
-	TwoPhases bool // otherwise the first batch whose means are not proportional would run twice again, and carry a state twice
+	Runs   uint64
+	Seed   uint64
+	Shards int
 }
 
 // textOf returns the text of a part in the metadata, or "" if its tensors are all that there is.
@@ -215,11 +214,13 @@ func textOf(name string, part any) (string, error) {
 			}
 		}
 		return encode(text)
+	case optim.Groups:
+		return kindOf(part) + " {}", nil // each member has its own settings
 	case optim.Optimizer:
 		settings, err := encode(part)
-		return fmt.Sprintf("%T %s", part, settings), err
+		return kindOf(part) + " " + settings, err
 	case *Step:
-		return encode(stepText{part.Runs, part.params.Seed(), part.Shards, part.twoPhases})
+		return encode(stepText{part.Runs, part.params.Seed(), part.Shards})
 	case *History:
 		return encode(part.columns)
 	case Settings:
@@ -235,6 +236,14 @@ func textOf(name string, part any) (string, error) {
 		err = decodeValue(text, reflect.New(to.Type()).Interface()) // better now than when the training is to continue
 	}
 	return text, err
+}
+
+// kindOf names the type of an optimizer and, of Groups, the number of the members.
+func kindOf(part optim.Optimizer) string {
+	if groups, ok := part.(optim.Groups); ok {
+		return fmt.Sprintf("%T[%d]", groups, len(groups))
+	}
+	return fmt.Sprintf("%T", part)
 }
 
 func encodeValue(part any) (string, error) {
@@ -320,7 +329,9 @@ func (c Checkpoint) load(r io.Reader, path string) error {
 // readCheckpoint reads a file and checks its version and checksum.
 func readCheckpoint(r io.Reader, path string) (*safetensors.File, error) {
 	f, err := safetensors.Read(r)
-	if err != nil {
+	if errors.As(err, new(*fs.PathError)) { // the system cannot read the file
+		return nil, fmt.Errorf("train: %w", err)
+	} else if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, path, err)
 	}
 	version, known := f.Metadata[versionKey]
@@ -360,10 +371,6 @@ func (l *loading) fail(format string, args ...any) {
 // part compares a part with the file and prepares to load it.
 func (l *loading) part(name string, part any) {
 	switch part := part.(type) {
-	case optim.Groups:
-		for i, member := range part {
-			l.part(fmt.Sprintf("%s.%d", name, i), member)
-		}
 	case optim.Optimizer:
 		l.optimizer(name, part)
 	case *autograd.Params:
@@ -384,7 +391,7 @@ func (l *loading) part(name string, part any) {
 			if text.Shards != part.Shards {
 				l.fail("%s: Shards is %d in the file, want %d", name, text.Shards, part.Shards)
 			}
-			l.writes = append(l.writes, func() { part.Runs, part.twoPhases = text.Runs, text.TwoPhases })
+			l.writes = append(l.writes, func() { part.Runs = text.Runs })
 		}
 	case *EarlyStopping:
 		l.value(name, part)
@@ -437,8 +444,8 @@ func decode(text string, to any) error {
 	return d.Decode(to)
 }
 
-// tensor returns the tensor of a name, which has the given type and shape; a dimension that is -1 may have any size. It returns
-// nil if the file has no such tensor.
+// tensor returns the tensor of a name, which has the given type and shape; a dimension that is -1 may have any size. It
+// returns nil if the file has no such tensor.
 func (l *loading) tensor(name string, dtype safetensors.DType, shape ...int) *safetensors.Tensor {
 	t := l.tensors[name]
 	delete(l.tensors, name)
@@ -486,15 +493,19 @@ func (l *loading) weights(name string, p *autograd.Params) {
 func (l *loading) optimizer(name string, part optim.Optimizer) {
 	text, ok := l.text(name)
 	there, settings, _ := strings.Cut(text, " ")
-	here := fmt.Sprintf("%T", part)
+	here := kindOf(part)
 	if !ok || there != here {
 		if ok {
-			l.fail("%s: the file has the state of a %s, want %s", name, quote.Name(there), here)
+			l.fail("%s: the file has the state of %s, want %s", name, quote.Name(there), here)
 		}
-		for tensor := range l.tensors { // nothing more to tell of it
-			if strings.HasPrefix(tensor, name+".") {
-				delete(l.tensors, tensor)
-			}
+		of := func(key string) bool { return strings.HasPrefix(key, name+".") }
+		maps.DeleteFunc(l.tensors, func(key string, _ *safetensors.Tensor) bool { return of(key) }) // nothing more to tell of it
+		maps.DeleteFunc(l.texts, func(key, _ string) bool { return of(key) })
+		return
+	}
+	if groups, ok := part.(optim.Groups); ok {
+		for i, member := range groups {
+			l.part(fmt.Sprintf("%s.%d", name, i), member)
 		}
 		return
 	}

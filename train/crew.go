@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -11,21 +12,19 @@ import (
 	"github.com/unroll-go/unroll/dataset"
 )
 
-// rowsPerShard and maxShards are the rule by which a batch is cut into shards. The rule depends on the number of rows
-// and not on the number of workers, because the shards determine the order in which gradients are added.
-const (
-	rowsPerShard = 38
-	maxShards    = 8
-)
-
-// shardsOf returns the number of shards for a batch of so many rows.
+// shardsOf returns the number of shards for a batch of so many rows. The rule depends on the number of rows and not on
+// the number of workers, because the shards determine the order in which gradients are added. A shard of fewer rows than
+// small leaves the matrix products too little to do; from large on, more rows hardly make a product faster. A batch has
+// up to few small shards, so that few cores have work, and otherwise large ones, up to most.
 func shardsOf(rows int) int {
-	return max(1, min(maxShards, (rows+rowsPerShard-1)/rowsPerShard))
+	const small, large, few, most = 8, 38, 4, 64
+	parts := func(size int) int { return (rows + size - 1) / size }
+	return max(1, min(few, parts(small)), min(most, parts(large)))
 }
 
-// crew computes the shards of one batch, or of several that count as one, on several goroutines, the workers, which end when the work is done. Worker w
-// of n takes the shards w, w+n, w+2n and so on. It normally uses the same seat for all of them, so the memory of the
-// seat's tape stays in the cache.
+// crew computes the shards of one batch, or of several that count as one, on several goroutines, the workers, which end
+// when the work is done. Worker w of n takes the shards w, w+n, w+2n and so on. It normally uses the same seat for all of
+// them, so the memory of the seat's tape stays in the cache.
 type crew struct {
 	newTape func() *autograd.Tape
 
@@ -68,6 +67,7 @@ type shard struct {
 	terms   []autograd.Term // the means in the loss; weigh replaces weights that were not set
 	unit    float32         // grads is the gradient of unit*loss
 	factors []float32       // if not empty, one further factor for each mean of the loss
+	started bool            // the batch's work with grads has begun
 	err     error
 	fault   error // a panic of the work
 
@@ -130,7 +130,7 @@ func (c *crew) begin(batches []dataset.Rows, shards, workers int, keep bool) {
 				c.shards = append(c.shards, &shard{index: c.count})
 			}
 			s := c.shards[c.count]
-			s.batch, s.rows, s.factors = i, rows, s.factors[:0]
+			s.batch, s.rows, s.factors, s.started = i, rows, s.factors[:0], false
 			s.lo, s.hi = dataset.Cut(n, count, k)
 			c.count++
 		}
@@ -230,8 +230,14 @@ func (c *crew) locate(err error, at *seat) error {
 	if data.Rows > rows {
 		place = fmt.Sprintf("step %d of %s", data.Row/rows, place)
 	}
-	if err == error(data) {
-		return &autograd.DataError{Text: data.Text + ": " + place}
-	}
-	return fmt.Errorf("%w: %s", err, place)
+	return located{err, strings.Replace(err.Error(), data.Error(), data.Text, 1) + ": " + place}
 }
+
+// located is an error about one row whose text names the place in the batch and in the source, not that in the shard.
+type located struct {
+	error
+	text string
+}
+
+func (e located) Error() string { return e.text }
+func (e located) Unwrap() error { return e.error }

@@ -17,7 +17,7 @@ import (
 // TestAModelThatEndsItsGoroutine: the step returns an error, and the next step is as if nothing had been. If the
 // goroutine is the caller's, it ends.
 func TestAModelThatEndsItsGoroutine(t *testing.T) {
-	for _, first := range []int{35, 70} {
+	for _, first := range []int{8, 16} {
 		m := newModel(false, 3, 9, 4)
 		var exits atomic.Bool
 		model := func(tape *autograd.Tape, b *dataset.Batch) *autograd.Node {
@@ -26,7 +26,7 @@ func TestAModelThatEndsItsGoroutine(t *testing.T) {
 			}
 			return m.loss(tape, b)
 		}
-		source := sequences(105) // shards of 35 rows
+		source := sequences(24) // shards of 8 rows
 		step, evaluator := train.NewStep(m.params, model), train.NewEvaluator(m.params, model)
 		step.Workers, evaluator.Workers = 3, 3
 		want, err := step.Run(source.all())
@@ -35,7 +35,7 @@ func TestAModelThatEndsItsGoroutine(t *testing.T) {
 		exits.Store(true)
 		for name, run := range map[string]func() error{
 			"train: ":          func() error { _, err := step.Run(source.all()); return err },
-			"train.Evaluate: ": func() error { return evaluator.Run(source, 105, func(*autograd.Node, *dataset.Batch) {}) },
+			"train.Evaluate: ": func() error { return evaluator.Run(source, 24, func(*autograd.Node, *dataset.Batch) {}) },
 		} {
 			var err error
 			returned := false

@@ -3,7 +3,6 @@ package train
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/unroll-go/unroll/autograd"
 )
@@ -20,7 +19,8 @@ import (
 //	}
 //	stopping.Restore()
 //
-// Its whole state is in its fields. To continue a run later, make it a part of a [Checkpoint].
+// In a [Loop], the line is loop.Done = stopping.Step(validationLoss). The whole state is in the fields; make the
+// EarlyStopping a part of the [Checkpoint].
 type EarlyStopping struct {
 	Patience int     // training stops at the Patience-th metric in succession that is not better; 0 counts as 1
 	MinDelta float64 // a metric is better than Best only by more than MinDelta
@@ -33,17 +33,17 @@ type EarlyStopping struct {
 	// Weights is a copy of the weights at the best metric; nil if none are kept.
 	Weights *autograd.Params `json:"-"`
 
-	params   *autograd.Params
-	from, to []*autograd.Param
+	params *autograd.Params
 }
 
 // NewEarlyStopping returns an EarlyStopping that keeps a copy of the weights under p's prefix; if p is nil, it keeps none.
-// Smaller metrics are better, and MinDelta is 0.
+// If the averages of an optim.EMA are evaluated, p is its Average. Smaller metrics are better, and MinDelta is 0. No weight
+// can be made in p's set afterwards.
 func NewEarlyStopping(p *autograd.Params, patience int) *EarlyStopping {
 	s := &EarlyStopping{Patience: patience}
 	if p != nil {
+		p.Seal()
 		s.params, s.Weights = p, p.Clone()
-		s.from, s.to = slices.Collect(p.All()), slices.Collect(s.Weights.All())
 	}
 	return s
 }
@@ -58,7 +58,7 @@ func (s *EarlyStopping) Step(metric float64) (stop bool) {
 	s.Steps++
 	if s.better(metric) {
 		s.Best, s.BestStep, s.Wait = metric, s.Steps, 0
-		copyWeights(s.Weights, s.to, s.from)
+		copyWeights(s.Weights, s.params)
 		return false
 	}
 	s.Wait++
@@ -80,18 +80,16 @@ func (s *EarlyStopping) better(metric float64) bool {
 // Restore brings the weights of the best metric back. It does nothing if there was no metric yet or no weights are kept.
 func (s *EarlyStopping) Restore() {
 	if s.BestStep > 0 {
-		copyWeights(s.params, s.from, s.to)
+		copyWeights(s.params, s.Weights)
 	}
 }
 
-// copyWeights copies the values of from to to, weights of p; nothing if p is nil.
-func copyWeights(p *autograd.Params, to, from []*autograd.Param) {
-	if p == nil {
+// copyWeights copies the weights of a set to a copy of it, or back. It does nothing if none are kept.
+func copyWeights(to, from *autograd.Params) {
+	if to == nil || from == nil {
 		return
 	}
-	p.Update(func() {
-		for i, w := range to {
-			copy(w.Value.Data(), from[i].Value.Data())
-		}
-	})
+	if err := to.CopyFrom(from); err != nil {
+		panic(err) // names and shapes are the same
+	}
 }

@@ -16,13 +16,14 @@ import (
 	"github.com/unroll-go/unroll/internal/quote"
 )
 
-// WriteJSONLines writes the rows from number from on, each as one line with a JSON object whose members are the columns in their order:
+// WriteJSONLines writes the rows from number from on, each as one line with a JSON object whose members are the columns in
+// their order:
 //
 //	{"epoch":0,"loss":0.25}
 //	{"epoch":1,"loss":"NaN"}
 //
-// A program that trains calls it after each [History.Add] with from = Len()-1, so that other programs can follow the file and a run
-// that is killed leaves what it measured. A run that goes on writes the file anew, from row 0.
+// A program that trains calls it after each [History.Add] with from = Len()-1, so that other programs can follow the file
+// and a run that is killed leaves what it measured. A run that goes on writes the file anew, from row 0.
 //
 // Numbers have all their digits, as in [History.WriteCSV]. JSON has no NaN and no infinities: they are the strings
 // "NaN", "Infinity" and "-Infinity", as in the JSON of protocol buffers, which float() in Python and Number() in JavaScript
@@ -64,10 +65,11 @@ func jsonFloat(v float64) string {
 	return formatFloat(v)
 }
 
-// ReadJSONLines reads a history that [History.WriteJSONLines] wrote, up to the end of r. The first line names the columns, and all lines
-// have the same ones, in any order. Every number is the same as before, except that all NaN have the same bits. A last line that is not
-// whole, because the program was killed while it wrote, is left out. Any other error that the content causes names the line. A line may
-// have at most 100,000 columns, and ReadJSONLines allocates at most 200 times the bytes that it reads and 64 MiB, garbage included.
+// ReadJSONLines reads a history that [History.WriteJSONLines] wrote, up to the end of r. The first line names the columns,
+// and all lines have the same ones, in any order. Every number is the same as before, except that all NaN have the same
+// bits. A last line that is not whole, because the program was killed while it wrote, is left out. Any other error that the
+// content causes names the line. A line may have at most 100,000 columns, and ReadJSONLines allocates at most 200 times the
+// bytes that it reads and 64 MiB, garbage included.
 func ReadJSONLines(r io.Reader) (*History, error) {
 	in := bufio.NewReader(r)
 	var h *History

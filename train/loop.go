@@ -18,8 +18,8 @@ import (
 	"github.com/unroll-go/unroll/safetensors"
 )
 
-// Loop yields the batches of a training, epoch by epoch, and saves checkpoints, so that the training can be interrupted at any
-// time and continue in another process:
+// Loop yields the batches of a training, epoch by epoch, and saves checkpoints, so that the training can be interrupted at
+// any time and continue in another process:
 //
 //	loop := &train.Loop{Dir: "checkpoints", Every: 1000,
 //		Parts: train.Checkpoint{"model": params, "optim": adam, "step": step, "history": history}}
@@ -44,6 +44,9 @@ import (
 //
 // If Parts hold everything that the body of the loop changes, the training has the same result, bit for bit, as without
 // interruptions. What follows from Epoch, Batch and Steps, such as a schedule, need not be saved.
+//
+// What the body writes elsewhere may be ahead of the newest checkpoint after a kill: tensorboard.Resume(dir, loop.Steps)
+// and a file that [History.WriteJSONLines] writes anew, from row 0, go on from the place of the loop.
 //
 // # Files
 //
@@ -107,8 +110,8 @@ func (l *Loop) Resume() error {
 
 // Batches yields the batches of the epochs from the present place to the given number of epochs. order returns the
 // batches of an epoch, such as those of [dataset.Shuffled], [dataset.Buckets] or, over a [dataset.NewStreams],
-// [dataset.Batches]; it must return the same batches whenever it is called with the same number. After the first of them,
-// the batches that the place is past are skipped and not gathered. An Index may be kept.
+// [dataset.Batches]; it must return the same batches whenever it is called with the same number. In the epoch in which the
+// training continues, the batches that are done are left out, and their rows are not gathered. An Index may be kept.
 //
 // An error comes with the last iteration, which has no batch. It is the error of a checkpoint that could not be written, or
 // ctx.Err() once ctx is canceled: the body of the running batch then ends and is saved before. If the body leaves
@@ -121,8 +124,8 @@ func (l *Loop) Batches(ctx context.Context, epochs int, order func(epoch uint64)
 	return batches(l, ctx, epochs, order, cloneRows)
 }
 
-// Groups is [Loop.Batches] for groups of batches, each of which counts as one batch: for instance, batches whose gradients are
-// accumulated before the optimizer's step ([dataset.Grouped]).
+// Groups is [Loop.Batches] for groups of batches, each of which counts as one batch: for instance, batches whose gradients
+// are accumulated before the optimizer's step ([dataset.Grouped]).
 func (l *Loop) Groups(ctx context.Context, epochs int, order func(epoch uint64) iter.Seq[[]dataset.Rows]) iter.Seq2[[]dataset.Rows, error] {
 	return batches(l, ctx, epochs, order, func(group []dataset.Rows) []dataset.Rows {
 		group = slices.Clone(group)
@@ -262,8 +265,8 @@ func (l *Loop) saveIfDue() error {
 	return l.save(due)
 }
 
-// save copies the parts and begins to write them in the background: to the file of the place, if newest is set, and to that of
-// the best model, if Best is. It waits for the write before.
+// save copies the parts and begins to write them in the background: to the file of the place, if newest is set, and to that
+// of the best model, if Best is. It waits for the write before.
 func (l *Loop) save(newest bool) error {
 	if err := l.wait(); err != nil {
 		return err
@@ -290,7 +293,8 @@ func (l *Loop) save(newest bool) error {
 	return nil
 }
 
-// write writes a checkpoint to each path and removes older ones. It reads no field but Dir, because the loop goes on meanwhile.
+// write writes a checkpoint to each path and removes older ones. It reads no field but Dir, because the loop goes on
+// meanwhile.
 func (l *Loop) write(f *safetensors.File, paths []string, keep int) error {
 	if err := writeCheckpoint(f, paths...); err != nil {
 		return err

@@ -17,11 +17,9 @@ import (
 //		fmt.Println(l.Name, l.Weight, l.Grad)
 //	}
 type Norms struct {
-	// Layers are the measurements of the last Measure, in the order in which the layers' first weights were made.
-	Layers []LayerNorms
-
+	layers  []LayerNorms
 	weights []*autograd.Param
-	layer   []int // the place in Layers of each weight
+	layer   []int // the place in layers of each weight
 }
 
 // LayerNorms are the Euclidean norms of a layer's weights and of their gradient, each as one vector.
@@ -40,9 +38,9 @@ func NewNorms(p *autograd.Params) *Norms {
 		name := layerOf(w.Name)
 		i, ok := places[name]
 		if !ok {
-			i = len(n.Layers)
+			i = len(n.layers)
 			places[name] = i
-			n.Layers = append(n.Layers, LayerNorms{Name: name})
+			n.layers = append(n.layers, LayerNorms{Name: name})
 		}
 		n.weights, n.layer = append(n.weights, w), append(n.layer, i)
 	}
@@ -62,16 +60,16 @@ func layerOf(weight string) string {
 	return weight[:dot]
 }
 
-// Measure computes the norms for the weights as they are and the gradient g, and returns n.Layers. It panics with a
-// [*autograd.UsageError] if g belongs to another Params.
+// Measure returns the norms of the weights as they are and of the gradient g, in the order in which the layers' first weights
+// were made. The next Measure uses the same memory. It panics with a [*autograd.UsageError] if g belongs to another Params.
 func (n *Norms) Measure(g *autograd.Grads) []LayerNorms {
-	for i := range n.Layers {
-		n.Layers[i].Weight, n.Layers[i].Grad = 0, 0
+	for i := range n.layers {
+		n.layers[i].Weight, n.layers[i].Grad = 0, 0
 	}
 	for i, w := range n.weights {
-		l := &n.Layers[n.layer[i]]
+		l := &n.layers[n.layer[i]]
 		l.Weight = math.Hypot(l.Weight, kernel.Norm(w.Value.Data()))
 		l.Grad = math.Hypot(l.Grad, kernel.Norm(g.Of(w)))
 	}
-	return n.Layers
+	return n.layers
 }

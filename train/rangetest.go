@@ -36,8 +36,8 @@ type RangeTest struct {
 // that is NaN or infinite, and an error that wraps [autograd.ErrNotFinite], mean that it has. Run returns any other error
 // of step.
 //
-// Afterwards the weights under p's prefix are as before. The state of the optimizer is not: make one for the test alone. Run panics with a
-// [*autograd.UsageError] if a setting is out of range.
+// Afterwards the weights under p's prefix are as before. The state of the optimizer is not: make one for the test alone.
+// Run panics with a [*autograd.UsageError] if a setting is out of range.
 func (r RangeTest) Run(p *autograd.Params, step func(lr float64) (loss float32, err error)) (h *History, err error) {
 	r.setDefaults()
 	before := p.Clone()

@@ -10,17 +10,18 @@ import (
 //
 //	skips := train.Skips{Most: 5}
 //	for rows := range dataset.Shuffled(source, 100, seed, epoch) {
-//		loss, err := step.Run(rows)
-//		if skips.Skip(err) {
-//			continue // the weights and the optimizer stay as they are
+//		_, err := step.Run(rows)
+//		if !skips.Skip(err) {
+//			if err != nil {
+//				return err
+//			}
+//			adam.Step(step.Grads())
 //		}
-//		if err != nil {
-//			return err
-//		}
-//		adam.Step(step.Grads())
+//		// What follows a batch or an epoch, such as a validation, also follows a batch that was skipped.
 //	}
 //
-// Its whole state is in its fields; all but Last can be written as JSON.
+// The weights, the optimizer and an rnn.State stay as they are if a batch is skipped. The whole state is in the fields, all
+// of which but Last a [Checkpoint] keeps; the part is the pointer &skips.
 type Skips struct {
 	// Most is the largest number of batches in succession that are skipped; 0 means no limit. A model whose weights are no
 	// longer finite fails at every batch, so a limit ends such a training.

@@ -53,5 +53,5 @@ func ExampleSkips() {
 	fmt.Println(skips.Last)
 	// Output:
 	// skipped: 1
-	// train: autograd: gradient is not finite; the first in the backward pass, through recurrent layer rnn, is NaN, element 0 of the gradient of weight rnn.weight_ih_l0, at steps 0 to 4; the first in its forward pass is +Inf, feature 0 of the input, in layer 0 of rnn (row 3 of 20): step 0 of row 3 of the batch, example 7 of the source
+	// train: autograd: gradient is not finite; the first in the backward pass, through recurrent layer rnn, is NaN, element 0 of the gradient of weight rnn.weight_ih_l0, at steps 0 to 4; the first in its forward pass is +Inf, feature 0 of the input, in layer 0 of rnn: step 0 of row 3 of the batch, example 7 of the source
 }

@@ -10,12 +10,13 @@
 //		adam.Step(step.Grads())
 //	}
 //
-// A [Loop] yields the batches instead, saves a [Checkpoint] of the training now and then, and continues where a process before
-// was interrupted or killed, with the same result, bit for bit.
+// A [Loop] yields the batches instead, saves a [Checkpoint] of the training now and then, and continues where a process
+// before was interrupted or killed, with the same result, bit for bit.
 //
 // [Evaluate] runs a model over a whole source without training it, for example to count correct answers with package
-// metrics. An [Evaluator] does the same and keeps its memory for the next time. A [History] is a table of the measurements of
-// each epoch, which [History.WriteCSV] writes to a file and [ReadHistory] reads back; [History.WriteJSONLines] appends to a file row by row.
+// metrics. An [Evaluator] does the same and keeps its memory for the next time. A [History] is a table of the measurements
+// of each epoch, which [History.WriteCSV] writes to a file and [ReadHistory] reads back; [History.WriteJSONLines] appends
+// to a file row by row.
 //
 // [EarlyStopping] ends a training that improves no more, [RangeTest] searches for a learning rate, and [Norms] measures the
 // weights and gradients of each layer. The moving average of the weights is optim.EMA.
@@ -71,8 +72,9 @@ type Step struct {
 	// Workers is the number of goroutines that work at the same time; 0 means GOMAXPROCS. The result is the same, bit
 	// for bit, for any number.
 	Workers int
-	// Shards is the number of parts into which a batch is cut; 0 means one for every 38 rows, and at most 8. It
-	// determines the order of summation, and therefore the last bits of the result.
+	// Shards is the number of parts into which a batch is cut; 0 means one for every 8 rows up to 4 parts, one for
+	// every 38 rows of a larger batch, and at most 64. It determines the order of summation, and therefore the last bits
+	// of the result.
 	Shards int
 	// Runs is the number of calls of Run so far. The random numbers of a run, such as the masks of dropout, depend on it.
 	// A [Checkpoint] saves and restores it, so that a training that continues draws the numbers that it would have drawn.
@@ -101,10 +103,10 @@ var ErrNothingCounted = errors.New("nothing in the batch counts")
 // whole batch for any number of shards. A loss, or a part of a sum, without a weight counts as a mean over all rows. A
 // penalty on weights is such a part; it is the same in all shards.
 //
-// If the weights of a sum's means are not proportional to each other in all shards, the gradient needs the weights of
-// all shards before the backward pass begins. The Step notices this, computes such a batch a second time and from then
-// on keeps a tape for each shard. A loss that is computed from a mean by a nonlinear operation is an error if there are
-// several shards.
+// If the weights of a sum's means are not proportional to each other in all shards, the gradient needs the weights of all
+// shards before the backward pass begins. The Step notices this, computes such a batch a second time, for which it brings
+// states back that the model has set ([autograd.Tape.Preserve]), and from then on keeps a tape for each shard. A loss that
+// is computed from a mean by a nonlinear operation is an error if there are several shards.
 //
 // No weight can be made in p's set afterwards.
 func NewStep(p *autograd.Params, model func(*autograd.Tape, *dataset.Batch) *autograd.Node) *Step {
@@ -130,11 +132,11 @@ func (s *Step) Weight() float32 { return s.weight }
 // as one: the mean is that over the rows of all of them. The workers gather the rows of their shards themselves.
 //
 // Run returns the error of the source or of the model ([autograd.Tape.Fail]), or an error that wraps
-// [autograd.ErrNotFinite], [autograd.ErrNoGradient] or [ErrNothingCounted]. A loss or a gradient that is NaN or infinite
-// is such an error; the error says where the first of these numbers is. To find that out, Run may call the model a second
-// time for a shard, on a tape whose Checking reports true. An error about one row
-// ([autograd.DataError]) names the row of the batch and the example of the source. After an error the gradient is zero,
-// and the next Run may be called as usual. A panic of the model or the source in a worker is raised again in the
+// [autograd.ErrNotFinite], [autograd.ErrNoGradient] or [ErrNothingCounted]. A loss or a gradient that is NaN or infinite is
+// such an error; the error says where the first of these numbers is. To find that out, Run may call the model a second time
+// for a shard, on a tape whose Checking reports true. An error about one row ([autograd.DataError]) names the row of the
+// batch and the example of the source. After an error the gradient is zero, an rnn.State that the model has set is as
+// before, and the next Run may be called as usual. A panic of the model or the source in a worker is raised again in the
 // caller's goroutine: a [*autograd.ShapeError] or [*autograd.UsageError] as it is, any other panic as a
 // [*autograd.PanicError] with the worker's stack. If the model or the source ends the goroutine of a worker
 // (runtime.Goexit), Run returns an error. Run panics with a [*autograd.UsageError] if another Run of the same Step is
@@ -145,10 +147,26 @@ func (s *Step) Run(batches ...dataset.Rows) (loss float32, err error) {
 	s.grads.Clear()
 	s.weight = 0
 	s.Runs++
+	done := false
+	defer func() {
+		if !done {
+			s.restore()
+		}
+	}()
 	if loss, err = s.run(batches); err != nil {
 		return 0, fmt.Errorf("train: %w", err)
 	}
+	done = true
 	return loss, nil
+}
+
+// restore brings back what the model has changed outside of the tapes since the shards were cut ([autograd.Tape.Preserve]).
+func (s *Step) restore() {
+	for _, sh := range s.crew.shards[:s.crew.count] {
+		if sh.started {
+			sh.grads.Restore()
+		}
+	}
 }
 
 // run computes a batch in one phase or in two. In one phase, each shard runs forward and backward at once, which is
@@ -168,6 +186,7 @@ func (s *Step) run(batches []dataset.Rows) (float32, error) {
 		return 0, err
 	}
 	if !proportional && !s.twoPhases { // the gradients are those of the wrong weights: compute the batch again in two phases
+		s.restore()
 		s.twoPhases = true
 		return s.run(batches)
 	}
@@ -220,6 +239,7 @@ func (s *Step) forwardShard(at *seat, sh *shard) error {
 		sh.grads = autograd.NewGrads(s.params)
 	}
 	at.tape.Start(s.seed(sh), sh.grads)
+	sh.started = true
 	return s.compute(at, sh)
 }
 
@@ -341,6 +361,7 @@ func (s *Step) search(at *seat, sh *shard) error {
 		if err := s.crew.gather(at, sh); err != nil {
 			return err
 		}
+		sh.grads.Restore()
 		at.tape.Repeat(s.seed(sh), sh.grads)
 		if err := s.compute(at, sh); err != nil {
 			return err

@@ -259,7 +259,7 @@ func TestFailures(t *testing.T) {
 		}},
 		{"nan", func(m *memory) { m.x.Data()[(0*105+50)*3] = float32(math.NaN()) }, nil, func(t *testing.T, err, fault error) {
 			assert.ErrorIs(t, err, autograd.ErrNotFinite)
-			assert.ErrorContains(t, err, "the first on the tape is NaN, feature 0 of the input, in layer 0 of rnn (row 15 of 175): step 0 of row 50 of the batch, example 50 of the source")
+			assert.ErrorContains(t, err, "the first on the tape is NaN, feature 0 of the input, in layer 0 of rnn: step 0 of row 50 of the batch, example 50 of the source")
 		}},
 		{"source", func(m *memory) { m.err[50] = torn }, nil, func(t *testing.T, err, fault error) {
 			assert.ErrorIs(t, err, torn)
@@ -293,7 +293,7 @@ func TestFailures(t *testing.T) {
 					}
 					return m.loss(tape, b)
 				})
-				step.Workers = workers
+				step.Workers, step.Shards = workers, 3
 				good := sequences(105) // shards of 35 rows
 				want, err := step.Run(good.all())
 				require.NoError(t, err)
@@ -453,4 +453,21 @@ func TestRunsGoOn(t *testing.T) {
 	rest.Runs = 1
 	assert.Equal(t, second, run(rest))
 	assert.EqualValues(t, 2, rest.Runs)
+}
+
+// TestShardsOfABatch: the number of shards follows from the rows alone.
+func TestShardsOfABatch(t *testing.T) {
+	for rows, want := range map[int]int{1: 1, 8: 1, 9: 2, 16: 2, 24: 3, 32: 4, 150: 4, 152: 4, 153: 5, 304: 8, 512: 14, 1024: 27, 10000: 64} {
+		params := autograd.NewParams(1)
+		w := params.New("w", autograd.Zeros, 1)
+		var shards atomic.Int32
+		step := train.NewStep(params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+			shards.Add(1)
+			return autograd.Mean(t.Param(w))
+		})
+		index := make([]int, rows)
+		_, err := step.Run(dataset.Rows{Source: &dataset.Tensors{X: tensor.New(1, 1)}, Index: index})
+		require.NoError(t, err)
+		assert.Equal(t, int32(want), shards.Load(), "%d rows", rows)
+	}
 }

@@ -75,32 +75,32 @@ func updateGate(h int) rnn.FusedCell {
 	}
 }
 
-// composed is the other form, an rnn.Cell with the weights of a fused layer.
+// composed is the other form, an rnn.Cell. weightIH [In,2*hidden] and weightHH [hidden,2*hidden] are the weights of a fused layer, transposed once for
+// all steps.
 type composed struct {
-	weightIH, weightHH, bias *autograd.Param
+	weightIH, weightHH, bias *autograd.Node
 	hidden                   int
 }
 
 // Step computes the state after a step, which is also the output, from the input x [B,In] and the state before, h [B,hidden].
 func (c composed) Step(x, h *autograd.Node) (y, next *autograd.Node) {
-	t := x.Tape()
-	sums := autograd.Add(autograd.MatMul(x, autograd.Transpose(t.Param(c.weightIH), 0, 1)), autograd.MatMul(h, autograd.Transpose(t.Param(c.weightHH), 0, 1)))
-	sums = autograd.Add(sums, t.Param(c.bias))
+	sums := autograd.Add(autograd.Add(autograd.MatMul(x, c.weightIH), autograd.MatMul(h, c.weightHH)), c.bias)
 	candidate := autograd.Tanh(autograd.Slice(sums, 1, 0, c.hidden))
 	gate := autograd.Sigmoid(autograd.Slice(sums, 1, c.hidden, 2*c.hidden))
 	next = autograd.Add(candidate, autograd.Mul(gate, autograd.Sub(h, candidate)))
 	return next, next
 }
 
-// recurrent holds both forms with the same weights.
+// recurrent is both forms with the same weights.
 type recurrent struct {
-	fused    *rnn.Fused
-	composed composed
+	fused                    *rnn.Fused
+	weightIH, weightHH, bias *autograd.Param
+	hidden                   int
 }
 
 func newRecurrent(p *autograd.Params, input, hidden int) recurrent {
 	fused := rnn.NewFused(p, updateGate(hidden), rnn.FusedConfig{Input: input})
-	return recurrent{fused, composed{p.Get("weight_ih_l0"), p.Get("weight_hh_l0"), p.Get("bias_l0"), hidden}}
+	return recurrent{fused, p.Get("weight_ih_l0"), p.Get("weight_hh_l0"), p.Get("bias_l0"), hidden}
 }
 
 // read returns the state [B,hidden] after the last step of x [T,B,In].
@@ -109,7 +109,10 @@ func (r recurrent) read(x *autograd.Node, fused bool) *autograd.Node {
 		h, _ := r.fused.Last(x, rnn.Options{})
 		return h
 	}
-	_, h := rnn.Unroll(r.composed, x, x.Tape().Input(tensor.New(x.Shape()[1], r.composed.hidden)))
+	t := x.Tape()
+	transposed := func(w *autograd.Param) *autograd.Node { return autograd.Transpose(t.Param(w), 0, 1) }
+	cell := composed{transposed(r.weightIH), transposed(r.weightHH), t.Param(r.bias), r.hidden}
+	_, h := rnn.Unroll(cell, x, t.Input(tensor.New(x.Shape()[1], r.hidden)))
 	return h
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -26,11 +27,25 @@ var kills = flag.Int("kills", 30, "number of processes that TestKill kills")
 
 // TestMain runs the command instead of the tests in the processes that TestKill and TestSignals start.
 func TestMain(m *testing.M) {
-	if os.Getenv("RUN_MNIST") != "" {
+	switch os.Getenv("RUN_MNIST") {
+	case "":
+		os.Exit(m.Run())
+	case "hangs":
+		hangs()
+	default:
 		main()
-		return
 	}
-	os.Exit(m.Run())
+}
+
+// hangs is the command in a batch that never ends.
+func hangs() {
+	ctx := interruptible()
+	fmt.Println("running")
+	<-ctx.Done()
+	fmt.Println("canceled")
+	for {
+		time.Sleep(time.Hour)
+	}
 }
 
 // command returns the command as a process of its own.

@@ -194,10 +194,10 @@ func (s *interrupted) Gather(rows []int, into *dataset.Batch) error {
 func TestInterruptWritesWhatThereIs(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	drawn := digits.New(3, 400, 100, 1)
-	o := options{cell: "elman", epochs: 50, batch: 20, hidden: 10, lr: 0.01, workers: 1, out: t.TempDir()}
+	o := options{cell: "elman", epochs: 50, batch: 8, hidden: 10, lr: 0.01, workers: 1, out: t.TempDir()}
 	m := newModel(o)
-	// 20 steps an epoch: the second epoch is not ended. After each, its last batch is gathered twice more.
-	err := m.learn(ctx, o, &interrupted{Source: drawn.Train, batch: 30, cancel: cancel}, drawn.Valid)
+	// 50 steps of one shard an epoch: the second epoch is not ended. After each, its last batch is gathered twice more.
+	err := m.learn(ctx, o, &interrupted{Source: drawn.Train, batch: 75, cancel: cancel}, drawn.Valid)
 	assert.ErrorIs(t, err, context.Canceled)
 	text, err := os.ReadFile(filepath.Join(o.out, "history.csv"))
 	require.NoError(t, err)

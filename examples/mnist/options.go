@@ -31,8 +31,8 @@ type options struct {
 // checkpoints returns the folder of the checkpoints.
 func (o options) checkpoints() string { return filepath.Join(o.out, "checkpoints") }
 
-// recipes are the defaults of flags by the value of -recipe. Besides, the recipe "best" shifts the training pictures a little, anew in
-// each epoch, and lets the learning rate rise to -lr and then fall to nearly 0.
+// recipes are the defaults of flags by the value of -recipe. Besides, the recipe "best" shifts the training pictures a
+// little, anew in each epoch, and lets the learning rate rise to -lr and then fall to nearly 0.
 var recipes = map[string]map[string]string{
 	"plain": nil,
 	"best":  {"cell": "gru", "hidden": "128", "epochs": "14", "lr": "0.005", "dropout": "0.1"},

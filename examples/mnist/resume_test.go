@@ -3,14 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -85,48 +83,69 @@ func TestOtherSettings(t *testing.T) {
 	assert.ErrorIs(t, err, os.ErrNotExist, "nothing is left to continue")
 }
 
-// TestSignals ends processes by the signals that a user, a container's end and a lost terminal send. The training ends after
-// its running batch, with a checkpoint. A second signal ends the process in the midst of a batch.
-func TestSignals(t *testing.T) {
+// skipWithoutSignals skips a test of signals where there are none.
+func skipWithoutSignals(t *testing.T) {
 	if runtime.GOOS == "windows" || runtime.GOOS == "js" {
 		t.Skip("no such signals here")
 	}
-	if testing.Short() {
-		t.Skip("takes many processes")
+}
+
+// begin starts a process, waits until it prints a line with a prefix, and goes on reading what it prints.
+func begin(t *testing.T, c *exec.Cmd, prefix string) (lines <-chan string) {
+	out, err := c.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, c.Start())
+	in := bufio.NewScanner(out)
+	for in.Scan() && !strings.HasPrefix(in.Text(), prefix) {
 	}
-	start := func(args string) (*exec.Cmd, string) {
-		out := t.TempDir()
-		c := command(strings.Fields("-data synthetic -out " + out + " " + args)...)
-		text, err := c.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, c.Start())
-		for lines := bufio.NewScanner(text); lines.Scan() && !strings.HasPrefix(lines.Text(), "test_x.shape"); {
+	require.Equal(t, prefix, in.Text()[:min(len(prefix), len(in.Text()))])
+	more := make(chan string, 1)
+	go func() {
+		defer close(more)
+		for in.Scan() {
+			select {
+			case more <- in.Text():
+			default: // nobody waits for it
+			}
 		}
-		return c, out
-	}
-	for _, signal := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.Signal(1)} {
-		c, out := start("-pictures 200 -hidden 10 -batch 20 -epochs 1000000")
+	}()
+	return more
+}
+
+// TestSignals: after a signal, the training ends after its running batch, with a checkpoint.
+func TestSignals(t *testing.T) {
+	skipWithoutSignals(t)
+	for _, signal := range signals() {
+		out := t.TempDir()
+		c := command(strings.Fields("-data synthetic -pictures 200 -hidden 10 -batch 20 -epochs 1000000 -out " + out)...)
+		lines := begin(t, c, "test_x.shape")
 		require.NoError(t, c.Process.Signal(signal))
+		for range lines {
+		}
 		c.Wait()
 		assert.Equal(t, 130, c.ProcessState.ExitCode(), "%v: %v", signal, c.ProcessState)
 		files, err := filepath.Glob(filepath.Join(out, "checkpoints", "step-*"))
 		require.NoError(t, err)
 		assert.NotEmpty(t, files)
+	}
+}
 
-		c, _ = start("-pictures 10000 -hidden 2000 -batch 10000") // a batch takes much longer than this test
-		ended := make(chan error, 1)
-		go func() { ended <- c.Wait() }()
-		for i := 0; ; i++ {
-			if err := c.Process.Signal(signal); !errors.Is(err, os.ErrProcessDone) {
-				require.NoError(t, err)
-			}
+// TestSecondSignal: a second signal ends the process in the midst of a batch.
+func TestSecondSignal(t *testing.T) {
+	skipWithoutSignals(t)
+	for _, signal := range signals() {
+		c := command()
+		c.Env = append(c.Env, "RUN_MNIST=hangs")
+		lines := begin(t, c, "running")
+		require.NoError(t, c.Process.Signal(signal))
+		assert.Equal(t, "canceled", <-lines, "and not ended")
+		// The signals are given back to the system soon after.
+		for c.Process.Signal(signal) == nil {
 			select {
-			case <-ended:
-			case <-time.After(20 * time.Millisecond):
-				continue
+			case <-lines: // closed
+				c.Wait()
+			case <-time.After(time.Millisecond):
 			}
-			assert.Positive(t, i, "not by the first signal")
-			break
 		}
 		assert.Equal(t, -1, c.ProcessState.ExitCode(), "%v: %v", signal, c.ProcessState)
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/unroll-go/unroll/tensorboard"
 )
 
-// watch begins a file for TensorBoard in the folder of -tensorboard, for a training whose next step is given. Without the flag it returns nil,
-// a Writer that does nothing.
+// watch begins a file for TensorBoard in the folder of -tensorboard, for a training whose next step is given. Without the
+// flag it returns nil, a Writer that does nothing.
 func watch(o options, step int) (*tensorboard.Writer, error) {
 	if o.tensorboard == "" {
 		return nil, nil

@@ -1,5 +1,5 @@
-// Package progress shows on the terminal how far a program is: one line, which says what is done, how fast, a note such as the
-// loss, and how much time is left:
+// Package progress shows on the terminal how far a program is: one line, which says what is done, how fast, a note such as
+// the loss, and how much time is left:
 //
 //	epoch 3: 120 of 400 steps, 41.3 steps/s, loss 0.3121, 7s left
 //
@@ -40,7 +40,8 @@ type Line struct {
 	now         func() time.Time
 }
 
-// New returns a line that begins with what, for work that consists of total parts, such as 400 steps. A negative total is one that is not known.
+// New returns a line that begins with what, for work that consists of total parts, such as 400 steps. A negative total is
+// one that is not known.
 func New(what, unit string, total int) *Line {
 	return newLine(what, unit, total, os.Stderr, time.Now, func() int {
 		width, _, err := term.GetSize(int(os.Stderr.Fd())) // an error where standard error is not a terminal
@@ -51,7 +52,8 @@ func New(what, unit string, total int) *Line {
 	})
 }
 
-// newLine returns a line on a terminal whose width, in columns, the function width returns; where that is 0, nothing is written.
+// newLine returns a line on a terminal whose width, in columns, the function width returns; where that is 0, nothing is
+// written.
 func newLine(what, unit string, total int, out io.Writer, now func() time.Time, width func() int) *Line {
 	l := &Line{what: what, unit: unit, total: total, start: now(), out: out, now: now, width: width}
 	l.next = l.start.Add(pause)

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// claim does nothing: this system has no lock that ends with its process, or, as Windows, does not remove a file that is open.
+// claim does nothing: this system has no lock that ends with its process, or, as Windows, does not remove a file that is
+// open.
 func claim(*os.File) bool { return true }
 
 // removeAbandoned removes a temporary file that nothing was written to for an hour. Windows refuses if the file is open.

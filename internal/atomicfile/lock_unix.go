@@ -25,8 +25,8 @@ func isNamed(f *os.File) bool {
 	return err == nil && gone == nil && os.SameFile(own, named)
 }
 
-// removeAbandoned removes a temporary file if no living process writes it. It holds the lock until the file is gone: a process
-// that has just created the file and waits for the lock then finds in claim that it must create another one.
+// removeAbandoned removes a temporary file if no living process writes it. It holds the lock until the file is gone: a
+// process that has just created the file and waits for the lock then finds in claim that it must create another one.
 func removeAbandoned(path string) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0) // for writing, because NFS wants that of the owner of a lock
 	if err != nil {

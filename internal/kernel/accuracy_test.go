@@ -115,7 +115,7 @@ func TestExactValues(t *testing.T) {
 	out := make([]float32, len(in))
 	for i, want := range [][]float32{
 		{1, 1, inf, 0, nan, inf, 0, 1, 1, 1, 1},
-		{0, negative, 1, -1, nan, 1, -1, 0x1p-149, -0x1p-149, 0x1p-126, -0x1p-126},
+		{0, negative, 1, -1, nan, 1, -1, flush(0x1p-149), flush(-0x1p-149), 0x1p-126, -0x1p-126},
 		{0.5, 0.5, 1, 0, nan, 1, 0, 0.5, 0.5, 0.5, 0.5},
 	} {
 		f := functions[i]
@@ -150,4 +150,32 @@ func TestTanhIsOdd(t *testing.T) {
 		Tanh(y[:], x[:])
 		same(t, []float32{-y[0]}, y[1:], "tanh(%v)", x[1])
 	}
+}
+
+// TestLogAndGELU compares with float64: the logarithm, and the relative error of GELU that the comment of tail32 states.
+func TestLogAndGELU(t *testing.T) {
+	var x, y [1]float32
+	for bits := uint32(0x00800000); bits < 0x7f800000; bits += 9973 {
+		x[0] = math.Float32frombits(bits)
+		Log(y[:], x[:])
+		require.LessOrEqual(t, ulps(y[0], math.Log(float64(x[0]))), 2.0, "ln(%v)", x[0])
+	}
+	normal := func(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }
+	one := []float32{1}
+	for x[0] = -12; x[0] < 12; x[0] += 1. / 1024 {
+		v := float64(x[0])
+		off := 1e-6 + v*v/2*1e-7
+		GELU(y[:], x[:])
+		require.InDelta(t, v*normal(v), y[0], off*math.Abs(v)*normal(v), "GELU(%v)", v)
+		GELUGrad(y[:], one, x[:])
+		require.InDelta(t, normal(v)+v*math.Exp(-v*v/2)/math.Sqrt(2*math.Pi), y[0], 1e-6, "GELU'(%v)", v)
+	}
+	in := []float32{0, inf, -inf, nan, math.MaxFloat32, -math.MaxFloat32}
+	out := make([]float32, len(in))
+	GELU(out, in)
+	same(t, []float32{0, inf, 0, nan, math.MaxFloat32, 0}, out, "GELU of %v", in)
+	GELUGrad(out, []float32{1, 1, 1, 1, 1, 1}, in)
+	same(t, []float32{0.5, 1, 0, nan, 1, 0}, out, "GELU' of %v", in)
+	Log(out, []float32{0, inf, -inf, nan, 1, negative})
+	same(t, []float32{-inf, inf, nan, nan, 0, -inf}, out, "logarithms")
 }

@@ -5,42 +5,43 @@
 #include "textflag.h"
 
 // func gemmAVX2(p *product)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+, SSE
 TEXT ·gemmAVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 104(AX), DI
-	MOVQ 96(AX), R8
-	CMPQ R8, $0x02
-	JE   rows2
-	CMPQ R8, $0x03
-	JE   rows3
-	CMPQ R8, $0x04
-	JE   rows4
-	CMPQ R8, $0x05
-	JE   rows5
-	CMPQ R8, $0x06
-	JE   rows6
-	CMPQ R8, $0x07
-	JE   rows7
-	CMPQ R8, $0x08
-	JE   rows8
-	CMPQ R8, $0x09
-	JE   rows9
-	CMPQ R8, $0x0a
-	JE   rows10
-	CMPQ R8, $0x0b
-	JE   rows11
-	CMPQ R8, $0x0c
-	JE   rows12
-	MOVQ 112(AX), R8
-	CMPQ R8, $0x01
-	JE   rows1_units1
-	CMPQ R8, $0x02
-	JE   rows1_units2
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    16(AX), DX
+	MOVQ    32(AX), BX
+	MOVQ    56(AX), SI
+	MOVQ    104(AX), DI
+	MOVQ    96(AX), R8
+	CMPQ    R8, $0x02
+	JE      rows2
+	CMPQ    R8, $0x03
+	JE      rows3
+	CMPQ    R8, $0x04
+	JE      rows4
+	CMPQ    R8, $0x05
+	JE      rows5
+	CMPQ    R8, $0x06
+	JE      rows6
+	CMPQ    R8, $0x07
+	JE      rows7
+	CMPQ    R8, $0x08
+	JE      rows8
+	CMPQ    R8, $0x09
+	JE      rows9
+	CMPQ    R8, $0x0a
+	JE      rows10
+	CMPQ    R8, $0x0b
+	JE      rows11
+	CMPQ    R8, $0x0c
+	JE      rows12
+	MOVQ    112(AX), R8
+	CMPQ    R8, $0x01
+	JE      rows1_units1
+	CMPQ    R8, $0x02
+	JE      rows1_units2
 
 rows1_units0_tile:
 	MOVQ       24(AX), R8
@@ -6251,8 +6252,19 @@ rows12_units1_h_one_end:
 	JNZ        rows12_units1_tile
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
+
+DATA c00009fc0<>+0(SB)/4, $0x00009fc0
+DATA c00009fc0<>+4(SB)/4, $0x00009fc0
+DATA c00009fc0<>+8(SB)/4, $0x00009fc0
+DATA c00009fc0<>+12(SB)/4, $0x00009fc0
+DATA c00009fc0<>+16(SB)/4, $0x00009fc0
+DATA c00009fc0<>+20(SB)/4, $0x00009fc0
+DATA c00009fc0<>+24(SB)/4, $0x00009fc0
+DATA c00009fc0<>+28(SB)/4, $0x00009fc0
+GLOBL c00009fc0<>(SB), RODATA|NOPTR, $32
 
 DATA masks<>+0(SB)/4, $0xffffffff
 DATA masks<>+4(SB)/4, $0xffffffff
@@ -6288,41 +6300,52 @@ DATA masks<>+120(SB)/4, $0x00000000
 DATA masks<>+124(SB)/4, $0x00000000
 GLOBL masks<>(SB), RODATA|NOPTR, $128
 
+DATA c00001f80<>+0(SB)/4, $0x00001f80
+DATA c00001f80<>+4(SB)/4, $0x00001f80
+DATA c00001f80<>+8(SB)/4, $0x00001f80
+DATA c00001f80<>+12(SB)/4, $0x00001f80
+DATA c00001f80<>+16(SB)/4, $0x00001f80
+DATA c00001f80<>+20(SB)/4, $0x00001f80
+DATA c00001f80<>+24(SB)/4, $0x00001f80
+DATA c00001f80<>+28(SB)/4, $0x00001f80
+GLOBL c00001f80<>(SB), RODATA|NOPTR, $32
+
 // func gemmTAVX2(p *product)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3, MMX+, SSE
 TEXT ·gemmTAVX2(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 104(AX), BX
-	MOVQ 96(AX), SI
-	CMPQ SI, $0x02
-	JE   rows2
-	CMPQ SI, $0x03
-	JE   rows3
-	CMPQ SI, $0x04
-	JE   rows4
-	CMPQ SI, $0x05
-	JE   rows5
-	CMPQ SI, $0x06
-	JE   rows6
-	CMPQ SI, $0x07
-	JE   rows7
-	CMPQ SI, $0x08
-	JE   rows8
-	CMPQ SI, $0x09
-	JE   rows9
-	CMPQ SI, $0x0a
-	JE   rows10
-	CMPQ SI, $0x0b
-	JE   rows11
-	CMPQ SI, $0x0c
-	JE   rows12
-	MOVQ 112(AX), SI
-	CMPQ SI, $0x01
-	JE   rows1_units1
-	CMPQ SI, $0x02
-	JE   rows1_units2
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    32(AX), DX
+	MOVQ    104(AX), BX
+	MOVQ    96(AX), SI
+	CMPQ    SI, $0x02
+	JE      rows2
+	CMPQ    SI, $0x03
+	JE      rows3
+	CMPQ    SI, $0x04
+	JE      rows4
+	CMPQ    SI, $0x05
+	JE      rows5
+	CMPQ    SI, $0x06
+	JE      rows6
+	CMPQ    SI, $0x07
+	JE      rows7
+	CMPQ    SI, $0x08
+	JE      rows8
+	CMPQ    SI, $0x09
+	JE      rows9
+	CMPQ    SI, $0x0a
+	JE      rows10
+	CMPQ    SI, $0x0b
+	JE      rows11
+	CMPQ    SI, $0x0c
+	JE      rows12
+	MOVQ    112(AX), SI
+	CMPQ    SI, $0x01
+	JE      rows1_units1
+	CMPQ    SI, $0x02
+	JE      rows1_units2
 
 rows1_units0_tile:
 	MOVQ       8(AX), SI
@@ -10127,12 +10150,14 @@ rows12_units1_k_one_end:
 	JNZ        rows12_units1_tile
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gemvAVX2(p *product)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·gemvAVX2(SB), NOSPLIT, $0-8
+	LDMXCSR    c00009fc0<>+0(SB)
 	MOVQ       p+0(FP), AX
 	MOVQ       112(AX), CX
 	CMPQ       CX, $0x01
@@ -10781,24 +10806,26 @@ units1_h_end:
 	VMASKMOVPS Y0, Y1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func packAVX2(p *product)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·packAVX2(SB), NOSPLIT, $0-8
-	MOVQ  p+0(FP), AX
-	MOVQ  (AX), CX
-	MOVQ  32(AX), DX
-	MOVQ  40(AX), BX
-	MOVQ  48(AX), SI
-	MOVQ  112(AX), DI
-	CMPQ  DI, $0x01
-	JE    units1
-	CMPQ  DI, $0x02
-	JE    units2
-	TESTQ SI, SI
-	JLE   units0_row_end
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    32(AX), DX
+	MOVQ    40(AX), BX
+	MOVQ    48(AX), SI
+	MOVQ    112(AX), DI
+	CMPQ    DI, $0x01
+	JE      units1
+	CMPQ    DI, $0x02
+	JE      units2
+	TESTQ   SI, SI
+	JLE     units0_row_end
 
 units0_row:
 	VMOVUPS (DX), Y0
@@ -10852,17 +10879,19 @@ units2_row:
 
 units2_row_end:
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func expAVX2(dst *float32, src *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·expAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x10, DX
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (CX), Y0
@@ -10993,6 +11022,7 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -11137,13 +11167,14 @@ DATA c42b17217<>+28(SB)/4, $0x42b17217
 GLOBL c42b17217<>(SB), RODATA|NOPTR, $32
 
 // func tanhAVX2(dst *float32, src *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·tanhAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x10, DX
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (CX), Y0
@@ -11338,6 +11369,7 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -11442,13 +11474,14 @@ DATA c80000000<>+28(SB)/4, $0x80000000
 GLOBL c80000000<>(SB), RODATA|NOPTR, $32
 
 // func sigmoidAVX2(dst *float32, src *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x10, DX
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (CX), Y0
@@ -11595,6 +11628,7 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -11619,14 +11653,15 @@ DATA cc2b00000<>+28(SB)/4, $0xc2b00000
 GLOBL cc2b00000<>(SB), RODATA|NOPTR, $32
 
 // func tanhGradAVX2(dst *float32, grad *float32, y *float32, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·tanhGradAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ grad+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x08, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (DX), Y0
@@ -11655,17 +11690,19 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func reluAVX2(dst *float32, src *float32, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·reluAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x08, DX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x08, DX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (CX), Y0
@@ -11689,6 +11726,7 @@ loop1_rest:
 	VMASKMOVPS Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -11703,17 +11741,19 @@ DATA c00000000<>+28(SB)/4, $0x00000000
 GLOBL c00000000<>(SB), RODATA|NOPTR, $32
 
 // func reluGradAVX2(dst *float32, grad *float32, y *float32, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·reluGradAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ grad+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x08, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (CX), Y0
+	VMULPS  c3f800000<>+0(SB), Y0, Y0
 	VMOVUPS (DX), Y1
 	VCMPPS  $0x06, c00000000<>+0(SB), Y1, Y1
 	VANDPS  Y1, Y0, Y0
@@ -11731,29 +11771,782 @@ loop1_rest:
 	NEGQ       BX
 	VMOVDQU    64(SI)(BX*4), Y0
 	VMASKMOVPS (CX), Y0, Y1
+	VMULPS     c3f800000<>+0(SB), Y1, Y1
 	VMASKMOVPS (DX), Y0, Y2
 	VCMPPS     $0x06, c00000000<>+0(SB), Y2, Y2
 	VANDPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
+// func sigmoidGradAVX2(dst *float32, grad *float32, y *float32, n int)
+// Requires: AVX, SSE
+TEXT ·sigmoidGradAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (DX), Y0
+	VMOVAPS c3f800000<>+0(SB), Y1
+	VSUBPS  Y0, Y1, Y1
+	VMULPS  Y0, Y1, Y0
+	VMOVUPS (CX), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x08, BX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, BX
+	JZ         end
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    64(SI)(BX*4), Y0
+	VMASKMOVPS (DX), Y0, Y1
+	VMOVAPS    c3f800000<>+0(SB), Y2
+	VSUBPS     Y1, Y2, Y2
+	VMULPS     Y1, Y2, Y1
+	VMASKMOVPS (CX), Y0, Y2
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func logAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·logAVX2(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x08, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS      (CX), Y0
+	VPSUBD       c3f3504f3<>+0(SB), Y0, Y1
+	VPSRAD       $0x17, Y1, Y1
+	VPSLLD       $0x17, Y1, Y2
+	VPSUBD       Y2, Y0, Y2
+	VSUBPS       c3f800000<>+0(SB), Y2, Y2
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y2, Y2, Y3
+	VMOVAPS      c3d9021bb<>+0(SB), Y4
+	VFMADD213PS  cbdebd1b8<>+0(SB), Y2, Y4
+	VFMADD213PS  c3def251a<>+0(SB), Y2, Y4
+	VFMADD213PS  cbdfe5d4f<>+0(SB), Y2, Y4
+	VFMADD213PS  c3e11e9bf<>+0(SB), Y2, Y4
+	VFMADD213PS  cbe2aae50<>+0(SB), Y2, Y4
+	VFMADD213PS  c3e4cceac<>+0(SB), Y2, Y4
+	VFMADD213PS  cbe7ffffc<>+0(SB), Y2, Y4
+	VFMADD213PS  c3eaaaaaa<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  cb95e8083<>+0(SB), Y1, Y4
+	VFNMADD231PS c3f000000<>+0(SB), Y3, Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  c3f318000<>+0(SB), Y1, Y2
+	VCMPPS       $0x05, c7f800000<>+0(SB), Y0, Y1
+	VBLENDVPS    Y1, Y0, Y2, Y1
+	VCMPPS       $0x06, c00000000<>+0(SB), Y0, Y2
+	VMOVAPS      c7fc00000<>+0(SB), Y3
+	VBLENDVPS    Y2, Y1, Y3, Y1
+	VMOVAPS      cff800000<>+0(SB), Y2
+	VCMPPS       $0x00, c00000000<>+0(SB), Y0, Y0
+	VBLENDVPS    Y0, Y2, Y1, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x08, DX
+	JGE          loop1
+
+loop1_rest:
+	ADDQ         $0x08, DX
+	JZ           end
+	LEAQ         masks<>+0(SB), BX
+	NEGQ         DX
+	VMOVDQU      64(BX)(DX*4), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VPSUBD       c3f3504f3<>+0(SB), Y1, Y2
+	VPSRAD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y2, Y3
+	VPSUBD       Y3, Y1, Y3
+	VSUBPS       c3f800000<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y3, Y3, Y4
+	VMOVAPS      c3d9021bb<>+0(SB), Y5
+	VFMADD213PS  cbdebd1b8<>+0(SB), Y3, Y5
+	VFMADD213PS  c3def251a<>+0(SB), Y3, Y5
+	VFMADD213PS  cbdfe5d4f<>+0(SB), Y3, Y5
+	VFMADD213PS  c3e11e9bf<>+0(SB), Y3, Y5
+	VFMADD213PS  cbe2aae50<>+0(SB), Y3, Y5
+	VFMADD213PS  c3e4cceac<>+0(SB), Y3, Y5
+	VFMADD213PS  cbe7ffffc<>+0(SB), Y3, Y5
+	VFMADD213PS  c3eaaaaaa<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  cb95e8083<>+0(SB), Y2, Y5
+	VFNMADD231PS c3f000000<>+0(SB), Y4, Y5
+	VADDPS       Y5, Y3, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  c3f318000<>+0(SB), Y2, Y3
+	VCMPPS       $0x05, c7f800000<>+0(SB), Y1, Y2
+	VBLENDVPS    Y2, Y1, Y3, Y2
+	VCMPPS       $0x06, c00000000<>+0(SB), Y1, Y3
+	VMOVAPS      c7fc00000<>+0(SB), Y4
+	VBLENDVPS    Y3, Y2, Y4, Y2
+	VMOVAPS      cff800000<>+0(SB), Y3
+	VCMPPS       $0x00, c00000000<>+0(SB), Y1, Y1
+	VBLENDVPS    Y1, Y3, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+DATA c3f3504f3<>+0(SB)/4, $0x3f3504f3
+DATA c3f3504f3<>+4(SB)/4, $0x3f3504f3
+DATA c3f3504f3<>+8(SB)/4, $0x3f3504f3
+DATA c3f3504f3<>+12(SB)/4, $0x3f3504f3
+DATA c3f3504f3<>+16(SB)/4, $0x3f3504f3
+DATA c3f3504f3<>+20(SB)/4, $0x3f3504f3
+DATA c3f3504f3<>+24(SB)/4, $0x3f3504f3
+DATA c3f3504f3<>+28(SB)/4, $0x3f3504f3
+GLOBL c3f3504f3<>(SB), RODATA|NOPTR, $32
+
+DATA c3d9021bb<>+0(SB)/4, $0x3d9021bb
+DATA c3d9021bb<>+4(SB)/4, $0x3d9021bb
+DATA c3d9021bb<>+8(SB)/4, $0x3d9021bb
+DATA c3d9021bb<>+12(SB)/4, $0x3d9021bb
+DATA c3d9021bb<>+16(SB)/4, $0x3d9021bb
+DATA c3d9021bb<>+20(SB)/4, $0x3d9021bb
+DATA c3d9021bb<>+24(SB)/4, $0x3d9021bb
+DATA c3d9021bb<>+28(SB)/4, $0x3d9021bb
+GLOBL c3d9021bb<>(SB), RODATA|NOPTR, $32
+
+DATA cbdebd1b8<>+0(SB)/4, $0xbdebd1b8
+DATA cbdebd1b8<>+4(SB)/4, $0xbdebd1b8
+DATA cbdebd1b8<>+8(SB)/4, $0xbdebd1b8
+DATA cbdebd1b8<>+12(SB)/4, $0xbdebd1b8
+DATA cbdebd1b8<>+16(SB)/4, $0xbdebd1b8
+DATA cbdebd1b8<>+20(SB)/4, $0xbdebd1b8
+DATA cbdebd1b8<>+24(SB)/4, $0xbdebd1b8
+DATA cbdebd1b8<>+28(SB)/4, $0xbdebd1b8
+GLOBL cbdebd1b8<>(SB), RODATA|NOPTR, $32
+
+DATA c3def251a<>+0(SB)/4, $0x3def251a
+DATA c3def251a<>+4(SB)/4, $0x3def251a
+DATA c3def251a<>+8(SB)/4, $0x3def251a
+DATA c3def251a<>+12(SB)/4, $0x3def251a
+DATA c3def251a<>+16(SB)/4, $0x3def251a
+DATA c3def251a<>+20(SB)/4, $0x3def251a
+DATA c3def251a<>+24(SB)/4, $0x3def251a
+DATA c3def251a<>+28(SB)/4, $0x3def251a
+GLOBL c3def251a<>(SB), RODATA|NOPTR, $32
+
+DATA cbdfe5d4f<>+0(SB)/4, $0xbdfe5d4f
+DATA cbdfe5d4f<>+4(SB)/4, $0xbdfe5d4f
+DATA cbdfe5d4f<>+8(SB)/4, $0xbdfe5d4f
+DATA cbdfe5d4f<>+12(SB)/4, $0xbdfe5d4f
+DATA cbdfe5d4f<>+16(SB)/4, $0xbdfe5d4f
+DATA cbdfe5d4f<>+20(SB)/4, $0xbdfe5d4f
+DATA cbdfe5d4f<>+24(SB)/4, $0xbdfe5d4f
+DATA cbdfe5d4f<>+28(SB)/4, $0xbdfe5d4f
+GLOBL cbdfe5d4f<>(SB), RODATA|NOPTR, $32
+
+DATA c3e11e9bf<>+0(SB)/4, $0x3e11e9bf
+DATA c3e11e9bf<>+4(SB)/4, $0x3e11e9bf
+DATA c3e11e9bf<>+8(SB)/4, $0x3e11e9bf
+DATA c3e11e9bf<>+12(SB)/4, $0x3e11e9bf
+DATA c3e11e9bf<>+16(SB)/4, $0x3e11e9bf
+DATA c3e11e9bf<>+20(SB)/4, $0x3e11e9bf
+DATA c3e11e9bf<>+24(SB)/4, $0x3e11e9bf
+DATA c3e11e9bf<>+28(SB)/4, $0x3e11e9bf
+GLOBL c3e11e9bf<>(SB), RODATA|NOPTR, $32
+
+DATA cbe2aae50<>+0(SB)/4, $0xbe2aae50
+DATA cbe2aae50<>+4(SB)/4, $0xbe2aae50
+DATA cbe2aae50<>+8(SB)/4, $0xbe2aae50
+DATA cbe2aae50<>+12(SB)/4, $0xbe2aae50
+DATA cbe2aae50<>+16(SB)/4, $0xbe2aae50
+DATA cbe2aae50<>+20(SB)/4, $0xbe2aae50
+DATA cbe2aae50<>+24(SB)/4, $0xbe2aae50
+DATA cbe2aae50<>+28(SB)/4, $0xbe2aae50
+GLOBL cbe2aae50<>(SB), RODATA|NOPTR, $32
+
+DATA c3e4cceac<>+0(SB)/4, $0x3e4cceac
+DATA c3e4cceac<>+4(SB)/4, $0x3e4cceac
+DATA c3e4cceac<>+8(SB)/4, $0x3e4cceac
+DATA c3e4cceac<>+12(SB)/4, $0x3e4cceac
+DATA c3e4cceac<>+16(SB)/4, $0x3e4cceac
+DATA c3e4cceac<>+20(SB)/4, $0x3e4cceac
+DATA c3e4cceac<>+24(SB)/4, $0x3e4cceac
+DATA c3e4cceac<>+28(SB)/4, $0x3e4cceac
+GLOBL c3e4cceac<>(SB), RODATA|NOPTR, $32
+
+DATA cbe7ffffc<>+0(SB)/4, $0xbe7ffffc
+DATA cbe7ffffc<>+4(SB)/4, $0xbe7ffffc
+DATA cbe7ffffc<>+8(SB)/4, $0xbe7ffffc
+DATA cbe7ffffc<>+12(SB)/4, $0xbe7ffffc
+DATA cbe7ffffc<>+16(SB)/4, $0xbe7ffffc
+DATA cbe7ffffc<>+20(SB)/4, $0xbe7ffffc
+DATA cbe7ffffc<>+24(SB)/4, $0xbe7ffffc
+DATA cbe7ffffc<>+28(SB)/4, $0xbe7ffffc
+GLOBL cbe7ffffc<>(SB), RODATA|NOPTR, $32
+
+DATA c3eaaaaaa<>+0(SB)/4, $0x3eaaaaaa
+DATA c3eaaaaaa<>+4(SB)/4, $0x3eaaaaaa
+DATA c3eaaaaaa<>+8(SB)/4, $0x3eaaaaaa
+DATA c3eaaaaaa<>+12(SB)/4, $0x3eaaaaaa
+DATA c3eaaaaaa<>+16(SB)/4, $0x3eaaaaaa
+DATA c3eaaaaaa<>+20(SB)/4, $0x3eaaaaaa
+DATA c3eaaaaaa<>+24(SB)/4, $0x3eaaaaaa
+DATA c3eaaaaaa<>+28(SB)/4, $0x3eaaaaaa
+GLOBL c3eaaaaaa<>(SB), RODATA|NOPTR, $32
+
+DATA c7fc00000<>+0(SB)/4, $0x7fc00000
+DATA c7fc00000<>+4(SB)/4, $0x7fc00000
+DATA c7fc00000<>+8(SB)/4, $0x7fc00000
+DATA c7fc00000<>+12(SB)/4, $0x7fc00000
+DATA c7fc00000<>+16(SB)/4, $0x7fc00000
+DATA c7fc00000<>+20(SB)/4, $0x7fc00000
+DATA c7fc00000<>+24(SB)/4, $0x7fc00000
+DATA c7fc00000<>+28(SB)/4, $0x7fc00000
+GLOBL c7fc00000<>(SB), RODATA|NOPTR, $32
+
+DATA cff800000<>+0(SB)/4, $0xff800000
+DATA cff800000<>+4(SB)/4, $0xff800000
+DATA cff800000<>+8(SB)/4, $0xff800000
+DATA cff800000<>+12(SB)/4, $0xff800000
+DATA cff800000<>+16(SB)/4, $0xff800000
+DATA cff800000<>+20(SB)/4, $0xff800000
+DATA cff800000<>+24(SB)/4, $0xff800000
+DATA cff800000<>+28(SB)/4, $0xff800000
+GLOBL cff800000<>(SB), RODATA|NOPTR, $32
+
+// func geluAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·geluAVX2(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x08, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS      (CX), Y0
+	VMOVAPS      c41800000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y1
+	VMOVAPS      cc1800000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VANDPS       c7fffffff<>+0(SB), Y1, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  c3eb504f3<>+0(SB), Y2, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VDIVPS       Y3, Y4, Y3
+	VMOVAPS      c3e2ef945<>+0(SB), Y4
+	VFMADD213PS  cbf527892<>+0(SB), Y3, Y4
+	VFMADD213PS  c3fbe87b0<>+0(SB), Y3, Y4
+	VFMADD213PS  cbf914e5d<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e8ec7cc<>+0(SB), Y3, Y4
+	VFMADD213PS  cbe3ec24c<>+0(SB), Y3, Y4
+	VFMADD213PS  c3dc636c9<>+0(SB), Y3, Y4
+	VFMADD213PS  c3ebf88fb<>+0(SB), Y3, Y4
+	VFMADD213PS  c3f8000c7<>+0(SB), Y3, Y4
+	VFMADD213PS  cbfa1fc4e<>+0(SB), Y3, Y4
+	VMULPS       Y2, Y2, Y2
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS c3f000000<>+0(SB), Y2, Y4
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y2
+	VSUBPS       c4b400000<>+0(SB), Y2, Y5
+	VMOVAPS      Y4, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y6
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y6
+	VMULPS       Y6, Y6, Y5
+	VMOVAPS      c39506967<>+0(SB), Y7
+	VFMADD213PS  c3ab743ce<>+0(SB), Y6, Y7
+	VMOVAPS      c3c088908<>+0(SB), Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y6, Y8
+	VFMADD213PS  Y8, Y5, Y7
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y6, Y8
+	VFMADD213PS  Y8, Y5, Y7
+	VFMADD213PS  Y6, Y5, Y7
+	VADDPS       c3f800000<>+0(SB), Y7, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y5, Y2
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y4, Y5
+	VANDPS       Y5, Y2, Y2
+	VADDPS       c7f800000<>+0(SB), Y4, Y5
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y5, Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VMULPS       c3f000000<>+0(SB), Y2, Y2
+	VANDPS       c7fffffff<>+0(SB), Y1, Y1
+	VCMPPS       $0x06, c00000000<>+0(SB), Y0, Y3
+	VANDPS       Y3, Y0, Y0
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS Y2, Y1, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x08, DX
+	JGE          loop1
+
+loop1_rest:
+	ADDQ         $0x08, DX
+	JZ           end
+	LEAQ         masks<>+0(SB), BX
+	NEGQ         DX
+	VMOVDQU      64(BX)(DX*4), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VMOVAPS      c41800000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y2
+	VMOVAPS      cc1800000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VANDPS       c7fffffff<>+0(SB), Y2, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  c3eb504f3<>+0(SB), Y3, Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VDIVPS       Y4, Y5, Y4
+	VMOVAPS      c3e2ef945<>+0(SB), Y5
+	VFMADD213PS  cbf527892<>+0(SB), Y4, Y5
+	VFMADD213PS  c3fbe87b0<>+0(SB), Y4, Y5
+	VFMADD213PS  cbf914e5d<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e8ec7cc<>+0(SB), Y4, Y5
+	VFMADD213PS  cbe3ec24c<>+0(SB), Y4, Y5
+	VFMADD213PS  c3dc636c9<>+0(SB), Y4, Y5
+	VFMADD213PS  c3ebf88fb<>+0(SB), Y4, Y5
+	VFMADD213PS  c3f8000c7<>+0(SB), Y4, Y5
+	VFMADD213PS  cbfa1fc4e<>+0(SB), Y4, Y5
+	VMULPS       Y3, Y3, Y3
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS c3f000000<>+0(SB), Y3, Y5
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y5, Y3
+	VSUBPS       c4b400000<>+0(SB), Y3, Y6
+	VMOVAPS      Y5, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y7
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y7
+	VMULPS       Y7, Y7, Y6
+	VMOVAPS      c39506967<>+0(SB), Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y7, Y8
+	VMOVAPS      c3c088908<>+0(SB), Y9
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y7, Y9
+	VFMADD213PS  Y9, Y6, Y8
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y9
+	VFMADD213PS  c3f000000<>+0(SB), Y7, Y9
+	VFMADD213PS  Y9, Y6, Y8
+	VFMADD213PS  Y7, Y6, Y8
+	VADDPS       c3f800000<>+0(SB), Y8, Y6
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y6, Y3
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y5, Y6
+	VANDPS       Y6, Y3, Y3
+	VADDPS       c7f800000<>+0(SB), Y5, Y6
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y5, Y5
+	VBLENDVPS    Y5, Y6, Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VMULPS       c3f000000<>+0(SB), Y3, Y3
+	VANDPS       c7fffffff<>+0(SB), Y2, Y2
+	VCMPPS       $0x06, c00000000<>+0(SB), Y1, Y4
+	VANDPS       Y4, Y1, Y1
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS Y3, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+DATA c41800000<>+0(SB)/4, $0x41800000
+DATA c41800000<>+4(SB)/4, $0x41800000
+DATA c41800000<>+8(SB)/4, $0x41800000
+DATA c41800000<>+12(SB)/4, $0x41800000
+DATA c41800000<>+16(SB)/4, $0x41800000
+DATA c41800000<>+20(SB)/4, $0x41800000
+DATA c41800000<>+24(SB)/4, $0x41800000
+DATA c41800000<>+28(SB)/4, $0x41800000
+GLOBL c41800000<>(SB), RODATA|NOPTR, $32
+
+DATA cc1800000<>+0(SB)/4, $0xc1800000
+DATA cc1800000<>+4(SB)/4, $0xc1800000
+DATA cc1800000<>+8(SB)/4, $0xc1800000
+DATA cc1800000<>+12(SB)/4, $0xc1800000
+DATA cc1800000<>+16(SB)/4, $0xc1800000
+DATA cc1800000<>+20(SB)/4, $0xc1800000
+DATA cc1800000<>+24(SB)/4, $0xc1800000
+DATA cc1800000<>+28(SB)/4, $0xc1800000
+GLOBL cc1800000<>(SB), RODATA|NOPTR, $32
+
+DATA c3eb504f3<>+0(SB)/4, $0x3eb504f3
+DATA c3eb504f3<>+4(SB)/4, $0x3eb504f3
+DATA c3eb504f3<>+8(SB)/4, $0x3eb504f3
+DATA c3eb504f3<>+12(SB)/4, $0x3eb504f3
+DATA c3eb504f3<>+16(SB)/4, $0x3eb504f3
+DATA c3eb504f3<>+20(SB)/4, $0x3eb504f3
+DATA c3eb504f3<>+24(SB)/4, $0x3eb504f3
+DATA c3eb504f3<>+28(SB)/4, $0x3eb504f3
+GLOBL c3eb504f3<>(SB), RODATA|NOPTR, $32
+
+DATA c3e2ef945<>+0(SB)/4, $0x3e2ef945
+DATA c3e2ef945<>+4(SB)/4, $0x3e2ef945
+DATA c3e2ef945<>+8(SB)/4, $0x3e2ef945
+DATA c3e2ef945<>+12(SB)/4, $0x3e2ef945
+DATA c3e2ef945<>+16(SB)/4, $0x3e2ef945
+DATA c3e2ef945<>+20(SB)/4, $0x3e2ef945
+DATA c3e2ef945<>+24(SB)/4, $0x3e2ef945
+DATA c3e2ef945<>+28(SB)/4, $0x3e2ef945
+GLOBL c3e2ef945<>(SB), RODATA|NOPTR, $32
+
+DATA cbf527892<>+0(SB)/4, $0xbf527892
+DATA cbf527892<>+4(SB)/4, $0xbf527892
+DATA cbf527892<>+8(SB)/4, $0xbf527892
+DATA cbf527892<>+12(SB)/4, $0xbf527892
+DATA cbf527892<>+16(SB)/4, $0xbf527892
+DATA cbf527892<>+20(SB)/4, $0xbf527892
+DATA cbf527892<>+24(SB)/4, $0xbf527892
+DATA cbf527892<>+28(SB)/4, $0xbf527892
+GLOBL cbf527892<>(SB), RODATA|NOPTR, $32
+
+DATA c3fbe87b0<>+0(SB)/4, $0x3fbe87b0
+DATA c3fbe87b0<>+4(SB)/4, $0x3fbe87b0
+DATA c3fbe87b0<>+8(SB)/4, $0x3fbe87b0
+DATA c3fbe87b0<>+12(SB)/4, $0x3fbe87b0
+DATA c3fbe87b0<>+16(SB)/4, $0x3fbe87b0
+DATA c3fbe87b0<>+20(SB)/4, $0x3fbe87b0
+DATA c3fbe87b0<>+24(SB)/4, $0x3fbe87b0
+DATA c3fbe87b0<>+28(SB)/4, $0x3fbe87b0
+GLOBL c3fbe87b0<>(SB), RODATA|NOPTR, $32
+
+DATA cbf914e5d<>+0(SB)/4, $0xbf914e5d
+DATA cbf914e5d<>+4(SB)/4, $0xbf914e5d
+DATA cbf914e5d<>+8(SB)/4, $0xbf914e5d
+DATA cbf914e5d<>+12(SB)/4, $0xbf914e5d
+DATA cbf914e5d<>+16(SB)/4, $0xbf914e5d
+DATA cbf914e5d<>+20(SB)/4, $0xbf914e5d
+DATA cbf914e5d<>+24(SB)/4, $0xbf914e5d
+DATA cbf914e5d<>+28(SB)/4, $0xbf914e5d
+GLOBL cbf914e5d<>(SB), RODATA|NOPTR, $32
+
+DATA c3e8ec7cc<>+0(SB)/4, $0x3e8ec7cc
+DATA c3e8ec7cc<>+4(SB)/4, $0x3e8ec7cc
+DATA c3e8ec7cc<>+8(SB)/4, $0x3e8ec7cc
+DATA c3e8ec7cc<>+12(SB)/4, $0x3e8ec7cc
+DATA c3e8ec7cc<>+16(SB)/4, $0x3e8ec7cc
+DATA c3e8ec7cc<>+20(SB)/4, $0x3e8ec7cc
+DATA c3e8ec7cc<>+24(SB)/4, $0x3e8ec7cc
+DATA c3e8ec7cc<>+28(SB)/4, $0x3e8ec7cc
+GLOBL c3e8ec7cc<>(SB), RODATA|NOPTR, $32
+
+DATA cbe3ec24c<>+0(SB)/4, $0xbe3ec24c
+DATA cbe3ec24c<>+4(SB)/4, $0xbe3ec24c
+DATA cbe3ec24c<>+8(SB)/4, $0xbe3ec24c
+DATA cbe3ec24c<>+12(SB)/4, $0xbe3ec24c
+DATA cbe3ec24c<>+16(SB)/4, $0xbe3ec24c
+DATA cbe3ec24c<>+20(SB)/4, $0xbe3ec24c
+DATA cbe3ec24c<>+24(SB)/4, $0xbe3ec24c
+DATA cbe3ec24c<>+28(SB)/4, $0xbe3ec24c
+GLOBL cbe3ec24c<>(SB), RODATA|NOPTR, $32
+
+DATA c3dc636c9<>+0(SB)/4, $0x3dc636c9
+DATA c3dc636c9<>+4(SB)/4, $0x3dc636c9
+DATA c3dc636c9<>+8(SB)/4, $0x3dc636c9
+DATA c3dc636c9<>+12(SB)/4, $0x3dc636c9
+DATA c3dc636c9<>+16(SB)/4, $0x3dc636c9
+DATA c3dc636c9<>+20(SB)/4, $0x3dc636c9
+DATA c3dc636c9<>+24(SB)/4, $0x3dc636c9
+DATA c3dc636c9<>+28(SB)/4, $0x3dc636c9
+GLOBL c3dc636c9<>(SB), RODATA|NOPTR, $32
+
+DATA c3ebf88fb<>+0(SB)/4, $0x3ebf88fb
+DATA c3ebf88fb<>+4(SB)/4, $0x3ebf88fb
+DATA c3ebf88fb<>+8(SB)/4, $0x3ebf88fb
+DATA c3ebf88fb<>+12(SB)/4, $0x3ebf88fb
+DATA c3ebf88fb<>+16(SB)/4, $0x3ebf88fb
+DATA c3ebf88fb<>+20(SB)/4, $0x3ebf88fb
+DATA c3ebf88fb<>+24(SB)/4, $0x3ebf88fb
+DATA c3ebf88fb<>+28(SB)/4, $0x3ebf88fb
+GLOBL c3ebf88fb<>(SB), RODATA|NOPTR, $32
+
+DATA c3f8000c7<>+0(SB)/4, $0x3f8000c7
+DATA c3f8000c7<>+4(SB)/4, $0x3f8000c7
+DATA c3f8000c7<>+8(SB)/4, $0x3f8000c7
+DATA c3f8000c7<>+12(SB)/4, $0x3f8000c7
+DATA c3f8000c7<>+16(SB)/4, $0x3f8000c7
+DATA c3f8000c7<>+20(SB)/4, $0x3f8000c7
+DATA c3f8000c7<>+24(SB)/4, $0x3f8000c7
+DATA c3f8000c7<>+28(SB)/4, $0x3f8000c7
+GLOBL c3f8000c7<>(SB), RODATA|NOPTR, $32
+
+DATA cbfa1fc4e<>+0(SB)/4, $0xbfa1fc4e
+DATA cbfa1fc4e<>+4(SB)/4, $0xbfa1fc4e
+DATA cbfa1fc4e<>+8(SB)/4, $0xbfa1fc4e
+DATA cbfa1fc4e<>+12(SB)/4, $0xbfa1fc4e
+DATA cbfa1fc4e<>+16(SB)/4, $0xbfa1fc4e
+DATA cbfa1fc4e<>+20(SB)/4, $0xbfa1fc4e
+DATA cbfa1fc4e<>+24(SB)/4, $0xbfa1fc4e
+DATA cbfa1fc4e<>+28(SB)/4, $0xbfa1fc4e
+GLOBL cbfa1fc4e<>(SB), RODATA|NOPTR, $32
+
+// func geluGradAVX2(dst *float32, grad *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·geluGradAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS      (DX), Y0
+	VMOVAPS      c41800000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VMOVAPS      cc1800000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VANDPS       c7fffffff<>+0(SB), Y0, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  c3eb504f3<>+0(SB), Y1, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
+	VMOVAPS      c3e2ef945<>+0(SB), Y3
+	VFMADD213PS  cbf527892<>+0(SB), Y2, Y3
+	VFMADD213PS  c3fbe87b0<>+0(SB), Y2, Y3
+	VFMADD213PS  cbf914e5d<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e8ec7cc<>+0(SB), Y2, Y3
+	VFMADD213PS  cbe3ec24c<>+0(SB), Y2, Y3
+	VFMADD213PS  c3dc636c9<>+0(SB), Y2, Y3
+	VFMADD213PS  c3ebf88fb<>+0(SB), Y2, Y3
+	VFMADD213PS  c3f8000c7<>+0(SB), Y2, Y3
+	VFMADD213PS  cbfa1fc4e<>+0(SB), Y2, Y3
+	VMULPS       Y1, Y1, Y1
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS c3f000000<>+0(SB), Y1, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y1
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y1
+	VSUBPS       c4b400000<>+0(SB), Y1, Y4
+	VMOVAPS      Y3, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y5
+	VMULPS       Y5, Y5, Y4
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y5, Y6
+	VMOVAPS      c3c088908<>+0(SB), Y7
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y5, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VFMADD213PS  Y5, Y4, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y4
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y1, Y4, Y1
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y3, Y4
+	VANDPS       Y4, Y1, Y1
+	VADDPS       c7f800000<>+0(SB), Y3, Y4
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y3, Y3
+	VBLENDVPS    Y3, Y4, Y1, Y1
+	VMULPS       Y2, Y1, Y1
+	VMULPS       c3f000000<>+0(SB), Y1, Y1
+	VMULPS       Y0, Y0, Y2
+	VMULPS       cbf000000<>+0(SB), Y2, Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       c4b400000<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y5
+	VMULPS       Y5, Y5, Y4
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y5, Y6
+	VMOVAPS      c3c088908<>+0(SB), Y7
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y5, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VFMADD213PS  Y5, Y4, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y4
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y4, Y3
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y2, Y4
+	VANDPS       Y4, Y3, Y3
+	VADDPS       c7f800000<>+0(SB), Y2, Y4
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y2, Y2
+	VBLENDVPS    Y2, Y4, Y3, Y2
+	VMULPS       c3ecc422a<>+0(SB), Y2, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VSUBPS       Y1, Y3, Y3
+	VCMPPS       $0x0e, c00000000<>+0(SB), Y0, Y4
+	VBLENDVPS    Y4, Y3, Y1, Y1
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  Y2, Y0, Y1
+	VMOVUPS      (CX), Y0
+	VMULPS       Y0, Y1, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	SUBQ         $0x08, BX
+	JGE          loop1
+
+loop1_rest:
+	ADDQ         $0x08, BX
+	JZ           end
+	LEAQ         masks<>+0(SB), SI
+	NEGQ         BX
+	VMOVDQU      64(SI)(BX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMOVAPS      c41800000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVAPS      cc1800000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VANDPS       c7fffffff<>+0(SB), Y1, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  c3eb504f3<>+0(SB), Y2, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VDIVPS       Y3, Y4, Y3
+	VMOVAPS      c3e2ef945<>+0(SB), Y4
+	VFMADD213PS  cbf527892<>+0(SB), Y3, Y4
+	VFMADD213PS  c3fbe87b0<>+0(SB), Y3, Y4
+	VFMADD213PS  cbf914e5d<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e8ec7cc<>+0(SB), Y3, Y4
+	VFMADD213PS  cbe3ec24c<>+0(SB), Y3, Y4
+	VFMADD213PS  c3dc636c9<>+0(SB), Y3, Y4
+	VFMADD213PS  c3ebf88fb<>+0(SB), Y3, Y4
+	VFMADD213PS  c3f8000c7<>+0(SB), Y3, Y4
+	VFMADD213PS  cbfa1fc4e<>+0(SB), Y3, Y4
+	VMULPS       Y2, Y2, Y2
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS c3f000000<>+0(SB), Y2, Y4
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y4, Y2
+	VSUBPS       c4b400000<>+0(SB), Y2, Y5
+	VMOVAPS      Y4, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y6
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y6
+	VMULPS       Y6, Y6, Y5
+	VMOVAPS      c39506967<>+0(SB), Y7
+	VFMADD213PS  c3ab743ce<>+0(SB), Y6, Y7
+	VMOVAPS      c3c088908<>+0(SB), Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y6, Y8
+	VFMADD213PS  Y8, Y5, Y7
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y6, Y8
+	VFMADD213PS  Y8, Y5, Y7
+	VFMADD213PS  Y6, Y5, Y7
+	VADDPS       c3f800000<>+0(SB), Y7, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y5, Y2
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y4, Y5
+	VANDPS       Y5, Y2, Y2
+	VADDPS       c7f800000<>+0(SB), Y4, Y5
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y5, Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VMULPS       c3f000000<>+0(SB), Y2, Y2
+	VMULPS       Y1, Y1, Y3
+	VMULPS       cbf000000<>+0(SB), Y3, Y3
+	VMOVAPS      c4b400000<>+0(SB), Y4
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y3, Y4
+	VSUBPS       c4b400000<>+0(SB), Y4, Y5
+	VMOVAPS      Y3, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y6
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y6
+	VMULPS       Y6, Y6, Y5
+	VMOVAPS      c39506967<>+0(SB), Y7
+	VFMADD213PS  c3ab743ce<>+0(SB), Y6, Y7
+	VMOVAPS      c3c088908<>+0(SB), Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y6, Y8
+	VFMADD213PS  Y8, Y5, Y7
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y6, Y8
+	VFMADD213PS  Y8, Y5, Y7
+	VFMADD213PS  Y6, Y5, Y7
+	VADDPS       c3f800000<>+0(SB), Y7, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y4
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y3, Y5
+	VANDPS       Y5, Y4, Y4
+	VADDPS       c7f800000<>+0(SB), Y3, Y5
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y3, Y3
+	VBLENDVPS    Y3, Y5, Y4, Y3
+	VMULPS       c3ecc422a<>+0(SB), Y3, Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VSUBPS       Y2, Y4, Y4
+	VCMPPS       $0x0e, c00000000<>+0(SB), Y1, Y5
+	VBLENDVPS    Y5, Y4, Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y3, Y1, Y2
+	VMASKMOVPS   (CX), Y0, Y1
+	VMULPS       Y1, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+DATA cbf000000<>+0(SB)/4, $0xbf000000
+DATA cbf000000<>+4(SB)/4, $0xbf000000
+DATA cbf000000<>+8(SB)/4, $0xbf000000
+DATA cbf000000<>+12(SB)/4, $0xbf000000
+DATA cbf000000<>+16(SB)/4, $0xbf000000
+DATA cbf000000<>+20(SB)/4, $0xbf000000
+DATA cbf000000<>+24(SB)/4, $0xbf000000
+DATA cbf000000<>+28(SB)/4, $0xbf000000
+GLOBL cbf000000<>(SB), RODATA|NOPTR, $32
+
+DATA c3ecc422a<>+0(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+4(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+8(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+12(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+16(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+20(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+24(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+28(SB)/4, $0x3ecc422a
+GLOBL c3ecc422a<>(SB), RODATA|NOPTR, $32
+
 // func lstmAVX2(gates *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·lstmAVX2(SB), NOSPLIT, $0-56
-	MOVQ gap+40(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ cPrev+8(FP), BX
-	MOVQ c+16(FP), SI
-	MOVQ tc+24(FP), DI
-	MOVQ h+32(FP), R8
-	MOVQ n+48(FP), R9
-	SUBQ $0x10, R9
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+40(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    cPrev+8(FP), BX
+	MOVQ    c+16(FP), SI
+	MOVQ    tc+24(FP), DI
+	MOVQ    h+32(FP), R8
+	MOVQ    n+48(FP), R9
+	SUBQ    $0x10, R9
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (CX), Y0
@@ -12508,26 +13301,28 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (R8)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func lstmGradAVX2(gates *float32, dgates *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·lstmGradAVX2(SB), NOSPLIT, $0-64
-	MOVQ gap+48(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ cPrev+16(FP), DI
-	MOVQ tc+24(FP), R8
-	MOVQ dc+32(FP), R9
-	MOVQ dh+40(FP), R10
-	MOVQ n+56(FP), R11
-	SUBQ $0x08, R11
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+48(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    cPrev+16(FP), DI
+	MOVQ    tc+24(FP), R8
+	MOVQ    dc+32(FP), R9
+	MOVQ    dh+40(FP), R10
+	MOVQ    n+56(FP), R11
+	SUBQ    $0x08, R11
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R10), Y0
@@ -12625,26 +13420,28 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (R9)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func lstmPeepholeAVX2(gates *float32, p *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·lstmPeepholeAVX2(SB), NOSPLIT, $0-64
-	MOVQ gap+48(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ p+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ cPrev+16(FP), DI
-	MOVQ c+24(FP), R8
-	MOVQ tc+32(FP), R9
-	MOVQ h+40(FP), R10
-	MOVQ n+56(FP), R11
-	SUBQ $0x10, R11
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+48(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    p+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    cPrev+16(FP), DI
+	MOVQ    c+24(FP), R8
+	MOVQ    tc+32(FP), R9
+	MOVQ    h+40(FP), R10
+	MOVQ    n+56(FP), R11
+	SUBQ    $0x10, R11
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (DI), Y0
@@ -13439,29 +14236,31 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (R10)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func lstmPeepholeGradAVX2(gates *float32, dgates *float32, p *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·lstmPeepholeGradAVX2(SB), NOSPLIT, $0-72
-	MOVQ gap+56(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ p+16(FP), DI
-	LEAQ (DI)(AX*2), R8
-	ADDQ AX, R8
-	MOVQ cPrev+24(FP), R9
-	MOVQ tc+32(FP), R10
-	MOVQ dc+40(FP), R11
-	MOVQ dh+48(FP), R12
-	MOVQ n+64(FP), R13
-	SUBQ $0x08, R13
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+56(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    p+16(FP), DI
+	LEAQ    (DI)(AX*2), R8
+	ADDQ    AX, R8
+	MOVQ    cPrev+24(FP), R9
+	MOVQ    tc+32(FP), R10
+	MOVQ    dc+40(FP), R11
+	MOVQ    dh+48(FP), R12
+	MOVQ    n+64(FP), R13
+	SUBQ    $0x08, R13
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R12), Y0
@@ -13579,21 +14378,110 @@ loop1_rest:
 	VMASKMOVPS   Y2, Y0, (R11)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func addPeepholeGradAVX2(dp *float32, gates *float32, dgates *float32, cPrev *float32, gap int, n int)
+// Requires: AVX, FMA3, SSE
+TEXT ·addPeepholeGradAVX2(SB), NOSPLIT, $0-48
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+32(FP), AX
+	MOVQ    dp+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    gates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    dgates+16(FP), DI
+	LEAQ    (DI)(AX*2), R8
+	ADDQ    AX, R8
+	MOVQ    cPrev+24(FP), R9
+	MOVQ    n+40(FP), R10
+	SUBQ    $0x08, R10
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS     (R9), Y0
+	VMOVUPS     (DI), Y1
+	VMOVUPS     (CX), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS     Y2, (CX)
+	VMOVUPS     (DI)(AX*1), Y1
+	VMOVUPS     (CX)(AX*1), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS     Y2, (CX)(AX*1)
+	VMOVUPS     (BX)(AX*1), Y1
+	VMOVUPS     (BX), Y2
+	VMOVUPS     (BX)(AX*2), Y3
+	VMULPS      Y3, Y2, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS Y0, Y1, Y2
+	VMOVUPS     (R8), Y0
+	VMOVUPS     (CX)(AX*2), Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS Y0, Y2, Y1
+	VMOVUPS     Y1, (CX)(AX*2)
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	ADDQ        $0x00000020, BX
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x08, R10
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x08, R10
+	JZ          end
+	LEAQ        masks<>+0(SB), DX
+	MOVQ        R10, SI
+	NEGQ        SI
+	VMOVDQU     64(DX)(SI*4), Y0
+	VMASKMOVPS  (R9), Y0, Y1
+	VMASKMOVPS  (DI), Y0, Y2
+	VMASKMOVPS  (CX), Y0, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y2, Y1, Y3
+	VMASKMOVPS  Y3, Y0, (CX)
+	VMASKMOVPS  (DI)(AX*1), Y0, Y2
+	VMASKMOVPS  (CX)(AX*1), Y0, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y2, Y1, Y3
+	VMASKMOVPS  Y3, Y0, (CX)(AX*1)
+	VMASKMOVPS  (BX)(AX*1), Y0, Y2
+	VMASKMOVPS  (BX), Y0, Y3
+	VMASKMOVPS  (BX)(AX*2), Y0, Y4
+	VMULPS      Y4, Y3, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y1, Y2, Y3
+	VMASKMOVPS  (R8), Y0, Y1
+	VMASKMOVPS  (CX)(AX*2), Y0, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS Y1, Y3, Y2
+	VMASKMOVPS  Y2, Y0, (CX)(AX*2)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruAVX2(gates *float32, hPrev *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·gruAVX2(SB), NOSPLIT, $0-40
-	MOVQ gap+24(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ hPrev+8(FP), BX
-	MOVQ h+16(FP), SI
-	MOVQ n+32(FP), DI
-	SUBQ $0x10, DI
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+24(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    hPrev+8(FP), BX
+	MOVQ    h+16(FP), SI
+	MOVQ    n+32(FP), DI
+	SUBQ    $0x10, DI
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (CX)(AX*1), Y0
@@ -14064,20 +14952,22 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruResetAVX2(gates *float32, hPrev *float32, gap int, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·gruResetAVX2(SB), NOSPLIT, $0-32
-	MOVQ gap+16(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ hPrev+8(FP), BX
-	MOVQ n+24(FP), SI
-	SUBQ $0x10, SI
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+16(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    hPrev+8(FP), BX
+	MOVQ    n+24(FP), SI
+	SUBQ    $0x10, SI
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (CX)(AX*1), Y0
@@ -14358,21 +15248,23 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (DX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruUpdateAVX2(gates *float32, hPrev *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, SSE
 TEXT ·gruUpdateAVX2(SB), NOSPLIT, $0-40
-	MOVQ gap+24(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ hPrev+8(FP), BX
-	MOVQ h+16(FP), SI
-	MOVQ n+32(FP), DI
-	SUBQ $0x10, DI
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+24(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    hPrev+8(FP), BX
+	MOVQ    h+16(FP), SI
+	MOVQ    n+32(FP), DI
+	SUBQ    $0x10, DI
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS      (CX), Y0
@@ -14595,24 +15487,26 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruGradAVX2(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·gruGradAVX2(SB), NOSPLIT, $0-48
-	MOVQ gap+32(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ hPrev+16(FP), DI
-	MOVQ dh+24(FP), R8
-	MOVQ n+40(FP), R9
-	SUBQ $0x08, R9
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+32(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    hPrev+16(FP), DI
+	MOVQ    dh+24(FP), R8
+	MOVQ    n+40(FP), R9
+	SUBQ    $0x08, R9
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R8), Y0
@@ -14692,24 +15586,26 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruUpdateGradAVX2(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·gruUpdateGradAVX2(SB), NOSPLIT, $0-48
-	MOVQ gap+32(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ hPrev+16(FP), DI
-	MOVQ dh+24(FP), R8
-	MOVQ n+40(FP), R9
-	SUBQ $0x08, R9
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+32(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    hPrev+16(FP), DI
+	MOVQ    dh+24(FP), R8
+	MOVQ    n+40(FP), R9
+	SUBQ    $0x08, R9
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R8), Y0
@@ -14770,23 +15666,25 @@ loop1_rest:
 	VMASKMOVPS   Y1, Y0, (R8)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruResetGradAVX2(gates *float32, dgates *float32, hPrev *float32, gap int, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·gruResetGradAVX2(SB), NOSPLIT, $0-40
-	MOVQ gap+24(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ hPrev+16(FP), DI
-	MOVQ n+32(FP), R8
-	SUBQ $0x08, R8
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+24(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    hPrev+16(FP), DI
+	MOVQ    n+32(FP), R8
+	SUBQ    $0x08, R8
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (SI), Y0
@@ -14827,12 +15725,283 @@ loop1_rest:
 	VMASKMOVPS Y1, Y0, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func minGRUAVX2(gates *float32, hPrev *float32, h *float32, gap int, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·minGRUAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+24(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    hPrev+8(FP), BX
+	MOVQ    h+16(FP), SI
+	MOVQ    n+32(FP), DI
+	SUBQ    $0x10, DI
+	JL      loop2_rest
+
+loop2:
+	VMOVUPS      (CX), Y0
+	VMOVUPS      32(CX), Y1
+	VXORPS       c80000000<>+0(SB), Y0, Y0
+	VXORPS       c80000000<>+0(SB), Y1, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y2
+	VMOVAPS      c42b20000<>+0(SB), Y3
+	VMINPS       Y0, Y2, Y0
+	VMINPS       Y1, Y3, Y1
+	VMOVAPS      cc2b00000<>+0(SB), Y2
+	VMOVAPS      cc2b00000<>+0(SB), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMAXPS       Y1, Y3, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y0, Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y3
+	VSUBPS       c4b400000<>+0(SB), Y2, Y4
+	VSUBPS       c4b400000<>+0(SB), Y3, Y5
+	VMOVAPS      Y0, Y0
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y0
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y1
+	VMULPS       Y0, Y0, Y4
+	VMULPS       Y1, Y1, Y5
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VMOVAPS      c39506967<>+0(SB), Y7
+	VFMADD213PS  c3ab743ce<>+0(SB), Y0, Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y7
+	VMOVAPS      c3c088908<>+0(SB), Y8
+	VMOVAPS      c3c088908<>+0(SB), Y9
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y0, Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y9
+	VFMADD213PS  Y8, Y4, Y6
+	VFMADD213PS  Y9, Y5, Y7
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y8
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y9
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y9
+	VFMADD213PS  Y8, Y4, Y6
+	VFMADD213PS  Y9, Y5, Y7
+	VFMADD213PS  Y0, Y4, Y6
+	VFMADD213PS  Y1, Y5, Y7
+	VADDPS       c3f800000<>+0(SB), Y6, Y0
+	VADDPS       c3f800000<>+0(SB), Y7, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VPADDD       c3f800000<>+0(SB), Y3, Y3
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y0, Y0
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y0, Y2, Y0
+	VDIVPS       Y1, Y3, Y1
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      (CX)(AX*1), Y2
+	VMOVUPS      32(CX)(AX*1), Y3
+	VMOVAPS      c3f800000<>+0(SB), Y4
+	VMOVAPS      c3f800000<>+0(SB), Y5
+	VSUBPS       Y0, Y4, Y4
+	VSUBPS       Y1, Y5, Y5
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	VMULPS       Y6, Y4, Y4
+	VMULPS       Y7, Y5, Y5
+	VMOVAPS      Y4, Y4
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  Y2, Y0, Y4
+	VFMADD231PS  Y3, Y1, Y5
+	VMOVUPS      Y4, (SI)
+	VMOVUPS      Y5, 32(SI)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x10, DI
+	JGE          loop2
+
+loop2_rest:
+	ADDQ $0x10, DI
+	SUBQ $0x08, DI
+	JL   loop1_rest
+
+loop1:
+	VMOVUPS      (CX), Y0
+	VXORPS       c80000000<>+0(SB), Y0, Y0
+	VMOVAPS      c42b20000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VMOVAPS      cc2b00000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VMOVAPS      c4b400000<>+0(SB), Y1
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y0, Y1
+	VSUBPS       c4b400000<>+0(SB), Y1, Y2
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS c3f318000<>+0(SB), Y2, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y2, Y0
+	VMULPS       Y0, Y0, Y2
+	VMOVAPS      c39506967<>+0(SB), Y3
+	VFMADD213PS  c3ab743ce<>+0(SB), Y0, Y3
+	VMOVAPS      c3c088908<>+0(SB), Y4
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y0, Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y4
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y4
+	VFMADD213PS  Y4, Y2, Y3
+	VFMADD213PS  Y0, Y2, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y0
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       c3f800000<>+0(SB), Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VADDPS       c3f800000<>+0(SB), Y0, Y0
+	VMOVAPS      c3f800000<>+0(SB), Y1
+	VDIVPS       Y0, Y1, Y0
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      (CX)(AX*1), Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VSUBPS       Y0, Y2, Y2
+	VMOVUPS      (BX), Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  Y1, Y0, Y2
+	VMOVUPS      Y2, (SI)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	ADDQ         $0x00000020, SI
+	SUBQ         $0x08, DI
+	JGE          loop1
+
+loop1_rest:
+	ADDQ         $0x08, DI
+	JZ           end
+	LEAQ         masks<>+0(SB), DX
+	NEGQ         DI
+	VMOVDQU      64(DX)(DI*4), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VXORPS       c80000000<>+0(SB), Y1, Y1
+	VMOVAPS      c42b20000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVAPS      cc2b00000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y2
+	VSUBPS       c4b400000<>+0(SB), Y2, Y3
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      c39506967<>+0(SB), Y4
+	VFMADD213PS  c3ab743ce<>+0(SB), Y1, Y4
+	VMOVAPS      c3c088908<>+0(SB), Y5
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
+	VFMADD213PS  Y5, Y3, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       c3f800000<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y1, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y1
+	VMOVAPS      c3f800000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (CX)
+	VMASKMOVPS   (CX)(AX*1), Y0, Y2
+	VMOVAPS      c3f800000<>+0(SB), Y3
+	VSUBPS       Y1, Y3, Y3
+	VMASKMOVPS   (BX), Y0, Y4
+	VMULPS       Y4, Y3, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  Y2, Y1, Y3
+	VMASKMOVPS   Y3, Y0, (SI)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func minGRUGradAVX2(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
+// Requires: AVX, SSE
+TEXT ·minGRUGradAVX2(SB), NOSPLIT, $0-48
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+32(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    hPrev+16(FP), DI
+	MOVQ    dh+24(FP), R8
+	MOVQ    n+40(FP), R9
+	SUBQ    $0x08, R9
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (R8), Y0
+	VMOVUPS (CX), Y1
+	VMOVUPS (CX)(AX*1), Y2
+	VMOVUPS (DI), Y3
+	VSUBPS  Y3, Y2, Y2
+	VMULPS  Y0, Y2, Y2
+	VMOVAPS c3f800000<>+0(SB), Y3
+	VSUBPS  Y1, Y3, Y3
+	VMULPS  Y1, Y3, Y3
+	VMULPS  Y3, Y2, Y2
+	VMOVUPS Y2, (BX)
+	VMULPS  Y1, Y0, Y1
+	VMOVUPS Y1, (BX)(AX*1)
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS Y0, (R8)
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	ADDQ    $0x00000020, SI
+	ADDQ    $0x00000020, DI
+	ADDQ    $0x00000020, R8
+	SUBQ    $0x08, R9
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, R9
+	JZ         end
+	LEAQ       masks<>+0(SB), DX
+	MOVQ       R9, SI
+	NEGQ       SI
+	VMOVDQU    64(DX)(SI*4), Y0
+	VMASKMOVPS (R8), Y0, Y1
+	VMASKMOVPS (CX), Y0, Y2
+	VMASKMOVPS (CX)(AX*1), Y0, Y3
+	VMASKMOVPS (DI), Y0, Y4
+	VSUBPS     Y4, Y3, Y3
+	VMULPS     Y1, Y3, Y3
+	VMOVAPS    c3f800000<>+0(SB), Y4
+	VSUBPS     Y2, Y4, Y4
+	VMULPS     Y2, Y4, Y4
+	VMULPS     Y4, Y3, Y3
+	VMASKMOVPS Y3, Y0, (BX)
+	VMULPS     Y2, Y1, Y2
+	VMASKMOVPS Y2, Y0, (BX)(AX*1)
+	VSUBPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (R8)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func bernoulliAVX2(dst *float32, hit float32, miss float32, x uint32, high uint32, limit uint32, n int)
 // Requires: AVX, AVX2, SSE
 TEXT ·bernoulliAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVQ         n+32(FP), CX
 	MOVSS        hit+8(FP), X0
@@ -14898,6 +16067,7 @@ loop_rest:
 	VMASKMOVPS Y0, Y5, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -14942,14 +16112,15 @@ DATA c00000008<>+28(SB)/4, $0x00000008
 GLOBL c00000008<>(SB), RODATA|NOPTR, $32
 
 // func mulAVX2(dst *float32, x *float32, y *float32, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·mulAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x08, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (CX), Y0
@@ -14974,19 +16145,21 @@ loop1_rest:
 	VMASKMOVPS Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func blendAVX2(dst *float32, a *float32, b *float32, m *float32, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·blendAVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ a+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ m+24(FP), BX
-	MOVQ n+32(FP), SI
-	SUBQ $0x08, SI
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    m+24(FP), BX
+	MOVQ    n+32(FP), SI
+	SUBQ    $0x08, SI
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS     (BX), Y0
@@ -15022,17 +16195,19 @@ loop1_rest:
 	VMASKMOVPS  Y3, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func addAVX2(dst *float32, x *float32, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·addAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x08, DX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x08, DX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (AX), Y0
@@ -15056,18 +16231,20 @@ loop1_rest:
 	VMASKMOVPS Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func addMulAVX2(dst *float32, x *float32, y *float32, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, SSE
 TEXT ·addMulAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x08, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS     (CX), Y0
@@ -15096,12 +16273,14 @@ loop1_rest:
 	VMASKMOVPS  Y3, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func scaleAVX2(dst *float32, s float32, n int)
 // Requires: AVX, AVX2, SSE
 TEXT ·scaleAVX2(SB), NOSPLIT, $0-24
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVSS        s+8(FP), X0
 	VBROADCASTSS X0, Y0
@@ -15128,12 +16307,14 @@ loop1_rest:
 	VMASKMOVPS Y0, Y1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func addScaledAVX2(dst *float32, x *float32, s float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·addScaledAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVSS        s+16(FP), X0
@@ -15166,12 +16347,324 @@ loop1_rest:
 	VMASKMOVPS  Y3, Y1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func plusAVX2(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX, SSE
+TEXT ·plusAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (CX), Y0
+	VMOVUPS (DX), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x08, BX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, BX
+	JZ         end
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    64(SI)(BX*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (DX), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func subAVX2(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX, SSE
+TEXT ·subAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (CX), Y0
+	VMOVUPS (DX), Y1
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x08, BX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, BX
+	JZ         end
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    64(SI)(BX*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (DX), Y0, Y2
+	VSUBPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func divAVX2(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX, SSE
+TEXT ·divAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (CX), Y0
+	VMOVUPS (DX), Y1
+	VDIVPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x08, BX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, BX
+	JZ         end
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    64(SI)(BX*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (DX), Y0, Y2
+	VDIVPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func scaledAVX2(dst *float32, x *float32, s float32, n int)
+// Requires: AVX, AVX2, SSE
+TEXT ·scaledAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVSS        s+16(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVQ         n+24(FP), DX
+	SUBQ         $0x08, DX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS (CX), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x08, DX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, DX
+	JZ         end
+	LEAQ       masks<>+0(SB), BX
+	NEGQ       DX
+	VMOVDQU    64(BX)(DX*4), Y1
+	VMASKMOVPS (CX), Y1, Y2
+	VMULPS     Y0, Y2, Y0
+	VMASKMOVPS Y0, Y1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func plusScaledAVX2(dst *float32, x *float32, y *float32, s float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·plusScaledAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVSS        s+24(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVQ         n+32(FP), BX
+	SUBQ         $0x08, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (DX), Y1
+	VMOVUPS     (CX), Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS Y0, Y1, Y2
+	VMOVUPS     Y2, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x08, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x08, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	NEGQ        BX
+	VMOVDQU     64(SI)(BX*4), Y1
+	VMASKMOVPS  (DX), Y1, Y2
+	VMASKMOVPS  (CX), Y1, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y0, Y2, Y3
+	VMASKMOVPS  Y3, Y1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func addConstantAVX2(dst *float32, s float32, n int)
+// Requires: AVX, AVX2, SSE
+TEXT ·addConstantAVX2(SB), NOSPLIT, $0-24
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dst+0(FP), AX
+	MOVSS        s+8(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVQ         n+16(FP), CX
+	SUBQ         $0x08, CX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS (AX), Y1
+	VADDPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x00000020, AX
+	SUBQ    $0x08, CX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, CX
+	JZ         end
+	LEAQ       masks<>+0(SB), DX
+	NEGQ       CX
+	VMOVDQU    64(DX)(CX*4), Y1
+	VMASKMOVPS (AX), Y1, Y2
+	VADDPS     Y0, Y2, Y0
+	VMASKMOVPS Y0, Y1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func blendConstAVX2(dst *float32, a *float32, b *float32, rest float32, m float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·blendConstAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVSS        rest+24(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        m+28(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVQ         n+32(FP), BX
+	SUBQ         $0x08, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (DX), Y2
+	VMOVUPS     (CX), Y3
+	VMULPS      Y0, Y3, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y1, Y2, Y3
+	VMOVUPS     Y3, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x08, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x08, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	NEGQ        BX
+	VMOVDQU     64(SI)(BX*4), Y2
+	VMASKMOVPS  (DX), Y2, Y3
+	VMASKMOVPS  (CX), Y2, Y4
+	VMULPS      Y0, Y4, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS Y1, Y3, Y0
+	VMASKMOVPS  Y0, Y2, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func clampAVX2(x *float32, limit float32, n int)
+// Requires: AVX, AVX2, SSE
+TEXT ·clampAVX2(SB), NOSPLIT, $0-24
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         x+0(FP), AX
+	MOVSS        limit+8(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVQ         n+16(FP), CX
+	SUBQ         $0x08, CX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS (AX), Y1
+	VXORPS  c80000000<>+0(SB), Y0, Y2
+	VMAXPS  Y1, Y2, Y1
+	VMINPS  Y1, Y0, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x00000020, AX
+	SUBQ    $0x08, CX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, CX
+	JZ         end
+	LEAQ       masks<>+0(SB), DX
+	NEGQ       CX
+	VMOVDQU    64(DX)(CX*4), Y1
+	VMASKMOVPS (AX), Y1, Y2
+	VXORPS     c80000000<>+0(SB), Y0, Y3
+	VMAXPS     Y2, Y3, Y2
+	VMINPS     Y2, Y0, Y2
+	VMASKMOVPS Y2, Y1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func adamAVX2(w *float32, grad *float32, m *float32, v *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, step float32, root float32, eps float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·adamAVX2(SB), NOSPLIT, $0-72
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         w+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         m+16(FP), DX
@@ -15250,12 +16743,346 @@ loop1_rest:
 	VMASKMOVPS  Y0, Y7, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func scaleByRMSAVX2(u *float32, grad *float32, v *float32, decay float32, rest float32, eps float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·scaleByRMSAVX2(SB), NOSPLIT, $0-48
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         u+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         v+16(FP), DX
+	MOVSS        decay+24(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        rest+28(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVSS        eps+32(FP), X2
+	VBROADCASTSS X2, Y2
+	MOVQ         n+40(FP), BX
+	SUBQ         $0x08, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Y3
+	VMULPS      Y3, Y3, Y4
+	VMOVUPS     (DX), Y5
+	VMULPS      Y1, Y4, Y4
+	VMOVAPS     Y4, Y4
+	VFMADD231PS Y0, Y5, Y4
+	VMOVUPS     Y4, (DX)
+	VSQRTPS     Y4, Y4
+	VADDPS      Y2, Y4, Y4
+	VDIVPS      Y4, Y3, Y3
+	VMOVUPS     Y3, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x08, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x08, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	NEGQ        BX
+	VMOVDQU     64(SI)(BX*4), Y3
+	VMASKMOVPS  (CX), Y3, Y4
+	VMULPS      Y4, Y4, Y5
+	VMASKMOVPS  (DX), Y3, Y6
+	VMULPS      Y1, Y5, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS Y0, Y6, Y1
+	VMASKMOVPS  Y1, Y3, (DX)
+	VSQRTPS     Y1, Y0
+	VADDPS      Y2, Y0, Y0
+	VDIVPS      Y0, Y4, Y0
+	VMASKMOVPS  Y0, Y3, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func scaleByDeviationAVX2(u *float32, grad *float32, v *float32, m *float32, decay float32, rest float32, eps float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·scaleByDeviationAVX2(SB), NOSPLIT, $0-56
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         u+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         v+16(FP), DX
+	MOVQ         m+24(FP), BX
+	MOVSS        decay+32(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        rest+36(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVSS        eps+40(FP), X2
+	VBROADCASTSS X2, Y2
+	MOVQ         n+48(FP), SI
+	SUBQ         $0x08, SI
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS      (CX), Y3
+	VMULPS       Y3, Y3, Y4
+	VMOVUPS      (DX), Y5
+	VMULPS       Y1, Y4, Y4
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  Y0, Y5, Y4
+	VMOVUPS      Y4, (DX)
+	VMOVUPS      (BX), Y5
+	VMULPS       Y1, Y3, Y6
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  Y0, Y5, Y6
+	VMOVUPS      Y6, (BX)
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS Y6, Y6, Y4
+	VMOVAPS      c00000000<>+0(SB), Y5
+	VMAXPS       Y4, Y5, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       Y2, Y4, Y4
+	VDIVPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	SUBQ         $0x08, SI
+	JGE          loop1
+
+loop1_rest:
+	ADDQ         $0x08, SI
+	JZ           end
+	LEAQ         masks<>+0(SB), DI
+	NEGQ         SI
+	VMOVDQU      64(DI)(SI*4), Y3
+	VMASKMOVPS   (CX), Y3, Y4
+	VMULPS       Y4, Y4, Y5
+	VMASKMOVPS   (DX), Y3, Y6
+	VMULPS       Y1, Y5, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  Y0, Y6, Y5
+	VMASKMOVPS   Y5, Y3, (DX)
+	VMASKMOVPS   (BX), Y3, Y6
+	VMULPS       Y1, Y4, Y1
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  Y0, Y6, Y1
+	VMASKMOVPS   Y1, Y3, (BX)
+	VMOVAPS      Y5, Y0
+	VFNMADD231PS Y1, Y1, Y0
+	VMOVAPS      c00000000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VSQRTPS      Y0, Y0
+	VADDPS       Y2, Y0, Y0
+	VDIVPS       Y0, Y4, Y0
+	VMASKMOVPS   Y0, Y3, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func lionAVX2(w *float32, grad *float32, m *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, rate float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·lionAVX2(SB), NOSPLIT, $0-56
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         w+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVSS        beta1+24(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        rest1+28(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVSS        beta2+32(FP), X2
+	VBROADCASTSS X2, Y2
+	MOVSS        rest2+36(FP), X3
+	VBROADCASTSS X3, Y3
+	MOVSS        rate+40(FP), X4
+	VBROADCASTSS X4, Y4
+	MOVQ         n+48(FP), BX
+	SUBQ         $0x08, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Y5
+	VMOVUPS     (AX), Y6
+	VMOVUPS     (DX), Y7
+	VMULPS      Y1, Y5, Y8
+	VMOVAPS     Y8, Y8
+	VFMADD231PS Y0, Y7, Y8
+	VANDPS      c80000000<>+0(SB), Y8, Y7
+	VORPS       Y4, Y7, Y7
+	VSUBPS      Y7, Y6, Y7
+	VANDPS      c7fffffff<>+0(SB), Y8, Y9
+	VCMPPS      $0x0e, c00000000<>+0(SB), Y9, Y9
+	VADDPS      Y8, Y6, Y6
+	VBLENDVPS   Y9, Y7, Y6, Y6
+	VMOVUPS     Y6, (AX)
+	VMOVUPS     (DX), Y6
+	VMULPS      Y3, Y5, Y5
+	VMOVAPS     Y5, Y5
+	VFMADD231PS Y2, Y6, Y5
+	VMOVUPS     Y5, (DX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x08, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x08, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	NEGQ        BX
+	VMOVDQU     64(SI)(BX*4), Y5
+	VMASKMOVPS  (CX), Y5, Y6
+	VMASKMOVPS  (AX), Y5, Y7
+	VMASKMOVPS  (DX), Y5, Y8
+	VMULPS      Y1, Y6, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS Y0, Y8, Y1
+	VANDPS      c80000000<>+0(SB), Y1, Y0
+	VORPS       Y4, Y0, Y0
+	VSUBPS      Y0, Y7, Y0
+	VANDPS      c7fffffff<>+0(SB), Y1, Y4
+	VCMPPS      $0x0e, c00000000<>+0(SB), Y4, Y4
+	VADDPS      Y1, Y7, Y1
+	VBLENDVPS   Y4, Y0, Y1, Y0
+	VMASKMOVPS  Y0, Y5, (AX)
+	VMASKMOVPS  (DX), Y5, Y0
+	VMULPS      Y3, Y6, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS Y2, Y0, Y1
+	VMASKMOVPS  Y1, Y5, (DX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func momentumAVX2(w *float32, grad *float32, b *float32, decay float32, rest float32, rate float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·momentumAVX2(SB), NOSPLIT, $0-48
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         w+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVSS        decay+24(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        rest+28(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVSS        rate+32(FP), X2
+	VBROADCASTSS X2, Y2
+	MOVQ         n+40(FP), BX
+	SUBQ         $0x08, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Y3
+	VMOVUPS     (DX), Y4
+	VMULPS      Y0, Y4, Y4
+	VMOVAPS     Y4, Y4
+	VFMADD231PS Y1, Y3, Y4
+	VMOVUPS     Y4, (DX)
+	VMOVUPS     (AX), Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y2, Y4, Y3
+	VMOVUPS     Y3, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x08, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x08, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	NEGQ        BX
+	VMOVDQU     64(SI)(BX*4), Y3
+	VMASKMOVPS  (CX), Y3, Y4
+	VMASKMOVPS  (DX), Y3, Y5
+	VMULPS      Y0, Y5, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS Y1, Y4, Y0
+	VMASKMOVPS  Y0, Y3, (DX)
+	VMASKMOVPS  (AX), Y3, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS Y2, Y0, Y1
+	VMASKMOVPS  Y1, Y3, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func nesterovAVX2(w *float32, grad *float32, b *float32, decay float32, rest float32, rate float32, ahead float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·nesterovAVX2(SB), NOSPLIT, $0-48
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         w+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVSS        decay+24(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        rest+28(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVSS        rate+32(FP), X2
+	VBROADCASTSS X2, Y2
+	MOVSS        ahead+36(FP), X3
+	VBROADCASTSS X3, Y3
+	MOVQ         n+40(FP), BX
+	SUBQ         $0x08, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Y4
+	VMOVUPS     (DX), Y5
+	VMULPS      Y0, Y5, Y5
+	VMOVAPS     Y5, Y5
+	VFMADD231PS Y1, Y4, Y5
+	VMOVUPS     Y5, (DX)
+	VMOVUPS     (AX), Y6
+	VMOVAPS     Y6, Y6
+	VFMADD231PS Y2, Y4, Y6
+	VMOVAPS     Y6, Y4
+	VFMADD231PS Y3, Y5, Y4
+	VMOVUPS     Y4, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x08, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x08, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	NEGQ        BX
+	VMOVDQU     64(SI)(BX*4), Y4
+	VMASKMOVPS  (CX), Y4, Y5
+	VMASKMOVPS  (DX), Y4, Y6
+	VMULPS      Y0, Y6, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS Y1, Y5, Y0
+	VMASKMOVPS  Y0, Y4, (DX)
+	VMASKMOVPS  (AX), Y4, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS Y2, Y5, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS Y3, Y0, Y1
+	VMASKMOVPS  Y1, Y4, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func pixelsAVX2(dst *float32, stride int, src *uint8, rows int, cols int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, SSE
 TEXT ·pixelsAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR c00009fc0<>+0(SB)
 	MOVQ    dst+0(FP), AX
 	MOVQ    stride+8(FP), CX
 	MOVQ    src+16(FP), DX
@@ -15291,6 +17118,7 @@ rest:
 	JNZ       row
 
 row_end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -15305,14 +17133,15 @@ DATA c437f0000<>+28(SB)/4, $0x437f0000
 GLOBL c437f0000<>(SB), RODATA|NOPTR, $32
 
 // func addColumnsAVX2(dst *float32, a *float32, stride int, rows int, n int)
-// Requires: AVX
+// Requires: AVX, SSE
 TEXT ·addColumnsAVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ a+8(FP), CX
-	MOVQ stride+16(FP), DX
-	MOVQ n+32(FP), BX
-	SUBQ $0x20, BX
-	JL   down4_next_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	MOVQ    n+32(FP), BX
+	SUBQ    $0x20, BX
+	JL      down4_next_rest
 
 down4_next:
 	MOVQ    rows+24(FP), DI
@@ -15390,12 +17219,56 @@ rest_end:
 	VMASKMOVPS Y1, Y0, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func largerAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, SSE
+TEXT ·largerAVX2(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x08, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS   (CX), Y0
+	VMOVUPS   (AX), Y1
+	VCMPPS    $0x06, Y1, Y0, Y2
+	VBLENDVPS Y2, Y0, Y1, Y0
+	VCMPPS    $0x03, Y1, Y1, Y2
+	VBLENDVPS Y2, Y1, Y0, Y0
+	VMOVUPS   Y0, (AX)
+	ADDQ      $0x00000020, AX
+	ADDQ      $0x00000020, CX
+	SUBQ      $0x08, DX
+	JGE       loop1
+
+loop1_rest:
+	ADDQ       $0x08, DX
+	JZ         end
+	LEAQ       masks<>+0(SB), BX
+	NEGQ       DX
+	VMOVDQU    64(BX)(DX*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (AX), Y0, Y2
+	VCMPPS     $0x06, Y2, Y1, Y3
+	VBLENDVPS  Y3, Y1, Y2, Y1
+	VCMPPS     $0x03, Y2, Y2, Y3
+	VBLENDVPS  Y3, Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func softmaxAVX2(dst *float32, src *float32, n int) (top float32, sum float32)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·softmaxAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
 	MOVQ    n+16(FP), AX
 	VMOVAPS cff800000<>+0(SB), Y0
 	VMOVAPS cff800000<>+0(SB), Y1
@@ -15613,50 +17486,178 @@ div_rest:
 	VMOVDQU    96(DX)(AX*4), Y2
 	VMASKMOVPS (CX), Y1, Y3
 	VMASKMOVPS 32(CX), Y2, Y4
-	VMOVAPS    c00000000<>+0(SB), Y5
-	VMOVAPS    c00000000<>+0(SB), Y6
-	VBLENDVPS  Y1, Y3, Y5, Y3
-	VBLENDVPS  Y2, Y4, Y6, Y4
 	VDIVPS     Y0, Y3, Y3
 	VDIVPS     Y0, Y4, Y0
 	VMASKMOVPS Y3, Y1, (CX)
 	VMASKMOVPS Y0, Y2, 32(CX)
 
 div_end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
-DATA cff800000<>+0(SB)/4, $0xff800000
-DATA cff800000<>+4(SB)/4, $0xff800000
-DATA cff800000<>+8(SB)/4, $0xff800000
-DATA cff800000<>+12(SB)/4, $0xff800000
-DATA cff800000<>+16(SB)/4, $0xff800000
-DATA cff800000<>+20(SB)/4, $0xff800000
-DATA cff800000<>+24(SB)/4, $0xff800000
-DATA cff800000<>+28(SB)/4, $0xff800000
-GLOBL cff800000<>(SB), RODATA|NOPTR, $32
+// func softmaxGradAVX2(dx *float32, grad *float32, y *float32, sum float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dx+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVSS        sum+24(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVQ         n+32(FP), BX
+	SUBQ         $0x08, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (DX), Y1
+	VMOVUPS     (CX), Y2
+	VSUBPS      Y0, Y2, Y2
+	VMOVUPS     (AX), Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y2, Y1, Y3
+	VMOVUPS     Y3, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x08, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x08, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	NEGQ        BX
+	VMOVDQU     64(SI)(BX*4), Y1
+	VMASKMOVPS  (DX), Y1, Y2
+	VMASKMOVPS  (CX), Y1, Y3
+	VSUBPS      Y0, Y3, Y0
+	VMASKMOVPS  (AX), Y1, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS Y0, Y2, Y3
+	VMASKMOVPS  Y3, Y1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func logSoftmaxGradAVX2(dx *float32, grad *float32, y *float32, sum float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·logSoftmaxGradAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dx+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVSS        sum+24(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVQ         n+32(FP), BX
+	SUBQ         $0x08, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS      (DX), Y1
+	VMOVAPS      c4b400000<>+0(SB), Y2
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y1, Y2
+	VSUBPS       c4b400000<>+0(SB), Y2, Y3
+	VMOVAPS      Y1, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y4
+	VMULPS       Y4, Y4, Y3
+	VMOVAPS      c39506967<>+0(SB), Y5
+	VFMADD213PS  c3ab743ce<>+0(SB), Y4, Y5
+	VMOVAPS      c3c088908<>+0(SB), Y6
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y4, Y6
+	VFMADD213PS  Y6, Y3, Y5
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y6
+	VFMADD213PS  Y6, Y3, Y5
+	VFMADD213PS  Y4, Y3, Y5
+	VADDPS       c3f800000<>+0(SB), Y5, Y3
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y3, Y2
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y1, Y3
+	VANDPS       Y3, Y2, Y2
+	VADDPS       c7f800000<>+0(SB), Y1, Y3
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y1, Y1
+	VBLENDVPS    Y1, Y3, Y2, Y1
+	VMOVUPS      (CX), Y2
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS Y0, Y1, Y2
+	VMOVUPS      (AX), Y1
+	VADDPS       Y1, Y2, Y1
+	VMOVUPS      Y1, (AX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	SUBQ         $0x08, BX
+	JGE          loop1
+
+loop1_rest:
+	ADDQ         $0x08, BX
+	JZ           end
+	LEAQ         masks<>+0(SB), SI
+	NEGQ         BX
+	VMOVDQU      64(SI)(BX*4), Y1
+	VMASKMOVPS   (DX), Y1, Y2
+	VMOVAPS      c4b400000<>+0(SB), Y3
+	VFMADD231PS  c3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       c4b400000<>+0(SB), Y3, Y4
+	VMOVAPS      Y2, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y5
+	VMULPS       Y5, Y5, Y4
+	VMOVAPS      c39506967<>+0(SB), Y6
+	VFMADD213PS  c3ab743ce<>+0(SB), Y5, Y6
+	VMOVAPS      c3c088908<>+0(SB), Y7
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y5, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VMOVAPS      c3e2aaaaa<>+0(SB), Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VFMADD213PS  Y5, Y4, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y4
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y4, Y3
+	VCMPPS       $0x0d, cc2aeac4f<>+0(SB), Y2, Y4
+	VANDPS       Y4, Y3, Y3
+	VADDPS       c7f800000<>+0(SB), Y2, Y4
+	VCMPPS       $0x06, c42b17217<>+0(SB), Y2, Y2
+	VBLENDVPS    Y2, Y4, Y3, Y2
+	VMASKMOVPS   (CX), Y1, Y3
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS Y0, Y2, Y3
+	VMASKMOVPS   (AX), Y1, Y0
+	VADDPS       Y0, Y3, Y0
+	VMASKMOVPS   Y0, Y1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
 
 // func sumAVX2(x *float32, n int) float64
-// Requires: AVX, SSE2
+// Requires: AVX, SSE, SSE2
 TEXT ·sumAVX2(SB), NOSPLIT, $0-24
-	MOVQ   n+8(FP), AX
-	MOVQ   x+0(FP), CX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	SUBQ   $0x10, AX
-	JL     loop_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+8(FP), AX
+	MOVQ    x+0(FP), CX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	SUBQ    $0x10, AX
+	JL      loop_rest
 
 loop:
 	VCVTPS2PD (CX), Y4
+	VCVTPS2PD 16(CX), Y5
+	VCVTPS2PD 32(CX), Y6
+	VCVTPS2PD 48(CX), Y7
 	VADDPD    Y4, Y0, Y0
-	VCVTPS2PD 16(CX), Y4
-	VADDPD    Y4, Y1, Y1
-	VCVTPS2PD 32(CX), Y4
-	VADDPD    Y4, Y2, Y2
-	VCVTPS2PD 48(CX), Y4
-	VADDPD    Y4, Y3, Y3
+	VADDPD    Y5, Y1, Y1
+	VADDPD    Y6, Y2, Y2
+	VADDPD    Y7, Y3, Y3
 	ADDQ      $0x40, CX
 	SUBQ      $0x10, AX
 	JGE       loop
@@ -15668,22 +17669,18 @@ loop_rest:
 	NEGQ         AX
 	VMOVDQU      64(DX)(AX*4), Y4
 	VMOVDQU      96(DX)(AX*4), Y5
-	VMASKMOVPS   (CX), Y4, Y6
-	VMASKMOVPS   32(CX), Y5, Y7
-	VMOVAPS      c00000000<>+0(SB), Y8
-	VMOVAPS      c00000000<>+0(SB), Y9
-	VBLENDVPS    Y4, Y6, Y8, Y4
-	VBLENDVPS    Y5, Y7, Y9, Y5
+	VMASKMOVPS   (CX), Y4, Y4
+	VMASKMOVPS   32(CX), Y5, Y5
 	VEXTRACTF128 $0x01, Y4, X6
 	VCVTPS2PD    X4, Y4
 	VCVTPS2PD    X6, Y6
+	VEXTRACTF128 $0x01, Y5, X7
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X7, Y7
 	VADDPD       Y4, Y0, Y0
 	VADDPD       Y6, Y1, Y1
-	VEXTRACTF128 $0x01, Y5, X4
-	VCVTPS2PD    X5, Y5
-	VCVTPS2PD    X4, Y4
 	VADDPD       Y5, Y2, Y2
-	VADDPD       Y4, Y3, Y3
+	VADDPD       Y7, Y3, Y3
 
 loop_end:
 	VADDPD       Y2, Y0, Y0
@@ -15694,30 +17691,32 @@ loop_end:
 	VPERMILPD    $0x01, X0, X1
 	VADDPD       X1, X0, X0
 	MOVSD        X0, ret+16(FP)
+	LDMXCSR      c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func squaresAVX2(x *float32, n int) float64
-// Requires: AVX, FMA3, SSE2
+// Requires: AVX, FMA3, SSE, SSE2
 TEXT ·squaresAVX2(SB), NOSPLIT, $0-24
-	MOVQ   n+8(FP), AX
-	MOVQ   x+0(FP), CX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	SUBQ   $0x10, AX
-	JL     loop_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+8(FP), AX
+	MOVQ    x+0(FP), CX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	SUBQ    $0x10, AX
+	JL      loop_rest
 
 loop:
 	VCVTPS2PD   (CX), Y4
+	VCVTPS2PD   16(CX), Y5
+	VCVTPS2PD   32(CX), Y6
+	VCVTPS2PD   48(CX), Y7
 	VFMADD231PD Y4, Y4, Y0
-	VCVTPS2PD   16(CX), Y4
-	VFMADD231PD Y4, Y4, Y1
-	VCVTPS2PD   32(CX), Y4
-	VFMADD231PD Y4, Y4, Y2
-	VCVTPS2PD   48(CX), Y4
-	VFMADD231PD Y4, Y4, Y3
+	VFMADD231PD Y5, Y5, Y1
+	VFMADD231PD Y6, Y6, Y2
+	VFMADD231PD Y7, Y7, Y3
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, AX
 	JGE         loop
@@ -15729,22 +17728,18 @@ loop_rest:
 	NEGQ         AX
 	VMOVDQU      64(DX)(AX*4), Y4
 	VMOVDQU      96(DX)(AX*4), Y5
-	VMASKMOVPS   (CX), Y4, Y6
-	VMASKMOVPS   32(CX), Y5, Y7
-	VMOVAPS      c00000000<>+0(SB), Y8
-	VMOVAPS      c00000000<>+0(SB), Y9
-	VBLENDVPS    Y4, Y6, Y8, Y4
-	VBLENDVPS    Y5, Y7, Y9, Y5
+	VMASKMOVPS   (CX), Y4, Y4
+	VMASKMOVPS   32(CX), Y5, Y5
 	VEXTRACTF128 $0x01, Y4, X6
 	VCVTPS2PD    X4, Y4
 	VCVTPS2PD    X6, Y6
+	VEXTRACTF128 $0x01, Y5, X7
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X7, Y7
 	VFMADD231PD  Y4, Y4, Y0
 	VFMADD231PD  Y6, Y6, Y1
-	VEXTRACTF128 $0x01, Y5, X4
-	VCVTPS2PD    X5, Y5
-	VCVTPS2PD    X4, Y4
 	VFMADD231PD  Y5, Y5, Y2
-	VFMADD231PD  Y4, Y4, Y3
+	VFMADD231PD  Y7, Y7, Y3
 
 loop_end:
 	VADDPD       Y2, Y0, Y0
@@ -15755,5 +17750,1035 @@ loop_end:
 	VPERMILPD    $0x01, X0, X1
 	VADDPD       X1, X0, X0
 	MOVSD        X0, ret+16(FP)
+	LDMXCSR      c00001f80<>+0(SB)
 	VZEROUPPER
+	RET
+
+// func dotAVX2(x *float32, y *float32, n int) float64
+// Requires: AVX, FMA3, SSE, SSE2
+TEXT ·dotAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+16(FP), AX
+	MOVQ    x+0(FP), CX
+	MOVQ    y+8(FP), DX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	SUBQ    $0x10, AX
+	JL      loop_rest
+
+loop:
+	VCVTPS2PD   (CX), Y4
+	VCVTPS2PD   16(CX), Y5
+	VCVTPS2PD   32(CX), Y6
+	VCVTPS2PD   48(CX), Y7
+	VCVTPS2PD   (DX), Y8
+	VCVTPS2PD   16(DX), Y9
+	VCVTPS2PD   32(DX), Y10
+	VCVTPS2PD   48(DX), Y11
+	VFMADD231PD Y4, Y8, Y0
+	VFMADD231PD Y5, Y9, Y1
+	VFMADD231PD Y6, Y10, Y2
+	VFMADD231PD Y7, Y11, Y3
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	SUBQ        $0x10, AX
+	JGE         loop
+
+loop_rest:
+	ADDQ         $0x10, AX
+	JZ           loop_end
+	LEAQ         masks<>+0(SB), BX
+	NEGQ         AX
+	VMOVDQU      64(BX)(AX*4), Y4
+	VMOVDQU      96(BX)(AX*4), Y5
+	VMASKMOVPS   (CX), Y4, Y6
+	VMASKMOVPS   32(CX), Y5, Y7
+	VEXTRACTF128 $0x01, Y6, X8
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X8, Y8
+	VEXTRACTF128 $0x01, Y7, X9
+	VCVTPS2PD    X7, Y7
+	VCVTPS2PD    X9, Y9
+	VMASKMOVPS   (DX), Y4, Y4
+	VMASKMOVPS   32(DX), Y5, Y5
+	VEXTRACTF128 $0x01, Y4, X10
+	VCVTPS2PD    X4, Y4
+	VCVTPS2PD    X10, Y10
+	VEXTRACTF128 $0x01, Y5, X11
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X11, Y11
+	VFMADD231PD  Y6, Y4, Y0
+	VFMADD231PD  Y8, Y10, Y1
+	VFMADD231PD  Y7, Y5, Y2
+	VFMADD231PD  Y9, Y11, Y3
+
+loop_end:
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDPD       X1, X0, X0
+	MOVSD        X0, ret+24(FP)
+	LDMXCSR      c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func layerNormAVX2(y *float32, x *float32, w *float32, b *float32, eps float64, n int) (mean float32, rstd float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·layerNormAVX2(SB), NOSPLIT, $0-56
+	LDMXCSR    c00009fc0<>+0(SB)
+	MOVQ       n+40(FP), AX
+	VCVTSI2SDQ AX, X0, X0
+	MOVQ       x+8(FP), CX
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	MOVQ       AX, DX
+	SUBQ       $0x10, DX
+	JL         mean_rest
+
+mean:
+	VCVTPS2PD (CX), Y6
+	VCVTPS2PD 16(CX), Y7
+	VCVTPS2PD 32(CX), Y8
+	VCVTPS2PD 48(CX), Y9
+	VADDPD    Y6, Y1, Y1
+	VADDPD    Y7, Y2, Y2
+	VADDPD    Y8, Y4, Y4
+	VADDPD    Y9, Y5, Y5
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, DX
+	JGE       mean
+
+mean_rest:
+	ADDQ         $0x10, DX
+	JZ           mean_end
+	LEAQ         masks<>+0(SB), BX
+	NEGQ         DX
+	VMOVDQU      64(BX)(DX*4), Y6
+	VMOVDQU      96(BX)(DX*4), Y7
+	VMASKMOVPS   (CX), Y6, Y6
+	VMASKMOVPS   32(CX), Y7, Y7
+	VEXTRACTF128 $0x01, Y6, X8
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X8, Y8
+	VEXTRACTF128 $0x01, Y7, X9
+	VCVTPS2PD    X7, Y7
+	VCVTPS2PD    X9, Y9
+	VADDPD       Y6, Y1, Y1
+	VADDPD       Y8, Y2, Y2
+	VADDPD       Y7, Y4, Y4
+	VADDPD       Y9, Y5, Y5
+
+mean_end:
+	VADDPD       Y4, Y1, Y1
+	VADDPD       Y5, Y2, Y2
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X2, X1, X1
+	VPERMILPD    $0x01, X1, X2
+	VADDPD       X2, X1, X1
+	VDIVSD       X0, X1, X1
+	VCVTSD2SS    X1, X1, X1
+	MOVSS        X1, mean+48(FP)
+	VBROADCASTSS X1, Y2
+	MOVQ         x+8(FP), CX
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	SUBQ         $0x10, AX
+	JL           deviation_rest
+
+deviation:
+	VMOVUPS      (CX), Y7
+	VMOVUPS      32(CX), Y8
+	VSUBPS       Y2, Y7, Y7
+	VSUBPS       Y2, Y8, Y8
+	VEXTRACTF128 $0x01, Y7, X9
+	VCVTPS2PD    X7, Y7
+	VCVTPS2PD    X9, Y9
+	VEXTRACTF128 $0x01, Y8, X10
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X10, Y10
+	VFMADD231PD  Y7, Y7, Y1
+	VFMADD231PD  Y9, Y9, Y4
+	VFMADD231PD  Y8, Y8, Y5
+	VFMADD231PD  Y10, Y10, Y6
+	ADDQ         $0x40, CX
+	SUBQ         $0x10, AX
+	JGE          deviation
+
+deviation_rest:
+	ADDQ         $0x10, AX
+	JZ           deviation_end
+	LEAQ         masks<>+0(SB), DX
+	NEGQ         AX
+	VMOVDQU      64(DX)(AX*4), Y7
+	VMOVDQU      96(DX)(AX*4), Y8
+	VMASKMOVPS   (CX), Y7, Y9
+	VMASKMOVPS   32(CX), Y8, Y10
+	VSUBPS       Y2, Y9, Y9
+	VSUBPS       Y2, Y10, Y10
+	VANDPS       Y7, Y9, Y7
+	VANDPS       Y8, Y10, Y8
+	VEXTRACTF128 $0x01, Y7, X9
+	VCVTPS2PD    X7, Y7
+	VCVTPS2PD    X9, Y9
+	VEXTRACTF128 $0x01, Y8, X10
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X10, Y10
+	VFMADD231PD  Y7, Y7, Y1
+	VFMADD231PD  Y9, Y9, Y4
+	VFMADD231PD  Y8, Y8, Y5
+	VFMADD231PD  Y10, Y10, Y6
+
+deviation_end:
+	VADDPD       Y5, Y1, Y1
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y4, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X4
+	VADDPD       X4, X1, X1
+	VPERMILPD    $0x01, X1, X4
+	VADDPD       X4, X1, X1
+	VDIVSD       X0, X1, X1
+	VADDSD       eps+32(FP), X1, X1
+	VSQRTSD      X1, X1, X1
+	MOVQ         $0x00000001, AX
+	VCVTSI2SDQ   AX, X3, X3
+	VDIVSD       X1, X3, X1
+	VCVTSD2SS    X1, X1, X1
+	MOVSS        X1, rstd+52(FP)
+	VBROADCASTSS X1, Y0
+	MOVQ         n+40(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         y+0(FP), DX
+	MOVQ         w+16(FP), BX
+	MOVQ         b+24(FP), SI
+	SUBQ         $0x10, AX
+	JL           normal_rest
+
+normal:
+	VMOVUPS     (CX), Y1
+	VMOVUPS     32(CX), Y3
+	VSUBPS      Y2, Y1, Y1
+	VSUBPS      Y2, Y3, Y3
+	VMULPS      Y0, Y1, Y1
+	VMULPS      Y0, Y3, Y3
+	VMOVUPS     (BX), Y4
+	VMOVUPS     32(BX), Y5
+	VMOVUPS     (SI), Y6
+	VMOVUPS     32(SI), Y7
+	VMOVAPS     Y6, Y6
+	VMOVAPS     Y7, Y7
+	VFMADD231PS Y4, Y1, Y6
+	VFMADD231PS Y5, Y3, Y7
+	VMOVUPS     Y6, (DX)
+	VMOVUPS     Y7, 32(DX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, SI
+	SUBQ        $0x10, AX
+	JGE         normal
+
+normal_rest:
+	ADDQ        $0x10, AX
+	JZ          normal_end
+	LEAQ        masks<>+0(SB), DI
+	NEGQ        AX
+	VMOVDQU     64(DI)(AX*4), Y1
+	VMOVDQU     96(DI)(AX*4), Y3
+	VMASKMOVPS  (CX), Y1, Y4
+	VMASKMOVPS  32(CX), Y3, Y5
+	VSUBPS      Y2, Y4, Y4
+	VSUBPS      Y2, Y5, Y2
+	VMULPS      Y0, Y4, Y4
+	VMULPS      Y0, Y2, Y0
+	VMASKMOVPS  (BX), Y1, Y2
+	VMASKMOVPS  32(BX), Y3, Y5
+	VMASKMOVPS  (SI), Y1, Y6
+	VMASKMOVPS  32(SI), Y3, Y7
+	VMOVAPS     Y6, Y6
+	VMOVAPS     Y7, Y7
+	VFMADD231PS Y2, Y4, Y6
+	VFMADD231PS Y5, Y0, Y7
+	VMASKMOVPS  Y6, Y1, (DX)
+	VMASKMOVPS  Y7, Y3, 32(DX)
+
+normal_end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func layerNormAddAVX2(y *float32, x *float32, w *float32, b *float32, eps float64, n int) (mean float32, rstd float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·layerNormAddAVX2(SB), NOSPLIT, $0-56
+	LDMXCSR    c00009fc0<>+0(SB)
+	MOVQ       n+40(FP), AX
+	VCVTSI2SDQ AX, X0, X0
+	MOVQ       x+8(FP), CX
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	MOVQ       AX, DX
+	SUBQ       $0x10, DX
+	JL         mean_rest
+
+mean:
+	VCVTPS2PD (CX), Y6
+	VCVTPS2PD 16(CX), Y7
+	VCVTPS2PD 32(CX), Y8
+	VCVTPS2PD 48(CX), Y9
+	VADDPD    Y6, Y1, Y1
+	VADDPD    Y7, Y2, Y2
+	VADDPD    Y8, Y4, Y4
+	VADDPD    Y9, Y5, Y5
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, DX
+	JGE       mean
+
+mean_rest:
+	ADDQ         $0x10, DX
+	JZ           mean_end
+	LEAQ         masks<>+0(SB), BX
+	NEGQ         DX
+	VMOVDQU      64(BX)(DX*4), Y6
+	VMOVDQU      96(BX)(DX*4), Y7
+	VMASKMOVPS   (CX), Y6, Y6
+	VMASKMOVPS   32(CX), Y7, Y7
+	VEXTRACTF128 $0x01, Y6, X8
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X8, Y8
+	VEXTRACTF128 $0x01, Y7, X9
+	VCVTPS2PD    X7, Y7
+	VCVTPS2PD    X9, Y9
+	VADDPD       Y6, Y1, Y1
+	VADDPD       Y8, Y2, Y2
+	VADDPD       Y7, Y4, Y4
+	VADDPD       Y9, Y5, Y5
+
+mean_end:
+	VADDPD       Y4, Y1, Y1
+	VADDPD       Y5, Y2, Y2
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X2, X1, X1
+	VPERMILPD    $0x01, X1, X2
+	VADDPD       X2, X1, X1
+	VDIVSD       X0, X1, X1
+	VCVTSD2SS    X1, X1, X1
+	MOVSS        X1, mean+48(FP)
+	VBROADCASTSS X1, Y2
+	MOVQ         x+8(FP), CX
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	SUBQ         $0x10, AX
+	JL           deviation_rest
+
+deviation:
+	VMOVUPS      (CX), Y7
+	VMOVUPS      32(CX), Y8
+	VSUBPS       Y2, Y7, Y7
+	VSUBPS       Y2, Y8, Y8
+	VEXTRACTF128 $0x01, Y7, X9
+	VCVTPS2PD    X7, Y7
+	VCVTPS2PD    X9, Y9
+	VEXTRACTF128 $0x01, Y8, X10
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X10, Y10
+	VFMADD231PD  Y7, Y7, Y1
+	VFMADD231PD  Y9, Y9, Y4
+	VFMADD231PD  Y8, Y8, Y5
+	VFMADD231PD  Y10, Y10, Y6
+	ADDQ         $0x40, CX
+	SUBQ         $0x10, AX
+	JGE          deviation
+
+deviation_rest:
+	ADDQ         $0x10, AX
+	JZ           deviation_end
+	LEAQ         masks<>+0(SB), DX
+	NEGQ         AX
+	VMOVDQU      64(DX)(AX*4), Y7
+	VMOVDQU      96(DX)(AX*4), Y8
+	VMASKMOVPS   (CX), Y7, Y9
+	VMASKMOVPS   32(CX), Y8, Y10
+	VSUBPS       Y2, Y9, Y9
+	VSUBPS       Y2, Y10, Y10
+	VANDPS       Y7, Y9, Y7
+	VANDPS       Y8, Y10, Y8
+	VEXTRACTF128 $0x01, Y7, X9
+	VCVTPS2PD    X7, Y7
+	VCVTPS2PD    X9, Y9
+	VEXTRACTF128 $0x01, Y8, X10
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X10, Y10
+	VFMADD231PD  Y7, Y7, Y1
+	VFMADD231PD  Y9, Y9, Y4
+	VFMADD231PD  Y8, Y8, Y5
+	VFMADD231PD  Y10, Y10, Y6
+
+deviation_end:
+	VADDPD       Y5, Y1, Y1
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y4, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X4
+	VADDPD       X4, X1, X1
+	VPERMILPD    $0x01, X1, X4
+	VADDPD       X4, X1, X1
+	VDIVSD       X0, X1, X1
+	VADDSD       eps+32(FP), X1, X1
+	VSQRTSD      X1, X1, X1
+	MOVQ         $0x00000001, AX
+	VCVTSI2SDQ   AX, X3, X3
+	VDIVSD       X1, X3, X1
+	VCVTSD2SS    X1, X1, X1
+	MOVSS        X1, rstd+52(FP)
+	VBROADCASTSS X1, Y0
+	MOVQ         n+40(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         y+0(FP), DX
+	MOVQ         w+16(FP), BX
+	MOVQ         b+24(FP), SI
+	SUBQ         $0x10, AX
+	JL           normal_rest
+
+normal:
+	VMOVUPS     (CX), Y1
+	VMOVUPS     32(CX), Y3
+	VSUBPS      Y2, Y1, Y1
+	VSUBPS      Y2, Y3, Y3
+	VMULPS      Y0, Y1, Y1
+	VMULPS      Y0, Y3, Y3
+	VMOVUPS     (BX), Y4
+	VMOVUPS     32(BX), Y5
+	VMOVUPS     (SI), Y6
+	VMOVUPS     32(SI), Y7
+	VMOVAPS     Y6, Y6
+	VMOVAPS     Y7, Y7
+	VFMADD231PS Y4, Y1, Y6
+	VFMADD231PS Y5, Y3, Y7
+	VMOVUPS     (DX), Y1
+	VMOVUPS     32(DX), Y3
+	VADDPS      Y1, Y6, Y1
+	VADDPS      Y3, Y7, Y3
+	VMOVUPS     Y1, (DX)
+	VMOVUPS     Y3, 32(DX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, SI
+	SUBQ        $0x10, AX
+	JGE         normal
+
+normal_rest:
+	ADDQ        $0x10, AX
+	JZ          normal_end
+	LEAQ        masks<>+0(SB), DI
+	NEGQ        AX
+	VMOVDQU     64(DI)(AX*4), Y1
+	VMOVDQU     96(DI)(AX*4), Y3
+	VMASKMOVPS  (CX), Y1, Y4
+	VMASKMOVPS  32(CX), Y3, Y5
+	VSUBPS      Y2, Y4, Y4
+	VSUBPS      Y2, Y5, Y2
+	VMULPS      Y0, Y4, Y4
+	VMULPS      Y0, Y2, Y0
+	VMASKMOVPS  (BX), Y1, Y2
+	VMASKMOVPS  32(BX), Y3, Y5
+	VMASKMOVPS  (SI), Y1, Y6
+	VMASKMOVPS  32(SI), Y3, Y7
+	VMOVAPS     Y6, Y6
+	VMOVAPS     Y7, Y7
+	VFMADD231PS Y2, Y4, Y6
+	VFMADD231PS Y5, Y0, Y7
+	VMASKMOVPS  (DX), Y1, Y0
+	VMASKMOVPS  32(DX), Y3, Y2
+	VADDPS      Y0, Y6, Y0
+	VADDPS      Y2, Y7, Y2
+	VMASKMOVPS  Y0, Y1, (DX)
+	VMASKMOVPS  Y2, Y3, 32(DX)
+
+normal_end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func layerNormGradAVX2(dx *float32, dw *float32, db *float32, grad *float32, x *float32, w *float32, mean float32, rstd float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·layerNormGradAVX2(SB), NOSPLIT, $0-64
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+56(FP), AX
+	MOVQ    x+32(FP), CX
+	MOVQ    w+40(FP), DX
+	MOVQ    grad+24(FP), BX
+	MOVQ    dw+8(FP), SI
+	MOVQ    db+16(FP), DI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    AX, R8
+	SUBQ    $0x10, R8
+	JL      sums_rest
+
+sums:
+	VMOVUPS      (BX), Y8
+	VMOVUPS      (CX), Y9
+	VBROADCASTSS mean+48(FP), Y10
+	VSUBPS       Y10, Y9, Y9
+	VBROADCASTSS rstd+52(FP), Y10
+	VMULPS       Y10, Y9, Y9
+	VMOVUPS      (DX), Y10
+	VMULPS       Y8, Y10, Y10
+	CMPQ         dw+8(FP), $0x00
+	JE           whole0_db
+	VMOVUPS      (SI), Y12
+	VMOVAPS      Y12, Y12
+	VFMADD231PS  Y8, Y9, Y12
+	VMOVUPS      Y12, (SI)
+
+whole0_db:
+	CMPQ    db+16(FP), $0x00
+	JE      whole0_sums
+	VMOVUPS (DI), Y12
+	VADDPS  Y12, Y8, Y8
+	VMOVUPS Y8, (DI)
+
+whole0_sums:
+	VEXTRACTF128 $0x01, Y10, X8
+	VCVTPS2PD    X10, Y10
+	VCVTPS2PD    X8, Y8
+	VEXTRACTF128 $0x01, Y9, X12
+	VCVTPS2PD    X9, Y9
+	VCVTPS2PD    X12, Y12
+	VADDPD       Y10, Y0, Y0
+	VFMADD231PD  Y10, Y9, Y4
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y12, Y5
+	VMOVUPS      32(BX), Y8
+	VMOVUPS      32(CX), Y9
+	VBROADCASTSS mean+48(FP), Y10
+	VSUBPS       Y10, Y9, Y9
+	VBROADCASTSS rstd+52(FP), Y10
+	VMULPS       Y10, Y9, Y9
+	VMOVUPS      32(DX), Y10
+	VMULPS       Y8, Y10, Y10
+	CMPQ         dw+8(FP), $0x00
+	JE           whole1_db
+	VMOVUPS      32(SI), Y12
+	VMOVAPS      Y12, Y12
+	VFMADD231PS  Y8, Y9, Y12
+	VMOVUPS      Y12, 32(SI)
+
+whole1_db:
+	CMPQ    db+16(FP), $0x00
+	JE      whole1_sums
+	VMOVUPS 32(DI), Y12
+	VADDPS  Y12, Y8, Y8
+	VMOVUPS Y8, 32(DI)
+
+whole1_sums:
+	VEXTRACTF128 $0x01, Y10, X8
+	VCVTPS2PD    X10, Y10
+	VCVTPS2PD    X8, Y8
+	VEXTRACTF128 $0x01, Y9, X12
+	VCVTPS2PD    X9, Y9
+	VCVTPS2PD    X12, Y12
+	VADDPD       Y10, Y2, Y2
+	VFMADD231PD  Y10, Y9, Y6
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y12, Y7
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	SUBQ         $0x10, R8
+	JGE          sums
+
+sums_rest:
+	ADDQ         $0x10, R8
+	JZ           sums_end
+	LEAQ         masks<>+0(SB), R9
+	NEGQ         R8
+	VMOVDQU      64(R9)(R8*4), Y8
+	VMOVDQU      96(R9)(R8*4), Y9
+	VMASKMOVPS   (BX), Y8, Y10
+	VMASKMOVPS   (CX), Y8, Y12
+	VBROADCASTSS mean+48(FP), Y13
+	VSUBPS       Y13, Y12, Y12
+	VBROADCASTSS rstd+52(FP), Y13
+	VMULPS       Y13, Y12, Y12
+	VMASKMOVPS   (DX), Y8, Y13
+	VMULPS       Y10, Y13, Y13
+	CMPQ         dw+8(FP), $0x00
+	JE           rest0_db
+	VMASKMOVPS   (SI), Y8, Y14
+	VMOVAPS      Y14, Y14
+	VFMADD231PS  Y10, Y12, Y14
+	VMASKMOVPS   Y14, Y8, (SI)
+
+rest0_db:
+	CMPQ       db+16(FP), $0x00
+	JE         rest0_sums
+	VMASKMOVPS (DI), Y8, Y14
+	VADDPS     Y14, Y10, Y10
+	VMASKMOVPS Y10, Y8, (DI)
+
+rest0_sums:
+	VEXTRACTF128 $0x01, Y13, X8
+	VCVTPS2PD    X13, Y10
+	VCVTPS2PD    X8, Y8
+	VEXTRACTF128 $0x01, Y12, X13
+	VCVTPS2PD    X12, Y12
+	VCVTPS2PD    X13, Y13
+	VADDPD       Y10, Y0, Y0
+	VFMADD231PD  Y10, Y12, Y4
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y13, Y5
+	VMASKMOVPS   32(BX), Y9, Y8
+	VMASKMOVPS   32(CX), Y9, Y10
+	VBROADCASTSS mean+48(FP), Y12
+	VSUBPS       Y12, Y10, Y10
+	VBROADCASTSS rstd+52(FP), Y12
+	VMULPS       Y12, Y10, Y10
+	VMASKMOVPS   32(DX), Y9, Y12
+	VMULPS       Y8, Y12, Y12
+	CMPQ         dw+8(FP), $0x00
+	JE           rest1_db
+	VMASKMOVPS   32(SI), Y9, Y13
+	VMOVAPS      Y13, Y13
+	VFMADD231PS  Y8, Y10, Y13
+	VMASKMOVPS   Y13, Y9, 32(SI)
+
+rest1_db:
+	CMPQ       db+16(FP), $0x00
+	JE         rest1_sums
+	VMASKMOVPS 32(DI), Y9, Y13
+	VADDPS     Y13, Y8, Y8
+	VMASKMOVPS Y8, Y9, 32(DI)
+
+rest1_sums:
+	VEXTRACTF128 $0x01, Y12, X8
+	VCVTPS2PD    X12, Y9
+	VCVTPS2PD    X8, Y8
+	VEXTRACTF128 $0x01, Y10, X12
+	VCVTPS2PD    X10, Y10
+	VCVTPS2PD    X12, Y12
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y10, Y6
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y12, Y7
+
+sums_end:
+	MOVQ         dx+0(FP), SI
+	TESTQ        SI, SI
+	JZ           end
+	VCVTSI2SDQ   AX, X11, X11
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDPD       X1, X0, X0
+	VDIVSD       X11, X0, X0
+	VCVTSD2SS    X0, X0, X0
+	VBROADCASTSS X0, Y0
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y5, Y4, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X2, X1, X1
+	VPERMILPD    $0x01, X1, X2
+	VADDPD       X2, X1, X1
+	VDIVSD       X11, X1, X1
+	VCVTSD2SS    X1, X1, X1
+	VBROADCASTSS X1, Y1
+	VBROADCASTSS rstd+52(FP), Y2
+	MOVQ         x+32(FP), CX
+	MOVQ         w+40(FP), DX
+	MOVQ         grad+24(FP), BX
+	SUBQ         $0x10, AX
+	JL           gradient_rest
+
+gradient:
+	VMOVUPS      (BX), Y3
+	VMOVUPS      (CX), Y4
+	VBROADCASTSS mean+48(FP), Y5
+	VSUBPS       Y5, Y4, Y4
+	VBROADCASTSS rstd+52(FP), Y5
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      (DX), Y5
+	VMULPS       Y3, Y5, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS Y1, Y4, Y3
+	VMOVUPS      (SI), Y4
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  Y2, Y3, Y4
+	VMOVUPS      Y4, (SI)
+	VMOVUPS      32(BX), Y3
+	VMOVUPS      32(CX), Y4
+	VBROADCASTSS mean+48(FP), Y5
+	VSUBPS       Y5, Y4, Y4
+	VBROADCASTSS rstd+52(FP), Y5
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      32(DX), Y5
+	VMULPS       Y3, Y5, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS Y1, Y4, Y3
+	VMOVUPS      32(SI), Y4
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  Y2, Y3, Y4
+	VMOVUPS      Y4, 32(SI)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x10, AX
+	JGE          gradient
+
+gradient_rest:
+	ADDQ         $0x10, AX
+	JZ           gradient_end
+	LEAQ         masks<>+0(SB), DI
+	NEGQ         AX
+	VMOVDQU      64(DI)(AX*4), Y3
+	VMOVDQU      96(DI)(AX*4), Y4
+	VMASKMOVPS   (BX), Y3, Y5
+	VMASKMOVPS   (CX), Y3, Y6
+	VBROADCASTSS mean+48(FP), Y7
+	VSUBPS       Y7, Y6, Y6
+	VBROADCASTSS rstd+52(FP), Y7
+	VMULPS       Y7, Y6, Y6
+	VMASKMOVPS   (DX), Y3, Y7
+	VMULPS       Y5, Y7, Y5
+	VSUBPS       Y0, Y5, Y5
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS Y1, Y6, Y5
+	VMASKMOVPS   (SI), Y3, Y6
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  Y2, Y5, Y6
+	VMASKMOVPS   Y6, Y3, (SI)
+	VMASKMOVPS   32(BX), Y4, Y3
+	VMASKMOVPS   32(CX), Y4, Y5
+	VBROADCASTSS mean+48(FP), Y6
+	VSUBPS       Y6, Y5, Y5
+	VBROADCASTSS rstd+52(FP), Y6
+	VMULPS       Y6, Y5, Y5
+	VMASKMOVPS   32(DX), Y4, Y6
+	VMULPS       Y3, Y6, Y3
+	VSUBPS       Y0, Y3, Y0
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS Y1, Y5, Y0
+	VMASKMOVPS   32(SI), Y4, Y1
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  Y2, Y0, Y1
+	VMASKMOVPS   Y1, Y4, 32(SI)
+
+gradient_end:
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func layerNormGradIntoAVX2(dx *float32, dw *float32, db *float32, grad *float32, x *float32, w *float32, mean float32, rstd float32, n int)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·layerNormGradIntoAVX2(SB), NOSPLIT, $0-64
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+56(FP), AX
+	MOVQ    x+32(FP), CX
+	MOVQ    w+40(FP), DX
+	MOVQ    grad+24(FP), BX
+	MOVQ    dw+8(FP), SI
+	MOVQ    db+16(FP), DI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    AX, R8
+	SUBQ    $0x10, R8
+	JL      sums_rest
+
+sums:
+	VMOVUPS      (BX), Y8
+	VMOVUPS      (CX), Y9
+	VBROADCASTSS mean+48(FP), Y10
+	VSUBPS       Y10, Y9, Y9
+	VBROADCASTSS rstd+52(FP), Y10
+	VMULPS       Y10, Y9, Y9
+	VMOVUPS      (DX), Y10
+	VMULPS       Y8, Y10, Y10
+	CMPQ         dw+8(FP), $0x00
+	JE           whole0_db
+	VMOVUPS      (SI), Y12
+	VMOVAPS      Y12, Y12
+	VFMADD231PS  Y8, Y9, Y12
+	VMOVUPS      Y12, (SI)
+
+whole0_db:
+	CMPQ    db+16(FP), $0x00
+	JE      whole0_sums
+	VMOVUPS (DI), Y12
+	VADDPS  Y12, Y8, Y8
+	VMOVUPS Y8, (DI)
+
+whole0_sums:
+	VEXTRACTF128 $0x01, Y10, X8
+	VCVTPS2PD    X10, Y10
+	VCVTPS2PD    X8, Y8
+	VEXTRACTF128 $0x01, Y9, X12
+	VCVTPS2PD    X9, Y9
+	VCVTPS2PD    X12, Y12
+	VADDPD       Y10, Y0, Y0
+	VFMADD231PD  Y10, Y9, Y4
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y12, Y5
+	VMOVUPS      32(BX), Y8
+	VMOVUPS      32(CX), Y9
+	VBROADCASTSS mean+48(FP), Y10
+	VSUBPS       Y10, Y9, Y9
+	VBROADCASTSS rstd+52(FP), Y10
+	VMULPS       Y10, Y9, Y9
+	VMOVUPS      32(DX), Y10
+	VMULPS       Y8, Y10, Y10
+	CMPQ         dw+8(FP), $0x00
+	JE           whole1_db
+	VMOVUPS      32(SI), Y12
+	VMOVAPS      Y12, Y12
+	VFMADD231PS  Y8, Y9, Y12
+	VMOVUPS      Y12, 32(SI)
+
+whole1_db:
+	CMPQ    db+16(FP), $0x00
+	JE      whole1_sums
+	VMOVUPS 32(DI), Y12
+	VADDPS  Y12, Y8, Y8
+	VMOVUPS Y8, 32(DI)
+
+whole1_sums:
+	VEXTRACTF128 $0x01, Y10, X8
+	VCVTPS2PD    X10, Y10
+	VCVTPS2PD    X8, Y8
+	VEXTRACTF128 $0x01, Y9, X12
+	VCVTPS2PD    X9, Y9
+	VCVTPS2PD    X12, Y12
+	VADDPD       Y10, Y2, Y2
+	VFMADD231PD  Y10, Y9, Y6
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y12, Y7
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	SUBQ         $0x10, R8
+	JGE          sums
+
+sums_rest:
+	ADDQ         $0x10, R8
+	JZ           sums_end
+	LEAQ         masks<>+0(SB), R9
+	NEGQ         R8
+	VMOVDQU      64(R9)(R8*4), Y8
+	VMOVDQU      96(R9)(R8*4), Y9
+	VMASKMOVPS   (BX), Y8, Y10
+	VMASKMOVPS   (CX), Y8, Y12
+	VBROADCASTSS mean+48(FP), Y13
+	VSUBPS       Y13, Y12, Y12
+	VBROADCASTSS rstd+52(FP), Y13
+	VMULPS       Y13, Y12, Y12
+	VMASKMOVPS   (DX), Y8, Y13
+	VMULPS       Y10, Y13, Y13
+	CMPQ         dw+8(FP), $0x00
+	JE           rest0_db
+	VMASKMOVPS   (SI), Y8, Y14
+	VMOVAPS      Y14, Y14
+	VFMADD231PS  Y10, Y12, Y14
+	VMASKMOVPS   Y14, Y8, (SI)
+
+rest0_db:
+	CMPQ       db+16(FP), $0x00
+	JE         rest0_sums
+	VMASKMOVPS (DI), Y8, Y14
+	VADDPS     Y14, Y10, Y10
+	VMASKMOVPS Y10, Y8, (DI)
+
+rest0_sums:
+	VEXTRACTF128 $0x01, Y13, X8
+	VCVTPS2PD    X13, Y10
+	VCVTPS2PD    X8, Y8
+	VEXTRACTF128 $0x01, Y12, X13
+	VCVTPS2PD    X12, Y12
+	VCVTPS2PD    X13, Y13
+	VADDPD       Y10, Y0, Y0
+	VFMADD231PD  Y10, Y12, Y4
+	VADDPD       Y8, Y1, Y1
+	VFMADD231PD  Y8, Y13, Y5
+	VMASKMOVPS   32(BX), Y9, Y8
+	VMASKMOVPS   32(CX), Y9, Y10
+	VBROADCASTSS mean+48(FP), Y12
+	VSUBPS       Y12, Y10, Y10
+	VBROADCASTSS rstd+52(FP), Y12
+	VMULPS       Y12, Y10, Y10
+	VMASKMOVPS   32(DX), Y9, Y12
+	VMULPS       Y8, Y12, Y12
+	CMPQ         dw+8(FP), $0x00
+	JE           rest1_db
+	VMASKMOVPS   32(SI), Y9, Y13
+	VMOVAPS      Y13, Y13
+	VFMADD231PS  Y8, Y10, Y13
+	VMASKMOVPS   Y13, Y9, 32(SI)
+
+rest1_db:
+	CMPQ       db+16(FP), $0x00
+	JE         rest1_sums
+	VMASKMOVPS 32(DI), Y9, Y13
+	VADDPS     Y13, Y8, Y8
+	VMASKMOVPS Y8, Y9, 32(DI)
+
+rest1_sums:
+	VEXTRACTF128 $0x01, Y12, X8
+	VCVTPS2PD    X12, Y9
+	VCVTPS2PD    X8, Y8
+	VEXTRACTF128 $0x01, Y10, X12
+	VCVTPS2PD    X10, Y10
+	VCVTPS2PD    X12, Y12
+	VADDPD       Y9, Y2, Y2
+	VFMADD231PD  Y9, Y10, Y6
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y8, Y12, Y7
+
+sums_end:
+	MOVQ         dx+0(FP), SI
+	TESTQ        SI, SI
+	JZ           end
+	VCVTSI2SDQ   AX, X11, X11
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDPD       X1, X0, X0
+	VDIVSD       X11, X0, X0
+	VCVTSD2SS    X0, X0, X0
+	VBROADCASTSS X0, Y0
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y5, Y4, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X2, X1, X1
+	VPERMILPD    $0x01, X1, X2
+	VADDPD       X2, X1, X1
+	VDIVSD       X11, X1, X1
+	VCVTSD2SS    X1, X1, X1
+	VBROADCASTSS X1, Y1
+	VBROADCASTSS rstd+52(FP), Y2
+	MOVQ         x+32(FP), CX
+	MOVQ         w+40(FP), DX
+	MOVQ         grad+24(FP), BX
+	SUBQ         $0x10, AX
+	JL           gradient_rest
+
+gradient:
+	VMOVUPS      (BX), Y3
+	VMOVUPS      (CX), Y4
+	VBROADCASTSS mean+48(FP), Y5
+	VSUBPS       Y5, Y4, Y4
+	VBROADCASTSS rstd+52(FP), Y5
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      (DX), Y5
+	VMULPS       Y3, Y5, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS Y1, Y4, Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y3, (SI)
+	VMOVUPS      32(BX), Y3
+	VMOVUPS      32(CX), Y4
+	VBROADCASTSS mean+48(FP), Y5
+	VSUBPS       Y5, Y4, Y4
+	VBROADCASTSS rstd+52(FP), Y5
+	VMULPS       Y5, Y4, Y4
+	VMOVUPS      32(DX), Y5
+	VMULPS       Y3, Y5, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS Y1, Y4, Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 32(SI)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x10, AX
+	JGE          gradient
+
+gradient_rest:
+	ADDQ         $0x10, AX
+	JZ           gradient_end
+	LEAQ         masks<>+0(SB), DI
+	NEGQ         AX
+	VMOVDQU      64(DI)(AX*4), Y3
+	VMOVDQU      96(DI)(AX*4), Y4
+	VMASKMOVPS   (BX), Y3, Y5
+	VMASKMOVPS   (CX), Y3, Y6
+	VBROADCASTSS mean+48(FP), Y7
+	VSUBPS       Y7, Y6, Y6
+	VBROADCASTSS rstd+52(FP), Y7
+	VMULPS       Y7, Y6, Y6
+	VMASKMOVPS   (DX), Y3, Y7
+	VMULPS       Y5, Y7, Y5
+	VSUBPS       Y0, Y5, Y5
+	VMOVAPS      Y5, Y5
+	VFNMADD231PS Y1, Y6, Y5
+	VMULPS       Y2, Y5, Y5
+	VMASKMOVPS   Y5, Y3, (SI)
+	VMASKMOVPS   32(BX), Y4, Y3
+	VMASKMOVPS   32(CX), Y4, Y5
+	VBROADCASTSS mean+48(FP), Y6
+	VSUBPS       Y6, Y5, Y5
+	VBROADCASTSS rstd+52(FP), Y6
+	VMULPS       Y6, Y5, Y5
+	VMASKMOVPS   32(DX), Y4, Y6
+	VMULPS       Y3, Y6, Y3
+	VSUBPS       Y0, Y3, Y0
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS Y1, Y5, Y0
+	VMULPS       Y2, Y0, Y0
+	VMASKMOVPS   Y0, Y4, 32(SI)
+
+gradient_end:
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func mxcsrAVX2() uint32
+// Requires: SSE
+TEXT ·mxcsrAVX2(SB), NOSPLIT, $8-4
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	MOVL    AX, ret+0(FP)
 	RET

@@ -54,6 +54,26 @@ func reluAVX2(dst *float32, src *float32, n int)
 //go:noescape
 func reluGradAVX2(dst *float32, grad *float32, y *float32, n int)
 
+// sigmoidGradAVX2 computes dst = grad*y*(1-y).
+//
+//go:noescape
+func sigmoidGradAVX2(dst *float32, grad *float32, y *float32, n int)
+
+// logAVX2 computes dst = ln(src).
+//
+//go:noescape
+func logAVX2(dst *float32, src *float32, n int)
+
+// geluAVX2 computes dst = src*P(X <= src), X of the standard normal distribution.
+//
+//go:noescape
+func geluAVX2(dst *float32, src *float32, n int)
+
+// geluGradAVX2 computes dst = grad*(P(X <= x) + x*density(x)).
+//
+//go:noescape
+func geluGradAVX2(dst *float32, grad *float32, x *float32, n int)
+
 // lstmAVX2 computes the gates in place, c, tc and h.
 //
 //go:noescape
@@ -73,6 +93,11 @@ func lstmPeepholeAVX2(gates *float32, p *float32, cPrev *float32, c *float32, tc
 //
 //go:noescape
 func lstmPeepholeGradAVX2(gates *float32, dgates *float32, p *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
+
+// addPeepholeGradAVX2 adds to the gradients of the peepholes.
+//
+//go:noescape
+func addPeepholeGradAVX2(dp *float32, gates *float32, dgates *float32, cPrev *float32, gap int, n int)
 
 // gruAVX2 computes the gates n, r and z in place, and h.
 //
@@ -103,6 +128,16 @@ func gruUpdateGradAVX2(gates *float32, dgates *float32, hPrev *float32, dh *floa
 //
 //go:noescape
 func gruResetGradAVX2(gates *float32, dgates *float32, hPrev *float32, gap int, n int)
+
+// minGRUAVX2 computes the gate z in place, and h.
+//
+//go:noescape
+func minGRUAVX2(gates *float32, hPrev *float32, h *float32, gap int, n int)
+
+// minGRUGradAVX2 computes the gradients of the sums of z and n, and dh.
+//
+//go:noescape
+func minGRUGradAVX2(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
 
 // bernoulliAVX2 sets dst to hit where the hash of x, x+1, x+2... is below limit, whose highest bit is turned, else to miss.
 //
@@ -139,10 +174,75 @@ func scaleAVX2(dst *float32, s float32, n int)
 //go:noescape
 func addScaledAVX2(dst *float32, x *float32, s float32, n int)
 
+// plusAVX2 computes dst = x+y.
+//
+//go:noescape
+func plusAVX2(dst *float32, x *float32, y *float32, n int)
+
+// subAVX2 computes dst = x-y.
+//
+//go:noescape
+func subAVX2(dst *float32, x *float32, y *float32, n int)
+
+// divAVX2 computes dst = x/y.
+//
+//go:noescape
+func divAVX2(dst *float32, x *float32, y *float32, n int)
+
+// scaledAVX2 computes dst = s*x.
+//
+//go:noescape
+func scaledAVX2(dst *float32, x *float32, s float32, n int)
+
+// plusScaledAVX2 computes dst = x + s*y.
+//
+//go:noescape
+func plusScaledAVX2(dst *float32, x *float32, y *float32, s float32, n int)
+
+// addConstantAVX2 computes dst += s.
+//
+//go:noescape
+func addConstantAVX2(dst *float32, s float32, n int)
+
+// blendConstAVX2 computes dst = rest*a + m*b.
+//
+//go:noescape
+func blendConstAVX2(dst *float32, a *float32, b *float32, rest float32, m float32, n int)
+
+// clampAVX2 computes x = min(max(x, -limit), limit).
+//
+//go:noescape
+func clampAVX2(x *float32, limit float32, n int)
+
 // adamAVX2 computes a step of Adam.
 //
 //go:noescape
 func adamAVX2(w *float32, grad *float32, m *float32, v *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, step float32, root float32, eps float32, n int)
+
+// scaleByRMSAVX2 computes v = decay*v + rest*g*g and u = g/(sqrt(v)+eps).
+//
+//go:noescape
+func scaleByRMSAVX2(u *float32, grad *float32, v *float32, decay float32, rest float32, eps float32, n int)
+
+// scaleByDeviationAVX2 computes the averages v of g*g and m of g, and u = g/(sqrt(max(v-m*m, 0))+eps).
+//
+//go:noescape
+func scaleByDeviationAVX2(u *float32, grad *float32, v *float32, m *float32, decay float32, rest float32, eps float32, n int)
+
+// lionAVX2 computes a step of Lion.
+//
+//go:noescape
+func lionAVX2(w *float32, grad *float32, m *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, rate float32, n int)
+
+// momentumAVX2 computes b = decay*b + rest*g and w += rate*b.
+//
+//go:noescape
+func momentumAVX2(w *float32, grad *float32, b *float32, decay float32, rest float32, rate float32, n int)
+
+// nesterovAVX2 computes b = decay*b + rest*g and w += rate*g + ahead*b.
+//
+//go:noescape
+func nesterovAVX2(w *float32, grad *float32, b *float32, decay float32, rest float32, rate float32, ahead float32, n int)
 
 // pixelsAVX2 computes dst = src/255 for rows of at least a register of bytes; dst's rows are stride bytes apart.
 //
@@ -154,10 +254,25 @@ func pixelsAVX2(dst *float32, stride int, src *uint8, rows int, cols int)
 //go:noescape
 func addColumnsAVX2(dst *float32, a *float32, stride int, rows int, n int)
 
+// largerAVX2 sets dst to x where x is larger, or NaN; dst stays NaN.
+//
+//go:noescape
+func largerAVX2(dst *float32, x *float32, n int)
+
 // softmaxAVX2 computes dst = e^(src-top) / sum, where top is the largest of src, and sum that of the numerators.
 //
 //go:noescape
 func softmaxAVX2(dst *float32, src *float32, n int) (top float32, sum float32)
+
+// softmaxGradAVX2 computes dx += y*(grad-sum).
+//
+//go:noescape
+func softmaxGradAVX2(dx *float32, grad *float32, y *float32, sum float32, n int)
+
+// logSoftmaxGradAVX2 computes dx += grad - e^y*sum.
+//
+//go:noescape
+func logSoftmaxGradAVX2(dx *float32, grad *float32, y *float32, sum float32, n int)
 
 // sumAVX2 returns the sum of x.
 //
@@ -168,3 +283,31 @@ func sumAVX2(x *float32, n int) float64
 //
 //go:noescape
 func squaresAVX2(x *float32, n int) float64
+
+// dotAVX2 returns the sum of x*y.
+//
+//go:noescape
+func dotAVX2(x *float32, y *float32, n int) float64
+
+// layerNormAVX2 computes y = (x-mean)*rstd*w + b, where rstd = 1/sqrt(mean of (x-mean)^2 + eps).
+//
+//go:noescape
+func layerNormAVX2(y *float32, x *float32, w *float32, b *float32, eps float64, n int) (mean float32, rstd float32)
+
+// layerNormAddAVX2 computes y += (x-mean)*rstd*w + b, as layerNorm.
+//
+//go:noescape
+func layerNormAddAVX2(y *float32, x *float32, w *float32, b *float32, eps float64, n int) (mean float32, rstd float32)
+
+// layerNormGradAVX2 adds the gradients of x, w and b to dx, dw and db, each of which may be nil.
+//
+//go:noescape
+func layerNormGradAVX2(dx *float32, dw *float32, db *float32, grad *float32, x *float32, w *float32, mean float32, rstd float32, n int)
+
+// layerNormGradIntoAVX2 computes the gradient of x, and adds those of w and b to dw and db, each of which may be nil.
+//
+//go:noescape
+func layerNormGradIntoAVX2(dx *float32, dw *float32, db *float32, grad *float32, x *float32, w *float32, mean float32, rstd float32, n int)
+
+// mxcsrAVX2 returns the control register of floating-point arithmetic.
+func mxcsrAVX2() uint32

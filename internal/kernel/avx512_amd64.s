@@ -5,46 +5,47 @@
 #include "textflag.h"
 
 // func gemmAVX512(p *product)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
+// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+, SSE
 TEXT ·gemmAVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 16(AX), DX
-	MOVQ 32(AX), BX
-	MOVQ 56(AX), SI
-	MOVQ 104(AX), DI
-	MOVQ 96(AX), R8
-	CMPQ R8, $0x02
-	JE   rows2
-	CMPQ R8, $0x03
-	JE   rows3
-	CMPQ R8, $0x04
-	JE   rows4
-	CMPQ R8, $0x05
-	JE   rows5
-	CMPQ R8, $0x06
-	JE   rows6
-	CMPQ R8, $0x07
-	JE   rows7
-	CMPQ R8, $0x08
-	JE   rows8
-	CMPQ R8, $0x09
-	JE   rows9
-	CMPQ R8, $0x0a
-	JE   rows10
-	CMPQ R8, $0x0b
-	JE   rows11
-	CMPQ R8, $0x0c
-	JE   rows12
-	MOVQ 112(AX), R8
-	CMPQ R8, $0x01
-	JE   rows1_units1
-	CMPQ R8, $0x02
-	JE   rows1_units2
-	CMPQ R8, $0x03
-	JE   rows1_units3
-	CMPQ R8, $0x04
-	JE   rows1_units4
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    16(AX), DX
+	MOVQ    32(AX), BX
+	MOVQ    56(AX), SI
+	MOVQ    104(AX), DI
+	MOVQ    96(AX), R8
+	CMPQ    R8, $0x02
+	JE      rows2
+	CMPQ    R8, $0x03
+	JE      rows3
+	CMPQ    R8, $0x04
+	JE      rows4
+	CMPQ    R8, $0x05
+	JE      rows5
+	CMPQ    R8, $0x06
+	JE      rows6
+	CMPQ    R8, $0x07
+	JE      rows7
+	CMPQ    R8, $0x08
+	JE      rows8
+	CMPQ    R8, $0x09
+	JE      rows9
+	CMPQ    R8, $0x0a
+	JE      rows10
+	CMPQ    R8, $0x0b
+	JE      rows11
+	CMPQ    R8, $0x0c
+	JE      rows12
+	MOVQ    112(AX), R8
+	CMPQ    R8, $0x01
+	JE      rows1_units1
+	CMPQ    R8, $0x02
+	JE      rows1_units2
+	CMPQ    R8, $0x03
+	JE      rows1_units3
+	CMPQ    R8, $0x04
+	JE      rows1_units4
 
 rows1_units0_tile:
 	MOVQ       24(AX), R8
@@ -15641,8 +15642,12 @@ rows12_units4_h_one_end:
 	JNZ     rows12_units4_tile
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
+
+DATA c00009fc0<>+0(SB)/4, $0x00009fc0
+GLOBL c00009fc0<>(SB), RODATA|NOPTR, $4
 
 DATA masks<>+0(SB)/2, $0x0000
 DATA masks<>+2(SB)/2, $0x0001
@@ -15663,45 +15668,49 @@ DATA masks<>+30(SB)/2, $0x7fff
 DATA masks<>+32(SB)/2, $0xffff
 GLOBL masks<>(SB), RODATA|NOPTR, $34
 
+DATA c00001f80<>+0(SB)/4, $0x00001f80
+GLOBL c00001f80<>(SB), RODATA|NOPTR, $4
+
 // func gemmTAVX512(p *product)
-// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
+// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+, SSE
 TEXT ·gemmTAVX512(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 32(AX), DX
-	MOVQ 104(AX), BX
-	MOVQ 96(AX), SI
-	CMPQ SI, $0x02
-	JE   rows2
-	CMPQ SI, $0x03
-	JE   rows3
-	CMPQ SI, $0x04
-	JE   rows4
-	CMPQ SI, $0x05
-	JE   rows5
-	CMPQ SI, $0x06
-	JE   rows6
-	CMPQ SI, $0x07
-	JE   rows7
-	CMPQ SI, $0x08
-	JE   rows8
-	CMPQ SI, $0x09
-	JE   rows9
-	CMPQ SI, $0x0a
-	JE   rows10
-	CMPQ SI, $0x0b
-	JE   rows11
-	CMPQ SI, $0x0c
-	JE   rows12
-	MOVQ 112(AX), SI
-	CMPQ SI, $0x01
-	JE   rows1_units1
-	CMPQ SI, $0x02
-	JE   rows1_units2
-	CMPQ SI, $0x03
-	JE   rows1_units3
-	CMPQ SI, $0x04
-	JE   rows1_units4
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    32(AX), DX
+	MOVQ    104(AX), BX
+	MOVQ    96(AX), SI
+	CMPQ    SI, $0x02
+	JE      rows2
+	CMPQ    SI, $0x03
+	JE      rows3
+	CMPQ    SI, $0x04
+	JE      rows4
+	CMPQ    SI, $0x05
+	JE      rows5
+	CMPQ    SI, $0x06
+	JE      rows6
+	CMPQ    SI, $0x07
+	JE      rows7
+	CMPQ    SI, $0x08
+	JE      rows8
+	CMPQ    SI, $0x09
+	JE      rows9
+	CMPQ    SI, $0x0a
+	JE      rows10
+	CMPQ    SI, $0x0b
+	JE      rows11
+	CMPQ    SI, $0x0c
+	JE      rows12
+	MOVQ    112(AX), SI
+	CMPQ    SI, $0x01
+	JE      rows1_units1
+	CMPQ    SI, $0x02
+	JE      rows1_units2
+	CMPQ    SI, $0x03
+	JE      rows1_units3
+	CMPQ    SI, $0x04
+	JE      rows1_units4
 
 rows1_units0_tile:
 	MOVQ       8(AX), SI
@@ -25448,12 +25457,14 @@ rows12_units4_k_one_end:
 	JNZ     rows12_units4_tile
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gemvAVX512(p *product)
-// Requires: AVX, AVX512F, AVX512VL, FMA3
+// Requires: AVX, AVX512F, AVX512VL, FMA3, SSE
 TEXT ·gemvAVX512(SB), NOSPLIT, $0-8
+	LDMXCSR   c00009fc0<>+0(SB)
 	MOVQ      p+0(FP), AX
 	MOVQ      112(AX), CX
 	CMPQ      CX, $0x01
@@ -26746,28 +26757,30 @@ units1_h_end:
 	VMOVUPS Y0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func packAVX512(p *product)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, SSE
 TEXT ·packAVX512(SB), NOSPLIT, $0-8
-	MOVQ  p+0(FP), AX
-	MOVQ  (AX), CX
-	MOVQ  32(AX), DX
-	MOVQ  40(AX), BX
-	MOVQ  48(AX), SI
-	MOVQ  112(AX), DI
-	CMPQ  DI, $0x01
-	JE    units1
-	CMPQ  DI, $0x02
-	JE    units2
-	CMPQ  DI, $0x03
-	JE    units3
-	CMPQ  DI, $0x04
-	JE    units4
-	TESTQ SI, SI
-	JLE   units0_row_end
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    32(AX), DX
+	MOVQ    40(AX), BX
+	MOVQ    48(AX), SI
+	MOVQ    112(AX), DI
+	CMPQ    DI, $0x01
+	JE      units1
+	CMPQ    DI, $0x02
+	JE      units2
+	CMPQ    DI, $0x03
+	JE      units3
+	CMPQ    DI, $0x04
+	JE      units4
+	TESTQ   SI, SI
+	JLE     units0_row_end
 
 units0_row:
 	VMOVUPS (DX), Z0
@@ -26857,17 +26870,19 @@ units4_row:
 
 units4_row_end:
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func expAVX512(dst *float32, src *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·expAVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x20, DX
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x20, DX
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (CX), Z0
@@ -26997,6 +27012,7 @@ loop1_rest:
 	VMOVUPS           Z11, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -27043,13 +27059,14 @@ DATA c42b17217<>+0(SB)/4, $0x42b17217
 GLOBL c42b17217<>(SB), RODATA|NOPTR, $4
 
 // func tanhAVX512(dst *float32, src *float32, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·tanhAVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x20, DX
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x20, DX
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (CX), Z0
@@ -27243,6 +27260,7 @@ loop1_rest:
 	VMOVUPS           Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -27277,13 +27295,14 @@ DATA c80000000<>+0(SB)/4, $0x80000000
 GLOBL c80000000<>(SB), RODATA|NOPTR, $4
 
 // func sigmoidAVX512(dst *float32, src *float32, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x20, DX
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x20, DX
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (CX), Z0
@@ -27429,6 +27448,7 @@ loop1_rest:
 	VMOVUPS           Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -27439,14 +27459,15 @@ DATA cc2b00000<>+0(SB)/4, $0xc2b00000
 GLOBL cc2b00000<>(SB), RODATA|NOPTR, $4
 
 // func tanhGradAVX512(dst *float32, grad *float32, y *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·tanhGradAVX512(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ grad+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x10, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (DX), Z0
@@ -27474,17 +27495,19 @@ loop1_rest:
 	VMOVUPS      Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func reluAVX512(dst *float32, src *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·reluAVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x10, DX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS     (CX), Z0
@@ -27507,6 +27530,7 @@ loop1_rest:
 	VMOVUPS     Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -27514,17 +27538,19 @@ DATA c00000000<>+0(SB)/4, $0x00000000
 GLOBL c00000000<>(SB), RODATA|NOPTR, $4
 
 // func reluGradAVX512(dst *float32, grad *float32, y *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·reluGradAVX512(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ grad+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x10, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS     (CX), Z0
+	VMULPS.BCST c3f800000<>+0(SB), Z0, Z0
 	VMOVUPS     (DX), Z1
 	VCMPPS.BCST $0x06, c00000000<>+0(SB), Z1, K2
 	VMOVAPS.Z   Z0, K2, Z0
@@ -27541,29 +27567,589 @@ loop1_rest:
 	LEAQ        masks<>+0(SB), SI
 	KMOVW       (SI)(BX*2), K1
 	VMOVUPS.Z   (CX), K1, Z0
+	VMULPS.BCST c3f800000<>+0(SB), Z0, Z0
 	VMOVUPS.Z   (DX), K1, Z1
 	VCMPPS.BCST $0x06, c00000000<>+0(SB), Z1, K2
 	VMOVAPS.Z   Z0, K2, Z0
 	VMOVUPS     Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
+// func sigmoidGradAVX512(dst *float32, grad *float32, y *float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·sigmoidGradAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS      (DX), Z0
+	VBROADCASTSS c3f800000<>+0(SB), Z1
+	VSUBPS       Z0, Z1, Z1
+	VMULPS       Z0, Z1, Z0
+	VMOVUPS      (CX), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x10, BX
+	JGE          loop1
+
+loop1_rest:
+	ADDQ         $0x10, BX
+	JZ           end
+	LEAQ         masks<>+0(SB), SI
+	KMOVW        (SI)(BX*2), K1
+	VMOVUPS.Z    (DX), K1, Z0
+	VBROADCASTSS c3f800000<>+0(SB), Z1
+	VSUBPS       Z0, Z1, Z1
+	VMULPS       Z0, Z1, Z0
+	VMOVUPS.Z    (CX), K1, Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func logAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·logAVX512(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS           (CX), Z0
+	VPSUBD.BCST       c3f3504f3<>+0(SB), Z0, Z1
+	VPSRAD            $0x17, Z1, Z1
+	VPSLLD            $0x17, Z1, Z8
+	VPSUBD            Z8, Z0, Z8
+	VSUBPS.BCST       c3f800000<>+0(SB), Z8, Z8
+	VCVTDQ2PS         Z1, Z1
+	VMULPS            Z8, Z8, Z9
+	VBROADCASTSS      c3d9021bb<>+0(SB), Z10
+	VFMADD213PS.BCST  cbdebd1b8<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST  c3def251a<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST  cbdfe5d4f<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST  c3e11e9bf<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST  cbe2aae50<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST  c3e4cceac<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST  cbe7ffffc<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST  c3eaaaaaa<>+0(SB), Z8, Z10
+	VMULPS            Z8, Z10, Z10
+	VMULPS            Z9, Z10, Z10
+	VFMADD231PS.BCST  cb95e8083<>+0(SB), Z1, Z10
+	VFNMADD231PS.BCST c3f000000<>+0(SB), Z9, Z10
+	VADDPS            Z10, Z8, Z8
+	VMOVAPS           Z8, Z8
+	VFMADD231PS.BCST  c3f318000<>+0(SB), Z1, Z8
+	VCMPPS.BCST       $0x05, c7f800000<>+0(SB), Z0, K2
+	VBLENDMPS         Z0, Z8, K2, Z2
+	VCMPPS.BCST       $0x06, c00000000<>+0(SB), Z0, K2
+	VBROADCASTSS      c7fc00000<>+0(SB), Z1
+	VBLENDMPS         Z2, Z1, K2, Z3
+	VBROADCASTSS      cff800000<>+0(SB), Z1
+	VCMPPS.BCST       $0x00, c00000000<>+0(SB), Z0, K2
+	VBLENDMPS         Z1, Z3, K2, Z4
+	VMOVUPS           Z4, (AX)
+	ADDQ              $0x00000040, AX
+	ADDQ              $0x00000040, CX
+	SUBQ              $0x10, DX
+	JGE               loop1
+
+loop1_rest:
+	ADDQ              $0x10, DX
+	JZ                end
+	LEAQ              masks<>+0(SB), BX
+	KMOVW             (BX)(DX*2), K1
+	VMOVUPS.Z         (CX), K1, Z0
+	VPSUBD.BCST       c3f3504f3<>+0(SB), Z0, Z1
+	VPSRAD            $0x17, Z1, Z1
+	VPSLLD            $0x17, Z1, Z2
+	VPSUBD            Z2, Z0, Z2
+	VSUBPS.BCST       c3f800000<>+0(SB), Z2, Z2
+	VCVTDQ2PS         Z1, Z1
+	VMULPS            Z2, Z2, Z3
+	VBROADCASTSS      c3d9021bb<>+0(SB), Z4
+	VFMADD213PS.BCST  cbdebd1b8<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3def251a<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  cbdfe5d4f<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3e11e9bf<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  cbe2aae50<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3e4cceac<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  cbe7ffffc<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3eaaaaaa<>+0(SB), Z2, Z4
+	VMULPS            Z2, Z4, Z4
+	VMULPS            Z3, Z4, Z4
+	VFMADD231PS.BCST  cb95e8083<>+0(SB), Z1, Z4
+	VFNMADD231PS.BCST c3f000000<>+0(SB), Z3, Z4
+	VADDPS            Z4, Z2, Z2
+	VMOVAPS           Z2, Z2
+	VFMADD231PS.BCST  c3f318000<>+0(SB), Z1, Z2
+	VCMPPS.BCST       $0x05, c7f800000<>+0(SB), Z0, K2
+	VBLENDMPS         Z0, Z2, K2, Z5
+	VCMPPS.BCST       $0x06, c00000000<>+0(SB), Z0, K2
+	VBROADCASTSS      c7fc00000<>+0(SB), Z1
+	VBLENDMPS         Z5, Z1, K2, Z6
+	VBROADCASTSS      cff800000<>+0(SB), Z1
+	VCMPPS.BCST       $0x00, c00000000<>+0(SB), Z0, K2
+	VBLENDMPS         Z1, Z6, K2, Z7
+	VMOVUPS           Z7, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+DATA c3f3504f3<>+0(SB)/4, $0x3f3504f3
+GLOBL c3f3504f3<>(SB), RODATA|NOPTR, $4
+
+DATA c3d9021bb<>+0(SB)/4, $0x3d9021bb
+GLOBL c3d9021bb<>(SB), RODATA|NOPTR, $4
+
+DATA cbdebd1b8<>+0(SB)/4, $0xbdebd1b8
+GLOBL cbdebd1b8<>(SB), RODATA|NOPTR, $4
+
+DATA c3def251a<>+0(SB)/4, $0x3def251a
+GLOBL c3def251a<>(SB), RODATA|NOPTR, $4
+
+DATA cbdfe5d4f<>+0(SB)/4, $0xbdfe5d4f
+GLOBL cbdfe5d4f<>(SB), RODATA|NOPTR, $4
+
+DATA c3e11e9bf<>+0(SB)/4, $0x3e11e9bf
+GLOBL c3e11e9bf<>(SB), RODATA|NOPTR, $4
+
+DATA cbe2aae50<>+0(SB)/4, $0xbe2aae50
+GLOBL cbe2aae50<>(SB), RODATA|NOPTR, $4
+
+DATA c3e4cceac<>+0(SB)/4, $0x3e4cceac
+GLOBL c3e4cceac<>(SB), RODATA|NOPTR, $4
+
+DATA cbe7ffffc<>+0(SB)/4, $0xbe7ffffc
+GLOBL cbe7ffffc<>(SB), RODATA|NOPTR, $4
+
+DATA c3eaaaaaa<>+0(SB)/4, $0x3eaaaaaa
+GLOBL c3eaaaaaa<>(SB), RODATA|NOPTR, $4
+
+DATA c7fc00000<>+0(SB)/4, $0x7fc00000
+GLOBL c7fc00000<>(SB), RODATA|NOPTR, $4
+
+DATA cff800000<>+0(SB)/4, $0xff800000
+GLOBL cff800000<>(SB), RODATA|NOPTR, $4
+
+// func geluAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·geluAVX512(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS           (CX), Z0
+	VBROADCASTSS      c41800000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z1
+	VBROADCASTSS      cc1800000<>+0(SB), Z4
+	VMAXPS            Z1, Z4, Z1
+	VANDPS.BCST       c7fffffff<>+0(SB), Z1, Z4
+	VBROADCASTSS      c3f800000<>+0(SB), Z5
+	VMOVAPS           Z5, Z5
+	VFMADD231PS.BCST  c3eb504f3<>+0(SB), Z4, Z5
+	VBROADCASTSS      c3f800000<>+0(SB), Z6
+	VDIVPS            Z5, Z6, Z5
+	VBROADCASTSS      c3e2ef945<>+0(SB), Z6
+	VFMADD213PS.BCST  cbf527892<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3fbe87b0<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  cbf914e5d<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3e8ec7cc<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  cbe3ec24c<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3dc636c9<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3ebf88fb<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f8000c7<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  cbfa1fc4e<>+0(SB), Z5, Z6
+	VMULPS            Z4, Z4, Z4
+	VMOVAPS           Z6, Z6
+	VFNMADD231PS.BCST c3f000000<>+0(SB), Z4, Z6
+	VBROADCASTSS      c4b400000<>+0(SB), Z4
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z6, Z4
+	VSUBPS.BCST       c4b400000<>+0(SB), Z4, Z7
+	VMOVAPS           Z6, Z8
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z7, Z8
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z7, Z8
+	VMULPS            Z8, Z8, Z7
+	VBROADCASTSS      c39506967<>+0(SB), Z9
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z8, Z9
+	VBROADCASTSS      c3c088908<>+0(SB), Z10
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z8, Z10
+	VFMADD213PS       Z10, Z7, Z9
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z10
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z8, Z10
+	VFMADD213PS       Z10, Z7, Z9
+	VFMADD213PS       Z8, Z7, Z9
+	VADDPS.BCST       c3f800000<>+0(SB), Z9, Z7
+	VPSLLD            $0x17, Z4, Z4
+	VPADDD            Z4, Z7, Z4
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z6, K2
+	VMOVAPS.Z         Z4, K2, Z4
+	VADDPS.BCST       c7f800000<>+0(SB), Z6, Z7
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z6, K2
+	VBLENDMPS         Z7, Z4, K2, Z2
+	VMULPS            Z5, Z2, Z4
+	VMULPS.BCST       c3f000000<>+0(SB), Z4, Z4
+	VANDPS.BCST       c7fffffff<>+0(SB), Z1, Z1
+	VCMPPS.BCST       $0x06, c00000000<>+0(SB), Z0, K2
+	VMOVAPS.Z         Z0, K2, Z0
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS      Z4, Z1, Z0
+	VMOVUPS           Z0, (AX)
+	ADDQ              $0x00000040, AX
+	ADDQ              $0x00000040, CX
+	SUBQ              $0x10, DX
+	JGE               loop1
+
+loop1_rest:
+	ADDQ              $0x10, DX
+	JZ                end
+	LEAQ              masks<>+0(SB), BX
+	KMOVW             (BX)(DX*2), K1
+	VMOVUPS.Z         (CX), K1, Z0
+	VBROADCASTSS      c41800000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z1
+	VBROADCASTSS      cc1800000<>+0(SB), Z2
+	VMAXPS            Z1, Z2, Z1
+	VANDPS.BCST       c7fffffff<>+0(SB), Z1, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z4
+	VMOVAPS           Z4, Z4
+	VFMADD231PS.BCST  c3eb504f3<>+0(SB), Z2, Z4
+	VBROADCASTSS      c3f800000<>+0(SB), Z5
+	VDIVPS            Z4, Z5, Z4
+	VBROADCASTSS      c3e2ef945<>+0(SB), Z5
+	VFMADD213PS.BCST  cbf527892<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3fbe87b0<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  cbf914e5d<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3e8ec7cc<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  cbe3ec24c<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3dc636c9<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3ebf88fb<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3f8000c7<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  cbfa1fc4e<>+0(SB), Z4, Z5
+	VMULPS            Z2, Z2, Z2
+	VMOVAPS           Z5, Z5
+	VFNMADD231PS.BCST c3f000000<>+0(SB), Z2, Z5
+	VBROADCASTSS      c4b400000<>+0(SB), Z2
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z5, Z2
+	VSUBPS.BCST       c4b400000<>+0(SB), Z2, Z6
+	VMOVAPS           Z5, Z7
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z7
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z7
+	VMULPS            Z7, Z7, Z6
+	VBROADCASTSS      c39506967<>+0(SB), Z8
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z7, Z8
+	VBROADCASTSS      c3c088908<>+0(SB), Z9
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z7, Z9
+	VFMADD213PS       Z9, Z6, Z8
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z9
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z7, Z9
+	VFMADD213PS       Z9, Z6, Z8
+	VFMADD213PS       Z7, Z6, Z8
+	VADDPS.BCST       c3f800000<>+0(SB), Z8, Z6
+	VPSLLD            $0x17, Z2, Z2
+	VPADDD            Z2, Z6, Z2
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z5, K2
+	VMOVAPS.Z         Z2, K2, Z2
+	VADDPS.BCST       c7f800000<>+0(SB), Z5, Z6
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z5, K2
+	VBLENDMPS         Z6, Z2, K2, Z3
+	VMULPS            Z4, Z3, Z2
+	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z2
+	VANDPS.BCST       c7fffffff<>+0(SB), Z1, Z1
+	VCMPPS.BCST       $0x06, c00000000<>+0(SB), Z0, K2
+	VMOVAPS.Z         Z0, K2, Z0
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS      Z2, Z1, Z0
+	VMOVUPS           Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+DATA c41800000<>+0(SB)/4, $0x41800000
+GLOBL c41800000<>(SB), RODATA|NOPTR, $4
+
+DATA cc1800000<>+0(SB)/4, $0xc1800000
+GLOBL cc1800000<>(SB), RODATA|NOPTR, $4
+
+DATA c3eb504f3<>+0(SB)/4, $0x3eb504f3
+GLOBL c3eb504f3<>(SB), RODATA|NOPTR, $4
+
+DATA c3e2ef945<>+0(SB)/4, $0x3e2ef945
+GLOBL c3e2ef945<>(SB), RODATA|NOPTR, $4
+
+DATA cbf527892<>+0(SB)/4, $0xbf527892
+GLOBL cbf527892<>(SB), RODATA|NOPTR, $4
+
+DATA c3fbe87b0<>+0(SB)/4, $0x3fbe87b0
+GLOBL c3fbe87b0<>(SB), RODATA|NOPTR, $4
+
+DATA cbf914e5d<>+0(SB)/4, $0xbf914e5d
+GLOBL cbf914e5d<>(SB), RODATA|NOPTR, $4
+
+DATA c3e8ec7cc<>+0(SB)/4, $0x3e8ec7cc
+GLOBL c3e8ec7cc<>(SB), RODATA|NOPTR, $4
+
+DATA cbe3ec24c<>+0(SB)/4, $0xbe3ec24c
+GLOBL cbe3ec24c<>(SB), RODATA|NOPTR, $4
+
+DATA c3dc636c9<>+0(SB)/4, $0x3dc636c9
+GLOBL c3dc636c9<>(SB), RODATA|NOPTR, $4
+
+DATA c3ebf88fb<>+0(SB)/4, $0x3ebf88fb
+GLOBL c3ebf88fb<>(SB), RODATA|NOPTR, $4
+
+DATA c3f8000c7<>+0(SB)/4, $0x3f8000c7
+GLOBL c3f8000c7<>(SB), RODATA|NOPTR, $4
+
+DATA cbfa1fc4e<>+0(SB)/4, $0xbfa1fc4e
+GLOBL cbfa1fc4e<>(SB), RODATA|NOPTR, $4
+
+// func geluGradAVX512(dst *float32, grad *float32, x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·geluGradAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS           (DX), Z0
+	VBROADCASTSS      c41800000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VBROADCASTSS      cc1800000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VANDPS.BCST       c7fffffff<>+0(SB), Z0, Z1
+	VBROADCASTSS      c3f800000<>+0(SB), Z8
+	VMOVAPS           Z8, Z8
+	VFMADD231PS.BCST  c3eb504f3<>+0(SB), Z1, Z8
+	VBROADCASTSS      c3f800000<>+0(SB), Z9
+	VDIVPS            Z8, Z9, Z8
+	VBROADCASTSS      c3e2ef945<>+0(SB), Z9
+	VFMADD213PS.BCST  cbf527892<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  c3fbe87b0<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  cbf914e5d<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  c3e8ec7cc<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  cbe3ec24c<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  c3dc636c9<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  c3ebf88fb<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  c3f8000c7<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST  cbfa1fc4e<>+0(SB), Z8, Z9
+	VMULPS            Z1, Z1, Z1
+	VMOVAPS           Z9, Z9
+	VFNMADD231PS.BCST c3f000000<>+0(SB), Z1, Z9
+	VBROADCASTSS      c4b400000<>+0(SB), Z1
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z9, Z1
+	VSUBPS.BCST       c4b400000<>+0(SB), Z1, Z10
+	VMOVAPS           Z9, Z11
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z10, Z11
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z10, Z11
+	VMULPS            Z11, Z11, Z10
+	VBROADCASTSS      c39506967<>+0(SB), Z12
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z11, Z12
+	VBROADCASTSS      c3c088908<>+0(SB), Z13
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z11, Z13
+	VFMADD213PS       Z13, Z10, Z12
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z13
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z11, Z13
+	VFMADD213PS       Z13, Z10, Z12
+	VFMADD213PS       Z11, Z10, Z12
+	VADDPS.BCST       c3f800000<>+0(SB), Z12, Z10
+	VPSLLD            $0x17, Z1, Z1
+	VPADDD            Z1, Z10, Z1
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z9, K2
+	VMOVAPS.Z         Z1, K2, Z1
+	VADDPS.BCST       c7f800000<>+0(SB), Z9, Z10
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z9, K2
+	VBLENDMPS         Z10, Z1, K2, Z2
+	VMULPS            Z8, Z2, Z1
+	VMULPS.BCST       c3f000000<>+0(SB), Z1, Z1
+	VMULPS            Z0, Z0, Z8
+	VMULPS.BCST       cbf000000<>+0(SB), Z8, Z8
+	VBROADCASTSS      c4b400000<>+0(SB), Z9
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z8, Z9
+	VSUBPS.BCST       c4b400000<>+0(SB), Z9, Z10
+	VMOVAPS           Z8, Z11
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z10, Z11
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z10, Z11
+	VMULPS            Z11, Z11, Z10
+	VBROADCASTSS      c39506967<>+0(SB), Z12
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z11, Z12
+	VBROADCASTSS      c3c088908<>+0(SB), Z13
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z11, Z13
+	VFMADD213PS       Z13, Z10, Z12
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z13
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z11, Z13
+	VFMADD213PS       Z13, Z10, Z12
+	VFMADD213PS       Z11, Z10, Z12
+	VADDPS.BCST       c3f800000<>+0(SB), Z12, Z10
+	VPSLLD            $0x17, Z9, Z9
+	VPADDD            Z9, Z10, Z9
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z8, K2
+	VMOVAPS.Z         Z9, K2, Z9
+	VADDPS.BCST       c7f800000<>+0(SB), Z8, Z10
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z8, K2
+	VBLENDMPS         Z10, Z9, K2, Z3
+	VMULPS.BCST       c3ecc422a<>+0(SB), Z3, Z8
+	VBROADCASTSS      c3f800000<>+0(SB), Z9
+	VSUBPS            Z1, Z9, Z9
+	VCMPPS.BCST       $0x0e, c00000000<>+0(SB), Z0, K2
+	VBLENDMPS         Z9, Z1, K2, Z4
+	VMOVAPS           Z4, Z1
+	VFMADD231PS       Z8, Z0, Z1
+	VMOVUPS           (CX), Z0
+	VMULPS            Z0, Z1, Z0
+	VMOVUPS           Z0, (AX)
+	ADDQ              $0x00000040, AX
+	ADDQ              $0x00000040, CX
+	ADDQ              $0x00000040, DX
+	SUBQ              $0x10, BX
+	JGE               loop1
+
+loop1_rest:
+	ADDQ              $0x10, BX
+	JZ                end
+	LEAQ              masks<>+0(SB), SI
+	KMOVW             (SI)(BX*2), K1
+	VMOVUPS.Z         (DX), K1, Z0
+	VBROADCASTSS      c41800000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VBROADCASTSS      cc1800000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VANDPS.BCST       c7fffffff<>+0(SB), Z0, Z1
+	VBROADCASTSS      c3f800000<>+0(SB), Z2
+	VMOVAPS           Z2, Z2
+	VFMADD231PS.BCST  c3eb504f3<>+0(SB), Z1, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VDIVPS            Z2, Z3, Z2
+	VBROADCASTSS      c3e2ef945<>+0(SB), Z3
+	VFMADD213PS.BCST  cbf527892<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3fbe87b0<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  cbf914e5d<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e8ec7cc<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  cbe3ec24c<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3dc636c9<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3ebf88fb<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3f8000c7<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  cbfa1fc4e<>+0(SB), Z2, Z3
+	VMULPS            Z1, Z1, Z1
+	VMOVAPS           Z3, Z3
+	VFNMADD231PS.BCST c3f000000<>+0(SB), Z1, Z3
+	VBROADCASTSS      c4b400000<>+0(SB), Z1
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z3, Z1
+	VSUBPS.BCST       c4b400000<>+0(SB), Z1, Z4
+	VMOVAPS           Z3, Z8
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z8
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z8
+	VMULPS            Z8, Z8, Z4
+	VBROADCASTSS      c39506967<>+0(SB), Z9
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z8, Z9
+	VBROADCASTSS      c3c088908<>+0(SB), Z10
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z8, Z10
+	VFMADD213PS       Z10, Z4, Z9
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z10
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z8, Z10
+	VFMADD213PS       Z10, Z4, Z9
+	VFMADD213PS       Z8, Z4, Z9
+	VADDPS.BCST       c3f800000<>+0(SB), Z9, Z4
+	VPSLLD            $0x17, Z1, Z1
+	VPADDD            Z1, Z4, Z1
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z3, K2
+	VMOVAPS.Z         Z1, K2, Z1
+	VADDPS.BCST       c7f800000<>+0(SB), Z3, Z4
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z3, K2
+	VBLENDMPS         Z4, Z1, K2, Z5
+	VMULPS            Z2, Z5, Z1
+	VMULPS.BCST       c3f000000<>+0(SB), Z1, Z1
+	VMULPS            Z0, Z0, Z2
+	VMULPS.BCST       cbf000000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c4b400000<>+0(SB), Z3
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z2, Z3
+	VSUBPS.BCST       c4b400000<>+0(SB), Z3, Z4
+	VMOVAPS           Z2, Z5
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z5
+	VMULPS            Z5, Z5, Z4
+	VBROADCASTSS      c39506967<>+0(SB), Z8
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z5, Z8
+	VBROADCASTSS      c3c088908<>+0(SB), Z9
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z5, Z9
+	VFMADD213PS       Z9, Z4, Z8
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z9
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z9
+	VFMADD213PS       Z9, Z4, Z8
+	VFMADD213PS       Z5, Z4, Z8
+	VADDPS.BCST       c3f800000<>+0(SB), Z8, Z4
+	VPSLLD            $0x17, Z3, Z3
+	VPADDD            Z3, Z4, Z3
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z2, K2
+	VMOVAPS.Z         Z3, K2, Z3
+	VADDPS.BCST       c7f800000<>+0(SB), Z2, Z4
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z2, K2
+	VBLENDMPS         Z4, Z3, K2, Z6
+	VMULPS.BCST       c3ecc422a<>+0(SB), Z6, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VSUBPS            Z1, Z3, Z3
+	VCMPPS.BCST       $0x0e, c00000000<>+0(SB), Z0, K2
+	VBLENDMPS         Z3, Z1, K2, Z7
+	VMOVAPS           Z7, Z1
+	VFMADD231PS       Z2, Z0, Z1
+	VMOVUPS.Z         (CX), K1, Z0
+	VMULPS            Z0, Z1, Z0
+	VMOVUPS           Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+DATA cbf000000<>+0(SB)/4, $0xbf000000
+GLOBL cbf000000<>(SB), RODATA|NOPTR, $4
+
+DATA c3ecc422a<>+0(SB)/4, $0x3ecc422a
+GLOBL c3ecc422a<>(SB), RODATA|NOPTR, $4
+
 // func lstmAVX512(gates *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·lstmAVX512(SB), NOSPLIT, $0-56
-	MOVQ gap+40(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ cPrev+8(FP), BX
-	MOVQ c+16(FP), SI
-	MOVQ tc+24(FP), DI
-	MOVQ h+32(FP), R8
-	MOVQ n+48(FP), R9
-	SUBQ $0x20, R9
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+40(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    cPrev+8(FP), BX
+	MOVQ    c+16(FP), SI
+	MOVQ    tc+24(FP), DI
+	MOVQ    h+32(FP), R8
+	MOVQ    n+48(FP), R9
+	SUBQ    $0x20, R9
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (CX), Z0
@@ -28317,26 +28903,28 @@ loop1_rest:
 	VMOVUPS           Z0, K1, (R8)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func lstmGradAVX512(gates *float32, dgates *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·lstmGradAVX512(SB), NOSPLIT, $0-64
-	MOVQ gap+48(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ cPrev+16(FP), DI
-	MOVQ tc+24(FP), R8
-	MOVQ dc+32(FP), R9
-	MOVQ dh+40(FP), R10
-	MOVQ n+56(FP), R11
-	SUBQ $0x10, R11
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+48(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    cPrev+16(FP), DI
+	MOVQ    tc+24(FP), R8
+	MOVQ    dc+32(FP), R9
+	MOVQ    dh+40(FP), R10
+	MOVQ    n+56(FP), R11
+	SUBQ    $0x10, R11
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R10), Z0
@@ -28433,26 +29021,28 @@ loop1_rest:
 	VMOVUPS      Z0, K1, (R9)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func lstmPeepholeAVX512(gates *float32, p *float32, cPrev *float32, c *float32, tc *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·lstmPeepholeAVX512(SB), NOSPLIT, $0-64
-	MOVQ gap+48(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ p+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ cPrev+16(FP), DI
-	MOVQ c+24(FP), R8
-	MOVQ tc+32(FP), R9
-	MOVQ h+40(FP), R10
-	MOVQ n+56(FP), R11
-	SUBQ $0x20, R11
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+48(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    p+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    cPrev+16(FP), DI
+	MOVQ    c+24(FP), R8
+	MOVQ    tc+32(FP), R9
+	MOVQ    h+40(FP), R10
+	MOVQ    n+56(FP), R11
+	SUBQ    $0x20, R11
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (DI), Z0
@@ -29246,29 +29836,31 @@ loop1_rest:
 	VMOVUPS           Z0, K1, (R10)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func lstmPeepholeGradAVX512(gates *float32, dgates *float32, p *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·lstmPeepholeGradAVX512(SB), NOSPLIT, $0-72
-	MOVQ gap+56(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ p+16(FP), DI
-	LEAQ (DI)(AX*2), R8
-	ADDQ AX, R8
-	MOVQ cPrev+24(FP), R9
-	MOVQ tc+32(FP), R10
-	MOVQ dc+40(FP), R11
-	MOVQ dh+48(FP), R12
-	MOVQ n+64(FP), R13
-	SUBQ $0x10, R13
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+56(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    p+16(FP), DI
+	LEAQ    (DI)(AX*2), R8
+	ADDQ    AX, R8
+	MOVQ    cPrev+24(FP), R9
+	MOVQ    tc+32(FP), R10
+	MOVQ    dc+40(FP), R11
+	MOVQ    dh+48(FP), R12
+	MOVQ    n+64(FP), R13
+	SUBQ    $0x10, R13
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R12), Z0
@@ -29385,21 +29977,108 @@ loop1_rest:
 	VMOVUPS      Z1, K1, (R11)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func addPeepholeGradAVX512(dp *float32, gates *float32, dgates *float32, cPrev *float32, gap int, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·addPeepholeGradAVX512(SB), NOSPLIT, $0-48
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+32(FP), AX
+	MOVQ    dp+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    gates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    dgates+16(FP), DI
+	LEAQ    (DI)(AX*2), R8
+	ADDQ    AX, R8
+	MOVQ    cPrev+24(FP), R9
+	MOVQ    n+40(FP), R10
+	SUBQ    $0x10, R10
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS     (R9), Z0
+	VMOVUPS     (DI), Z1
+	VMOVUPS     (CX), Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, (CX)
+	VMOVUPS     (DI)(AX*1), Z1
+	VMOVUPS     (CX)(AX*1), Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, (CX)(AX*1)
+	VMOVUPS     (BX)(AX*1), Z1
+	VMOVUPS     (BX), Z2
+	VMOVUPS     (BX)(AX*2), Z3
+	VMULPS      Z3, Z2, Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z0, Z1, Z2
+	VMOVUPS     (R8), Z0
+	VMOVUPS     (CX)(AX*2), Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z0, Z2, Z1
+	VMOVUPS     Z1, (CX)(AX*2)
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x10, R10
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, R10
+	JZ          end
+	LEAQ        masks<>+0(SB), DX
+	KMOVW       (DX)(R10*2), K1
+	VMOVUPS.Z   (R9), K1, Z0
+	VMOVUPS.Z   (DI), K1, Z1
+	VMOVUPS.Z   (CX), K1, Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, K1, (CX)
+	VMOVUPS.Z   (DI)(AX*1), K1, Z1
+	VMOVUPS.Z   (CX)(AX*1), K1, Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, K1, (CX)(AX*1)
+	VMOVUPS.Z   (BX)(AX*1), K1, Z1
+	VMOVUPS.Z   (BX), K1, Z2
+	VMOVUPS.Z   (BX)(AX*2), K1, Z3
+	VMULPS      Z3, Z2, Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z0, Z1, Z2
+	VMOVUPS.Z   (R8), K1, Z0
+	VMOVUPS.Z   (CX)(AX*2), K1, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z0, Z2, Z1
+	VMOVUPS     Z1, K1, (CX)(AX*2)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruAVX512(gates *float32, hPrev *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·gruAVX512(SB), NOSPLIT, $0-40
-	MOVQ gap+24(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ hPrev+8(FP), BX
-	MOVQ h+16(FP), SI
-	MOVQ n+32(FP), DI
-	SUBQ $0x20, DI
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+24(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    hPrev+8(FP), BX
+	MOVQ    h+16(FP), SI
+	MOVQ    n+32(FP), DI
+	SUBQ    $0x20, DI
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (CX)(AX*1), Z0
@@ -29869,20 +30548,22 @@ loop1_rest:
 	VMOVUPS           Z0, K1, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruResetAVX512(gates *float32, hPrev *float32, gap int, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·gruResetAVX512(SB), NOSPLIT, $0-32
-	MOVQ gap+16(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ hPrev+8(FP), BX
-	MOVQ n+24(FP), SI
-	SUBQ $0x20, SI
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+16(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    hPrev+8(FP), BX
+	MOVQ    n+24(FP), SI
+	SUBQ    $0x20, SI
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (CX)(AX*1), Z0
@@ -30162,21 +30843,23 @@ loop1_rest:
 	VMOVUPS           Z0, K1, (DX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruUpdateAVX512(gates *float32, hPrev *float32, h *float32, gap int, n int)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·gruUpdateAVX512(SB), NOSPLIT, $0-40
-	MOVQ gap+24(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ hPrev+8(FP), BX
-	MOVQ h+16(FP), SI
-	MOVQ n+32(FP), DI
-	SUBQ $0x20, DI
-	JL   loop2_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+24(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    hPrev+8(FP), BX
+	MOVQ    h+16(FP), SI
+	MOVQ    n+32(FP), DI
+	SUBQ    $0x20, DI
+	JL      loop2_rest
 
 loop2:
 	VMOVUPS           (CX), Z0
@@ -30398,24 +31081,26 @@ loop1_rest:
 	VMOVUPS           Z0, K1, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruGradAVX512(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·gruGradAVX512(SB), NOSPLIT, $0-48
-	MOVQ gap+32(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ hPrev+16(FP), DI
-	MOVQ dh+24(FP), R8
-	MOVQ n+40(FP), R9
-	SUBQ $0x10, R9
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+32(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    hPrev+16(FP), DI
+	MOVQ    dh+24(FP), R8
+	MOVQ    n+40(FP), R9
+	SUBQ    $0x10, R9
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R8), Z0
@@ -30494,24 +31179,26 @@ loop1_rest:
 	VMOVUPS      Z0, K1, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruUpdateGradAVX512(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·gruUpdateGradAVX512(SB), NOSPLIT, $0-48
-	MOVQ gap+32(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ hPrev+16(FP), DI
-	MOVQ dh+24(FP), R8
-	MOVQ n+40(FP), R9
-	SUBQ $0x10, R9
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+32(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    hPrev+16(FP), DI
+	MOVQ    dh+24(FP), R8
+	MOVQ    n+40(FP), R9
+	SUBQ    $0x10, R9
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (R8), Z0
@@ -30570,23 +31257,25 @@ loop1_rest:
 	VMOVUPS      Z0, K1, (R8)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func gruResetGradAVX512(gates *float32, dgates *float32, hPrev *float32, gap int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·gruResetGradAVX512(SB), NOSPLIT, $0-40
-	MOVQ gap+24(FP), AX
-	MOVQ gates+0(FP), CX
-	LEAQ (CX)(AX*2), DX
-	ADDQ AX, DX
-	MOVQ dgates+8(FP), BX
-	LEAQ (BX)(AX*2), SI
-	ADDQ AX, SI
-	MOVQ hPrev+16(FP), DI
-	MOVQ n+32(FP), R8
-	SUBQ $0x10, R8
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+24(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    hPrev+16(FP), DI
+	MOVQ    n+32(FP), R8
+	SUBQ    $0x10, R8
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (SI), Z0
@@ -30626,12 +31315,280 @@ loop1_rest:
 	VMOVUPS      Z0, K1, (SI)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func minGRUAVX512(gates *float32, hPrev *float32, h *float32, gap int, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·minGRUAVX512(SB), NOSPLIT, $0-40
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+24(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    hPrev+8(FP), BX
+	MOVQ    h+16(FP), SI
+	MOVQ    n+32(FP), DI
+	SUBQ    $0x20, DI
+	JL      loop2_rest
+
+loop2:
+	VMOVUPS           (CX), Z0
+	VMOVUPS           64(CX), Z1
+	VXORPS.BCST       c80000000<>+0(SB), Z0, Z0
+	VXORPS.BCST       c80000000<>+0(SB), Z1, Z1
+	VBROADCASTSS      c42b20000<>+0(SB), Z2
+	VBROADCASTSS      c42b20000<>+0(SB), Z3
+	VMINPS            Z0, Z2, Z0
+	VMINPS            Z1, Z3, Z1
+	VBROADCASTSS      cc2b00000<>+0(SB), Z2
+	VBROADCASTSS      cc2b00000<>+0(SB), Z3
+	VMAXPS            Z0, Z2, Z0
+	VMAXPS            Z1, Z3, Z1
+	VBROADCASTSS      c4b400000<>+0(SB), Z2
+	VBROADCASTSS      c4b400000<>+0(SB), Z3
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z0, Z2
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z1, Z3
+	VSUBPS.BCST       c4b400000<>+0(SB), Z2, Z4
+	VSUBPS.BCST       c4b400000<>+0(SB), Z3, Z5
+	VMOVAPS           Z0, Z0
+	VMOVAPS           Z1, Z1
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z1
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z1
+	VMULPS            Z0, Z0, Z4
+	VMULPS            Z1, Z1, Z5
+	VBROADCASTSS      c39506967<>+0(SB), Z6
+	VBROADCASTSS      c39506967<>+0(SB), Z7
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z0, Z6
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z1, Z7
+	VBROADCASTSS      c3c088908<>+0(SB), Z8
+	VBROADCASTSS      c3c088908<>+0(SB), Z9
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z0, Z8
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z1, Z9
+	VFMADD213PS       Z8, Z4, Z6
+	VFMADD213PS       Z9, Z5, Z7
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z8
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z9
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z8
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z9
+	VFMADD213PS       Z8, Z4, Z6
+	VFMADD213PS       Z9, Z5, Z7
+	VFMADD213PS       Z0, Z4, Z6
+	VFMADD213PS       Z1, Z5, Z7
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z7, Z1
+	VPSLLD            $0x17, Z2, Z2
+	VPSLLD            $0x17, Z3, Z3
+	VPADDD.BCST       c3f800000<>+0(SB), Z2, Z2
+	VPADDD.BCST       c3f800000<>+0(SB), Z3, Z3
+	VMULPS            Z2, Z0, Z0
+	VMULPS            Z3, Z1, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z1
+	VBROADCASTSS      c3f800000<>+0(SB), Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VDIVPS            Z0, Z2, Z0
+	VDIVPS            Z1, Z3, Z1
+	VMOVUPS           Z0, (CX)
+	VMOVUPS           Z1, 64(CX)
+	VMOVUPS           (CX)(AX*1), Z2
+	VMOVUPS           64(CX)(AX*1), Z3
+	VBROADCASTSS      c3f800000<>+0(SB), Z4
+	VBROADCASTSS      c3f800000<>+0(SB), Z5
+	VSUBPS            Z0, Z4, Z4
+	VSUBPS            Z1, Z5, Z5
+	VMOVUPS           (BX), Z6
+	VMOVUPS           64(BX), Z7
+	VMULPS            Z6, Z4, Z4
+	VMULPS            Z7, Z5, Z5
+	VMOVAPS           Z4, Z4
+	VMOVAPS           Z5, Z5
+	VFMADD231PS       Z2, Z0, Z4
+	VFMADD231PS       Z3, Z1, Z5
+	VMOVUPS           Z4, (SI)
+	VMOVUPS           Z5, 64(SI)
+	ADDQ              $0x00000080, CX
+	ADDQ              $0x00000080, DX
+	ADDQ              $0x00000080, BX
+	ADDQ              $0x00000080, SI
+	SUBQ              $0x20, DI
+	JGE               loop2
+
+loop2_rest:
+	ADDQ $0x20, DI
+	SUBQ $0x10, DI
+	JL   loop1_rest
+
+loop1:
+	VMOVUPS           (CX), Z0
+	VXORPS.BCST       c80000000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c42b20000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VBROADCASTSS      cc2b00000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VBROADCASTSS      c4b400000<>+0(SB), Z1
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z0, Z1
+	VSUBPS.BCST       c4b400000<>+0(SB), Z1, Z2
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z2, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z2, Z0
+	VMULPS            Z0, Z0, Z2
+	VBROADCASTSS      c39506967<>+0(SB), Z3
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z0, Z3
+	VBROADCASTSS      c3c088908<>+0(SB), Z4
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z0, Z4
+	VFMADD213PS       Z4, Z2, Z3
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z4
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z4
+	VFMADD213PS       Z4, Z2, Z3
+	VFMADD213PS       Z0, Z2, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z0
+	VPSLLD            $0x17, Z1, Z1
+	VPADDD.BCST       c3f800000<>+0(SB), Z1, Z1
+	VMULPS            Z1, Z0, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c3f800000<>+0(SB), Z1
+	VDIVPS            Z0, Z1, Z0
+	VMOVUPS           Z0, (CX)
+	VMOVUPS           (CX)(AX*1), Z1
+	VBROADCASTSS      c3f800000<>+0(SB), Z2
+	VSUBPS            Z0, Z2, Z2
+	VMOVUPS           (BX), Z3
+	VMULPS            Z3, Z2, Z2
+	VMOVAPS           Z2, Z2
+	VFMADD231PS       Z1, Z0, Z2
+	VMOVUPS           Z2, (SI)
+	ADDQ              $0x00000040, CX
+	ADDQ              $0x00000040, DX
+	ADDQ              $0x00000040, BX
+	ADDQ              $0x00000040, SI
+	SUBQ              $0x10, DI
+	JGE               loop1
+
+loop1_rest:
+	ADDQ              $0x10, DI
+	JZ                end
+	LEAQ              masks<>+0(SB), DX
+	KMOVW             (DX)(DI*2), K1
+	VMOVUPS.Z         (CX), K1, Z0
+	VXORPS.BCST       c80000000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c42b20000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VBROADCASTSS      cc2b00000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VBROADCASTSS      c4b400000<>+0(SB), Z1
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z0, Z1
+	VSUBPS.BCST       c4b400000<>+0(SB), Z1, Z2
+	VMOVAPS           Z0, Z0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z2, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z2, Z0
+	VMULPS            Z0, Z0, Z2
+	VBROADCASTSS      c39506967<>+0(SB), Z3
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z0, Z3
+	VBROADCASTSS      c3c088908<>+0(SB), Z4
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z0, Z4
+	VFMADD213PS       Z4, Z2, Z3
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z4
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z4
+	VFMADD213PS       Z4, Z2, Z3
+	VFMADD213PS       Z0, Z2, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z0
+	VPSLLD            $0x17, Z1, Z1
+	VPADDD.BCST       c3f800000<>+0(SB), Z1, Z1
+	VMULPS            Z1, Z0, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c3f800000<>+0(SB), Z1
+	VDIVPS            Z0, Z1, Z0
+	VMOVUPS           Z0, K1, (CX)
+	VMOVUPS.Z         (CX)(AX*1), K1, Z1
+	VBROADCASTSS      c3f800000<>+0(SB), Z2
+	VSUBPS            Z0, Z2, Z2
+	VMOVUPS.Z         (BX), K1, Z3
+	VMULPS            Z3, Z2, Z2
+	VMOVAPS           Z2, Z2
+	VFMADD231PS       Z1, Z0, Z2
+	VMOVUPS           Z2, K1, (SI)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func minGRUGradAVX512(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·minGRUGradAVX512(SB), NOSPLIT, $0-48
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    gap+32(FP), AX
+	MOVQ    gates+0(FP), CX
+	LEAQ    (CX)(AX*2), DX
+	ADDQ    AX, DX
+	MOVQ    dgates+8(FP), BX
+	LEAQ    (BX)(AX*2), SI
+	ADDQ    AX, SI
+	MOVQ    hPrev+16(FP), DI
+	MOVQ    dh+24(FP), R8
+	MOVQ    n+40(FP), R9
+	SUBQ    $0x10, R9
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      (CX), Z1
+	VMOVUPS      (CX)(AX*1), Z2
+	VMOVUPS      (DI), Z3
+	VSUBPS       Z3, Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VBROADCASTSS c3f800000<>+0(SB), Z3
+	VSUBPS       Z1, Z3, Z3
+	VMULPS       Z1, Z3, Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVUPS      Z2, (BX)
+	VMULPS       Z1, Z0, Z1
+	VMOVUPS      Z1, (BX)(AX*1)
+	VSUBPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (R8)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	ADDQ         $0x00000040, SI
+	ADDQ         $0x00000040, DI
+	ADDQ         $0x00000040, R8
+	SUBQ         $0x10, R9
+	JGE          loop1
+
+loop1_rest:
+	ADDQ         $0x10, R9
+	JZ           end
+	LEAQ         masks<>+0(SB), DX
+	KMOVW        (DX)(R9*2), K1
+	VMOVUPS.Z    (R8), K1, Z0
+	VMOVUPS.Z    (CX), K1, Z1
+	VMOVUPS.Z    (CX)(AX*1), K1, Z2
+	VMOVUPS.Z    (DI), K1, Z3
+	VSUBPS       Z3, Z2, Z2
+	VMULPS       Z0, Z2, Z2
+	VBROADCASTSS c3f800000<>+0(SB), Z3
+	VSUBPS       Z1, Z3, Z3
+	VMULPS       Z1, Z3, Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVUPS      Z2, K1, (BX)
+	VMULPS       Z1, Z0, Z1
+	VMOVUPS      Z1, K1, (BX)(AX*1)
+	VSUBPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (R8)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func bernoulliAVX512(dst *float32, hit float32, miss float32, x uint32, high uint32, limit uint32, n int)
 // Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·bernoulliAVX512(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVQ         n+32(FP), CX
 	MOVSS        hit+8(FP), X0
@@ -30696,6 +31653,7 @@ loop_rest:
 	VMOVUPS      Z2, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -30727,14 +31685,15 @@ DATA c00000010<>+0(SB)/4, $0x00000010
 GLOBL c00000010<>(SB), RODATA|NOPTR, $4
 
 // func mulAVX512(dst *float32, x *float32, y *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·mulAVX512(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x10, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (CX), Z0
@@ -30758,19 +31717,21 @@ loop1_rest:
 	VMOVUPS   Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func blendAVX512(dst *float32, a *float32, b *float32, m *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·blendAVX512(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ a+8(FP), CX
-	MOVQ b+16(FP), DX
-	MOVQ m+24(FP), BX
-	MOVQ n+32(FP), SI
-	SUBQ $0x10, SI
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    m+24(FP), BX
+	MOVQ    n+32(FP), SI
+	SUBQ    $0x10, SI
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS      (BX), Z0
@@ -30805,17 +31766,19 @@ loop1_rest:
 	VMOVUPS      Z2, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func addAVX512(dst *float32, x *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·addAVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x10, DX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS (AX), Z0
@@ -30838,18 +31801,20 @@ loop1_rest:
 	VMOVUPS   Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func addMulAVX512(dst *float32, x *float32, y *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·addMulAVX512(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ y+16(FP), DX
-	MOVQ n+24(FP), BX
-	SUBQ $0x10, BX
-	JL   loop1_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
 
 loop1:
 	VMOVUPS     (CX), Z0
@@ -30877,12 +31842,14 @@ loop1_rest:
 	VMOVUPS     Z2, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func scaleAVX512(dst *float32, s float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·scaleAVX512(SB), NOSPLIT, $0-24
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVSS        s+8(FP), X0
 	VBROADCASTSS X0, Z0
@@ -30908,12 +31875,14 @@ loop1_rest:
 	VMOVUPS   Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func addScaledAVX512(dst *float32, x *float32, s float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·addScaledAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVSS        s+16(FP), X0
@@ -30945,12 +31914,316 @@ loop1_rest:
 	VMOVUPS     Z2, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func plusAVX512(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·plusAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x10, BX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ      $0x10, BX
+	JZ        end
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func subAVX512(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·subAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x10, BX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ      $0x10, BX
+	JZ        end
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VSUBPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func divAVX512(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·divAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VDIVPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x10, BX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ      $0x10, BX
+	JZ        end
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VDIVPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func scaledAVX512(dst *float32, x *float32, s float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·scaledAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVSS        s+16(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         n+24(FP), DX
+	SUBQ         $0x10, DX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS (CX), Z1
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x10, DX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ      $0x10, DX
+	JZ        end
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
+	VMOVUPS.Z (CX), K1, Z1
+	VMULPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func plusScaledAVX512(dst *float32, x *float32, y *float32, s float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·plusScaledAVX512(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVSS        s+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         n+32(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (DX), Z1
+	VMOVUPS     (CX), Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z0, Z1, Z2
+	VMOVUPS     Z2, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (DX), K1, Z1
+	VMOVUPS.Z   (CX), K1, Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z0, Z1, Z2
+	VMOVUPS     Z2, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func addConstantAVX512(dst *float32, s float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·addConstantAVX512(SB), NOSPLIT, $0-24
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dst+0(FP), AX
+	MOVSS        s+8(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         n+16(FP), CX
+	SUBQ         $0x10, CX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS (AX), Z1
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $0x00000040, AX
+	SUBQ    $0x10, CX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ      $0x10, CX
+	JZ        end
+	LEAQ      masks<>+0(SB), DX
+	KMOVW     (DX)(CX*2), K1
+	VMOVUPS.Z (AX), K1, Z1
+	VADDPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func blendConstAVX512(dst *float32, a *float32, b *float32, rest float32, m float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·blendConstAVX512(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVSS        rest+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        m+28(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVQ         n+32(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (DX), Z2
+	VMOVUPS     (CX), Z3
+	VMULPS      Z0, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z1, Z2, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (DX), K1, Z2
+	VMOVUPS.Z   (CX), K1, Z3
+	VMULPS      Z0, Z3, Z0
+	VMOVAPS     Z0, Z0
+	VFMADD231PS Z1, Z2, Z0
+	VMOVUPS     Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func clampAVX512(x *float32, limit float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·clampAVX512(SB), NOSPLIT, $0-24
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         x+0(FP), AX
+	MOVSS        limit+8(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         n+16(FP), CX
+	SUBQ         $0x10, CX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (AX), Z1
+	VXORPS.BCST c80000000<>+0(SB), Z0, Z2
+	VMAXPS      Z1, Z2, Z1
+	VMINPS      Z1, Z0, Z1
+	VMOVUPS     Z1, (AX)
+	ADDQ        $0x00000040, AX
+	SUBQ        $0x10, CX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, CX
+	JZ          end
+	LEAQ        masks<>+0(SB), DX
+	KMOVW       (DX)(CX*2), K1
+	VMOVUPS.Z   (AX), K1, Z1
+	VXORPS.BCST c80000000<>+0(SB), Z0, Z2
+	VMAXPS      Z1, Z2, Z1
+	VMINPS      Z1, Z0, Z1
+	VMOVUPS     Z1, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func adamAVX512(w *float32, grad *float32, m *float32, v *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, step float32, root float32, eps float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·adamAVX512(SB), NOSPLIT, $0-72
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         w+0(FP), AX
 	MOVQ         grad+8(FP), CX
 	MOVQ         m+16(FP), DX
@@ -31028,12 +32301,341 @@ loop1_rest:
 	VMOVUPS     Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func scaleByRMSAVX512(u *float32, grad *float32, v *float32, decay float32, rest float32, eps float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·scaleByRMSAVX512(SB), NOSPLIT, $0-48
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         u+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         v+16(FP), DX
+	MOVSS        decay+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        rest+28(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVSS        eps+32(FP), X2
+	VBROADCASTSS X2, Z2
+	MOVQ         n+40(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Z3
+	VMULPS      Z3, Z3, Z4
+	VMOVUPS     (DX), Z5
+	VMULPS      Z1, Z4, Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z0, Z5, Z4
+	VMOVUPS     Z4, (DX)
+	VSQRTPS     Z4, Z4
+	VADDPS      Z2, Z4, Z4
+	VDIVPS      Z4, Z3, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (CX), K1, Z3
+	VMULPS      Z3, Z3, Z4
+	VMOVUPS.Z   (DX), K1, Z5
+	VMULPS      Z1, Z4, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z0, Z5, Z1
+	VMOVUPS     Z1, K1, (DX)
+	VSQRTPS     Z1, Z0
+	VADDPS      Z2, Z0, Z0
+	VDIVPS      Z0, Z3, Z0
+	VMOVUPS     Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func scaleByDeviationAVX512(u *float32, grad *float32, v *float32, m *float32, decay float32, rest float32, eps float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·scaleByDeviationAVX512(SB), NOSPLIT, $0-56
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         u+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         v+16(FP), DX
+	MOVQ         m+24(FP), BX
+	MOVSS        decay+32(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        rest+36(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVSS        eps+40(FP), X2
+	VBROADCASTSS X2, Z2
+	MOVQ         n+48(FP), SI
+	SUBQ         $0x10, SI
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS      (CX), Z3
+	VMULPS       Z3, Z3, Z4
+	VMOVUPS      (DX), Z5
+	VMULPS       Z1, Z4, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z0, Z5, Z4
+	VMOVUPS      Z4, (DX)
+	VMOVUPS      (BX), Z5
+	VMULPS       Z1, Z3, Z6
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  Z0, Z5, Z6
+	VMOVUPS      Z6, (BX)
+	VMOVAPS      Z4, Z4
+	VFNMADD231PS Z6, Z6, Z4
+	VBROADCASTSS c00000000<>+0(SB), Z5
+	VMAXPS       Z4, Z5, Z4
+	VSQRTPS      Z4, Z4
+	VADDPS       Z2, Z4, Z4
+	VDIVPS       Z4, Z3, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	SUBQ         $0x10, SI
+	JGE          loop1
+
+loop1_rest:
+	ADDQ         $0x10, SI
+	JZ           end
+	LEAQ         masks<>+0(SB), DI
+	KMOVW        (DI)(SI*2), K1
+	VMOVUPS.Z    (CX), K1, Z3
+	VMULPS       Z3, Z3, Z4
+	VMOVUPS.Z    (DX), K1, Z5
+	VMULPS       Z1, Z4, Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z0, Z5, Z4
+	VMOVUPS      Z4, K1, (DX)
+	VMOVUPS.Z    (BX), K1, Z5
+	VMULPS       Z1, Z3, Z1
+	VMOVAPS      Z1, Z1
+	VFMADD231PS  Z0, Z5, Z1
+	VMOVUPS      Z1, K1, (BX)
+	VMOVAPS      Z4, Z0
+	VFNMADD231PS Z1, Z1, Z0
+	VBROADCASTSS c00000000<>+0(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VSQRTPS      Z0, Z0
+	VADDPS       Z2, Z0, Z0
+	VDIVPS       Z0, Z3, Z0
+	VMOVUPS      Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func lionAVX512(w *float32, grad *float32, m *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, rate float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·lionAVX512(SB), NOSPLIT, $0-56
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         w+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVSS        beta1+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        rest1+28(FP), X3
+	VBROADCASTSS X3, Z3
+	MOVSS        beta2+32(FP), X4
+	VBROADCASTSS X4, Z4
+	MOVSS        rest2+36(FP), X5
+	VBROADCASTSS X5, Z5
+	MOVSS        rate+40(FP), X6
+	VBROADCASTSS X6, Z6
+	MOVQ         n+48(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Z7
+	VMOVUPS     (AX), Z8
+	VMOVUPS     (DX), Z9
+	VMULPS      Z3, Z7, Z10
+	VMOVAPS     Z10, Z10
+	VFMADD231PS Z0, Z9, Z10
+	VANDPS.BCST c80000000<>+0(SB), Z10, Z9
+	VORPS       Z6, Z9, Z9
+	VSUBPS      Z9, Z8, Z9
+	VANDPS.BCST c7fffffff<>+0(SB), Z10, Z11
+	VCMPPS.BCST $0x0e, c00000000<>+0(SB), Z11, K2
+	VADDPS      Z10, Z8, Z8
+	VBLENDMPS   Z9, Z8, K2, Z1
+	VMOVUPS     Z1, (AX)
+	VMOVUPS     (DX), Z8
+	VMULPS      Z5, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z4, Z8, Z7
+	VMOVUPS     Z7, (DX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (CX), K1, Z1
+	VMOVUPS.Z   (AX), K1, Z7
+	VMOVUPS.Z   (DX), K1, Z8
+	VMULPS      Z3, Z1, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z0, Z8, Z3
+	VANDPS.BCST c80000000<>+0(SB), Z3, Z0
+	VORPS       Z6, Z0, Z0
+	VSUBPS      Z0, Z7, Z0
+	VANDPS.BCST c7fffffff<>+0(SB), Z3, Z6
+	VCMPPS.BCST $0x0e, c00000000<>+0(SB), Z6, K2
+	VADDPS      Z3, Z7, Z3
+	VBLENDMPS   Z0, Z3, K2, Z2
+	VMOVUPS     Z2, K1, (AX)
+	VMOVUPS.Z   (DX), K1, Z0
+	VMULPS      Z5, Z1, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z4, Z0, Z1
+	VMOVUPS     Z1, K1, (DX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func momentumAVX512(w *float32, grad *float32, b *float32, decay float32, rest float32, rate float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·momentumAVX512(SB), NOSPLIT, $0-48
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         w+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVSS        decay+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        rest+28(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVSS        rate+32(FP), X2
+	VBROADCASTSS X2, Z2
+	MOVQ         n+40(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Z3
+	VMOVUPS     (DX), Z4
+	VMULPS      Z0, Z4, Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z1, Z3, Z4
+	VMOVUPS     Z4, (DX)
+	VMOVUPS     (AX), Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z2, Z4, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (CX), K1, Z3
+	VMOVUPS.Z   (DX), K1, Z4
+	VMULPS      Z0, Z4, Z0
+	VMOVAPS     Z0, Z0
+	VFMADD231PS Z1, Z3, Z0
+	VMOVUPS     Z0, K1, (DX)
+	VMOVUPS.Z   (AX), K1, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func nesterovAVX512(w *float32, grad *float32, b *float32, decay float32, rest float32, rate float32, ahead float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·nesterovAVX512(SB), NOSPLIT, $0-48
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         w+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         b+16(FP), DX
+	MOVSS        decay+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        rest+28(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVSS        rate+32(FP), X2
+	VBROADCASTSS X2, Z2
+	MOVSS        ahead+36(FP), X3
+	VBROADCASTSS X3, Z3
+	MOVQ         n+40(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Z4
+	VMOVUPS     (DX), Z5
+	VMULPS      Z0, Z5, Z5
+	VMOVAPS     Z5, Z5
+	VFMADD231PS Z1, Z4, Z5
+	VMOVUPS     Z5, (DX)
+	VMOVUPS     (AX), Z6
+	VMOVAPS     Z6, Z6
+	VFMADD231PS Z2, Z4, Z6
+	VMOVAPS     Z6, Z4
+	VFMADD231PS Z3, Z5, Z4
+	VMOVUPS     Z4, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (CX), K1, Z4
+	VMOVUPS.Z   (DX), K1, Z5
+	VMULPS      Z0, Z5, Z0
+	VMOVAPS     Z0, Z0
+	VFMADD231PS Z1, Z4, Z0
+	VMOVUPS     Z0, K1, (DX)
+	VMOVUPS.Z   (AX), K1, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z2, Z4, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS Z3, Z0, Z1
+	VMOVUPS     Z1, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func pixelsAVX512(dst *float32, stride int, src *uint8, rows int, cols int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·pixelsAVX512(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         dst+0(FP), AX
 	MOVQ         stride+8(FP), CX
 	MOVQ         src+16(FP), DX
@@ -31069,6 +32671,7 @@ rest:
 	JNZ       row
 
 row_end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
@@ -31076,14 +32679,15 @@ DATA c437f0000<>+0(SB)/4, $0x437f0000
 GLOBL c437f0000<>(SB), RODATA|NOPTR, $4
 
 // func addColumnsAVX512(dst *float32, a *float32, stride int, rows int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, SSE
 TEXT ·addColumnsAVX512(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ a+8(FP), CX
-	MOVQ stride+16(FP), DX
-	MOVQ n+32(FP), BX
-	SUBQ $0x40, BX
-	JL   down4_next_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    stride+16(FP), DX
+	MOVQ    n+32(FP), BX
+	SUBQ    $0x40, BX
+	JL      down4_next_rest
 
 down4_next:
 	MOVQ    rows+24(FP), DI
@@ -31160,12 +32764,55 @@ rest_end:
 	VMOVUPS Z0, K1, (AX)
 
 end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func largerAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·largerAVX512(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS   (CX), Z0
+	VMOVUPS   (AX), Z1
+	VCMPPS    $0x06, Z1, Z0, K2
+	VBLENDMPS Z0, Z1, K2, Z2
+	VCMPPS    $0x03, Z1, Z1, K2
+	VBLENDMPS Z1, Z2, K2, Z3
+	VMOVUPS   Z3, (AX)
+	ADDQ      $0x00000040, AX
+	ADDQ      $0x00000040, CX
+	SUBQ      $0x10, DX
+	JGE       loop1
+
+loop1_rest:
+	ADDQ      $0x10, DX
+	JZ        end
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (AX), K1, Z1
+	VCMPPS    $0x06, Z1, Z0, K2
+	VBLENDMPS Z0, Z1, K2, Z4
+	VCMPPS    $0x03, Z1, Z1, K2
+	VBLENDMPS Z1, Z4, K2, Z5
+	VMOVUPS   Z5, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func softmaxAVX512(dst *float32, src *float32, n int) (top float32, sum float32)
 // Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·softmaxAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR      c00009fc0<>+0(SB)
 	MOVQ         n+16(FP), AX
 	VBROADCASTSS cff800000<>+0(SB), Z0
 	MOVQ         src+8(FP), CX
@@ -31301,37 +32948,173 @@ div:
 	JGE     div
 
 div_rest:
-	ADDQ         $0x10, AX
-	JZ           div_end
-	LEAQ         masks<>+0(SB), DX
-	KMOVW        (DX)(AX*2), K1
-	VBROADCASTSS c00000000<>+0(SB), Z1
-	VMOVUPS      (CX), K1, Z1
-	VDIVPS       Z0, Z1, Z0
-	VMOVUPS      Z0, K1, (CX)
+	ADDQ      $0x10, AX
+	JZ        div_end
+	LEAQ      masks<>+0(SB), DX
+	KMOVW     (DX)(AX*2), K1
+	VMOVUPS.Z (CX), K1, Z1
+	VDIVPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (CX)
 
 div_end:
+	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
-DATA cff800000<>+0(SB)/4, $0xff800000
-GLOBL cff800000<>(SB), RODATA|NOPTR, $4
+// func softmaxGradAVX512(dx *float32, grad *float32, y *float32, sum float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dx+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVSS        sum+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         n+32(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (DX), Z1
+	VMOVUPS     (CX), Z2
+	VSUBPS      Z0, Z2, Z2
+	VMOVUPS     (AX), Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z2, Z1, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (DX), K1, Z1
+	VMOVUPS.Z   (CX), K1, Z2
+	VSUBPS      Z0, Z2, Z0
+	VMOVUPS.Z   (AX), K1, Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z0, Z1, Z2
+	VMOVUPS     Z2, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func logSoftmaxGradAVX512(dx *float32, grad *float32, y *float32, sum float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·logSoftmaxGradAVX512(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dx+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVSS        sum+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVQ         n+32(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS           (DX), Z3
+	VBROADCASTSS      c4b400000<>+0(SB), Z4
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z3, Z4
+	VSUBPS.BCST       c4b400000<>+0(SB), Z4, Z5
+	VMOVAPS           Z3, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z6
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z6
+	VMULPS            Z6, Z6, Z5
+	VBROADCASTSS      c39506967<>+0(SB), Z7
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z6, Z7
+	VBROADCASTSS      c3c088908<>+0(SB), Z8
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z6, Z8
+	VFMADD213PS       Z8, Z5, Z7
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z8
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z6, Z8
+	VFMADD213PS       Z8, Z5, Z7
+	VFMADD213PS       Z6, Z5, Z7
+	VADDPS.BCST       c3f800000<>+0(SB), Z7, Z5
+	VPSLLD            $0x17, Z4, Z4
+	VPADDD            Z4, Z5, Z4
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z3, K2
+	VMOVAPS.Z         Z4, K2, Z4
+	VADDPS.BCST       c7f800000<>+0(SB), Z3, Z5
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z3, K2
+	VBLENDMPS         Z5, Z4, K2, Z1
+	VMOVUPS           (CX), Z3
+	VMOVAPS           Z3, Z3
+	VFNMADD231PS      Z0, Z1, Z3
+	VMOVUPS           (AX), Z4
+	VADDPS            Z4, Z3, Z3
+	VMOVUPS           Z3, (AX)
+	ADDQ              $0x00000040, AX
+	ADDQ              $0x00000040, CX
+	ADDQ              $0x00000040, DX
+	SUBQ              $0x10, BX
+	JGE               loop1
+
+loop1_rest:
+	ADDQ              $0x10, BX
+	JZ                end
+	LEAQ              masks<>+0(SB), SI
+	KMOVW             (SI)(BX*2), K1
+	VMOVUPS.Z         (DX), K1, Z1
+	VBROADCASTSS      c4b400000<>+0(SB), Z3
+	VFMADD231PS.BCST  c3fb8aa3b<>+0(SB), Z1, Z3
+	VSUBPS.BCST       c4b400000<>+0(SB), Z3, Z4
+	VMOVAPS           Z1, Z5
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z5
+	VMULPS            Z5, Z5, Z4
+	VBROADCASTSS      c39506967<>+0(SB), Z6
+	VFMADD213PS.BCST  c3ab743ce<>+0(SB), Z5, Z6
+	VBROADCASTSS      c3c088908<>+0(SB), Z7
+	VFMADD213PS.BCST  c3d2aa9c1<>+0(SB), Z5, Z7
+	VFMADD213PS       Z7, Z4, Z6
+	VBROADCASTSS      c3e2aaaaa<>+0(SB), Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z7
+	VFMADD213PS       Z7, Z4, Z6
+	VFMADD213PS       Z5, Z4, Z6
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z4
+	VPSLLD            $0x17, Z3, Z3
+	VPADDD            Z3, Z4, Z3
+	VCMPPS.BCST       $0x0d, cc2aeac4f<>+0(SB), Z1, K2
+	VMOVAPS.Z         Z3, K2, Z3
+	VADDPS.BCST       c7f800000<>+0(SB), Z1, Z4
+	VCMPPS.BCST       $0x06, c42b17217<>+0(SB), Z1, K2
+	VBLENDMPS         Z4, Z3, K2, Z2
+	VMOVUPS.Z         (CX), K1, Z1
+	VMOVAPS           Z1, Z1
+	VFNMADD231PS      Z0, Z2, Z1
+	VMOVUPS.Z         (AX), K1, Z0
+	VADDPS            Z0, Z1, Z0
+	VMOVUPS           Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
 
 // func sumAVX512(x *float32, n int) float64
-// Requires: AVX, AVX512DQ, AVX512F, SSE2
+// Requires: AVX, AVX512DQ, AVX512F, SSE, SSE2
 TEXT ·sumAVX512(SB), NOSPLIT, $0-24
-	MOVQ   n+8(FP), AX
-	MOVQ   x+0(FP), CX
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	SUBQ   $0x10, AX
-	JL     loop_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+8(FP), AX
+	MOVQ    x+0(FP), CX
+	VXORPS  Z0, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	SUBQ    $0x10, AX
+	JL      loop_rest
 
 loop:
 	VCVTPS2PD (CX), Z2
+	VCVTPS2PD 32(CX), Z3
 	VADDPD    Z2, Z0, Z0
-	VCVTPS2PD 32(CX), Z2
-	VADDPD    Z2, Z1, Z1
+	VADDPD    Z3, Z1, Z1
 	ADDQ      $0x40, CX
 	SUBQ      $0x10, AX
 	JGE       loop
@@ -31341,8 +33124,7 @@ loop_rest:
 	JZ            loop_end
 	LEAQ          masks<>+0(SB), DX
 	KMOVW         (DX)(AX*2), K1
-	VBROADCASTSS  c00000000<>+0(SB), Z2
-	VMOVUPS       (CX), K1, Z2
+	VMOVUPS.Z     (CX), K1, Z2
 	VEXTRACTF32X8 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
 	VCVTPS2PD     Y3, Z3
@@ -31358,24 +33140,26 @@ loop_end:
 	VPERMILPD     $0x01, X1, X0
 	VADDPD        X0, X1, X1
 	MOVSD         X1, ret+16(FP)
+	LDMXCSR       c00001f80<>+0(SB)
 	VZEROUPPER
 	RET
 
 // func squaresAVX512(x *float32, n int) float64
-// Requires: AVX, AVX512DQ, AVX512F, SSE2
+// Requires: AVX, AVX512DQ, AVX512F, SSE, SSE2
 TEXT ·squaresAVX512(SB), NOSPLIT, $0-24
-	MOVQ   n+8(FP), AX
-	MOVQ   x+0(FP), CX
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	SUBQ   $0x10, AX
-	JL     loop_rest
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+8(FP), AX
+	MOVQ    x+0(FP), CX
+	VXORPS  Z0, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	SUBQ    $0x10, AX
+	JL      loop_rest
 
 loop:
 	VCVTPS2PD   (CX), Z2
+	VCVTPS2PD   32(CX), Z3
 	VFMADD231PD Z2, Z2, Z0
-	VCVTPS2PD   32(CX), Z2
-	VFMADD231PD Z2, Z2, Z1
+	VFMADD231PD Z3, Z3, Z1
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, AX
 	JGE         loop
@@ -31385,8 +33169,7 @@ loop_rest:
 	JZ            loop_end
 	LEAQ          masks<>+0(SB), DX
 	KMOVW         (DX)(AX*2), K1
-	VBROADCASTSS  c00000000<>+0(SB), Z2
-	VMOVUPS       (CX), K1, Z2
+	VMOVUPS.Z     (CX), K1, Z2
 	VEXTRACTF32X8 $0x01, Z2, Y3
 	VCVTPS2PD     Y2, Z2
 	VCVTPS2PD     Y3, Z3
@@ -31402,5 +33185,705 @@ loop_end:
 	VPERMILPD     $0x01, X1, X0
 	VADDPD        X0, X1, X1
 	MOVSD         X1, ret+16(FP)
+	LDMXCSR       c00001f80<>+0(SB)
 	VZEROUPPER
+	RET
+
+// func dotAVX512(x *float32, y *float32, n int) float64
+// Requires: AVX, AVX512DQ, AVX512F, SSE, SSE2
+TEXT ·dotAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+16(FP), AX
+	MOVQ    x+0(FP), CX
+	MOVQ    y+8(FP), DX
+	VXORPS  Z0, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	SUBQ    $0x10, AX
+	JL      loop_rest
+
+loop:
+	VCVTPS2PD   (CX), Z2
+	VCVTPS2PD   32(CX), Z3
+	VCVTPS2PD   (DX), Z4
+	VCVTPS2PD   32(DX), Z5
+	VFMADD231PD Z2, Z4, Z0
+	VFMADD231PD Z3, Z5, Z1
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	SUBQ        $0x10, AX
+	JGE         loop
+
+loop_rest:
+	ADDQ          $0x10, AX
+	JZ            loop_end
+	LEAQ          masks<>+0(SB), BX
+	KMOVW         (BX)(AX*2), K1
+	VMOVUPS.Z     (CX), K1, Z2
+	VEXTRACTF32X8 $0x01, Z2, Y3
+	VCVTPS2PD     Y2, Z2
+	VCVTPS2PD     Y3, Z3
+	VMOVUPS.Z     (DX), K1, Z4
+	VEXTRACTF32X8 $0x01, Z4, Y5
+	VCVTPS2PD     Y4, Z4
+	VCVTPS2PD     Y5, Z5
+	VFMADD231PD   Z2, Z4, Z0
+	VFMADD231PD   Z3, Z5, Z1
+
+loop_end:
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VPERMILPD     $0x01, X1, X0
+	VADDPD        X0, X1, X1
+	MOVSD         X1, ret+24(FP)
+	LDMXCSR       c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func layerNormAVX512(y *float32, x *float32, w *float32, b *float32, eps float64, n int) (mean float32, rstd float32)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·layerNormAVX512(SB), NOSPLIT, $0-56
+	LDMXCSR    c00009fc0<>+0(SB)
+	MOVQ       n+40(FP), AX
+	VCVTSI2SDQ AX, X0, X0
+	MOVQ       x+8(FP), CX
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	MOVQ       AX, DX
+	SUBQ       $0x10, DX
+	JL         mean_rest
+
+mean:
+	VCVTPS2PD (CX), Z4
+	VCVTPS2PD 32(CX), Z5
+	VADDPD    Z4, Z1, Z1
+	VADDPD    Z5, Z2, Z2
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, DX
+	JGE       mean
+
+mean_rest:
+	ADDQ          $0x10, DX
+	JZ            mean_end
+	LEAQ          masks<>+0(SB), BX
+	KMOVW         (BX)(DX*2), K1
+	VMOVUPS.Z     (CX), K1, Z4
+	VEXTRACTF32X8 $0x01, Z4, Y5
+	VCVTPS2PD     Y4, Z4
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z4, Z1, Z1
+	VADDPD        Z5, Z2, Z2
+
+mean_end:
+	VADDPD        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPD        Y2, Y1, Y2
+	VEXTRACTF128  $0x01, Y2, X1
+	VADDPD        X1, X2, X2
+	VPERMILPD     $0x01, X2, X1
+	VADDPD        X1, X2, X2
+	VDIVSD        X0, X2, X1
+	VCVTSD2SS     X1, X1, X1
+	MOVSS         X1, mean+48(FP)
+	VBROADCASTSS  X1, Z2
+	MOVQ          x+8(FP), CX
+	VXORPS        Z1, Z1, Z1
+	VXORPS        Z4, Z4, Z4
+	SUBQ          $0x10, AX
+	JL            deviation_rest
+
+deviation:
+	VMOVUPS       (CX), Z5
+	VSUBPS        Z2, Z5, Z5
+	VEXTRACTF32X8 $0x01, Z5, Y6
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y6, Z6
+	VFMADD231PD   Z5, Z5, Z1
+	VFMADD231PD   Z6, Z6, Z4
+	ADDQ          $0x40, CX
+	SUBQ          $0x10, AX
+	JGE           deviation
+
+deviation_rest:
+	ADDQ          $0x10, AX
+	JZ            deviation_end
+	LEAQ          masks<>+0(SB), DX
+	KMOVW         (DX)(AX*2), K1
+	VMOVUPS.Z     (CX), K1, Z5
+	VSUBPS        Z2, Z5, Z5
+	VMOVAPS.Z     Z5, K1, Z5
+	VEXTRACTF32X8 $0x01, Z5, Y6
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y6, Z6
+	VFMADD231PD   Z5, Z5, Z1
+	VFMADD231PD   Z6, Z6, Z4
+
+deviation_end:
+	VADDPD        Z4, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPD        Y4, Y1, Y4
+	VEXTRACTF128  $0x01, Y4, X1
+	VADDPD        X1, X4, X4
+	VPERMILPD     $0x01, X4, X1
+	VADDPD        X1, X4, X4
+	VDIVSD        X0, X4, X1
+	VADDSD        eps+32(FP), X1, X1
+	VSQRTSD       X1, X1, X1
+	MOVQ          $0x00000001, AX
+	VCVTSI2SDQ    AX, X3, X3
+	VDIVSD        X1, X3, X1
+	VCVTSD2SS     X1, X1, X1
+	MOVSS         X1, rstd+52(FP)
+	VBROADCASTSS  X1, Z0
+	MOVQ          n+40(FP), AX
+	MOVQ          x+8(FP), CX
+	MOVQ          y+0(FP), DX
+	MOVQ          w+16(FP), BX
+	MOVQ          b+24(FP), SI
+	SUBQ          $0x10, AX
+	JL            normal_rest
+
+normal:
+	VMOVUPS     (CX), Z1
+	VSUBPS      Z2, Z1, Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     (BX), Z3
+	VMOVUPS     (SI), Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z3, Z1, Z4
+	VMOVUPS     Z4, (DX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, SI
+	SUBQ        $0x10, AX
+	JGE         normal
+
+normal_rest:
+	ADDQ        $0x10, AX
+	JZ          normal_end
+	LEAQ        masks<>+0(SB), DI
+	KMOVW       (DI)(AX*2), K1
+	VMOVUPS.Z   (CX), K1, Z1
+	VSUBPS      Z2, Z1, Z1
+	VMULPS      Z0, Z1, Z0
+	VMOVUPS.Z   (BX), K1, Z1
+	VMOVUPS.Z   (SI), K1, Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS     Z2, K1, (DX)
+
+normal_end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func layerNormAddAVX512(y *float32, x *float32, w *float32, b *float32, eps float64, n int) (mean float32, rstd float32)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·layerNormAddAVX512(SB), NOSPLIT, $0-56
+	LDMXCSR    c00009fc0<>+0(SB)
+	MOVQ       n+40(FP), AX
+	VCVTSI2SDQ AX, X0, X0
+	MOVQ       x+8(FP), CX
+	VXORPS     Z1, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	MOVQ       AX, DX
+	SUBQ       $0x10, DX
+	JL         mean_rest
+
+mean:
+	VCVTPS2PD (CX), Z4
+	VCVTPS2PD 32(CX), Z5
+	VADDPD    Z4, Z1, Z1
+	VADDPD    Z5, Z2, Z2
+	ADDQ      $0x40, CX
+	SUBQ      $0x10, DX
+	JGE       mean
+
+mean_rest:
+	ADDQ          $0x10, DX
+	JZ            mean_end
+	LEAQ          masks<>+0(SB), BX
+	KMOVW         (BX)(DX*2), K1
+	VMOVUPS.Z     (CX), K1, Z4
+	VEXTRACTF32X8 $0x01, Z4, Y5
+	VCVTPS2PD     Y4, Z4
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z4, Z1, Z1
+	VADDPD        Z5, Z2, Z2
+
+mean_end:
+	VADDPD        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPD        Y2, Y1, Y2
+	VEXTRACTF128  $0x01, Y2, X1
+	VADDPD        X1, X2, X2
+	VPERMILPD     $0x01, X2, X1
+	VADDPD        X1, X2, X2
+	VDIVSD        X0, X2, X1
+	VCVTSD2SS     X1, X1, X1
+	MOVSS         X1, mean+48(FP)
+	VBROADCASTSS  X1, Z2
+	MOVQ          x+8(FP), CX
+	VXORPS        Z1, Z1, Z1
+	VXORPS        Z4, Z4, Z4
+	SUBQ          $0x10, AX
+	JL            deviation_rest
+
+deviation:
+	VMOVUPS       (CX), Z5
+	VSUBPS        Z2, Z5, Z5
+	VEXTRACTF32X8 $0x01, Z5, Y6
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y6, Z6
+	VFMADD231PD   Z5, Z5, Z1
+	VFMADD231PD   Z6, Z6, Z4
+	ADDQ          $0x40, CX
+	SUBQ          $0x10, AX
+	JGE           deviation
+
+deviation_rest:
+	ADDQ          $0x10, AX
+	JZ            deviation_end
+	LEAQ          masks<>+0(SB), DX
+	KMOVW         (DX)(AX*2), K1
+	VMOVUPS.Z     (CX), K1, Z5
+	VSUBPS        Z2, Z5, Z5
+	VMOVAPS.Z     Z5, K1, Z5
+	VEXTRACTF32X8 $0x01, Z5, Y6
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y6, Z6
+	VFMADD231PD   Z5, Z5, Z1
+	VFMADD231PD   Z6, Z6, Z4
+
+deviation_end:
+	VADDPD        Z4, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPD        Y4, Y1, Y4
+	VEXTRACTF128  $0x01, Y4, X1
+	VADDPD        X1, X4, X4
+	VPERMILPD     $0x01, X4, X1
+	VADDPD        X1, X4, X4
+	VDIVSD        X0, X4, X1
+	VADDSD        eps+32(FP), X1, X1
+	VSQRTSD       X1, X1, X1
+	MOVQ          $0x00000001, AX
+	VCVTSI2SDQ    AX, X3, X3
+	VDIVSD        X1, X3, X1
+	VCVTSD2SS     X1, X1, X1
+	MOVSS         X1, rstd+52(FP)
+	VBROADCASTSS  X1, Z0
+	MOVQ          n+40(FP), AX
+	MOVQ          x+8(FP), CX
+	MOVQ          y+0(FP), DX
+	MOVQ          w+16(FP), BX
+	MOVQ          b+24(FP), SI
+	SUBQ          $0x10, AX
+	JL            normal_rest
+
+normal:
+	VMOVUPS     (CX), Z1
+	VSUBPS      Z2, Z1, Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     (BX), Z3
+	VMOVUPS     (SI), Z4
+	VMOVAPS     Z4, Z4
+	VFMADD231PS Z3, Z1, Z4
+	VMOVUPS     (DX), Z1
+	VADDPS      Z1, Z4, Z1
+	VMOVUPS     Z1, (DX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, SI
+	SUBQ        $0x10, AX
+	JGE         normal
+
+normal_rest:
+	ADDQ        $0x10, AX
+	JZ          normal_end
+	LEAQ        masks<>+0(SB), DI
+	KMOVW       (DI)(AX*2), K1
+	VMOVUPS.Z   (CX), K1, Z1
+	VSUBPS      Z2, Z1, Z1
+	VMULPS      Z0, Z1, Z0
+	VMOVUPS.Z   (BX), K1, Z1
+	VMOVUPS.Z   (SI), K1, Z2
+	VMOVAPS     Z2, Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS.Z   (DX), K1, Z0
+	VADDPS      Z0, Z2, Z0
+	VMOVUPS     Z0, K1, (DX)
+
+normal_end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func layerNormGradAVX512(dx *float32, dw *float32, db *float32, grad *float32, x *float32, w *float32, mean float32, rstd float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·layerNormGradAVX512(SB), NOSPLIT, $0-64
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+56(FP), AX
+	MOVQ    x+32(FP), CX
+	MOVQ    w+40(FP), DX
+	MOVQ    grad+24(FP), BX
+	MOVQ    dw+8(FP), SI
+	MOVQ    db+16(FP), DI
+	VXORPS  Z0, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	VXORPS  Z2, Z2, Z2
+	VXORPS  Z3, Z3, Z3
+	MOVQ    AX, R8
+	SUBQ    $0x10, R8
+	JL      sums_rest
+
+sums:
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (CX), Z5
+	VBROADCASTSS mean+48(FP), Z6
+	VSUBPS       Z6, Z5, Z5
+	VBROADCASTSS rstd+52(FP), Z6
+	VMULPS       Z6, Z5, Z5
+	VMOVUPS      (DX), Z6
+	VMULPS       Z4, Z6, Z6
+	CMPQ         dw+8(FP), $0x00
+	JE           whole0_db
+	VMOVUPS      (SI), Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z4, Z5, Z8
+	VMOVUPS      Z8, (SI)
+
+whole0_db:
+	CMPQ    db+16(FP), $0x00
+	JE      whole0_sums
+	VMOVUPS (DI), Z8
+	VADDPS  Z8, Z4, Z4
+	VMOVUPS Z4, (DI)
+
+whole0_sums:
+	VEXTRACTF32X8 $0x01, Z6, Y4
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y4, Z4
+	VEXTRACTF32X8 $0x01, Z5, Y8
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y8, Z8
+	VADDPD        Z6, Z0, Z0
+	VFMADD231PD   Z6, Z5, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z8, Z3
+	ADDQ          $0x40, CX
+	ADDQ          $0x40, DX
+	ADDQ          $0x40, BX
+	ADDQ          $0x40, SI
+	ADDQ          $0x40, DI
+	SUBQ          $0x10, R8
+	JGE           sums
+
+sums_rest:
+	ADDQ         $0x10, R8
+	JZ           sums_end
+	LEAQ         masks<>+0(SB), R9
+	KMOVW        (R9)(R8*2), K1
+	VMOVUPS.Z    (BX), K1, Z4
+	VMOVUPS.Z    (CX), K1, Z5
+	VBROADCASTSS mean+48(FP), Z6
+	VSUBPS       Z6, Z5, Z5
+	VBROADCASTSS rstd+52(FP), Z6
+	VMULPS       Z6, Z5, Z5
+	VMOVUPS.Z    (DX), K1, Z6
+	VMULPS       Z4, Z6, Z6
+	CMPQ         dw+8(FP), $0x00
+	JE           rest0_db
+	VMOVUPS.Z    (SI), K1, Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z4, Z5, Z8
+	VMOVUPS      Z8, K1, (SI)
+
+rest0_db:
+	CMPQ      db+16(FP), $0x00
+	JE        rest0_sums
+	VMOVUPS.Z (DI), K1, Z8
+	VADDPS    Z8, Z4, Z4
+	VMOVUPS   Z4, K1, (DI)
+
+rest0_sums:
+	VEXTRACTF32X8 $0x01, Z6, Y4
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y4, Z4
+	VEXTRACTF32X8 $0x01, Z5, Y8
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y8, Z8
+	VADDPD        Z6, Z0, Z0
+	VFMADD231PD   Z6, Z5, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z8, Z3
+
+sums_end:
+	MOVQ          dx+0(FP), SI
+	TESTQ         SI, SI
+	JZ            end
+	VCVTSI2SDQ    AX, X7, X7
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VPERMILPD     $0x01, X1, X0
+	VADDPD        X0, X1, X1
+	VDIVSD        X7, X1, X0
+	VCVTSD2SS     X0, X0, X0
+	VBROADCASTSS  X0, Z0
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPD        Y1, Y2, Y1
+	VEXTRACTF128  $0x01, Y1, X2
+	VADDPD        X2, X1, X1
+	VPERMILPD     $0x01, X1, X2
+	VADDPD        X2, X1, X1
+	VDIVSD        X7, X1, X1
+	VCVTSD2SS     X1, X1, X1
+	VBROADCASTSS  X1, Z1
+	VBROADCASTSS  rstd+52(FP), Z2
+	MOVQ          x+32(FP), CX
+	MOVQ          w+40(FP), DX
+	MOVQ          grad+24(FP), BX
+	SUBQ          $0x10, AX
+	JL            gradient_rest
+
+gradient:
+	VMOVUPS      (BX), Z3
+	VMOVUPS      (CX), Z4
+	VBROADCASTSS mean+48(FP), Z5
+	VSUBPS       Z5, Z4, Z4
+	VBROADCASTSS rstd+52(FP), Z5
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      (DX), Z5
+	VMULPS       Z3, Z5, Z3
+	VSUBPS       Z0, Z3, Z3
+	VMOVAPS      Z3, Z3
+	VFNMADD231PS Z1, Z4, Z3
+	VMOVUPS      (SI), Z4
+	VMOVAPS      Z4, Z4
+	VFMADD231PS  Z2, Z3, Z4
+	VMOVUPS      Z4, (SI)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x10, AX
+	JGE          gradient
+
+gradient_rest:
+	ADDQ         $0x10, AX
+	JZ           gradient_end
+	LEAQ         masks<>+0(SB), DI
+	KMOVW        (DI)(AX*2), K1
+	VMOVUPS.Z    (BX), K1, Z3
+	VMOVUPS.Z    (CX), K1, Z4
+	VBROADCASTSS mean+48(FP), Z5
+	VSUBPS       Z5, Z4, Z4
+	VBROADCASTSS rstd+52(FP), Z5
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS.Z    (DX), K1, Z5
+	VMULPS       Z3, Z5, Z3
+	VSUBPS       Z0, Z3, Z0
+	VMOVAPS      Z0, Z0
+	VFNMADD231PS Z1, Z4, Z0
+	VMOVUPS.Z    (SI), K1, Z1
+	VMOVAPS      Z1, Z1
+	VFMADD231PS  Z2, Z0, Z1
+	VMOVUPS      Z1, K1, (SI)
+
+gradient_end:
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func layerNormGradIntoAVX512(dx *float32, dw *float32, db *float32, grad *float32, x *float32, w *float32, mean float32, rstd float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·layerNormGradIntoAVX512(SB), NOSPLIT, $0-64
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    n+56(FP), AX
+	MOVQ    x+32(FP), CX
+	MOVQ    w+40(FP), DX
+	MOVQ    grad+24(FP), BX
+	MOVQ    dw+8(FP), SI
+	MOVQ    db+16(FP), DI
+	VXORPS  Z0, Z0, Z0
+	VXORPS  Z1, Z1, Z1
+	VXORPS  Z2, Z2, Z2
+	VXORPS  Z3, Z3, Z3
+	MOVQ    AX, R8
+	SUBQ    $0x10, R8
+	JL      sums_rest
+
+sums:
+	VMOVUPS      (BX), Z4
+	VMOVUPS      (CX), Z5
+	VBROADCASTSS mean+48(FP), Z6
+	VSUBPS       Z6, Z5, Z5
+	VBROADCASTSS rstd+52(FP), Z6
+	VMULPS       Z6, Z5, Z5
+	VMOVUPS      (DX), Z6
+	VMULPS       Z4, Z6, Z6
+	CMPQ         dw+8(FP), $0x00
+	JE           whole0_db
+	VMOVUPS      (SI), Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z4, Z5, Z8
+	VMOVUPS      Z8, (SI)
+
+whole0_db:
+	CMPQ    db+16(FP), $0x00
+	JE      whole0_sums
+	VMOVUPS (DI), Z8
+	VADDPS  Z8, Z4, Z4
+	VMOVUPS Z4, (DI)
+
+whole0_sums:
+	VEXTRACTF32X8 $0x01, Z6, Y4
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y4, Z4
+	VEXTRACTF32X8 $0x01, Z5, Y8
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y8, Z8
+	VADDPD        Z6, Z0, Z0
+	VFMADD231PD   Z6, Z5, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z8, Z3
+	ADDQ          $0x40, CX
+	ADDQ          $0x40, DX
+	ADDQ          $0x40, BX
+	ADDQ          $0x40, SI
+	ADDQ          $0x40, DI
+	SUBQ          $0x10, R8
+	JGE           sums
+
+sums_rest:
+	ADDQ         $0x10, R8
+	JZ           sums_end
+	LEAQ         masks<>+0(SB), R9
+	KMOVW        (R9)(R8*2), K1
+	VMOVUPS.Z    (BX), K1, Z4
+	VMOVUPS.Z    (CX), K1, Z5
+	VBROADCASTSS mean+48(FP), Z6
+	VSUBPS       Z6, Z5, Z5
+	VBROADCASTSS rstd+52(FP), Z6
+	VMULPS       Z6, Z5, Z5
+	VMOVUPS.Z    (DX), K1, Z6
+	VMULPS       Z4, Z6, Z6
+	CMPQ         dw+8(FP), $0x00
+	JE           rest0_db
+	VMOVUPS.Z    (SI), K1, Z8
+	VMOVAPS      Z8, Z8
+	VFMADD231PS  Z4, Z5, Z8
+	VMOVUPS      Z8, K1, (SI)
+
+rest0_db:
+	CMPQ      db+16(FP), $0x00
+	JE        rest0_sums
+	VMOVUPS.Z (DI), K1, Z8
+	VADDPS    Z8, Z4, Z4
+	VMOVUPS   Z4, K1, (DI)
+
+rest0_sums:
+	VEXTRACTF32X8 $0x01, Z6, Y4
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y4, Z4
+	VEXTRACTF32X8 $0x01, Z5, Y8
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y8, Z8
+	VADDPD        Z6, Z0, Z0
+	VFMADD231PD   Z6, Z5, Z2
+	VADDPD        Z4, Z1, Z1
+	VFMADD231PD   Z4, Z8, Z3
+
+sums_end:
+	MOVQ          dx+0(FP), SI
+	TESTQ         SI, SI
+	JZ            end
+	VCVTSI2SDQ    AX, X7, X7
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VPERMILPD     $0x01, X1, X0
+	VADDPD        X0, X1, X1
+	VDIVSD        X7, X1, X0
+	VCVTSD2SS     X0, X0, X0
+	VBROADCASTSS  X0, Z0
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPD        Y1, Y2, Y1
+	VEXTRACTF128  $0x01, Y1, X2
+	VADDPD        X2, X1, X1
+	VPERMILPD     $0x01, X1, X2
+	VADDPD        X2, X1, X1
+	VDIVSD        X7, X1, X1
+	VCVTSD2SS     X1, X1, X1
+	VBROADCASTSS  X1, Z1
+	VBROADCASTSS  rstd+52(FP), Z2
+	MOVQ          x+32(FP), CX
+	MOVQ          w+40(FP), DX
+	MOVQ          grad+24(FP), BX
+	SUBQ          $0x10, AX
+	JL            gradient_rest
+
+gradient:
+	VMOVUPS      (BX), Z3
+	VMOVUPS      (CX), Z4
+	VBROADCASTSS mean+48(FP), Z5
+	VSUBPS       Z5, Z4, Z4
+	VBROADCASTSS rstd+52(FP), Z5
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS      (DX), Z5
+	VMULPS       Z3, Z5, Z3
+	VSUBPS       Z0, Z3, Z3
+	VMOVAPS      Z3, Z3
+	VFNMADD231PS Z1, Z4, Z3
+	VMULPS       Z2, Z3, Z3
+	VMOVUPS      Z3, (SI)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x10, AX
+	JGE          gradient
+
+gradient_rest:
+	ADDQ         $0x10, AX
+	JZ           gradient_end
+	LEAQ         masks<>+0(SB), DI
+	KMOVW        (DI)(AX*2), K1
+	VMOVUPS.Z    (BX), K1, Z3
+	VMOVUPS.Z    (CX), K1, Z4
+	VBROADCASTSS mean+48(FP), Z5
+	VSUBPS       Z5, Z4, Z4
+	VBROADCASTSS rstd+52(FP), Z5
+	VMULPS       Z5, Z4, Z4
+	VMOVUPS.Z    (DX), K1, Z5
+	VMULPS       Z3, Z5, Z3
+	VSUBPS       Z0, Z3, Z0
+	VMOVAPS      Z0, Z0
+	VFNMADD231PS Z1, Z4, Z0
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS      Z0, K1, (SI)
+
+gradient_end:
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func mxcsrAVX512() uint32
+// Requires: SSE
+TEXT ·mxcsrAVX512(SB), NOSPLIT, $8-4
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	MOVL    AX, ret+0(FP)
 	RET

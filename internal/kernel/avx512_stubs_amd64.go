@@ -54,6 +54,26 @@ func reluAVX512(dst *float32, src *float32, n int)
 //go:noescape
 func reluGradAVX512(dst *float32, grad *float32, y *float32, n int)
 
+// sigmoidGradAVX512 computes dst = grad*y*(1-y).
+//
+//go:noescape
+func sigmoidGradAVX512(dst *float32, grad *float32, y *float32, n int)
+
+// logAVX512 computes dst = ln(src).
+//
+//go:noescape
+func logAVX512(dst *float32, src *float32, n int)
+
+// geluAVX512 computes dst = src*P(X <= src), X of the standard normal distribution.
+//
+//go:noescape
+func geluAVX512(dst *float32, src *float32, n int)
+
+// geluGradAVX512 computes dst = grad*(P(X <= x) + x*density(x)).
+//
+//go:noescape
+func geluGradAVX512(dst *float32, grad *float32, x *float32, n int)
+
 // lstmAVX512 computes the gates in place, c, tc and h.
 //
 //go:noescape
@@ -73,6 +93,11 @@ func lstmPeepholeAVX512(gates *float32, p *float32, cPrev *float32, c *float32, 
 //
 //go:noescape
 func lstmPeepholeGradAVX512(gates *float32, dgates *float32, p *float32, cPrev *float32, tc *float32, dc *float32, dh *float32, gap int, n int)
+
+// addPeepholeGradAVX512 adds to the gradients of the peepholes.
+//
+//go:noescape
+func addPeepholeGradAVX512(dp *float32, gates *float32, dgates *float32, cPrev *float32, gap int, n int)
 
 // gruAVX512 computes the gates n, r and z in place, and h.
 //
@@ -103,6 +128,16 @@ func gruUpdateGradAVX512(gates *float32, dgates *float32, hPrev *float32, dh *fl
 //
 //go:noescape
 func gruResetGradAVX512(gates *float32, dgates *float32, hPrev *float32, gap int, n int)
+
+// minGRUAVX512 computes the gate z in place, and h.
+//
+//go:noescape
+func minGRUAVX512(gates *float32, hPrev *float32, h *float32, gap int, n int)
+
+// minGRUGradAVX512 computes the gradients of the sums of z and n, and dh.
+//
+//go:noescape
+func minGRUGradAVX512(gates *float32, dgates *float32, hPrev *float32, dh *float32, gap int, n int)
 
 // bernoulliAVX512 sets dst to hit where the hash of x, x+1, x+2... is below limit, whose highest bit is turned, else to miss.
 //
@@ -139,10 +174,75 @@ func scaleAVX512(dst *float32, s float32, n int)
 //go:noescape
 func addScaledAVX512(dst *float32, x *float32, s float32, n int)
 
+// plusAVX512 computes dst = x+y.
+//
+//go:noescape
+func plusAVX512(dst *float32, x *float32, y *float32, n int)
+
+// subAVX512 computes dst = x-y.
+//
+//go:noescape
+func subAVX512(dst *float32, x *float32, y *float32, n int)
+
+// divAVX512 computes dst = x/y.
+//
+//go:noescape
+func divAVX512(dst *float32, x *float32, y *float32, n int)
+
+// scaledAVX512 computes dst = s*x.
+//
+//go:noescape
+func scaledAVX512(dst *float32, x *float32, s float32, n int)
+
+// plusScaledAVX512 computes dst = x + s*y.
+//
+//go:noescape
+func plusScaledAVX512(dst *float32, x *float32, y *float32, s float32, n int)
+
+// addConstantAVX512 computes dst += s.
+//
+//go:noescape
+func addConstantAVX512(dst *float32, s float32, n int)
+
+// blendConstAVX512 computes dst = rest*a + m*b.
+//
+//go:noescape
+func blendConstAVX512(dst *float32, a *float32, b *float32, rest float32, m float32, n int)
+
+// clampAVX512 computes x = min(max(x, -limit), limit).
+//
+//go:noescape
+func clampAVX512(x *float32, limit float32, n int)
+
 // adamAVX512 computes a step of Adam.
 //
 //go:noescape
 func adamAVX512(w *float32, grad *float32, m *float32, v *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, step float32, root float32, eps float32, n int)
+
+// scaleByRMSAVX512 computes v = decay*v + rest*g*g and u = g/(sqrt(v)+eps).
+//
+//go:noescape
+func scaleByRMSAVX512(u *float32, grad *float32, v *float32, decay float32, rest float32, eps float32, n int)
+
+// scaleByDeviationAVX512 computes the averages v of g*g and m of g, and u = g/(sqrt(max(v-m*m, 0))+eps).
+//
+//go:noescape
+func scaleByDeviationAVX512(u *float32, grad *float32, v *float32, m *float32, decay float32, rest float32, eps float32, n int)
+
+// lionAVX512 computes a step of Lion.
+//
+//go:noescape
+func lionAVX512(w *float32, grad *float32, m *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, rate float32, n int)
+
+// momentumAVX512 computes b = decay*b + rest*g and w += rate*b.
+//
+//go:noescape
+func momentumAVX512(w *float32, grad *float32, b *float32, decay float32, rest float32, rate float32, n int)
+
+// nesterovAVX512 computes b = decay*b + rest*g and w += rate*g + ahead*b.
+//
+//go:noescape
+func nesterovAVX512(w *float32, grad *float32, b *float32, decay float32, rest float32, rate float32, ahead float32, n int)
 
 // pixelsAVX512 computes dst = src/255 for rows of at least a register of bytes; dst's rows are stride bytes apart.
 //
@@ -154,10 +254,25 @@ func pixelsAVX512(dst *float32, stride int, src *uint8, rows int, cols int)
 //go:noescape
 func addColumnsAVX512(dst *float32, a *float32, stride int, rows int, n int)
 
+// largerAVX512 sets dst to x where x is larger, or NaN; dst stays NaN.
+//
+//go:noescape
+func largerAVX512(dst *float32, x *float32, n int)
+
 // softmaxAVX512 computes dst = e^(src-top) / sum, where top is the largest of src, and sum that of the numerators.
 //
 //go:noescape
 func softmaxAVX512(dst *float32, src *float32, n int) (top float32, sum float32)
+
+// softmaxGradAVX512 computes dx += y*(grad-sum).
+//
+//go:noescape
+func softmaxGradAVX512(dx *float32, grad *float32, y *float32, sum float32, n int)
+
+// logSoftmaxGradAVX512 computes dx += grad - e^y*sum.
+//
+//go:noescape
+func logSoftmaxGradAVX512(dx *float32, grad *float32, y *float32, sum float32, n int)
 
 // sumAVX512 returns the sum of x.
 //
@@ -168,3 +283,31 @@ func sumAVX512(x *float32, n int) float64
 //
 //go:noescape
 func squaresAVX512(x *float32, n int) float64
+
+// dotAVX512 returns the sum of x*y.
+//
+//go:noescape
+func dotAVX512(x *float32, y *float32, n int) float64
+
+// layerNormAVX512 computes y = (x-mean)*rstd*w + b, where rstd = 1/sqrt(mean of (x-mean)^2 + eps).
+//
+//go:noescape
+func layerNormAVX512(y *float32, x *float32, w *float32, b *float32, eps float64, n int) (mean float32, rstd float32)
+
+// layerNormAddAVX512 computes y += (x-mean)*rstd*w + b, as layerNorm.
+//
+//go:noescape
+func layerNormAddAVX512(y *float32, x *float32, w *float32, b *float32, eps float64, n int) (mean float32, rstd float32)
+
+// layerNormGradAVX512 adds the gradients of x, w and b to dx, dw and db, each of which may be nil.
+//
+//go:noescape
+func layerNormGradAVX512(dx *float32, dw *float32, db *float32, grad *float32, x *float32, w *float32, mean float32, rstd float32, n int)
+
+// layerNormGradIntoAVX512 computes the gradient of x, and adds those of w and b to dw and db, each of which may be nil.
+//
+//go:noescape
+func layerNormGradIntoAVX512(dx *float32, dw *float32, db *float32, grad *float32, x *float32, w *float32, mean float32, rstd float32, n int)
+
+// mxcsrAVX512 returns the control register of floating-point arithmetic.
+func mxcsrAVX512() uint32

@@ -41,7 +41,7 @@ var elementwise = []struct {
 	{"ReLU", []string{"dst", "src"}, 1, true,
 		func(v [][]float32) { ReLU(v[0], v[1]) },
 		func(v []float32) {
-			if v[0] = v[1]; v[1] <= 0 {
+			if v[0] = v[1]; flush(v[1]) <= 0 {
 				v[0] = 0
 			}
 		},
@@ -49,7 +49,7 @@ var elementwise = []struct {
 	{"ReLUGrad", []string{"dst", "grad", "y"}, 1, true,
 		func(v [][]float32) { ReLUGrad(v[0], v[1], v[2]) },
 		func(v []float32) {
-			if v[0] = v[1]; v[2] <= 0 {
+			if v[0] = flush(v[1]); flush(v[2]) <= 0 {
 				v[0] = 0
 			}
 		},
@@ -60,29 +60,29 @@ var elementwise = []struct {
 		}},
 	{"Mul", []string{"dst", "x", "y"}, 1, true,
 		func(v [][]float32) { Mul(v[0], v[1], v[2]) },
-		func(v []float32) { v[0] = v[1] * v[2] },
+		func(v []float32) { v[0] = mul(v[1], v[2]) },
 		func(v, size []float64) { v[0] = v[1] * v[2]; size[0] = math.Abs(v[0]) }},
 	{"Blend", []string{"dst", "a", "b", "m"}, 1, true,
 		func(v [][]float32) { Blend(v[0], v[1], v[2], v[3]) },
-		func(v []float32) { v[0] = mulAdd(v[3], v[2], float32((1-v[3])*v[1])) },
+		func(v []float32) { v[0] = mulAdd(v[3], v[2], mul(sub(1, v[3]), v[1])) },
 		func(v, size []float64) {
 			v[0] = (1-v[3])*v[1] + v[3]*v[2]
 			size[0] = (1+math.Abs(v[3]))*math.Abs(v[1]) + math.Abs(v[3]*v[2])
 		}},
 	{"BlendConst", []string{"dst", "a", "b"}, 1, true,
 		func(v [][]float32) { BlendConst(v[0], v[1], v[2], 0.25) },
-		func(v []float32) { v[0] = float32(0.75*v[1]) + float32(0.25*v[2]) },
+		func(v []float32) { v[0] = mulAdd(0.25, v[2], mul(0.75, v[1])) },
 		func(v, size []float64) {
 			v[0] = 0.75*v[1] + 0.25*v[2]
 			size[0] = 0.75*math.Abs(v[1]) + 0.25*math.Abs(v[2])
 		}},
 	{"Add", []string{"dst", "x"}, 1, false,
 		func(v [][]float32) { Add(v[0], v[1]) },
-		func(v []float32) { v[0] += v[1] },
+		func(v []float32) { v[0] = add(v[0], v[1]) },
 		func(v, size []float64) { v[0] += v[1]; size[0] = math.Abs(v[0]) }},
 	{"Scale", []string{"dst"}, 1, false,
 		func(v [][]float32) { Scale(v[0], step) },
-		func(v []float32) { v[0] *= step },
+		func(v []float32) { v[0] = mul(v[0], step) },
 		func(v, size []float64) { v[0] *= float64(step); size[0] = math.Abs(v[0]) }},
 	{"AddScaled", []string{"dst", "x"}, 1, false,
 		func(v [][]float32) { AddScaled(v[0], step, v[1]) },
@@ -103,6 +103,106 @@ var elementwise = []struct {
 		func(v []float32) {
 			v[0], v[1], v[2] = refAdam(v[0], v[3], v[1], v[2], beta1, 1-beta1, beta2, 1-beta2, step, root, eps)
 		}, nil}, // see TestAdam
+	{"SigmoidGrad", []string{"dst", "grad", "y"}, 1, true,
+		func(v [][]float32) { SigmoidGrad(v[0], v[1], v[2]) },
+		func(v []float32) { v[0] = mul(v[1], refSigmoidSlope(v[2])) },
+		func(v, size []float64) {
+			v[0] = v[1] * v[2] * (1 - v[2])
+			size[0] = math.Abs(v[1]*v[2]) * (1 + math.Abs(v[2]))
+		}},
+	{"Plus", []string{"dst", "x", "y"}, 1, true,
+		func(v [][]float32) { Plus(v[0], v[1], v[2]) },
+		func(v []float32) { v[0] = add(v[1], v[2]) },
+		func(v, size []float64) { v[0] = v[1] + v[2]; size[0] = math.Abs(v[0]) }},
+	{"Sub", []string{"dst", "x", "y"}, 1, true,
+		func(v [][]float32) { Sub(v[0], v[1], v[2]) },
+		func(v []float32) { v[0] = sub(v[1], v[2]) },
+		func(v, size []float64) { v[0] = v[1] - v[2]; size[0] = math.Abs(v[0]) }},
+	{"Div", []string{"dst", "x", "y"}, 1, true,
+		func(v [][]float32) { Div(v[0], v[1], v[2]) },
+		func(v []float32) { v[0] = div(v[1], v[2]) },
+		func(v, size []float64) { v[0] = v[1] / v[2]; size[0] = math.Abs(v[0]) }},
+	{"Scaled", []string{"dst", "x"}, 1, true,
+		func(v [][]float32) { Scaled(v[0], step, v[1]) },
+		func(v []float32) { v[0] = mul(step, v[1]) },
+		func(v, size []float64) { v[0] = float64(step) * v[1]; size[0] = math.Abs(v[0]) }},
+	{"PlusScaled", []string{"dst", "x", "y"}, 1, true,
+		func(v [][]float32) { PlusScaled(v[0], v[1], step, v[2]) },
+		func(v []float32) { v[0] = mulAdd(step, v[2], v[1]) },
+		func(v, size []float64) {
+			v[0] = v[1] + float64(step)*v[2]
+			size[0] = math.Abs(v[1]) + math.Abs(float64(step)*v[2])
+		}},
+	{"Log", []string{"dst", "src"}, 1, true,
+		func(v [][]float32) { Log(v[0], v[1]) },
+		func(v []float32) { v[0] = refLog(v[1]) },
+		func(v, size []float64) { v[0] = math.Log(v[1]); size[0] = math.Abs(v[0]) }},
+	{"GELU", []string{"dst", "src"}, 1, true,
+		func(v [][]float32) { GELU(v[0], v[1]) },
+		func(v []float32) {
+			a, q := refTail(v[1])
+			v[0] = mulAdd(-float32(math.Abs(float64(a))), q, flush(max(v[1], 0)))
+		},
+		func(v, size []float64) { v[0] = v[1] * math.Erfc(-v[1]/math.Sqrt2) / 2; size[0] = 4 * math.Abs(v[1]) }},
+	{"GELUGrad", []string{"dst", "grad", "x"}, 1, true,
+		func(v [][]float32) { GELUGrad(v[0], v[1], v[2]) },
+		func(v []float32) {
+			x, below := refTail(v[2])
+			if x > 0 {
+				below = sub(1, below)
+			}
+			density := mul(refExp(mul(mul(x, x), -0.5)), 0.39894228040143268)
+			v[0] = mul(v[1], mulAdd(x, density, below))
+		},
+		func(v, size []float64) {
+			v[0] = v[1] * (math.Erfc(-v[2]/math.Sqrt2)/2 + v[2]*math.Exp(-v[2]*v[2]/2)/math.Sqrt(2*math.Pi))
+			size[0] = 4 * math.Abs(v[1])
+		}},
+	{"AddConstant", []string{"dst"}, 1, false,
+		func(v [][]float32) { AddConstant(v[0], step) },
+		func(v []float32) { v[0] = add(v[0], step) },
+		func(v, size []float64) { v[0] += float64(step); size[0] = math.Abs(v[0]) }},
+	{"Clamp", []string{"x"}, 1, false,
+		func(v [][]float32) { Clamp(v[0], step) },
+		func(v []float32) { v[0] = min(max(flush(v[0]), -step), step) },
+		func(v, size []float64) { v[0] = max(-float64(step), min(v[0], float64(step))) }},
+	{"ScaleByRMS", []string{"u", "v", "g"}, 2, false,
+		func(v [][]float32) { ScaleByRMS(v[0], v[2], v[1], beta1, 1-beta1, eps) },
+		func(v []float32) {
+			v[1] = mulAdd(beta1, v[1], mul(1-beta1, mul(v[2], v[2])))
+			v[0] = div(v[2], add(squareRoot(v[1]), eps))
+		}, nil}, // see TestOptimizers
+	{"ScaleByDeviation", []string{"u", "v", "m", "g"}, 3, false,
+		func(v [][]float32) { ScaleByDeviation(v[0], v[3], v[1], v[2], beta1, 1-beta1, eps) },
+		func(v []float32) {
+			v[1], v[2] = mulAdd(beta1, v[1], mul(1-beta1, mul(v[3], v[3]))), mulAdd(beta1, v[2], mul(1-beta1, v[3]))
+			v[0] = div(v[3], add(squareRoot(max(mulAdd(-v[2], v[2], v[1]), 0)), eps))
+		}, nil},
+	{"Lion", []string{"w", "m", "g"}, 2, false,
+		func(v [][]float32) { Lion(v[0], v[2], v[1], beta1, 1-beta1, beta2, 1-beta2, step) },
+		func(v []float32) {
+			switch c := mulAdd(beta1, v[1], mul(1-beta1, v[2])); {
+			case c > 0:
+				v[0] = sub(v[0], step)
+			case c < 0:
+				v[0] = add(v[0], step)
+			default:
+				v[0] = add(v[0], c)
+			}
+			v[1] = mulAdd(beta2, v[1], mul(1-beta2, v[2]))
+		}, nil},
+	{"Momentum", []string{"w", "b", "g"}, 2, false,
+		func(v [][]float32) { Momentum(v[0], v[2], v[1], beta1, 1-beta1, step) },
+		func(v []float32) {
+			v[1] = mulAdd(1-beta1, v[2], mul(beta1, v[1]))
+			v[0] = mulAdd(-step, v[1], v[0])
+		}, nil},
+	{"Nesterov", []string{"w", "b", "g"}, 2, false,
+		func(v [][]float32) { Nesterov(v[0], v[2], v[1], beta1, 1-beta1, step, step*beta1) },
+		func(v []float32) {
+			v[1] = mulAdd(1-beta1, v[2], mul(beta1, v[1]))
+			v[0] = mulAdd(-step*beta1, v[1], mulAdd(-step, v[2], v[0]))
+		}, nil},
 }
 
 func TestElementwise(t *testing.T) {
@@ -187,8 +287,8 @@ func TestOntoSecondOperand(t *testing.T) {
 		dst, blended := mem.vector("dst", n, wild), mem.vector("blended", n, wild)
 		product, blend := slices.Clone(dst), slices.Clone(blended)
 		for i := range n {
-			product[i] *= x[i]
-			blend[i] = mulAdd(m[i], blend[i], float32((1-m[i])*x[i]))
+			product[i] = mul(product[i], x[i])
+			blend[i] = mulAdd(m[i], blend[i], mul(sub(1, m[i]), x[i]))
 		}
 		Mul(dst, x, dst)
 		Blend(blended, x, blended, m)

@@ -12,6 +12,11 @@
 // from the bits of the portable version. The instruction set is chosen when a program starts. The environment variable
 // GODEBUG excludes sets (cpu.avx512f=off, cpu.avx2=off), and a build with -tags noasm has no assembly.
 //
+// To the assembly denormal numbers are zero: a denormal operand counts as 0, and a result that would be denormal is 0, with its sign. Gradients that vanish
+// would otherwise become denormal, and some processors take a hundred times as long for such numbers. The functions that only move numbers leave them as they
+// are: Matrix.SetRows, Bernoulli, MaxColumns. The portable version computes with denormal numbers, as all Go code does. Each function of the assembly sets the
+// processor to this mode, and back to Go's before it returns, also for one row, whose bits so are those of the same row in a batch.
+//
 // Only Alloc, Matrix.Reset and large products allocate; the products keep the memory into which they pack. Nothing starts
 // a goroutine, and nothing checks shapes, which is the task of the callers. The matrix products check that the last
 // element of each operand exists, since the assembly would read past it. Matrices are row-major; a leading dimension

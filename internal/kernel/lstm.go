@@ -111,3 +111,27 @@ func LSTMPeepholeGrad(dgates, dc, dh, gates, p, cPrev, tc []float32) {
 		dc[j] = float32(sum*f[j]) + float32(in*pi[j]) + float32(forget*pf[j])
 	}
 }
+
+// AddPeepholeGrad adds the gradients that a row gives to the peepholes pi, pf and po to the blocks of dp [3h]. gates [4h] and cPrev [h] are as
+// [LSTMPeephole] left them, dgates [4h] as [LSTMPeepholeGrad] left it. The cell state that the gate o saw, c', is computed again, because the one that was
+// kept may have been changed by zoneout.
+//
+//	c'     = f[j]*cPrev[j] + i[j]*g[j]
+//	dpi[j] += di[j]*cPrev[j]
+//	dpf[j] += df[j]*cPrev[j]
+//	dpo[j] += do[j]*c'
+func AddPeepholeGrad(dp, dgates, gates, cPrev []float32) {
+	n := len(cPrev)
+	i, f, g := gates[:n], gates[n:][:n], gates[2*n:][:n]
+	di, df, do := dgates[:n], dgates[n:][:n], dgates[3*n:][:n]
+	dpi, dpf, dpo := dp[:n], dp[n:][:n], dp[2*n:][:n]
+	if asm.addPeepholeGrad != nil {
+		asm.addPeepholeGrad(unsafe.SliceData(dp), unsafe.SliceData(gates), unsafe.SliceData(dgates), unsafe.SliceData(cPrev), 4*n, n)
+		return
+	}
+	for j, before := range cPrev {
+		dpi[j] += float32(di[j] * before)
+		dpf[j] += float32(df[j] * before)
+		dpo[j] += float32(do[j] * (float32(f[j]*before) + float32(i[j]*g[j])))
+	}
+}

@@ -66,3 +66,27 @@ func (m *Matrix) SetRowsT(row, rows int, src []float32, stride int) {
 		}
 	}
 }
+
+// Transpose sets dst [cols,rows] to the transpose of src [rows,cols], or adds it to dst: dst[j*rows+i] = src[i*cols+j]. It goes through blocks whose lines
+// stay in the cache.
+func Transpose(dst, src []float32, rows, cols int, add bool) {
+	const block = 16
+	for first := 0; first < rows; first += block {
+		end := min(first+block, rows)
+		for j := range cols {
+			to := dst[j*rows:][:rows][first:end]
+			at := first*cols + j
+			if add {
+				for i := range to {
+					to[i] += src[at]
+					at += cols
+				}
+				continue
+			}
+			for i := range to {
+				to[i] = src[at]
+				at += cols
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -50,4 +51,24 @@ func TestMatrix(t *testing.T) {
 		b.Reset(150, 150)
 		b.SetRowsT(0, 150, w, 150)
 	}), "memory was there")
+}
+
+func TestTranspose(t *testing.T) {
+	for _, shape := range [][2]int{{0, 3}, {3, 0}, {1, 1}, {1, 40}, {40, 1}, {16, 16}, {17, 33}, {50, 7}} {
+		rows, cols := shape[0], shape[1]
+		mem := newMemory(t, uint64(rows))
+		src, dst, sum := mem.vector("src", rows*cols, tame), mem.vector("dst", rows*cols, walls), mem.vector("sum", rows*cols, tame)
+		want, wantSum := make([]float32, rows*cols), slices.Clone(sum)
+		for i := range rows {
+			for j := range cols {
+				want[j*rows+i] = src[i*cols+j]
+				wantSum[j*rows+i] += src[i*cols+j]
+			}
+		}
+		Transpose(dst, src, rows, cols, false)
+		Transpose(sum, src, rows, cols, true)
+		mem.check("dst", "sum")
+		same(t, want, dst, "%v", shape)
+		same(t, wantSum, sum, "%v, added", shape)
+	}
 }

@@ -5,6 +5,9 @@ import (
 	"unsafe"
 )
 
+// smallest is the smallest normal float32. An eps below it, which the assembly would take for zero, counts as this number.
+const smallest = 0x1p-126
+
 // Adam computes one step of Adam (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1) on the weights w, with the gradient g
 // and the moments m and v. step and root contain the bias corrections: step is the learning rate divided by 1-beta1^t,
 // root is 1/sqrt(1-beta2^t). rest1 and rest2 are 1-beta1 and 1-beta2, rounded once.
@@ -13,7 +16,7 @@ import (
 //	v[i] = beta2*v[i] + rest2*g[i]^2
 //	w[i] -= step * m[i] / (sqrt(v[i])*root + eps)
 func Adam(w, g, m, v []float32, beta1, rest1, beta2, rest2, step, root, eps float32) {
-	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
+	g, m, v, eps = g[:len(w)], m[:len(w)], v[:len(w)], max(eps, smallest)
 	if asm.adam != nil {
 		asm.adam(unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(m), unsafe.SliceData(v), beta1, rest1, beta2, rest2, step, root, eps, len(w))
 		return
@@ -32,7 +35,11 @@ func Adam(w, g, m, v []float32, beta1, rest1, beta2, rest2, step, root, eps floa
 //	v[i] = decay*v[i] + rest*g[i]^2
 //	u[i] = g[i] / (sqrt(v[i]) + eps)
 func ScaleByRMS(u, g, v []float32, decay, rest, eps float32) {
-	g, v = g[:len(u)], v[:len(u)]
+	g, v, eps = g[:len(u)], v[:len(u)], max(eps, smallest)
+	if asm.scaleByRMS != nil {
+		asm.scaleByRMS(unsafe.SliceData(u), unsafe.SliceData(g), unsafe.SliceData(v), decay, rest, eps, len(u))
+		return
+	}
 	for i, d := range g {
 		v[i] = float32(decay*v[i]) + float32(rest*float32(d*d))
 		u[i] = d / (float32(math.Sqrt(float64(v[i]))) + eps)
@@ -48,7 +55,11 @@ func ScaleByRMS(u, g, v []float32, decay, rest, eps float32) {
 //	m[i] = decay*m[i] + rest*g[i]
 //	u[i] = g[i] / (sqrt(max(v[i] - m[i]^2, 0)) + eps)
 func ScaleByDeviation(u, g, v, m []float32, decay, rest, eps float32) {
-	g, v, m = g[:len(u)], v[:len(u)], m[:len(u)]
+	g, v, m, eps = g[:len(u)], v[:len(u)], m[:len(u)], max(eps, smallest)
+	if asm.scaleByDeviation != nil {
+		asm.scaleByDeviation(unsafe.SliceData(u), unsafe.SliceData(g), unsafe.SliceData(v), unsafe.SliceData(m), decay, rest, eps, len(u))
+		return
+	}
 	for i, d := range g {
 		v[i] = float32(decay*v[i]) + float32(rest*float32(d*d))
 		m[i] = float32(decay*m[i]) + float32(rest*d)
@@ -64,6 +75,10 @@ func ScaleByDeviation(u, g, v, m []float32, decay, rest, eps float32) {
 //	m[i] = beta2*m[i] + rest2*g[i]
 func Lion(w, g, m []float32, beta1, rest1, beta2, rest2, rate float32) {
 	g, m = g[:len(w)], m[:len(w)]
+	if asm.lion != nil {
+		asm.lion(unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(m), beta1, rest1, beta2, rest2, rate, len(w))
+		return
+	}
 	for i, d := range g {
 		c := float32(beta1*m[i]) + float32(rest1*d)
 		if math.Abs(float64(c)) > 0 {
@@ -72,5 +87,41 @@ func Lion(w, g, m []float32, beta1, rest1, beta2, rest2, rate float32) {
 			w[i] += c // 0 or NaN
 		}
 		m[i] = float32(beta2*m[i]) + float32(rest2*d)
+	}
+}
+
+// Momentum computes one step of gradient descent with momentum (Sutskever et al. 2013, "On the importance of initialization and momentum in deep
+// learning") on the weights w, with the gradient g and the sum b of earlier gradients.
+//
+//	b[i] = decay*b[i] + rest*g[i]
+//	w[i] -= rate*b[i]
+func Momentum(w, g, b []float32, decay, rest, rate float32) {
+	g, b = g[:len(w)], b[:len(w)]
+	if asm.momentum != nil {
+		asm.momentum(unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(b), decay, rest, -rate, len(w))
+		return
+	}
+	for i, d := range g {
+		b[i] = float32(decay*b[i]) + float32(rest*d)
+		w[i] -= float32(rate * b[i])
+	}
+}
+
+// Nesterov is [Momentum] with Nesterov's correction, whose part of the step is ahead, the product of the learning rate and decay.
+//
+//	b[i] = decay*b[i] + rest*g[i]
+//	w[i] -= rate*g[i] + ahead*b[i]
+//
+// The two products are subtracted one after the other.
+func Nesterov(w, g, b []float32, decay, rest, rate, ahead float32) {
+	g, b = g[:len(w)], b[:len(w)]
+	if asm.nesterov != nil {
+		asm.nesterov(unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(b), decay, rest, -rate, -ahead, len(w))
+		return
+	}
+	for i, d := range g {
+		b[i] = float32(decay*b[i]) + float32(rest*d)
+		w[i] -= float32(rate * d)
+		w[i] -= float32(ahead * b[i])
 	}
 }

@@ -35,16 +35,15 @@ func Norm(x []float32) float64 {
 	if asm.squares != nil {
 		return math.Sqrt(asm.squares(unsafe.SliceData(x), len(x)))
 	}
-	var s [16]float64
-	for i, v := range x {
-		s[i%16] += float64(float64(v) * float64(v))
-	}
-	return math.Sqrt(joined(&s))
+	return math.Sqrt(Dot(x, x))
 }
 
 // Dot returns the sum of x[i]*y[i], in float64.
 func Dot(x, y []float32) float64 {
 	y = y[:len(x)]
+	if asm.dot != nil {
+		return asm.dot(unsafe.SliceData(x), unsafe.SliceData(y), len(x))
+	}
 	var s [16]float64
 	for i, v := range x {
 		s[i%16] += float64(float64(v) * float64(y[i]))
@@ -75,7 +74,12 @@ func AddColumns(dst, a []float32, stride, rows int) {
 func MaxColumns(dst, x []float32, rows int) {
 	copy(dst, x)
 	for k := 1; k < rows; k++ {
-		for j, v := range x[k*len(dst):][:len(dst)] {
+		row := x[k*len(dst):][:len(dst)]
+		if asm.larger != nil && len(row) >= lanes {
+			asm.larger(unsafe.SliceData(dst), unsafe.SliceData(row), len(row))
+			continue
+		}
+		for j, v := range row {
 			if m := dst[j]; m == m && !(v <= m) {
 				dst[j] = v
 			}

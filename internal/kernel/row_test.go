@@ -32,29 +32,29 @@ var rowKernels = []struct {
 			gates := u[0]
 			gates[1], gates[2] = refSigmoid(gates[1]), refSigmoid(gates[2])
 			gates[0] = refTanh(mulAdd(gates[1], gates[3], gates[0]))
-			u[2][0] = mulAdd(gates[2], u[1][0]-gates[0], gates[0])
+			u[2][0] = mulAdd(gates[2], sub(u[1][0], gates[0]), gates[0])
 		}},
 	{"GRUReset", []operand{{"gates", 4, true}, {"hPrev", 1, false}}, [2]int{},
 		func(v [][]float32) { GRUReset(v[0], v[1]) },
 		func(u [][]float32) {
 			gates := u[0]
 			gates[1], gates[2] = refSigmoid(gates[1]), refSigmoid(gates[2])
-			gates[3] = gates[1] * u[1][0]
+			gates[3] = mul(gates[1], u[1][0])
 		}},
 	{"GRUUpdate", []operand{{"gates", 4, true}, {"hPrev", 1, false}, {"h", 1, true}}, [2]int{1, 2},
 		func(v [][]float32) { GRUUpdate(v[0], v[1], v[2]) },
 		func(u [][]float32) {
 			gates := u[0]
 			gates[0] = refTanh(gates[0])
-			u[2][0] = mulAdd(gates[2], u[1][0]-gates[0], gates[0])
+			u[2][0] = mulAdd(gates[2], sub(u[1][0], gates[0]), gates[0])
 		}},
 	{"GRUGrad", []operand{{"dgates", 4, true}, {"dh", 1, true}, {"gates", 4, false}, {"hPrev", 1, false}}, [2]int{},
 		func(v [][]float32) { GRUGrad(v[0], v[1], v[2], v[3]) },
 		func(u [][]float32) {
 			refGRUUpdateGrad(u)
 			d, gates := u[0], u[2]
-			d[1] = float32(d[0]*gates[3]) * float32(gates[1]*(1-gates[1]))
-			d[3] = d[0] * gates[1]
+			d[1] = mul(mul(d[0], gates[3]), refSigmoidSlope(gates[1]))
+			d[3] = mul(d[0], gates[1])
 		}},
 	{"GRUUpdateGrad", []operand{{"dgates", 4, true}, {"dh", 1, true}, {"gates", 4, false}, {"hPrev", 1, false}}, [2]int{},
 		func(v [][]float32) { GRUUpdateGrad(v[0], v[1], v[2], v[3]) }, refGRUUpdateGrad},
@@ -62,37 +62,58 @@ var rowKernels = []struct {
 		func(v [][]float32) { GRUResetGrad(v[0], v[1], v[2]) },
 		func(u [][]float32) {
 			d, r := u[0], u[1][1]
-			d[1] = float32(d[3]*u[2][0]) * float32(r*(1-r))
-			d[3] *= r
+			d[1] = mul(mul(d[3], u[2][0]), refSigmoidSlope(r))
+			d[3] = mul(d[3], r)
 		}},
 	{"LSTMPeephole", []operand{{"gates", 4, true}, {"p", 3, false}, {"cPrev", 1, false}, {"c", 1, true}, {"tc", 1, true}, {"h", 1, true}}, [2]int{2, 3},
 		func(v [][]float32) { LSTMPeephole(v[0], v[1], v[2], v[3], v[4], v[5]) },
 		func(u [][]float32) {
 			gates, p, before := u[0], u[1], u[2][0]
 			gates[0], gates[1], gates[2] = refSigmoid(mulAdd(p[0], before, gates[0])), refSigmoid(mulAdd(p[1], before, gates[1])), refTanh(gates[2])
-			c := mulAdd(gates[1], before, gates[0]*gates[2])
+			c := mulAdd(gates[1], before, mul(gates[0], gates[2]))
 			tc := refTanh(c)
 			gates[3] = refSigmoid(mulAdd(p[2], c, gates[3]))
-			u[3][0], u[4][0], u[5][0] = c, tc, gates[3]*tc
+			u[3][0], u[4][0], u[5][0] = c, tc, mul(gates[3], tc)
 		}},
 	{"LSTMPeepholeGrad", []operand{{"dgates", 4, true}, {"dc", 1, true}, {"dh", 1, false}, {"gates", 4, false}, {"p", 3, false}, {"cPrev", 1, false}, {"tc", 1, false}}, [2]int{},
 		func(v [][]float32) { LSTMPeepholeGrad(v[0], v[1], v[2], v[3], v[4], v[5], v[6]) },
 		func(u [][]float32) {
 			d, dh, gates, p, tc := u[0], u[2][0], u[3], u[4], u[6][0]
-			d[3] = float32(dh*tc) * float32(gates[3]*(1-gates[3]))
-			sum := mulAdd(d[3], p[2], mulAdd(dh*gates[3], mulAdd(-tc, tc, 1), u[1][0]))
-			d[0] = float32(sum*gates[2]) * float32(gates[0]*(1-gates[0]))
-			d[1] = float32(sum*u[5][0]) * float32(gates[1]*(1-gates[1]))
-			d[2] = float32(sum*gates[0]) * mulAdd(-gates[2], gates[2], 1)
-			u[1][0] = mulAdd(d[1], p[1], mulAdd(d[0], p[0], sum*gates[1]))
+			d[3] = mul(mul(dh, tc), refSigmoidSlope(gates[3]))
+			sum := mulAdd(d[3], p[2], mulAdd(mul(dh, gates[3]), refTanhSlope(tc), u[1][0]))
+			d[0] = mul(mul(sum, gates[2]), refSigmoidSlope(gates[0]))
+			d[1] = mul(mul(sum, u[5][0]), refSigmoidSlope(gates[1]))
+			d[2] = mul(mul(sum, gates[0]), refTanhSlope(gates[2]))
+			u[1][0] = mulAdd(d[1], p[1], mulAdd(d[0], p[0], mul(sum, gates[1])))
+		}},
+	{"AddPeepholeGrad", []operand{{"dp", 3, true}, {"dgates", 4, false}, {"gates", 4, false}, {"cPrev", 1, false}}, [2]int{},
+		func(v [][]float32) { AddPeepholeGrad(v[0], v[1], v[2], v[3]) },
+		func(u [][]float32) {
+			dp, d, gates, before := u[0], u[1], u[2], u[3][0]
+			dp[0], dp[1] = mulAdd(d[0], before, dp[0]), mulAdd(d[1], before, dp[1])
+			dp[2] = mulAdd(d[3], mulAdd(gates[1], before, mul(gates[0], gates[2])), dp[2])
+		}},
+	{"MinGRU", []operand{{"gates", 2, true}, {"hPrev", 1, false}, {"h", 1, true}}, [2]int{1, 2},
+		func(v [][]float32) { MinGRU(v[0], v[1], v[2]) },
+		func(u [][]float32) {
+			gates := u[0]
+			gates[0] = refSigmoid(gates[0])
+			u[2][0] = mulAdd(gates[0], gates[1], mul(sub(1, gates[0]), u[1][0]))
+		}},
+	{"MinGRUGrad", []operand{{"dgates", 2, true}, {"dh", 1, true}, {"gates", 2, false}, {"hPrev", 1, false}}, [2]int{},
+		func(v [][]float32) { MinGRUGrad(v[0], v[1], v[2], v[3]) },
+		func(u [][]float32) {
+			d, gates, dh := u[0], u[2], u[1][0]
+			d[0], d[1] = mul(mul(dh, sub(gates[1], u[3][0])), refSigmoidSlope(gates[0])), mul(dh, gates[0])
+			u[1][0] = sub(dh, d[1])
 		}},
 }
 
 func refGRUUpdateGrad(u [][]float32) {
 	d, gates, dh := u[0], u[2], u[1][0]
-	d[0] = float32(dh*(1-gates[2])) * mulAdd(-gates[0], gates[0], 1)
-	d[2] = float32(dh*(u[3][0]-gates[0])) * float32(gates[2]*(1-gates[2]))
-	u[1][0] = dh * gates[2]
+	d[0] = mul(mul(dh, sub(1, gates[2])), refTanhSlope(gates[0]))
+	d[2] = mul(mul(dh, sub(u[3][0], gates[0])), refSigmoidSlope(gates[2]))
+	u[1][0] = mul(dh, gates[2])
 }
 
 func TestRowKernels(t *testing.T) {
@@ -190,6 +211,15 @@ func TestRowGradientsAreDerivatives(t *testing.T) {
 			GRUUpdateGrad(dgates, dh, gates, before)
 			GRUResetGrad(dgates, gates, before)
 			return append(dgates[:3:3], 0, dh[0]+dgates[3])
+		}},
+		{"MinGRU", func(x [5]float64, w [2]float64) float64 {
+			z := sigmoid(x[0])
+			return w[0] * ((1-z)*x[4] + z*x[1])
+		}, func(gates, before, w []float32) []float32 {
+			MinGRU(gates[:2], before, make([]float32, 1))
+			dgates, dh := make([]float32, 4), w[:1]
+			MinGRUGrad(dgates[:2], dh, gates[:2], before)
+			return append(dgates, dh[0])
 		}},
 		{"LSTMPeephole", func(x [5]float64, w [2]float64) float64 {
 			i, f := sigmoid(x[0]+float64(peepholes[0])*x[4]), sigmoid(x[1]+float64(peepholes[1])*x[4])

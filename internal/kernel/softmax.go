@@ -48,8 +48,12 @@ func softmax(p, logits []float32) (top, sum float32) {
 func SoftmaxGrad(dx, grad, y []float32) {
 	dx, grad = dx[:len(y)], grad[:len(y)]
 	sum := float32(Dot(grad, y))
+	if asm.softmaxGrad != nil {
+		asm.softmaxGrad(unsafe.SliceData(dx), unsafe.SliceData(grad), unsafe.SliceData(y), sum, len(y))
+		return
+	}
 	for i, v := range y {
-		dx[i] += v * (grad[i] - sum)
+		dx[i] += float32(v * (grad[i] - sum))
 	}
 }
 
@@ -69,6 +73,10 @@ func LogSoftmax(y, logits []float32) {
 func LogSoftmaxGrad(dx, grad, y []float32) {
 	dx, grad = dx[:len(y)], grad[:len(y)]
 	sum := float32(Sum(grad))
+	if asm.logSoftmaxGrad != nil {
+		asm.logSoftmaxGrad(unsafe.SliceData(dx), unsafe.SliceData(grad), unsafe.SliceData(y), sum, len(y))
+		return
+	}
 	for i, v := range y {
 		dx[i] += grad[i] - float32(exp32(v)*sum)
 	}

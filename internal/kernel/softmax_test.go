@@ -72,3 +72,29 @@ func TestSoftmaxCrossEntropyExtremes(t *testing.T) {
 		same(t, c.p, p, "%v", c.logits)
 	}
 }
+
+// TestSoftmaxGrads compares the two gradients with loops of single operations.
+func TestSoftmaxGrads(t *testing.T) {
+	for name, fill := range fills {
+		for _, n := range lengths {
+			mem := newMemory(t, uint64(n))
+			dx, dLog, grad, y := mem.vector("dx", n, fill), mem.vector("dLog", n, fill), mem.vector("grad", n, fill), mem.vector("y", n, fill)
+			want, wantLog := slices.Clone(dx), slices.Clone(dLog)
+			var dots [16]float64
+			for i := range y {
+				dots[i%16] += float64(flush(grad[i])) * float64(flush(y[i])) // exact in float64
+			}
+			dot, sum := float32(refJoin(dots[:])), float32(refSum(grad, func(v float64) float64 { return v }))
+			for i := range y {
+				want[i] = mulAdd(y[i], sub(grad[i], dot), want[i])
+				wantLog[i] = add(wantLog[i], mulAdd(-refExp(y[i]), sum, grad[i]))
+			}
+			require.Equal(t, refJoin(dots[:]) == refJoin(dots[:]), Dot(grad, y) == refJoin(dots[:]), "Dot of %d", n)
+			SoftmaxGrad(dx, grad, y)
+			LogSoftmaxGrad(dLog, grad, y)
+			mem.check("dx", "dLog")
+			same(t, want, dx, "SoftmaxGrad of %d %s numbers", n, name)
+			same(t, wantLog, dLog, "LogSoftmaxGrad of %d %s numbers", n, name)
+		}
+	}
+}

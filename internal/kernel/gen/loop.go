@@ -48,6 +48,7 @@ func unrolled(name string, counter Register, times int, body func(i int), next f
 // end emits the end of a function, to which the label end leads.
 func end() {
 	Label("end")
+	LDMXCSR(bits(ordinary))
 	VZEROUPPER()
 	RET()
 }

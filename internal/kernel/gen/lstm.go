@@ -60,4 +60,12 @@ func lstm() {
 		p.store("dgates2", dc.mul(i).mul(tanhSlope(g)))
 		p.store("dc", df.times(p.load("p1"), di.times(p.load("p0"), dc.mul(f))))
 	})
+	// dp0, dp1 and dp2 are the gradients of the peepholes of the gates i, f and o.
+	each("addPeepholeGrad", "adds to the gradients of the peepholes.", 1, "dp4 gates4 dgates4 cPrev", "", func(p *pass) {
+		before := p.load("cPrev")
+		p.store("dp0", before.times(p.load("dgates0"), p.load("dp0")))
+		p.store("dp1", before.times(p.load("dgates1"), p.load("dp1")))
+		c := p.load("gates1").times(before, p.load("gates0").mul(p.load("gates2")))
+		p.store("dp2", c.times(p.load("dgates3"), p.load("dp2")))
+	})
 }

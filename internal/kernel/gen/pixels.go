@@ -34,6 +34,5 @@ func pixels() {
 		ADDQ(cols, src)
 		ADDQ(stride, dst)
 	})
-	VZEROUPPER()
-	RET()
+	end()
 }

@@ -51,7 +51,5 @@ func bernoulli() {
 	})
 	JZ(LabelRef("end"))
 	body(mask(n))
-	Label("end")
-	VZEROUPPER()
-	RET()
+	end()
 }

@@ -15,19 +15,20 @@ const places = 16
 // sixteen loads the sixteen numbers at m. If there are masks, lanes outside of them are fill.
 func sixteen(m Mem, masks []Op, fill Mem) vec {
 	all := fresh(places / set.lanes)
+	if masks == nil || fill == number(0) {
+		along(m, all, masks, load)
+		return all
+	}
 	for i, r := range all {
 		at := m.Offset(4 * set.lanes * i)
-		switch {
-		case masks == nil:
-			load(at, nil, r)
-		case set.lanes == 16:
+		if set.lanes == 16 {
 			VBROADCASTSS(fill, r)
 			VMOVUPS(at, masks[i], r)
-		default:
+		} else {
 			VMASKMOVPS(at, masks[i], r)
 		}
 	}
-	if masks != nil && set.lanes == 8 {
+	if set.lanes == 8 {
 		return all.whereElse(masks, all.copies(fill))
 	}
 	return all
@@ -76,49 +77,54 @@ func join(all vec, op func(ops ...Op)) Register {
 	return tree(y, op)
 }
 
-// sum emits the sum of x, or of x*x if square, in float64.
-func sum(stem, doc string, square bool) {
-	function(stem, "func(x *float32, n int) float64", doc)
-	n, x := param("n"), param("x")
-	doubles := set.lanes / 2
-	acc := make([]VecVirtual, places/doubles)
+// doubles returns the sixteen numbers at m in float64, in places/doubleLanes() registers. Lanes outside of the masks are 0.
+func doubles(m Mem, masks []Op) []VecVirtual {
+	if masks != nil {
+		return widened(sixteen(m, masks, number(0)))
+	}
+	all := make([]VecVirtual, places/doubleLanes())
+	for i := range all {
+		all[i] = register(set.lanes)
+		VCVTPS2PD(m.Offset(4*doubleLanes()*i), all[i])
+	}
+	return all
+}
+
+// doubleLanes is the number of float64 in a register.
+func doubleLanes() int { return set.lanes / 2 }
+
+// widened returns the numbers of v in float64, in two registers for each of v.
+func widened(v vec) (all []VecVirtual) {
+	for _, r := range v {
+		low, high := register(set.lanes), register(set.lanes)
+		if set.lanes == 16 {
+			half := YMM()
+			VEXTRACTF32X8(Imm(1), r, half)
+			VCVTPS2PD(r.AsY(), low)
+			VCVTPS2PD(half, high)
+		} else {
+			half := XMM()
+			VEXTRACTF128(Imm(1), r, half)
+			VCVTPS2PD(r.AsX(), low)
+			VCVTPS2PD(half, high)
+		}
+		all = append(all, low, high)
+	}
+	return all
+}
+
+// doubleSums returns sixteen places in float64 that are 0.
+func doubleSums() []VecVirtual {
+	acc := make([]VecVirtual, places/doubleLanes())
 	for i := range acc {
 		acc[i] = register(set.lanes)
 		VXORPS(acc[i], acc[i], acc[i])
 	}
-	add := func(i int, d VecVirtual) {
-		if square {
-			VFMADD231PD(d, d, acc[i])
-		} else {
-			VADDPD(d, acc[i], acc[i])
-		}
-	}
-	rows("loop", n, []Register{x}, func(masks []Op) {
-		if masks == nil {
-			for i := range acc {
-				d := register(set.lanes)
-				VCVTPS2PD(Mem{Base: x, Disp: 4 * doubles * i}, d)
-				add(i, d)
-			}
-			return
-		}
-		for i, v := range sixteen(Mem{Base: x}, masks, number(0)) {
-			low, high := register(set.lanes), register(set.lanes)
-			if set.lanes == 16 {
-				half := YMM()
-				VEXTRACTF32X8(Imm(1), v, half)
-				VCVTPS2PD(v.AsY(), low)
-				VCVTPS2PD(half, high)
-			} else {
-				half := XMM()
-				VEXTRACTF128(Imm(1), v, half)
-				VCVTPS2PD(v.AsX(), low)
-				VCVTPS2PD(half, high)
-			}
-			add(2*i, low)
-			add(2*i+1, high)
-		}
-	})
+	return acc
+}
+
+// joinDoubles joins sixteen places in float64.
+func joinDoubles(acc []VecVirtual) VecVirtual {
 	y := YMM()
 	if set.lanes == 16 {
 		VADDPD(acc[1], acc[0], acc[0])
@@ -134,9 +140,38 @@ func sum(stem, doc string, square bool) {
 	VADDPD(high, y.AsX(), low)
 	VPERMILPD(Imm(1), low, high)
 	VADDPD(high, low, low)
-	Store(low, ReturnIndex(0))
-	VZEROUPPER()
-	RET()
+	return low
+}
+
+// sums emits the sums of x, x*x and x*y in float64.
+func sums() {
+	for _, s := range []struct {
+		stem, arguments, doc string
+		add                  func(d, e, acc VecVirtual)
+	}{
+		{"sum", "x *float32", "returns the sum of x.", func(d, _, acc VecVirtual) { VADDPD(d, acc, acc) }},
+		{"squares", "x *float32", "returns the sum of x*x.", func(d, _, acc VecVirtual) { VFMADD231PD(d, d, acc) }},
+		{"dot", "x, y *float32", "returns the sum of x*y.", func(d, e, acc VecVirtual) { VFMADD231PD(d, e, acc) }},
+	} {
+		function(s.stem, "func("+s.arguments+", n int) float64", s.doc)
+		n, pointers := param("n"), []Register{param("x")}
+		if s.stem == "dot" {
+			pointers = append(pointers, param("y"))
+		}
+		acc := doubleSums()
+		rows("loop", n, pointers, func(masks []Op) {
+			d := doubles(Mem{Base: pointers[0]}, masks)
+			e := d
+			if len(pointers) > 1 {
+				e = doubles(Mem{Base: pointers[1]}, masks)
+			}
+			for i := range acc {
+				s.add(d[i], e[i], acc[i])
+			}
+		})
+		Store(joinDoubles(acc), ReturnIndex(0))
+		end()
+	}
 }
 
 // addColumns emits the sums of columns. It goes down four registers of columns at a time, then one.
@@ -176,7 +211,14 @@ func addColumns() {
 	}
 	JZ(LabelRef("end"))
 	down("rest", 1, mask(n))
-	Label("end")
-	VZEROUPPER()
-	RET()
+	end()
+}
+
+// larger emits a step of the largest numbers of columns. It moves numbers as they are, denormal ones too.
+func larger() {
+	each("larger", "sets dst to x where x is larger, or NaN; dst stays NaN.", 1, "dst x", "", func(p *pass) {
+		x, most := p.load("x"), p.load("dst")
+		next := x.whereElse(x.is(notLessEqual, most), most)
+		p.store("dst", most.whereElse(most.is(unordered, most), next))
+	})
 }

@@ -47,6 +47,15 @@ func param(name string) GPVirtual {
 	return r
 }
 
+// paramAddress returns the memory of the argument of that name.
+func paramAddress(name string) Mem {
+	at, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return at.Addr
+}
+
 // mask returns a mask of the first n lanes of a register, for an n from 0 to all.
 func mask(n Register) Op { return masksOf(n, 1)[0] }
 

@@ -38,6 +38,15 @@ func softmax() {
 	rows("div", n, []Register{dst}, func(masks []Op) {
 		put(sixteen(Mem{Base: dst}, masks, number(0)).div(sum), masks, Mem{Base: dst})
 	})
-	VZEROUPPER()
-	RET()
+	end()
+}
+
+// softmaxGrads emits the gradients through softmax and its logarithm.
+func softmaxGrads() {
+	each("softmaxGrad", "computes dx += y*(grad-sum).", 1, "dx grad y", "sum", func(p *pass) {
+		p.store("dx", p.load("y").times(p.load("grad").sub(p.numbers["sum"]), p.load("dx")))
+	})
+	each("logSoftmaxGrad", "computes dx += grad - e^y*sum.", 1, "dx grad y", "sum", func(p *pass) {
+		p.store("dx", exp(p.load("y")).minus(p.numbers["sum"], p.load("grad")).add(p.load("dx")))
+	})
 }

@@ -158,23 +158,29 @@ func (v vec) most(limit Mem) vec { return binary(VMAXPS, nil, v, v.copies(limit)
 
 const (
 	atLeast      = predicate(13)
+	greater      = predicate(14)
+	equal        = predicate(0)
+	unordered    = predicate(3) // true if one of the two is NaN
+	notLess      = predicate(5) // true for NaN
 	notLessEqual = predicate(6) // true for NaN
 )
 
 // predicate is the comparison of a VCMPPS, by its number.
 type predicate uint8
 
-// is compares v with m. The masks that it returns are valid until the next comparison.
-func (v vec) is(p predicate, m Mem) []Op {
+// is compares v with o, a vec or a constant. The masks that it returns are valid until the next comparison.
+func (v vec) is(p predicate, o Op) []Op {
 	held := make([]Op, len(v))
 	for i := range v {
+		held[i] = YMM()
 		if set.lanes == 16 {
 			held[i] = []Op{K2, K3, K4, K5}[i]
-			VCMPPS_BCST(Imm(uint64(p)), m, v[i], held[i])
-		} else {
-			held[i] = YMM()
-			VCMPPS(Imm(uint64(p)), m, v[i], held[i])
 		}
+		compare := VCMPPS
+		if _, ok := o.(Mem); ok && set.lanes == 16 {
+			compare = VCMPPS_BCST
+		}
+		compare(Imm(uint64(p)), part(o, i), v[i], held[i])
 	}
 	return held
 }
