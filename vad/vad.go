@@ -88,8 +88,21 @@ func fourier(_ *rand.Rand, w *tensor.Tensor) {
 // Load reads the weights of Silero VAD for 16 kHz from a safetensors file, and returns the model. The weights may be trained
 // further; safetensors.Save writes them, and Load reads such a file, too.
 func Load(path string) (*Model, error) {
+	return load(func(l safetensors.Loading, p *autograd.Params) (safetensors.Report, error) { return l.Load(path, p) })
+}
+
+// From is [Load] for weights that were read before. Those of Silero's ONNX file come from package onnx:
+//
+//	file, err := onnx.Read(reader)
+//	...
+//	model, err := vad.From(file.File())
+func From(f *safetensors.File) (*Model, error) {
+	return load(func(l safetensors.Loading, p *autograd.Params) (safetensors.Report, error) { return l.Apply(f, p) })
+}
+
+func load(set func(l safetensors.Loading, p *autograd.Params) (safetensors.Report, error)) (*Model, error) {
 	m := New(autograd.NewParams(0))
-	if _, err := (safetensors.Loading{Rename: rename}).Load(path, m.Params); err != nil {
+	if _, err := set(safetensors.Loading{Rename: rename}, m.Params); err != nil {
 		return nil, fmt.Errorf("vad: %w", err)
 	}
 	return m, nil

@@ -44,7 +44,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 		flags.PrintDefaults()
 	}
 	usual := vad.DefaultSegments()
-	flags.StringVar(&o.model, "model", "", "weights of Silero VAD, silero_vad_16k.safetensors; without it they are downloaded once")
+	flags.StringVar(&o.model, "model", "", "weights of Silero VAD, silero_vad_16k.safetensors or silero_vad_16k_op15.onnx; without it the former are downloaded once")
 	flags.StringVar(&o.csv, "csv", "", "file for a line a chunk: seconds,probability")
 	flags.StringVar(&o.out, "out", "vad-run", "folder for speech.png; empty: no picture. There is none of standard input")
 	flags.IntVar(&o.rate, "rate", vad.Rate, "samples a second of raw samples on standard input")
@@ -113,7 +113,7 @@ func run(o options, stdin io.Reader, stdout io.Writer) error {
 			return err
 		}
 	}
-	model, err := vad.Load(o.model)
+	model, err := load(o.model)
 	if err != nil {
 		return err
 	}

@@ -130,6 +130,10 @@ func TestSpeech(t *testing.T) {
 	_, err = png.Decode(picture)
 	require.NoError(t, err)
 
+	out.Reset()
+	require.NoError(t, run(usual(filepath.Join(data, "silero_vad_16k_op15.onnx"), input), nil, &out))
+	assert.Regexp(t, `^ +1\.\d\d s to .*\n`, out.String(), "the other file")
+
 	raw, err := os.ReadFile(input)
 	require.NoError(t, err)
 	const heard = "     1.47 s: speech begins\n     5.89 s: speech ends\n     7.71 s: speech begins\n    12.35 s: speech ends\n"
