@@ -16,8 +16,9 @@ import (
 // T' = (T + PadLeft + PadRight - Dilation*(Width-1) - 1)/Stride + 1, rounded down. Steps of x outside of 0 to T-1 are zeros, or
 // mirrored. c counts the In/Groups channels of the group that o belongs to, and group is the first of them.
 //
-// Each y[t,b,o] is one sum in the order of the taps and, within a tap, of the channels, whatever T and B are. So a
-// [Conv1DStream] gives the bits of Forward.
+// With 16 channels or more in a group, each tap is a sum of its own over its channels, and these are added to the bias in the order of the
+// taps: short sums round less. With fewer channels, all is one sum, in the order of the taps and, within a tap, of the channels.
+// The order does not depend on T and B, so a [Conv1DStream] gives the bits of Forward.
 type Conv1D struct {
 	Weight *autograd.Param // "weight" [Out, In/Groups, Width]
 	Bias   *autograd.Param // "bias" [Out]; nil without a bias
@@ -90,21 +91,32 @@ func NewConv1D(p *autograd.Params, c Conv1DConfig) *Conv1D {
 
 // convPacks is the weight in the orders that the products read.
 type convPacks struct {
-	taps     []float32       // [Out][tap][channel]; of a depthwise convolution [tap][channel]
+	taps     []float32       // [Out][tap][channel]; of a depthwise convolution [tap][repeats][channel]
 	forward  []kernel.Matrix // of each group: rows (tap, input channel), columns output channels
 	backward []kernel.Matrix // of each group: rows (tap, output channel), columns input channels
 }
 
 // set computes p from the weight w [groups*out, in, width].
 func (p *convPacks) set(w []float32, groups, in, out, width int) {
+	if groups > 1 && in == 1 && out == 1 {
+		n := repeats(groups)
+		if p.taps == nil {
+			p.taps = make([]float32, n*len(w))
+		}
+		for c := range groups {
+			for j := range width {
+				for i := range n {
+					p.taps[(j*n+i)*groups+c] = w[c*width+j]
+				}
+			}
+		}
+		return
+	}
 	if p.taps == nil {
 		p.taps, p.forward, p.backward = make([]float32, len(w)), make([]kernel.Matrix, groups), make([]kernel.Matrix, groups)
 	}
-	if in == 1 && out == 1 {
-		eachTap(width, groups, 1, func(j, _, c, at int) { p.taps[j*groups+c] = w[at] })
-		return
-	}
-	eachTap(width, in, groups*out, func(j, o, c, at int) { p.taps[(o*width+j)*in+c] = w[at] })
+	clear(p.taps)
+	addTransposed(p.taps, w, groups*out, in, width)
 	for q := range groups {
 		taps := p.taps[q*out*width*in:]
 		p.forward[q].Reset(width*in, out)
@@ -116,14 +128,19 @@ func (p *convPacks) set(w []float32, groups, in, out, width int) {
 	}
 }
 
-// eachTap calls f for each element of a weight [out, in, width], with its tap, its channels and its index.
-func eachTap(width, in, out int, f func(tap, out, in, at int)) {
-	for o := range out {
-		for c := range in {
-			for j := range width {
-				f(j, o, c, (o*in+c)*width+j)
+// repeats returns how often a depthwise convolution of so many channels keeps the weights of a tap one after the other, so that
+// several rows are multiplied in one call.
+func repeats(channels int) int { return max(1, 512/channels) }
+
+// addTransposed adds n matrices src [rows,cols], each transposed, to the n matrices dst [cols,rows].
+func addTransposed(dst, src []float32, n, rows, cols int) {
+	for range n {
+		for i := range rows {
+			for j, v := range src[i*cols:][:cols] {
+				dst[j*rows+i] += v
 			}
 		}
+		dst, src = dst[rows*cols:], src[rows*cols:]
 	}
 }
 
@@ -169,7 +186,7 @@ func (l *Conv1D) Forward(x *autograd.Node) *autograd.Node {
 		panic(&autograd.ShapeError{Where: l.Weight.Name, Got: fmt.Sprintf("input has shape %v", slices.Clone(shape)),
 			Want: fmt.Sprintf("[T, B, %d] of at least %d steps", c.In, need)})
 	}
-	v := convolution{l, shape[0], shape[1], l.Steps(shape[0]), c.PadLeft, nil}
+	v := convolution{l, shape[0], shape[1], l.Steps(shape[0]), c.PadLeft, nil, t.Scratch(l.tapSize())}
 	y := t.New(v.out, v.rows, c.Out)
 	if v.wide() {
 		if v.padded = x.Data(); v.copies() {
@@ -198,9 +215,7 @@ func (o convOp) Backward() {
 	}
 	t := o.y.Tape()
 	if !l.Weight.Frozen {
-		sums := t.Scratch(l.Weight.Value.Len())
-		clear(sums)
-		o.v.weightGrad(t.Grads().Of(l.Weight), sums, dy, o.x.Data())
+		o.v.weightGrad(t, t.Grads().Of(l.Weight), dy, o.x.Data())
 	}
 	if l.Bias != nil && !l.Bias.Frozen {
 		kernel.AddColumns(t.Grads().Of(l.Bias), dy, l.c.Out, o.v.out*o.v.rows)
@@ -218,7 +233,39 @@ type convolution struct {
 	*Conv1D
 	steps, rows, out, left int
 	padded                 []float32 // if wide: x [rows, left+steps+right, In], with padding
+	tap                    []float32 // memory of tapSize for the sums of one tap
 }
+
+// tapRows is how many rows of the output the sums of one tap are kept for, so that they stay in the cache.
+const tapRows = 32
+
+// tapSize returns the length of convolution.tap.
+func (l *Conv1D) tapSize() int { return tapRows * l.c.Out / l.c.Groups }
+
+// addTap adds to m rows of y, which lie ldy elements apart, the product of x and the rows of a pack for tap j.
+func (v *convolution) addTap(y []float32, ldy, m int, x kernel.Block, j int, pack *kernel.Matrix) {
+	if !v.separate() {
+		kernel.GemmRows(y, ldy, m, x, j*x.Cols, pack)
+		return
+	}
+	out := pack.N
+	for i := 0; i < m; i += tapRows {
+		n := min(tapRows, m-i)
+		sums := v.tap[:n*out]
+		clear(sums)
+		kernel.GemmRows(sums, out, n, kernel.Block{Data: x.Data[i*x.Stride:], Stride: x.Stride, Cols: x.Cols}, j*x.Cols, pack)
+		if ldy == out {
+			kernel.Add(y[i*ldy:][:n*out], sums)
+			continue
+		}
+		for k := range n {
+			kernel.Add(y[(i+k)*ldy:][:out], sums[k*out:][:out])
+		}
+	}
+}
+
+// separate reports whether each tap is a sum of its own.
+func (v *convolution) separate() bool { return v.c.Width > 1 && v.c.In/v.c.Groups >= 16 }
 
 // wide reports whether the products take all taps at once. With several rows that costs a copy of x, which is worth it only
 // where a single tap has few channels.
@@ -299,15 +346,17 @@ func (v *convolution) source(t int) int {
 	return 2*(v.steps-1) - t
 }
 
-// runs calls f for stretches that together are all outputs that tap j adds to: m rows of x and y that begin at the elements xAt and
-// yAt and lie ldx and ldy elements apart.
-func (v *convolution) runs(j int, f func(m, xAt, ldx, yAt, ldy int)) {
+// runs calls f for stretches that together are all outputs from step lo to step hi that tap j adds to: m rows of x and y that begin
+// at the elements xAt and yAt and lie ldx and ldy elements apart.
+func (v *convolution) runs(j, lo, hi int, f func(m, xAt, ldx, yAt, ldy int)) {
 	c := &v.c
 	shift := j*c.Dilation - v.left
 	first, last := v.inside(j)
+	first = min(max(first, lo), hi)
+	last = min(max(last, first), hi)
 	step := func(t, from int) { f(v.rows, from*v.rows*c.In, c.In, t*v.rows*c.Out, c.Out) }
 	if c.Mirrored {
-		for t := range v.out {
+		for t := lo; t < hi; t++ {
 			if t < first || t >= last {
 				step(t, v.source(t*c.Stride+shift))
 			}
@@ -337,7 +386,22 @@ func floorDiv(a, b int) int {
 }
 
 // depthwise reports whether each channel is a group of its own, which no matrix product computes well.
-func (v *convolution) depthwise() bool { return v.c.Groups == v.c.In && v.c.Groups == v.c.Out }
+func (v *convolution) depthwise() bool {
+	return v.c.Groups > 1 && v.c.Groups == v.c.In && v.c.Groups == v.c.Out
+}
+
+// depthwiseRows computes dst += a*b for m rows of In channels, a depthwise convolution's sums. A distance of 0 between the rows of an
+// operand says that it is a tap of convPacks.taps, or a gradient of that form: n rows that are repeated.
+func (v *convolution) depthwiseRows(m int, dst []float32, ldd int, a []float32, lda int, b []float32, ldb int) {
+	in, n := v.c.In, 1
+	if (ldd == in || ldd == 0) && (lda == in || lda == 0) && (ldb == in || ldb == 0) {
+		n = repeats(in)
+	}
+	for i := 0; i < m; i += n {
+		size := min(n, m-i) * in
+		kernel.AddMul(dst[i*ldd:][:size], a[i*lda:][:size], b[i*ldb:][:size])
+	}
+}
 
 // group returns the channels of a group.
 func (v *convolution) group() (in, out int) { return v.c.In / v.c.Groups, v.c.Out / v.c.Groups }
@@ -360,57 +424,76 @@ func (v *convolution) forward(y, x []float32) {
 	if v.padded != nil {
 		first, last := v.live()
 		for b := range v.rows {
-			x := kernel.Block{Data: v.rowOf(b)[first*in:], Stride: c.Stride * in, Cols: (last - first) * in}
-			kernel.GemmRows(y[b*c.Out:], v.rows*c.Out, v.out, x, first*in, &packs.forward[0])
+			x, y := v.rowOf(b), y[b*c.Out:]
+			if !v.separate() {
+				kernel.GemmRows(y, v.rows*c.Out, v.out, kernel.Block{Data: x[first*in:], Stride: c.Stride * in, Cols: (last - first) * in}, first*in, &packs.forward[0])
+				continue
+			}
+			for j := first; j < last; j++ {
+				v.addTap(y, v.rows*c.Out, v.out, kernel.Block{Data: x[j*in:], Stride: c.Stride * in, Cols: in}, j, &packs.forward[0])
+			}
+		}
+		return
+	}
+	if v.depthwise() {
+		// Some steps with all taps before the next steps, so that their part of y stays in the cache.
+		n := max(1, 4096/max(1, v.rows*c.In))
+		for lo := 0; lo < v.out; lo += n {
+			for j := range c.Width {
+				v.runs(j, lo, min(v.out, lo+n), func(m, xAt, ldx, yAt, ldy int) {
+					v.depthwiseRows(m, y[yAt:], ldy, x[xAt:], ldx, packs.taps[j*repeats(c.In)*c.In:], 0)
+				})
+			}
 		}
 		return
 	}
 	for j := range c.Width {
-		v.runs(j, func(m, xAt, ldx, yAt, ldy int) {
-			switch {
-			case v.depthwise():
-				for i := range m {
-					kernel.AddMul(y[yAt+i*ldy:][:c.In], x[xAt+i*ldx:][:c.In], packs.taps[j*c.In:])
-				}
-			case m > 0:
-				for q := range c.Groups {
-					kernel.GemmRows(y[yAt+q*out:], ldy, m, kernel.Block{Data: x[xAt+q*in:], Stride: ldx, Cols: in}, j*in, &packs.forward[q])
+		v.runs(j, 0, v.out, func(m, xAt, ldx, yAt, ldy int) {
+			for q := range c.Groups {
+				if m > 0 {
+					v.addTap(y[yAt+q*out:], ldy, m, kernel.Block{Data: x[xAt+q*in:], Stride: ldx, Cols: in}, j, &packs.forward[q])
 				}
 			}
 		})
 	}
 }
 
-// weightGrad adds to dw, the gradient of the weight. sums is zeros for the same gradient in the order of convPacks.taps.
-func (v *convolution) weightGrad(dw, sums, dy, x []float32) {
+// weightGrad adds to dw, the gradient of the weight. It first adds up the gradient in the order of convPacks.taps.
+func (v *convolution) weightGrad(t *autograd.Tape, dw, dy, x []float32) {
 	c := &v.c
+	if v.depthwise() {
+		size := repeats(c.In) * c.In
+		sums, folded := t.Scratch(c.Width*size), t.Scratch(len(dw))
+		clear(sums)
+		clear(folded)
+		for j := range c.Width {
+			tap := sums[j*size:][:size]
+			v.runs(j, 0, v.out, func(m, xAt, ldx, yAt, ldy int) { v.depthwiseRows(m, tap, 0, x[xAt:], ldx, dy[yAt:], ldy) })
+			kernel.AddColumns(folded[j*c.In:][:c.In], tap, c.In, repeats(c.In))
+		}
+		addTransposed(dw, folded, 1, c.Width, c.In)
+		return
+	}
 	in, out := v.group()
 	width := c.Width * in // of a row of sums
+	sums := t.Scratch(len(dw))
+	clear(sums)
 	if v.padded != nil {
 		for b := range v.rows {
 			kernel.GemmT(sums, width, c.Out, width, v.out, dy[b*c.Out:], v.rows*c.Out, v.rowOf(b), c.Stride*c.In)
 		}
 	} else {
 		for j := range c.Width {
-			v.runs(j, func(m, xAt, ldx, yAt, ldy int) {
-				switch {
-				case v.depthwise():
-					for i := range m {
-						kernel.AddMul(sums[j*c.In:][:c.In], x[xAt+i*ldx:][:c.In], dy[yAt+i*ldy:])
-					}
-				case m > 0:
-					for q := range c.Groups {
+			v.runs(j, 0, v.out, func(m, xAt, ldx, yAt, ldy int) {
+				for q := range c.Groups {
+					if m > 0 {
 						kernel.GemmT(sums[q*out*width+j*in:], width, out, in, m, dy[yAt+q*out:], ldy, x[xAt+q*in:], ldx)
 					}
 				}
 			})
 		}
 	}
-	if v.depthwise() {
-		eachTap(c.Width, c.In, 1, func(j, _, ch, at int) { dw[at] += sums[j*c.In+ch] })
-		return
-	}
-	eachTap(c.Width, in, c.Out, func(j, o, ch, at int) { dw[at] += sums[(o*c.Width+j)*in+ch] })
+	addTransposed(dw, sums, c.Out, c.Width, in)
 }
 
 // inputGrad adds to dx.
@@ -418,12 +501,10 @@ func (v *convolution) inputGrad(dx, dy []float32) {
 	c, packs := &v.c, v.packs.Get()
 	in, out := v.group()
 	for j := range c.Width {
-		v.runs(j, func(m, xAt, ldx, yAt, ldy int) {
+		v.runs(j, 0, v.out, func(m, xAt, ldx, yAt, ldy int) {
 			switch {
 			case v.depthwise():
-				for i := range m {
-					kernel.AddMul(dx[xAt+i*ldx:][:c.In], dy[yAt+i*ldy:][:c.In], packs.taps[j*c.In:])
-				}
+				v.depthwiseRows(m, dx[xAt:], ldx, dy[yAt:], ldy, packs.taps[j*repeats(c.In)*c.In:], 0)
 			case m > 0:
 				for q := range c.Groups {
 					kernel.GemmRows(dx[xAt+q*in:], ldx, m, kernel.Block{Data: dy[yAt+q*out:], Stride: ldy, Cols: out}, j*out, &packs.backward[q])
@@ -452,7 +533,7 @@ func (l *Conv1D) NewStream() *Conv1DStream {
 	if c.PadLeft != c.Dilation*(c.Width-1) || c.PadRight != 0 || c.Mirrored || c.Stride != 1 {
 		panic(&autograd.UsageError{Where: l.Weight.Name, What: "only a causal convolution of Stride 1 runs step by step"})
 	}
-	s := &Conv1DStream{v: convolution{Conv1D: l, steps: c.PadLeft + 1, rows: 1, out: 1}, y: kernel.Alloc(c.Out)}
+	s := &Conv1DStream{v: convolution{Conv1D: l, steps: c.PadLeft + 1, rows: 1, out: 1, tap: kernel.Alloc(l.tapSize())}, y: kernel.Alloc(c.Out)}
 	s.past = kernel.Alloc(2 * (c.PadLeft + 1) * c.In)
 	return s
 }
@@ -501,7 +582,7 @@ func (l *Conv1D) NewWindow(steps int) *Conv1DWindow {
 	if need := l.need(); steps < need {
 		panic(&autograd.ShapeError{Where: l.Weight.Name, Got: fmt.Sprintf("windows of %d steps", steps), Want: fmt.Sprintf("at least %d", need)})
 	}
-	w := &Conv1DWindow{v: convolution{Conv1D: l, steps: steps, rows: 1, out: l.Steps(steps), left: l.c.PadLeft}}
+	w := &Conv1DWindow{v: convolution{Conv1D: l, steps: steps, rows: 1, out: l.Steps(steps), left: l.c.PadLeft, tap: kernel.Alloc(l.tapSize())}}
 	w.own, w.y = kernel.Alloc(w.v.size()), kernel.Alloc(w.v.out*l.c.Out)
 	return w
 }

@@ -93,6 +93,8 @@ func TestConv1DGradients(t *testing.T) {
 		{In: 3, Out: 18, Width: 5, Stride: 2, PadLeft: 2, PadRight: 3, Mirrored: true},
 		{In: 24, Out: 12, Width: 2, Dilation: 3, Groups: 4, Causal: true},
 		{In: 19, Out: 19, Width: 3, Groups: 19, Causal: true},
+		{In: 600, Out: 600, Width: 2, Groups: 600, Stride: 2},
+		{In: 1, Out: 1, Width: 3},
 	} {
 		for _, rows := range []int{1, 3} {
 			params := autograd.NewParams(1)
@@ -128,7 +130,7 @@ func TestConv1DRows(t *testing.T) {
 // TestConv1DStream: a causal convolution step by step is the whole, bit for bit.
 func TestConv1DStream(t *testing.T) {
 	for _, c := range []layers.Conv1DConfig{
-		{In: 1, Out: 3, Width: 1}, {In: 1, Out: 33, Width: 9}, {In: 40, Out: 70, Width: 3}, {In: 300, Out: 5, Width: 2},
+		{In: 1, Out: 1, Width: 2}, {In: 1, Out: 3, Width: 1}, {In: 1, Out: 33, Width: 9}, {In: 40, Out: 70, Width: 3}, {In: 300, Out: 5, Width: 2},
 		{In: 7, Out: 5, Width: 3, Dilation: 4}, {In: 6, Out: 9, Width: 4, Groups: 3}, {In: 19, Out: 19, Width: 5, Dilation: 2, Groups: 19},
 		{In: 4, Out: 4, Width: 2, NoBias: true},
 	} {

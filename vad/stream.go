@@ -8,7 +8,7 @@ import (
 	"github.com/unroll-go/unroll/rnn"
 )
 
-// Stream is one sound that the model hears chunk by chunk. It owns its state and all memory (some 40 KB), allocates nothing and
+// Stream is one sound that the model hears chunk by chunk. It owns its state and all memory (some 37 KB), allocates nothing and
 // records nothing. Its probabilities have the bits of [Model.Forward].
 //
 // A Stream is used by one goroutine at a time; any number of them may share the model. It reads the weights as they are at each

@@ -88,17 +88,38 @@ func fourier(_ *rand.Rand, w *tensor.Tensor) {
 // Load reads the weights of Silero VAD for 16 kHz from a safetensors file, and returns the model. The weights may be trained
 // further; safetensors.Save writes them, and Load reads such a file, too.
 func Load(path string) (*Model, error) {
+	return load(func(l safetensors.Loading, p *autograd.Params) (safetensors.Report, error) { return l.Load(path, p) })
+}
+
+// From is [Load] for weights that were read before. Those of Silero's ONNX file come from package onnx:
+//
+//	file, err := onnx.Read(reader)
+//	...
+//	model, err := vad.From(file.File())
+func From(f *safetensors.File) (*Model, error) {
+	return load(func(l safetensors.Loading, p *autograd.Params) (safetensors.Report, error) { return l.Apply(f, p) })
+}
+
+func load(set func(l safetensors.Loading, p *autograd.Params) (safetensors.Report, error)) (*Model, error) {
 	m := New(autograd.NewParams(0))
-	_, err := safetensors.Loading{Rename: func(name string) string {
-		if strings.HasPrefix(name, "lstm_cell.") && !strings.HasSuffix(name, "_l0") {
-			return name + "_l0"
-		}
-		return name
-	}}.Load(path, m.Params)
-	if err != nil {
+	if _, err := set(safetensors.Loading{Rename: rename}, m.Params); err != nil {
 		return nil, fmt.Errorf("vad: %w", err)
 	}
 	return m, nil
+}
+
+// modules are the names of the modules in the ONNX file of Silero VAD, and here.
+var modules = strings.NewReplacer("model.stft.forward_basis_buffer", "stft_conv.weight", "model.encoder.0.reparam_conv.", "conv1.",
+	"model.encoder.1.reparam_conv.", "conv2.", "model.encoder.2.reparam_conv.", "conv3.", "model.encoder.3.reparam_conv.", "conv4.",
+	"model.decoder.rnn.", "lstm_cell.", "model.decoder.decoder.2.", "final_conv.")
+
+// rename returns the name here of a weight in one of Silero's files or in a file of safetensors.Save.
+func rename(name string) string {
+	name = modules.Replace(name)
+	if strings.HasPrefix(name, "lstm_cell.") && !strings.HasSuffix(name, "_l0") {
+		name += "_l0"
+	}
+	return name
 }
 
 // State is what B sounds carry from one chunk to the next, as plain numbers. Zeros are the start of a sound. The rows may be

@@ -14,6 +14,7 @@ import (
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/autograd/gradcheck"
 	"github.com/unroll-go/unroll/loss"
+	"github.com/unroll-go/unroll/onnx"
 	"github.com/unroll-go/unroll/optim"
 	"github.com/unroll-go/unroll/rnn"
 	"github.com/unroll-go/unroll/safetensors"
@@ -64,20 +65,29 @@ func probabilities(s *vad.Stream, samples []float32) (p []float32) {
 	return p
 }
 
+// TestOracle: the probabilities of PyTorch with the weights of one file, and of ONNX Runtime with those of the other.
 func TestOracle(t *testing.T) {
-	m, samples := trained(t), sound(t)
-	var want struct{ Probabilities []float64 }
-	text, err := os.ReadFile(filepath.Join(folder(t), "dev-safetensors.json"))
+	f, err := os.Open(filepath.Join(folder(t), "silero_vad_16k_op15.onnx"))
 	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(text, &want))
-	got := probabilities(m.NewStream(), samples)
-	require.Len(t, got, len(want.Probabilities))
-	worst := 0.0
-	for i, p := range got {
-		worst = max(worst, math.Abs(float64(p)-want.Probabilities[i]))
+	defer f.Close()
+	file, err := onnx.Read(f)
+	require.NoError(t, err)
+	other, err := vad.From(file.File())
+	require.NoError(t, err)
+	for name, m := range map[string]*vad.Model{"dev-safetensors.json": trained(t), "dev-onnx.json": other} {
+		var want struct{ Probabilities []float64 }
+		text, err := os.ReadFile(filepath.Join(folder(t), name))
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(text, &want))
+		got := probabilities(m.NewStream(), sound(t))
+		require.Len(t, got, len(want.Probabilities))
+		worst := 0.0
+		for i, p := range got {
+			worst = max(worst, math.Abs(float64(p)-want.Probabilities[i]))
+		}
+		t.Logf("%s: %d chunks, the largest difference is %.2g", name, len(got), worst)
+		assert.LessOrEqual(t, worst, 1e-5, name)
 	}
-	t.Logf("%d chunks, the largest difference is %.2g", len(got), worst)
-	assert.LessOrEqual(t, worst, 1e-5)
 }
 
 // TestSTFT: the STFT of New is that of the trained model.
@@ -249,6 +259,9 @@ func step(t *testing.T, m *vad.Model, tape *autograd.Tape, adam *optim.Adam, x, 
 
 // TestTrainingFromNothing: a new model learns to tell a tone from noise.
 func TestTrainingFromNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("forty steps take half a minute under the race detector")
+	}
 	m := vad.New(autograd.NewParams(1))
 	stft := append([]float32(nil), m.STFT.Weight.Value.Data()...)
 	tape, adam := autograd.NewTape(m.Params, 1), optim.NewAdam(m.Params, 2e-3)
@@ -292,6 +305,8 @@ func TestLoadErrors(t *testing.T) {
 	require.NoError(t, safetensors.Save(path, params, nil))
 	_, err = vad.Load(path)
 	assert.ErrorContains(t, err, "vad: "+path+" does not fit: missing in the file: conv1.bias")
+	_, err = vad.From(&safetensors.File{})
+	assert.ErrorContains(t, err, "vad: the file does not fit: missing in the file: conv1.bias")
 }
 
 func BenchmarkStep(b *testing.B) {

@@ -256,10 +256,10 @@ func (r *Reader) ReadMono(dst []float32) (n int, err error) {
 	if r.Channels == 1 {
 		return r.Read(dst)
 	}
-	if len(r.mixed) < len(dst)*r.Channels {
-		r.mixed = make([]float32, len(dst)*r.Channels)
+	if r.mixed == nil {
+		r.mixed = make([]float32, max(1, 2048/r.Channels)*r.Channels)
 	}
-	n, err = r.Read(r.mixed[:len(dst)*r.Channels])
+	n, err = r.Read(r.mixed[:min(len(r.mixed), len(dst)*r.Channels)])
 	n /= r.Channels
 	for i := range n {
 		sum := float32(0)

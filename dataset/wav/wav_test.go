@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -204,6 +205,28 @@ func TestMalformed(t *testing.T) {
 	_, err = r.Read(dst)
 	assert.EqualError(t, err, "wav: sample 1 is NaN")
 	assert.PanicsWithValue(t, "wav: room for 1 samples, want at least 2", func() { _, _ = r.Read(dst[:1]) })
+}
+
+// TestMemory: reading takes the memory that SECURITY.md tells, whatever the header says and however long the sound is.
+func TestMemory(t *testing.T) {
+	for _, channels := range []int{1, 2, 256} {
+		file := riff(format(1, channels, 8000, 16), chunk("data", make([]byte, 1<<20)))
+		dst := make([]float32, 10000)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		r, err := wav.NewReader(bytes.NewReader(file))
+		require.NoError(t, err)
+		total := 0
+		for err == nil {
+			var n int
+			n, err = r.ReadMono(dst)
+			total += n
+		}
+		runtime.ReadMemStats(&after)
+		require.ErrorIs(t, err, io.EOF)
+		assert.Equal(t, 1<<19/channels, total)
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<10))
+	}
 }
 
 func TestWrite(t *testing.T) {

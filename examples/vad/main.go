@@ -44,7 +44,7 @@ func parse(args []string, out io.Writer) (o options, err error) {
 		flags.PrintDefaults()
 	}
 	usual := vad.DefaultSegments()
-	flags.StringVar(&o.model, "model", "", "weights of Silero VAD, silero_vad_16k.safetensors; without it they are downloaded once")
+	flags.StringVar(&o.model, "model", "", "weights of Silero VAD, silero_vad_16k.safetensors or silero_vad_16k_op15.onnx; without it the former are downloaded once")
 	flags.StringVar(&o.csv, "csv", "", "file for a line a chunk: seconds,probability")
 	flags.StringVar(&o.out, "out", "vad-run", "folder for speech.png; empty: no picture. There is none of standard input")
 	flags.IntVar(&o.rate, "rate", vad.Rate, "samples a second of raw samples on standard input")
@@ -113,7 +113,7 @@ func run(o options, stdin io.Reader, stdout io.Writer) error {
 			return err
 		}
 	}
-	model, err := vad.Load(o.model)
+	model, err := load(o.model)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func run(o options, stdin io.Reader, stdout io.Writer) error {
 		fmt.Fprintln(l.csv, "seconds,probability")
 	}
 	if err := l.hear(sound); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", o.name(), err)
 	}
 	if l.csv != nil {
 		if err := l.csv.Flush(); err != nil {
@@ -141,6 +141,14 @@ func run(o options, stdin io.Reader, stdout io.Writer) error {
 	return nil
 }
 
+// name returns the name of the sound, for errors.
+func (o options) name() string {
+	if o.input == "-" {
+		return "standard input"
+	}
+	return o.input
+}
+
 // open opens the file or standard input.
 func open(o options, stdin io.Reader) (sound *wav.Reader, closeSound func() error, err error) {
 	if o.input != "-" {
@@ -149,7 +157,8 @@ func open(o options, stdin io.Reader) (sound *wav.Reader, closeSound func() erro
 			return nil, nil, err
 		}
 		if sound, err = wav.NewReader(bufio.NewReader(f)); err != nil {
-			return nil, nil, errors.Join(fmt.Errorf("%s: %w", o.input, err), f.Close())
+			f.Close()
+			return nil, nil, fmt.Errorf("%s: %w", o.name(), err)
 		}
 		return sound, f.Close, nil
 	}
@@ -160,7 +169,7 @@ func open(o options, stdin io.Reader) (sound *wav.Reader, closeSound func() erro
 		sound, err = wav.NewRaw(input, wav.Format{Rate: o.rate, Channels: 1, Bits: 16})
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("standard input: %w", err)
+		return nil, nil, fmt.Errorf("%s: %w", o.name(), err)
 	}
 	return sound, func() error { return nil }, nil
 }

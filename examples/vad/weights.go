@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,6 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/unroll-go/unroll/onnx"
+	"github.com/unroll-go/unroll/safetensors"
+	"github.com/unroll-go/unroll/vad"
 )
 
 // weights is a file that can be downloaded.
@@ -24,6 +29,27 @@ var silero = weights{
 	url:  "https://raw.githubusercontent.com/snakers4/silero-vad/fb7d7c7f5df63235f0afd037d8397593829aeb41/src/silero_vad/data/silero_vad_16k.safetensors",
 	sum:  "c59271c284ae9c8335d795d60e0bfdb71aaaceec578d9bd9ffc1b8153c319ea1",
 	size: 1239748,
+}
+
+// load reads weights from either of Silero's files.
+func load(path string) (*vad.Model, error) {
+	model, err := vad.Load(path)
+	if !errors.Is(err, safetensors.ErrNotSafetensors) {
+		return model, err
+	}
+	f, open := os.Open(path)
+	if open != nil {
+		return nil, open
+	}
+	defer f.Close()
+	file, other := onnx.Read(bufio.NewReader(f))
+	if other != nil {
+		return nil, fmt.Errorf("%s holds no weights: %w; and %w", path, err, other)
+	}
+	if model, err = vad.From(file.File()); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return model, nil
 }
 
 // cachedWeights returns the path of the weights in the user's cache. If they are not there, or damaged, it downloads them.
