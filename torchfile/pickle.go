@@ -60,15 +60,15 @@ const (
 
 // The opcodes of protocols 2 to 5 (pickletools.py of Python) that the values above need.
 const (
-	opProto, opStop, opFrame                                     = 0x80, '.', 0x95
-	opMark, opNone, opTrue, opFalse                              = '(', 'N', 0x88, 0x89
-	opInt1, opInt2, opInt4, opLong1, opFloat                     = 'K', 'M', 'J', 0x8a, 'G'
-	opText1, opText4                                             = 0x8c, 'X'
-	opEmptyTuple, opTuple, opTuple1, opTuple2, opTuple3          = ')', 't', 0x85, 0x86, 0x87
-	opEmptyList, opAppend, opAppends                             = ']', 'a', 'e'
-	opEmptyDict, opSetItem, opSetItems                           = '}', 's', 'u'
-	opPut1, opPut4, opMemoize, opGet1, opGet4                    = 'q', 'r', 0x94, 'h', 'j'
-	opGlobal, opStackGlobal, opReduce, opBuild, opPersistentName = 'c', 0x93, 'R', 'b', 'Q'
+	opProto, opStop, opFrame                                 = 0x80, '.', 0x95
+	opMark, opNone, opTrue, opFalse                          = '(', 'N', 0x88, 0x89
+	opInt1, opInt2, opInt4, opLong1, opFloat                 = 'K', 'M', 'J', 0x8a, 'G'
+	opText1, opText4                                         = 0x8c, 'X'
+	opEmptyTuple, opTuple, opTuple1, opTuple2, opTuple3      = ')', 't', 0x85, 0x86, 0x87
+	opEmptyList, opAppend, opAppends                         = ']', 'a', 'e'
+	opEmptyDict, opSetItem, opSetItems                       = '}', 's', 'u'
+	opPut1, opPut4, opMemoize, opGet1, opGet4                = 'q', 'r', 0x94, 'h', 'j'
+	opGlobal, opStackGlobal, opReduce, opBuild, opPersistent = 'c', 0x93, 'R', 'b', 'Q'
 )
 
 // refused are the names of opcodes that a user may ask about.
@@ -205,7 +205,7 @@ func (m *machine) run(op byte) error {
 			return errors.New("the name of a global is no text")
 		}
 		return m.global(module, name, nil)
-	case opPersistentName:
+	case opPersistent:
 		id, err := m.pop(1)
 		if err != nil {
 			return err

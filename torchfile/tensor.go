@@ -267,7 +267,7 @@ func join(prefix, name string) string {
 	return prefix + "." + name
 }
 
-// printed returns a value as Python prints it.
+// printed returns the text of a value in the metadata.
 func printed(value any) (string, error) {
 	switch v := value.(type) {
 	case nil:

@@ -16,8 +16,8 @@
 //
 //	report, err := safetensors.Loading{Prefix: "model."}.Apply(file, params)
 //
-// Metadata has what is not a tensor, as Python prints it: whole numbers, floating-point numbers, True, False, None, texts and types such as
-// torch.float32. Weights that share their memory in PyTorch (tied weights, views) share it here, unless a view has to be rearranged:
+// Metadata has the values that are not tensors, as texts: numbers, which strconv.ParseInt and ParseFloat read back, True, False, None, texts as
+// they are, and types such as torch.float32. Weights that share their memory in PyTorch (tied weights, views) share it here, unless a view has to be rearranged:
 // the numbers of a Tensor are always row-major, those of a transposed one too.
 //
 // # What is refused
@@ -28,10 +28,11 @@
 // posix.system, or the class of the model in a file of torch.save(model), which would need its Python code: save model.state_dict().
 //
 // Also refused are files of torch.jit.save, files that torch.save wrote before PyTorch 1.6, files of processors that store the high byte first,
-// and tensors that are quantized, sparse or on no device. Each error says what to do in PyTorch.
+// tensors that are quantized, sparse or on no device, and records whose checksum is wrong, as after set_crc32_options(False) of torch.serialization.
 //
 // Reading allocates at most 512 times the bytes of the file and 4 MiB, whatever the file tells of; a file of weights takes little more than
-// its own size twice. A view may have more elements than the storage that it is a view of; such copies may have four times the bytes of the file and 1 MiB, all together.
+// twice its size. Views that have to be rearranged are copied, and may have more elements than their storage; all copies together
+// may have four times the bytes of the file and 1 MiB.
 //
 // # The format
 //
