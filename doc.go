@@ -20,6 +20,7 @@
 //     the loss
 //   - [github.com/unroll-go/unroll/tensor]: numbers with a shape, and their conversion from and to gonum's matrices
 //   - [github.com/unroll-go/unroll/safetensors]: weights and states from and to files, by the names that PyTorch gives them
+//   - [github.com/unroll-go/unroll/torchfile]: weights out of PyTorch's own files, .pt and .pth, without running their pickles
 //   - [github.com/unroll-go/unroll/onnx]: weights out of ONNX files of PyTorch, Keras and others, and an Export of models for ONNX Runtime
 //
 // # Training

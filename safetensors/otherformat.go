@@ -68,7 +68,8 @@ func (s *recorder) otherFormat(extension string) string {
 	case len(s.start) > 8 && s.start[8] == '{' && binary.LittleEndian.Uint64(s.start) <= maxHeader:
 		return "" // a header in its place: the first bytes are its length, whatever they look like
 	case begins(zip) && (has("/data.pkl") || has("/data/0")): // torch.jit.save begins with the data
-		return "a checkpoint of PyTorch (a zip archive with a pickle, as torch.save writes it)" + saveTorch
+		return "a checkpoint of PyTorch (a zip archive with a pickle, as torch.save writes it); read it with the package torchfile of this library, " +
+			"or" + saveTorch[1:]
 	case begins(zip) && (has("metadata.json") || has("config.json") || has(".weights.h5")):
 		return "a model of Keras (a zip archive, .keras); load it in Keras" + saveNumpy
 	case begins(zip) && has(".npy"):

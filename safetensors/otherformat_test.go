@@ -51,7 +51,7 @@ func otherFormats(t testing.TB) map[string][]byte {
 }
 
 func TestOtherFormats(t *testing.T) {
-	checkpoint := `a checkpoint of PyTorch (a zip archive with a pickle, as torch.save writes it); load it in PyTorch and write it with safetensors.torch.save_file(model.state_dict(), "model.safetensors")`
+	checkpoint := `a checkpoint of PyTorch (a zip archive with a pickle, as torch.save writes it); read it with the package torchfile of this library, or load it in PyTorch and write it with safetensors.torch.save_file(model.state_dict(), "model.safetensors")`
 	onnx := `a model of ONNX (a protobuf message); read it with the package onnx of this library`
 	want := map[string]string{
 		"model.pt":          checkpoint,

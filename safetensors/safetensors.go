@@ -48,7 +48,7 @@
 // [Read] is strict. Whatever a careless or hostile writer might produce (duplicate names, overlaps, gaps, sizes that
 // overflow, too many or too few bytes) is an error, and the memory that Read allocates is at most three times the bytes that
 // have arrived and 1 MiB, whatever sizes the header tells of. Files of torch.save, Keras, NumPy and ONNX are recognised, and the error says how
-// to convert them ([ErrNotSafetensors]).
+// to read or to convert them ([ErrNotSafetensors]).
 package safetensors
 
 import (
