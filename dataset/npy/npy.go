@@ -23,7 +23,8 @@
 //
 //	report, err := safetensors.Loading{}.Apply(f, params)
 //
-// Prefix, Rename, Except and Partial of [safetensors.Loading] select and rename. In the other direction, np.load reads what
+// Prefix, Rename, Except and Partial of [safetensors.Loading] select and rename. The script keras_to_npz.py beside this package writes
+// the weights of a Keras model in the names and layouts of the layers here, and tells how the layouts of Keras differ. In the other direction, np.load reads what
 // [Save] wrote:
 //
 //	weights = np.load("model.npz")
