@@ -43,6 +43,7 @@
 //     over series, Sequences of different lengths, Text with its Vocabulary, Pairs for an encoder and a decoder, a Join of several and the Standardizer; Rows are the examples of a batch or of a part of a source
 //   - [github.com/unroll-go/unroll/dataset/mnist]: MNIST, Fashion-MNIST and KMNIST, downloaded or from files
 //   - [github.com/unroll-go/unroll/dataset/wav]: sounds from and to WAV files, and their conversion to other sampling rates
+//   - [github.com/unroll-go/unroll/dataset/npy]: arrays from and to NumPy's .npy and .npz files, as data or as weights
 //   - [github.com/unroll-go/unroll/dataset/digits]: pictures of digits that are drawn, not downloaded
 //
 // # Trained models

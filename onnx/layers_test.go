@@ -1,11 +1,8 @@
 package onnx
 
 import (
-	"archive/zip"
 	"bytes"
-	"encoding/binary"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -17,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/unroll-go/unroll/autograd"
+	"github.com/unroll-go/unroll/dataset/npy"
 	"github.com/unroll-go/unroll/layers"
 	"github.com/unroll-go/unroll/rnn"
 	"github.com/unroll-go/unroll/safetensors"
@@ -161,33 +159,16 @@ func TestKeras(t *testing.T) {
 	assert.InDeltaSlice(t, floats(t, want["y"]).Data(), autograd.Transpose(y, 0, 1).Data(), 1e-5)
 }
 
-// readNPZ reads the float32 arrays of an archive of NumPy.
+// readNPZ reads the arrays of an archive of NumPy.
 func readNPZ(t *testing.T, path string) map[string]*tensor.Tensor {
 	t.Helper()
-	archive, err := zip.OpenReader(path)
+	f, err := npy.Load(path)
 	require.NoError(t, err)
-	defer archive.Close()
 	arrays := map[string]*tensor.Tensor{}
-	for _, f := range archive.File {
-		r, err := f.Open()
+	for _, a := range f.Tensors {
+		values, err := a.Float32()
 		require.NoError(t, err)
-		data, err := io.ReadAll(r)
-		require.NoError(t, err)
-		header := string(data[10:][:binary.LittleEndian.Uint16(data[8:])])
-		require.Contains(t, header, "'<f4'")
-		require.Contains(t, header, "'fortran_order': False")
-		var shape []int
-		_, inner, _ := strings.Cut(header, "'shape': (")
-		inner, _, _ = strings.Cut(inner, ")")
-		for _, d := range strings.Split(inner, ",") {
-			var n int
-			if _, err := fmt.Sscan(d, &n); err == nil {
-				shape = append(shape, n)
-			}
-		}
-		values := make([]float32, tensor.Size(shape))
-		require.NoError(t, binary.Read(bytes.NewReader(data[10+len(header):]), binary.LittleEndian, values))
-		arrays[strings.TrimSuffix(f.Name, ".npy")] = tensor.Of(values, shape...)
+		arrays[a.Name] = tensor.Of(values, a.Shape...)
 	}
 	return arrays
 }

@@ -73,13 +73,13 @@ func (s *recorder) otherFormat(extension string) string {
 	case begins(zip) && (has("metadata.json") || has("config.json") || has(".weights.h5")):
 		return "a model of Keras (a zip archive, .keras); load it in Keras" + saveNumpy
 	case begins(zip) && has(".npy"):
-		return "arrays of NumPy (a zip archive, .npz); load them with numpy.load" + saveNumpy
+		return "arrays of NumPy (a zip archive, .npz); read them with the package dataset/npy of this library"
 	case begins(zip):
 		return "a zip archive; unpack it"
 	case len(s.start) > 1 && s.start[0] == 0x80 && s.start[1] >= 2 && s.start[1] <= 5:
 		return "a pickle of Python, as torch.save wrote it before PyTorch 1.6" + saveTorch
 	case begins("\x93NUMPY"):
-		return "an array of NumPy (.npy); load it with numpy.load" + saveNumpy
+		return "an array of NumPy (.npy); read it with the package dataset/npy of this library"
 	case begins("\x89HDF\r\n\x1a\n"):
 		return "an HDF5 file (.h5, as Keras writes it); load it in Keras or with h5py" + saveNumpy
 	case begins("GGUF"):
