@@ -3,12 +3,15 @@ package npy
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -308,6 +311,50 @@ func allocated(f func()) int {
 	return int(after.TotalAlloc - before.TotalAlloc)
 }
 
+// tables returns packed blocks of no bytes, whose tables of codes take as much memory as they can for their size.
+func tables(blocks int) []byte {
+	var data []byte
+	at := 0
+	put := func(value uint64, bits int) { // the lowest bit first
+		for i := range bits {
+			if at%8 == 0 {
+				data = append(data, 0)
+			}
+			data[at/8] |= byte(value>>i&1) << (at % 8)
+			at++
+		}
+	}
+	for b := range blocks {
+		put(uint64((b+1)/blocks), 1) // the last block
+		put(2, 2)                    // a block with tables of its own
+		put(263-257, 5)              // codes for bytes and the end
+		put(0, 5)                    // one for distances
+		put(19-4, 4)
+		lengths := map[int]uint64{10: 1, 1: 4, 2: 4, 11: 4, 12: 4, 13: 4, 14: 4, 15: 4, 3: 4} // of the codes for the lengths of codes
+		for _, l := range []int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15} {
+			put(lengths[l], 3)
+		}
+		code := func(length int) {
+			if length == 10 {
+				put(0, 1)
+				return
+			}
+			place := slices.Index([]int{1, 2, 3, 11, 12, 13, 14, 15}, length)
+			put(uint64(bits.Reverse8(uint8(8+place))>>4), 4)
+		}
+		for _, l := range []int{1, 2, 11, 12, 13, 14, 15, 15} {
+			code(l)
+		}
+		for range 263 - 8 {
+			code(10)
+		}
+		code(1)
+		// Symbol 256 is number 248 of the codes of ten bits, which begin at 1100000000.
+		put(uint64(bits.Reverse16(0b1100000000+248)>>6), 10)
+	}
+	return data
+}
+
 // TestMemory asserts what SECURITY.md promises.
 func TestMemory(t *testing.T) {
 	large := make([]byte, 8<<20)
@@ -325,6 +372,20 @@ func TestMemory(t *testing.T) {
 		many = append(many, fmt.Sprint(i, ".npy"))
 	}
 	tiny := pack(t, many, file("{'descr':'|i1','fortran_order':False,'shape':()}", "1"))
+	packedTables := tables(10_000)
+	content, err := io.ReadAll(flate.NewReader(bytes.NewReader(packedTables)))
+	require.NoError(t, err)
+	require.Empty(t, content)
+	var blocks bytes.Buffer
+	w := zip.NewWriter(&blocks)
+	entry, err := w.CreateRaw(&zip.FileHeader{Name: "a.npy", Method: zip.Deflate, CompressedSize64: uint64(len(packedTables)), UncompressedSize64: 1})
+	require.NoError(t, err)
+	_, err = entry.Write(packedTables)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	used := allocated(func() { Read(bytes.NewReader(blocks.Bytes())) })
+	t.Logf("tables: %d bytes: %d", blocks.Len(), used)
+	assert.LessOrEqual(t, used, 1000*blocks.Len()+1<<20)
 	for name, c := range map[string]struct {
 		data     []byte
 		unpacked int

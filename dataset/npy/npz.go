@@ -3,6 +3,7 @@ package npy
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"errors"
 	"fmt"
 	"io"
@@ -48,6 +49,11 @@ func readArchive(data []byte) ([]safetensors.Tensor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("not a zip archive, or damaged: %w", quote.Error(err))
 	}
+	unpacker := flate.NewReader(bytes.NewReader(nil)) // one for all files, because each takes 40 KB
+	archive.RegisterDecompressor(zip.Deflate, func(r io.Reader) io.ReadCloser {
+		unpacker.(flate.Resetter).Reset(r, nil) // its error is always nil
+		return unpacker
+	})
 	// The files of an archive may lie upon each other, and a few bytes may be packed forms of gigabytes.
 	packed, unpacked := uint64(0), uint64(0)
 	limit := max(freePacking, mostPacking*uint64(len(data)))
