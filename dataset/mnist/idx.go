@@ -33,7 +33,8 @@ const (
 //
 // Whatever the header announces, ReadIDX allocates at most twice the bytes that have arrived, unpacked, and 1 MiB. The size
 // of want limits what a packed file may unpack to. Without want, a packed file may unpack to 100 times the packed bytes that
-// have arrived and 16 MiB, and ReadIDX therefore allocates at most 200 times the packed bytes and 33 MiB.
+// have arrived and 16 MiB, and ReadIDX therefore allocates at most 1000 times the packed bytes (most of
+// it garbage that hostile blocks cost the decompressor) and 33 MiB.
 func ReadIDX(r io.Reader, want ...int) (*IDX, error) {
 	arrived := &counter{r: r}
 	r, err := unpack(arrived)
