@@ -195,7 +195,7 @@ func (l *Conv1D) Forward(x *autograd.Node) *autograd.Node {
 		}
 	}
 	v.forward(y.Data(), x.Data())
-	if x.RequiresGrad() || !l.Weight.Frozen || l.Bias != nil && !l.Bias.Frozen {
+	if x.RequiresGrad() || learns(l.Weight) || learns(l.Bias) {
 		autograd.Record(t, convOp{v, x, y}, y)
 	}
 	return y
@@ -214,10 +214,10 @@ func (o convOp) Backward() {
 		return
 	}
 	t := o.y.Tape()
-	if !l.Weight.Frozen {
+	if learns(l.Weight) {
 		o.v.weightGrad(t, t.Grads().Of(l.Weight), dy, o.x.Data())
 	}
-	if l.Bias != nil && !l.Bias.Frozen {
+	if learns(l.Bias) {
 		kernel.AddColumns(t.Grads().Of(l.Bias), dy, l.c.Out, o.v.out*o.v.rows)
 	}
 	if o.x.RequiresGrad() {
@@ -409,11 +409,7 @@ func (v *convolution) group() (in, out int) { return v.c.In / v.c.Groups, v.c.Ou
 // forward computes y from x, or from v.padded if wide.
 func (v *convolution) forward(y, x []float32) {
 	c, packs := &v.c, v.packs.Get()
-	var bias []float32
-	if v.Bias != nil {
-		bias = v.Bias.Value.Data()
-	}
-	if bias == nil {
+	if bias := valuesOf(v.Bias); bias == nil {
 		clear(y)
 	} else {
 		for at := 0; at < len(y); at += c.Out {

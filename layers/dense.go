@@ -76,23 +76,23 @@ func (d *Dense) Forward(x *autograd.Node) *autograd.Node {
 		rows *= n
 	}
 	y := t.New(append(outer, out)...)
-	kernel.Affine(y.Data(), out, rows, d.bias(), kernel.Block{Data: x.Data(), Stride: in, Cols: in}, kernel.Block{}, d.forward.Get())
-	if x.RequiresGrad() || !d.Weight.Frozen || d.biasLearns() {
+	kernel.Affine(y.Data(), out, rows, valuesOf(d.Bias), kernel.Block{Data: x.Data(), Stride: in, Cols: in}, kernel.Block{}, d.forward.Get())
+	if x.RequiresGrad() || learns(d.Weight) || learns(d.Bias) {
 		autograd.Record(t, denseOp{d, x, y, rows}, y)
 	}
 	return y
 }
 
-// bias returns the values of the bias, nil without one.
-func (d *Dense) bias() []float32 {
-	if d.Bias == nil {
+// valuesOf returns the values of a weight that a layer may do without, such as a bias, and nil if it does.
+func valuesOf(p *autograd.Param) []float32 {
+	if p == nil {
 		return nil
 	}
-	return d.Bias.Value.Data()
+	return p.Value.Data()
 }
 
-// biasLearns reports whether there is a bias whose gradient is wanted.
-func (d *Dense) biasLearns() bool { return d.Bias != nil && !d.Bias.Frozen }
+// learns reports whether a layer has the weight and its gradient is wanted.
+func learns(p *autograd.Param) bool { return p != nil && !p.Frozen }
 
 type denseOp struct {
 	d    *Dense
@@ -108,10 +108,10 @@ func (o denseOp) Backward() {
 		return
 	}
 	in, out, grads := o.d.In(), o.d.Out(), o.y.Tape().Grads()
-	if !o.d.Weight.Frozen {
+	if learns(o.d.Weight) {
 		kernel.GemmT(grads.Of(o.d.Weight), in, out, in, o.rows, dy, out, o.x.Data(), in)
 	}
-	if o.d.biasLearns() {
+	if learns(o.d.Bias) {
 		kernel.AddColumns(grads.Of(o.d.Bias), dy, out, o.rows)
 	}
 	if o.x.RequiresGrad() {

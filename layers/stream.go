@@ -23,6 +23,6 @@ func (s *DenseStream) Step(x []float32) (y []float32) {
 	if len(x) != d.In() {
 		panic(&autograd.ShapeError{Where: d.Weight.Name, Got: fmt.Sprintf("input has %d features", len(x)), Want: fmt.Sprint(d.In())})
 	}
-	kernel.Affine(s.y, len(s.y), 1, d.bias(), kernel.Block{Data: x, Stride: len(x), Cols: len(x)}, kernel.Block{}, d.forward.Get())
+	kernel.Affine(s.y, len(s.y), 1, valuesOf(d.Bias), kernel.Block{Data: x, Stride: len(x), Cols: len(x)}, kernel.Block{}, d.forward.Get())
 	return s.y
 }
