@@ -186,18 +186,11 @@ func (a *archive) readFile(f *zip.File, most int64) ([]byte, error) {
 		return nil, fmt.Errorf("%d bytes, want at most %d", size, most)
 	}
 	a.left -= int64(f.UncompressedSize64)
-	r, err := f.Open()
+	data, err := bounded.Entry(f)
 	if err != nil {
-		return nil, quote.Error(err)
+		return nil, fmt.Errorf("reading its bytes: %w", err)
 	}
-	defer r.Close()
-	data, err := bounded.Read(r, int(f.UncompressedSize64))
-	if err == nil {
-		if _, err = io.ReadFull(r, make([]byte, 1)); err == io.EOF { // where the checksum is compared
-			return data, nil
-		}
-	}
-	return nil, fmt.Errorf("reading its bytes: %w", err)
+	return data, nil
 }
 
 // storage returns the bytes of a storage.

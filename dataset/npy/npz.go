@@ -89,24 +89,11 @@ func readArchive(data []byte) ([]safetensors.Tensor, error) {
 	return tensors, nil
 }
 
-// readEntry reads a file of an archive and checks its checksum.
-func readEntry(f *zip.File) (t safetensors.Tensor, err error) {
-	r, err := f.Open()
+// readEntry reads an array, a file of an archive.
+func readEntry(f *zip.File) (safetensors.Tensor, error) {
+	data, err := bounded.Entry(f)
 	if err != nil {
-		return t, quote.Error(err)
-	}
-	defer r.Close()
-	data, err := bounded.Read(r, int(f.UncompressedSize64))
-	if err == nil {
-		var more int
-		if more, err = r.Read(make([]byte, 1)); more > 0 { // the error is about the checksum
-			err = errors.New("more bytes than the archive tells of")
-		} else if err == io.EOF {
-			err = nil
-		}
-	}
-	if err != nil {
-		return t, quote.Error(err)
+		return safetensors.Tensor{}, err
 	}
 	return parse(data)
 }
