@@ -136,6 +136,18 @@ func (r *run) writeOutput(from, to int) {
 	}
 }
 
+// setStates has the frame hold the states of layer k before and after a step: parts of h and c [Layers, rows, width].
+func (f *Frame) setStates(k int, before, after [2][]float32) {
+	p := f.plan
+	n := f.rows * p.State
+	f.hBefore, f.h = before[0][k*n:][:n], after[0][k*n:][:n]
+	f.read = kernel.Block{Data: f.hBefore, Stride: p.State, Cols: p.State}
+	if p.C {
+		n := f.rows * p.Hidden
+		f.cBefore, f.c = before[1][k*n:][:n], after[1][k*n:][:n]
+	}
+}
+
 // step computes one step that no gradient is asked of, for streaming. Each layer writes its new state into the node that is returned.
 func (s *stack) step(t *autograd.Tape, x *autograd.Node, batch int, start Carry) (*autograd.Node, Carry) {
 	packs, p := *s.forward.Get(), &s.plan
@@ -156,14 +168,8 @@ func (s *stack) step(t *autograd.Tape, x *autograd.Node, batch int, start Carry)
 	f.in = kernel.Block{Data: x.Data(), Stride: s.Input, Cols: s.Input}
 	for k := range packs {
 		f.weights = s.weights[k]
-		n := batch * p.State
-		f.h, f.hBefore, f.read = after[0][k*n:][:n], before[0][k*n:][:n], kernel.Block{}
-		if start.H != nil {
-			f.read = kernel.Block{Data: f.hBefore, Stride: p.State, Cols: p.State}
-		}
-		if p.C {
-			n := batch * p.Hidden
-			f.c, f.cBefore = after[1][k*n:][:n], before[1][k*n:][:n]
+		if f.setStates(k, before, after); start.H == nil {
+			f.read = kernel.Block{}
 		}
 		p.forward(&packs[k], f, false)
 		f.in = kernel.Block{Data: f.h, Stride: p.State, Cols: p.State}

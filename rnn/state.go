@@ -170,6 +170,14 @@ func (r selection) at(i int) int {
 	return r.first + i
 }
 
+// data returns the numbers of H and C.
+func (s *State) data() (all [2][]float32) {
+	if all[0] = s.H.Data(); s.C != nil {
+		all[1] = s.C.Data()
+	}
+	return all
+}
+
 // rowOf returns the given row of layer l of v [layers, B, width].
 func rowOf(v *tensor.Tensor, l, row int) []float32 {
 	width := v.Dim(2)

@@ -61,15 +61,11 @@ func (s *stack) NewStream() *Stream {
 	p, sums := &s.plan, kernel.Alloc(s.plan.kept)
 	st := &Stream{s: s, states: [2]*State{s.NewState(1), s.NewState(1)}}
 	for turn := range st.frames {
-		before, after := st.states[turn], st.states[1-turn]
+		before, after := st.states[turn].data(), st.states[1-turn].data()
 		in := kernel.Block{Stride: s.Input, Cols: s.Input} // of the first layer: each step's x
 		for k := range s.Layers {
-			f := Frame{plan: p, rows: 1, in: in, sums: sums, vectors: vectors{weights: s.weights[k]},
-				hBefore: rowAt(before.H.Data(), k, p.State), h: rowAt(after.H.Data(), k, p.State)}
-			f.read = kernel.Block{Data: f.hBefore, Stride: p.State, Cols: p.State}
-			if p.C {
-				f.cBefore, f.c = rowAt(before.C.Data(), k, p.Hidden), rowAt(after.C.Data(), k, p.Hidden)
-			}
+			f := Frame{plan: p, rows: 1, in: in, sums: sums, vectors: vectors{weights: s.weights[k]}}
+			f.setStates(k, before, after)
 			in = kernel.Block{Data: f.h, Stride: p.State, Cols: p.State}
 			st.frames[turn] = append(st.frames[turn], f)
 		}
