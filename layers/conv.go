@@ -115,8 +115,7 @@ func (p *convPacks) set(w []float32, groups, in, out, width int) {
 	if p.taps == nil {
 		p.taps, p.forward, p.backward = make([]float32, len(w)), make([]kernel.Matrix, groups), make([]kernel.Matrix, groups)
 	}
-	clear(p.taps)
-	addTransposed(p.taps, w, groups*out, in, width)
+	transpose(p.taps, w, groups*out, in, width, false)
 	for q := range groups {
 		taps := p.taps[q*out*width*in:]
 		p.forward[q].Reset(width*in, out)
@@ -132,15 +131,10 @@ func (p *convPacks) set(w []float32, groups, in, out, width int) {
 // several rows are multiplied in one call.
 func repeats(channels int) int { return max(1, 512/channels) }
 
-// addTransposed adds n matrices src [rows,cols], each transposed, to the n matrices dst [cols,rows].
-func addTransposed(dst, src []float32, n, rows, cols int) {
-	for range n {
-		for i := range rows {
-			for j, v := range src[i*cols:][:cols] {
-				dst[j*rows+i] += v
-			}
-		}
-		dst, src = dst[rows*cols:], src[rows*cols:]
+// transpose sets the n matrices dst [cols,rows] to the transposes of the n matrices src [rows,cols], or adds these.
+func transpose(dst, src []float32, n, rows, cols int, add bool) {
+	for k := range n {
+		kernel.Transpose(dst[k*rows*cols:], src[k*rows*cols:], rows, cols, add)
 	}
 }
 

@@ -247,7 +247,7 @@ func (v *convolution) weightGrad(t *autograd.Tape, dw, dy, x []float32) {
 			v.runs(j, 0, v.out, func(m, xAt, ldx, yAt, ldy int) { v.depthwiseRows(m, tap, 0, x[xAt:], ldx, dy[yAt:], ldy) })
 			kernel.AddColumns(folded[j*c.In:][:c.In], tap, c.In, repeats(c.In))
 		}
-		addTransposed(dw, folded, 1, c.Width, c.In)
+		kernel.Transpose(dw, folded, c.Width, c.In, true)
 		return
 	}
 	in, out := v.group()
@@ -269,7 +269,7 @@ func (v *convolution) weightGrad(t *autograd.Tape, dw, dy, x []float32) {
 			})
 		}
 	}
-	addTransposed(dw, sums, c.Out, c.Width, in)
+	transpose(dw, sums, c.Out, c.Width, in, true)
 }
 
 // inputGrad adds to dx.

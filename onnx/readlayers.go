@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/unroll-go/unroll/internal/kernel"
 	"github.com/unroll-go/unroll/internal/quote"
 	"github.com/unroll-go/unroll/layers"
 	"github.com/unroll-go/unroll/safetensors"
@@ -17,11 +18,7 @@ func (r reader) dense(w *array, transposed bool, bias *array) (*Layer, error) {
 		out, in = in, out
 		values = func() []float32 {
 			turned := make([]float32, len(w.values))
-			for o := range out {
-				for i := range in {
-					turned[o*in+i] = w.values[i*out+o]
-				}
-			}
+			kernel.Transpose(turned, w.values, in, out, false)
 			return turned
 		}
 	}
