@@ -232,8 +232,8 @@ func (p *Params) Update(write func()) {
 	write()
 }
 
-// Read calls read while no [Params.Update] of the given sets runs, so that another goroutine than the one that trains can
-// copy weights, or an optimizer's state, between two updates. Several views of one set count once. read must not call
+// Read calls read between two calls of [Params.Update] of the given sets. A goroutine may so copy weights, or an optimizer's
+// state, while another goroutine trains. Several views of one set count once. read must not call
 // Update, CopyFrom, Clone or Read of the sets.
 func Read(read func(), of ...*Params) {
 	var locked []*set

@@ -189,8 +189,8 @@ func namesOf(p *Params) (names []string) {
 	return names
 }
 
-// TestRead reads two weights, and those of another set, while both are updated all the time: they are always equal. Views of
-// one set and the sets in any order do not block each other.
+// TestRead reads the weights of two sets while both sets are updated all the time: the weights are always equal. Views of one
+// set do not block each other, nor do the sets, in whatever order they are given.
 func TestRead(t *testing.T) {
 	p, q := NewParams(1), NewParams(1)
 	a, b, c := p.New("a", Zeros, 1), p.In("in").New("b", Zeros, 1), q.New("c", Zeros, 1)

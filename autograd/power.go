@@ -113,7 +113,7 @@ func (n *Node) extreme(where string, a, b *Node) *Node {
 	return n.nonlinear(where, a).nonlinear(where, b)
 }
 
-// Where returns the elements of a where condition is true, and those of b where it is false. a and b have the same shape, or one
+// Where returns element i of a if condition i is true, and element i of b otherwise. a and b have the same shape, or one
 // of them has one value, which is repeated. condition has an element for each element of the result and is borrowed until
 // Backward has run. An element that is not taken may be NaN or infinite, and its gradient is 0. Where panics with a
 // [*ShapeError] for other shapes.

@@ -174,7 +174,7 @@ func (v *Vocabulary) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// parse reads the JSON of a vocabulary. Its errors have no prefix, as those of add.
+// parse reads the JSON of a vocabulary. Its errors, like the errors of add, have no prefix.
 func parse(data []byte) (*Vocabulary, error) {
 	if !utf8.Valid(data) {
 		return nil, fmt.Errorf("vocabulary is not UTF-8") // package json would replace the bytes silently

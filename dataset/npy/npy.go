@@ -95,7 +95,7 @@ func Load(path string) (*safetensors.File, error) {
 }
 
 // Read reads a .npz or a .npy to its end; the file's first bytes tell which it is. The arrays of a .npz have their names,
-// in the order of the archive; that of a .npy has the name "". Whatever the format forbids is an error that says what is wrong. An archive over
+// in the order of the archive; the tensor of a .npy has the name "". Whatever the format forbids is an error that says what is wrong. An archive over
 // 32 MiB that unpacks to more than 200 times its size is refused.
 func Read(r io.Reader) (*safetensors.File, error) {
 	data, err := bounded.Read(r, math.MaxInt32)
@@ -132,8 +132,8 @@ func Save(path string, f *safetensors.File) error {
 	})
 }
 
-// Write writes a tensor as a .npy, without its name. The bytes are those of np.save. A type that NumPy does not have, such as BF16, is an
-// error, as are data that do not fit the shape.
+// Write writes a tensor as a .npy, without its name, byte for byte as np.save does. A type that NumPy does not have, such as BF16, is an
+// error, and so is data that does not fit the shape.
 func Write(w io.Writer, t safetensors.Tensor) error {
 	header, err := header(&t)
 	if err != nil {

@@ -68,7 +68,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return w, nil
 }
 
-// NewRaw reads samples without a header, such as those of a microphone, until r ends.
+// NewRaw reads samples without a header, as a microphone delivers them, until r ends.
 func NewRaw(r io.Reader, f Format) (*Reader, error) {
 	if err := f.check(); err != nil {
 		return nil, fmt.Errorf("wav: %w", err)

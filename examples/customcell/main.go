@@ -34,8 +34,8 @@ import (
 	"github.com/unroll-go/unroll/train"
 )
 
-// updateGate returns the fused form with h units. A row of sums has the sums of c, then those of g, to which the products with the input and with the
-// state add up; apply and backprop replace the sums by c and g, and these by the gradients of the sums.
+// updateGate returns the fused form with h units. A row of sums holds h sums for c and h sums for g; each is the product with the input plus the product
+// with the state. Apply overwrites the sums with c and g, and Backprop computes the gradients of the sums.
 func updateGate(h int) rnn.FusedCell {
 	return rnn.FusedCell{
 		Name: "UGRNN", Hidden: h, Sums: 2 * h,

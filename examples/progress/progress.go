@@ -52,8 +52,8 @@ func New(what, unit string, total int) *Line {
 	})
 }
 
-// newLine returns a line on a terminal whose width, in columns, the function width returns; where that is 0, nothing is
-// written.
+// newLine returns a progress line. The function width returns the number of columns of the terminal; if it returns 0, the line
+// writes nothing.
 func newLine(what, unit string, total int, out io.Writer, now func() time.Time, width func() int) *Line {
 	l := &Line{what: what, unit: unit, total: total, start: now(), out: out, now: now, width: width}
 	l.next = l.start.Add(pause)

@@ -17,8 +17,8 @@ import (
 // and the file at path stays as it was. The permissions of a file that is replaced are kept. A symbolic link is
 // replaced, not followed. What [Regular] refuses is an error and stays as it is.
 //
-// A process that is killed leaves its temporary file behind. Write removes such files of the folder, whatever path they were
-// to get, before it writes; those that a living process writes it leaves alone.
+// A process that is killed leaves its temporary file behind. Before it writes, Write removes the temporary files of dead
+// processes from the folder, also those for other paths. It leaves the temporary files of living processes alone.
 func Write(path string, write func(w io.Writer) error) error {
 	if err := Regular(path); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
