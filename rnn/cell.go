@@ -10,6 +10,7 @@ import (
 // the package's text; [Elman], [LSTM] and [GRU] are made of such cells.
 type FusedCell struct {
 	Name   string // the kind of layer, for errors: "rnn.GRU"
+	Gates  string // for errors: a letter for each Hidden rows of weight_ih and weight_hh, such as "rzn"; "": the rows have no names
 	Hidden int    // number of units, and width of the second state
 	State  int    // width of the state h; 0: Hidden
 	C      bool   // there is a second state, which no product reads

@@ -12,9 +12,6 @@ import (
 
 var _ autograd.Checker = (*run)(nil)
 
-// gates are the letters of a layer's gates, in the order in which they have rows in weight_ih and weight_hh.
-var gates = map[string]string{"rnn.LSTM": "ifgo", "rnn.GRU": "rzn", "rnn.MinGRU": "zn"}
-
 // NotFinite implements [autograd.Checker]. It looks at each layer, direction and step in the order in which they were
 // computed: at the state before the step, the input, the sums and the state after the step. Of a truncated run it sees the
 // steps that were kept.
@@ -115,9 +112,8 @@ func (s *stack) laneName(l *lane) string {
 // sumName describes the sum to which a row of a term's weight belongs, by the gate if the layer has named gates.
 func (s *stack) sumName(l *lane, q *link, row int) string {
 	name := fmt.Sprintf("the sum of row %d of %s", row, l.weights[q.weight].Name)
-	letters := gates[s.plan.Name]
-	if unit := row % s.plan.Hidden; letters != "" && (strings.HasPrefix(q.Weight, "weight_ih") || strings.HasPrefix(q.Weight, "weight_hh")) {
-		name += fmt.Sprintf(" (gate %c, unit %d)", letters[row/s.plan.Hidden], unit)
+	if unit, gate := row%s.plan.Hidden, row/s.plan.Hidden; gate < len(s.plan.Gates) && (strings.HasPrefix(q.Weight, "weight_ih") || strings.HasPrefix(q.Weight, "weight_hh")) {
+		name += fmt.Sprintf(" (gate %c, unit %d)", s.plan.Gates[gate], unit)
 	}
 	return name
 }

@@ -61,7 +61,7 @@ func NewGRU(p *autograd.Params, c GRUConfig) *GRU {
 // input are the first three blocks and those of the state the last three.
 func gruCell(h int) FusedCell {
 	return FusedCell{
-		Name: "rnn.GRU", Hidden: h, Sums: 4 * h, Direct: true,
+		Name: "rnn.GRU", Gates: "rzn", Hidden: h, Sums: 4 * h, Direct: true,
 		Weights: []Weight{
 			{Name: "weight_ih", Shape: []int{3 * h, InputWidth}},
 			{Name: "weight_hh", Shape: []int{3 * h, h}},

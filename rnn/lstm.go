@@ -86,7 +86,7 @@ func lstmCell(where string, c LSTMConfig) FusedCell {
 		state = c.Projection
 	}
 	cell := FusedCell{
-		Name: "rnn.LSTM", Hidden: h, State: state, C: true, Sums: 4 * h, Saved: h,
+		Name: "rnn.LSTM", Gates: "ifgo", Hidden: h, State: state, C: true, Sums: 4 * h, Saved: h,
 		Weights: []Weight{
 			{Name: "weight_ih", Shape: []int{4 * h, InputWidth}},
 			{Name: "weight_hh", Shape: []int{4 * h, state}},

@@ -44,7 +44,7 @@ func NewMinGRU(p *autograd.Params, c MinGRUConfig) *MinGRU {
 // minGRUCell has z, n in the rows of its weights and in a row of sums.
 func minGRUCell(h int) FusedCell {
 	return FusedCell{
-		Name: "rnn.MinGRU", Hidden: h, Sums: 2 * h, Direct: true,
+		Name: "rnn.MinGRU", Gates: "zn", Hidden: h, Sums: 2 * h, Direct: true,
 		Weights: []Weight{
 			{Name: "weight_ih", Shape: []int{2 * h, InputWidth}},
 			{Name: "bias_ih", Shape: []int{2 * h}},
