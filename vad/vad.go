@@ -175,6 +175,7 @@ func (m *Model) Forward(x *autograd.Node, s *State) *autograd.Node {
 	h, end := m.LSTM.Forward(autograd.Reshape(y, steps, rows, m.Conv[3].Config().Out), rnn.Options{Start: start})
 	if s != nil && !t.Checking() {
 		s.LSTM.Set(end, 0)
+		t.Preserve(s.Context.Data())
 		copy(s.Context.Data(), ends.Data()[(steps-1)*rows*context:])
 	}
 	return m.Final.Forward(autograd.ReLU(h))
