@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -38,31 +37,21 @@ type Steps struct {
 	Target []float32 // numbers to predict at each step, [N,K]; NaN where there is none
 }
 
-// widths are the numbers of values of each field of Steps for each step.
+// widths are the numbers of values that the fields of Steps have for each step.
 type widths struct{ x, ids, labels, target int }
 
-// widths returns the numbers of values for each step, or an error if the fields do not fit the number of steps.
-func (s *Steps) widths() (c widths, err error) {
-	for _, f := range [...]struct {
-		name  string
-		n     int
-		width *int
-		most  int
-	}{{"X", len(s.X), &c.x, math.MaxInt}, {"IDs", len(s.IDs), &c.ids, 1}, {"Labels", len(s.Labels), &c.labels, 1},
-		{"Target", len(s.Target), &c.target, math.MaxInt}} {
-		*f.width = f.n / s.N
-		if f.n%s.N != 0 || *f.width > f.most {
-			return c, fmt.Errorf("%d values of %s, want as many for each of %d steps", f.n, f.name, s.N)
-		}
-	}
-	if c.x+c.ids+c.labels+c.target == 0 {
-		return c, errors.New("steps without X, IDs, Labels or Target, want at least one of them")
+// widths returns the numbers of values for each step, or an error if they do not fit the number of steps.
+func (s *Steps) widths() (widths, error) {
+	all := widths{len(s.X), len(s.IDs), len(s.Labels), len(s.Target)}
+	c := widths{all.x / s.N, all.ids / s.N, all.labels / s.N, all.target / s.N}
+	if (widths{c.x * s.N, c.ids * s.N, c.labels * s.N, c.target * s.N}) != all || c.ids > 1 || c.labels > 1 || c == (widths{}) {
+		return c, fmt.Errorf("%d steps have %v values, want as many for each step, at most one token and label, and not none of all", s.N, all)
 	}
 	return c, nil
 }
 
 func (c widths) String() string {
-	return fmt.Sprintf("X of %d, IDs of %d, Labels of %d and Target of %d a step", c.x, c.ids, c.labels, c.target)
+	return fmt.Sprintf("X of %d, IDs of %d, Labels of %d and Target of %d", c.x, c.ids, c.labels, c.target)
 }
 
 // Documents returns each example of the batches as a document, in their order: [Batches] gives documents as they are in the

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -110,12 +111,13 @@ func (p *packer) fill(w *window) error {
 		}
 		p.rows[b] = stream{document: d, number: p.count}
 		p.count++
-		if err == nil {
-			err = p.read(w, b)
-		} else {
-			err = fmt.Errorf("document %d: %w", p.rows[b].number, err)
+		if err == nil && d == nil {
+			err = errors.New("document is nil")
 		}
 		if err != nil {
+			return p.rows[b].wrong(err)
+		}
+		if err := p.read(w, b); err != nil {
 			return err
 		}
 	}
@@ -155,7 +157,7 @@ func (p *packer) read(w *window, b int) error {
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("document %d: %w", s.number, err)
+			return s.wrong(err)
 		}
 	}
 	return nil
@@ -173,9 +175,14 @@ func (p *packer) check(steps *Steps, n int) error {
 	case !p.known:
 		p.widths, p.known = c, true
 	case c != p.widths:
-		return fmt.Errorf("steps have %v, want %v, as the first steps have", c, p.widths)
+		return fmt.Errorf("a step has %v, want %v, as the first step has", c, p.widths)
 	}
 	return nil
+}
+
+// wrong adds the number of the stream's document to an error.
+func (s *stream) wrong(err error) error {
+	return fmt.Errorf("document %d of dataset.Streams: %w", s.number, err)
 }
 
 // close closes the stream's document.

@@ -117,7 +117,7 @@ func (w *window) Len() int { return (w.number + 1) * len(w.lengths) }
 // Gather implements [Source].
 func (w *window) Gather(rows []int, into *Batch) error {
 	if w.err != nil {
-		return fmt.Errorf("dataset: %w", w.err)
+		return w.err
 	}
 	all := len(w.lengths)
 	first, shortest, run := w.number*all, w.steps, len(rows)
