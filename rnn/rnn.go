@@ -168,7 +168,32 @@ type Options struct {
 	// after its own last step, where the reverse direction begins. A row of length 0 ends with its start.
 	// More padding, as in a batch that is padded to another number of steps, changes no bit of the outputs and gradients.
 	Lengths []int
+	// Resets tells where in a row a new sequence begins, [T*B]: Resets[t*B+b] is true if step t of row b is the first step of a sequence. The
+	// state before the step, and its gradient, are cut there, as if the sequences had been given in calls of their own: outputs, states and the
+	// gradients of inputs and starts have the same bits. Nil means nowhere. In a reverse direction, the sequence before begins at step t-1. Masks of
+	// dropout are those of the call. The layer borrows Resets as a tape borrows its input.
+	Resets []bool
+	// ResetTo is the state with which the sequences that Resets names begin. Its parts have the shape of Start's. The zero value is zeros. Gradients go to
+	// its H and C where these want one.
+	ResetTo Carry
+	// Overlap is the number of steps at the end of x that the next call will read again, 0 to T: the Carry that the call returns is the state before
+	// them, and wants no gradient. 0 is the state after the last step. A bidirectional layer has no such state. See "Truncated backpropagation through
+	// streams" in the package's text.
+	Overlap int
+	// Recompute is a number of windows of time. Of all windows but the last, the layer keeps the states at their beginnings only, and Backward computes
+	// each window again before it goes back through it (Chen et al. 2016, "Training deep nets with sublinear memory cost"; Gruslys et al. 2016,
+	// "Memory-efficient backpropagation through time"). This takes one more pass forward, changes no bit, and with about sqrt(T) windows the memory grows as
+	// sqrt(T). The output of Forward has T steps all the same. With Truncate and without Lengths, the windows are those between the cuts. A bidirectional
+	// layer keeps its states and computes the sums of its gates again. 0, or 1, is a single window: nothing is computed again.
+	Recompute int
+	// MemoryBudget has the layer choose the windows of Recompute, so that what it keeps for Backward takes at most so many bytes, besides x, y and
+	// their gradients: the fewest windows that will do or, if none will, those that take the least memory. 0 is no limit. Recompute, if it is given, too, says how many windows there are if the limit is exceeded
+	// without.
+	MemoryBudget int
 }
+
+// recomputes reports whether Backward may compute steps again.
+func (o *Options) recomputes() bool { return o.Recompute > 1 || o.MemoryBudget > 0 }
 
 // Carry is a state on a tape. H is [Layers*Dirs, B, H_out]; C is [Layers*Dirs, B, Hidden] for a layer with a second state, the LSTM, and
 // nil for the other layers. The two directions of a layer follow each other: forward, then reverse.
