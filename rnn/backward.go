@@ -39,6 +39,9 @@ func (r *run) Backward() {
 	}
 	for i := range windows {
 		from, to := r.windows.at(i)
+		if r.windows.again && b.silentWindow(from, to) {
+			continue
+		}
 		r.forwardAgain(i)
 		for layer := r.s.Layers - 1; layer >= 0; layer-- {
 			for d := range r.s.directions {
@@ -152,8 +155,23 @@ func (b *backward) silent(l *lane, t0, t1, rows, from int) bool {
 	if l.layer < b.s.Layers-1 {
 		return zero(b.windowAt(b.dy, t0, from)[:rows*b.s.Out()])
 	}
+	return b.silentOutputs(t0, t1)
+}
+
+// silentOutputs reports whether the gradients of y are 0 in steps [t0, t1).
+func (b *backward) silentOutputs(t0, t1 int) bool {
 	dy, step := b.y.Grad(), b.rows.batch*b.s.Out()
 	return dy == nil || !b.all || zero(dy[t0*step:t1*step])
+}
+
+// silentWindow reports whether a window adds nothing to any gradient.
+func (b *backward) silentWindow(from, to int) bool {
+	for i := range b.states {
+		if !zero(b.states[i].all) {
+			return false
+		}
+	}
+	return b.silentOutputs(from, to)
 }
 
 // zero reports whether every element of v is 0.
