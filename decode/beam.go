@@ -128,7 +128,7 @@ func (s *search) extend(step Step) error {
 	}
 	s.checkLogits(logits)
 	penalty, size := s.penalty(s.length), len(s.logs)
-	worst := math.Inf(-1) // an extension must be better; forbidden ones never are
+	worst := math.Inf(-1) // what an extension must exceed to be among the best: a forbidden token, whose score is -Inf, never does
 	for row, from := range s.live {
 		of := logits[row*size:][:size]
 		if _, err := Argmax(of); err != nil {
