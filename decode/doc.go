@@ -29,7 +29,7 @@
 // Width best beginnings, called hypotheses, and extends all of them at each step. With a Width of 1 it is greedy decoding.
 //
 // All hypotheses of a step are one batch, so the model takes them in one step. The model is given as a function, a [Step], which gets the last token of each
-// hypothesis and the row that its state has after the step before. With an [rnn.State] of Width rows that takes three lines:
+// hypothesis and the row that its state has after the step before. With a State of package rnn, of Width rows, that takes three lines:
 //
 //	state := decoder.NewState(width)
 //	state.Set(end, 0) // the end of the encoder, one row
@@ -45,6 +45,4 @@
 // A logit of -Inf forbids its token: set it in the logits before they go to a function of this package. Logits that are NaN or +Inf, and rows in which every
 // token is forbidden, are errors, because a model that diverged computes them. Where tokens or sequences are equally likely, the
 // smaller token and the better parent come first, so that the same logits and seeds give the same result.
-//
-// [rnn.State]: https://pkg.go.dev/github.com/unroll-go/unroll/rnn#State
 package decode
