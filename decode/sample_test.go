@@ -185,6 +185,27 @@ func TestSamplerLimits(t *testing.T) {
 	}
 }
 
+// constant is a source of one random number.
+type constant uint64
+
+func (c constant) Uint64() uint64 { return uint64(c) }
+
+// The smallest and the largest random number draw tokens that are allowed, and a nucleus has no more tokens than it needs.
+func TestSamplerEdges(t *testing.T) {
+	draw := func(c SamplerConfig, random uint64, logits ...float32) int32 {
+		c.Temperature = 1
+		token, err := NewSampler(c, rand.New(constant(random))).Next(logits)
+		require.NoError(t, err)
+		return token
+	}
+	for _, random := range []uint64{0, math.MaxUint64} {
+		for _, c := range []SamplerConfig{{}, {TopK: 4}, {TopK: 5}, {TopP: 0.9999999}} {
+			assert.Contains(t, []int32{1, 2, 3}, draw(c, random, -inf, 0, 1, 0, -inf), "%+v", c)
+		}
+		assert.EqualValues(t, 0, draw(SamplerConfig{TopP: 0.5}, random, 2, 2), "half of the probability is one token of two")
+	}
+}
+
 func TestSamplerSeed(t *testing.T) {
 	draw := func(seed uint64) (tokens []int32) {
 		s := NewSampler(SamplerConfig{Temperature: 1, TopK: 50, TopP: 0.9}, seeded(seed))

@@ -99,7 +99,7 @@ func legacyStorages(data []byte, keys any, stored []*storage) (map[string][]byte
 			return nil, fmt.Errorf("storage %s of %d elements is not in the %d bytes that are left", quote.Name(key), s.size, len(data))
 		}
 		n := 8 + s.size*s.unit()
-		contents[key], data = data[8:n:n], data[n:]
+		contents[key], data = data[8:n], data[n:]
 	}
 	if len(data) > 0 {
 		return nil, fmt.Errorf("%d bytes after the last storage", len(data))
