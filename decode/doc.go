@@ -18,7 +18,10 @@
 //
 //	sampler := decode.NewSampler(decode.SamplerConfig{Temperature: 0.8, TopP: 0.95}, rand.New(rand.NewPCG(seed, 0)))
 //	for range n {
-//		token, err := sampler.Next(chain.Step(vector(token)))
+//		logits := chain.Step(vector(token))
+//		if token, err = sampler.Next(logits); err != nil {
+//			return err
+//		}
 //		...
 //	}
 //
