@@ -88,7 +88,7 @@ type packer struct {
 type stream struct {
 	document Document // nil: it has ended
 	number   int      // of the document, counted from 0
-	at       int      // number of the document's steps so far; BurnIn and more count as one
+	at       int      // number of the document's steps so far, counted no further than BurnIn, or 1
 }
 
 // window returns an empty window.
