@@ -34,8 +34,8 @@ import (
 // An rnn.State is best read and set outside of f, with the Carry as an input and an output. A change to anything outside of the tape
 // belongs outside, too, or must be left out in the second run, in which [Tape.Checking] reports true; rnn.State.Set within f does that.
 //
-// Recompute itself allocates nothing once the shapes repeat; f may return its outputs in the memory of in, which has room for
-// four more. Recompute panics with a [*UsageError] if an input is not on t, if an output is not on f's tape, or if it is called on t
+// Recompute itself allocates nothing once the shapes repeat, if the functions of all calls on t do the same operations, as those of windows
+// do. f may return its outputs in the memory of in, as above; it has room for four more. Recompute panics with a [*UsageError] if an input is not on t, if an output is not on f's tape, or if it is called on t
 // within f. Backward panics with one if an output of the second run differs.
 func Recompute(t *Tape, f func(t *Tape, in []*Node) []*Node, inputs ...*Node) []*Node {
 	for _, n := range inputs {
