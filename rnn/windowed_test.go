@@ -27,7 +27,7 @@ func overWindows(layer rnn.Layer, size int, call recompute) func(x *autograd.Nod
 				lengths[i] = min(max(0, lengths[i]-from), size)
 			}
 			out := call(x.Tape(), func(_ *autograd.Tape, in []*autograd.Node) []*autograd.Node {
-				y, end := layer.Forward(autograd.Slice(in[0], 0, from, from+size), rnn.Options{Start: rnn.Carry{H: in[1], C: in[2]}, Lengths: lengths})
+				y, end := layer.Forward(autograd.Slice(in[0], 0, from, from+size), rnn.Options{Start: rnn.Carry{H: in[1], C: in[2]}, Lengths: lengths, Recompute: o.Recompute})
 				return []*autograd.Node{y, end.H, end.C}
 			}, x, carry.H, carry.C)
 			parts, carry = append(parts, out[0]), rnn.Carry{H: out[1], C: out[2]}
@@ -53,7 +53,7 @@ func TestWindowsRecomputed(t *testing.T) {
 			params := autograd.NewParams(3)
 			layer := n.make(params, 3, 5, 2)
 			tapes := [3]*autograd.Tape{autograd.NewTape(params, 0), autograd.NewTape(params, 0), autograd.NewTape(params, 0)}
-			for _, o := range []rnn.Options{{}, {Lengths: lengths}} {
+			for _, o := range []rnn.Options{{}, {Lengths: lengths}, {Recompute: 2}} {
 				for _, state := range []*rnn.State{nil, randomState(2, layer, batch)} {
 					run := func(tape *autograd.Tape, forward func(*autograd.Node, rnn.Options) (*autograd.Node, rnn.Carry)) (all [][]float32) {
 						tape.Start(9, autograd.NewGrads(params))
