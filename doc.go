@@ -48,6 +48,8 @@
 //
 // # Trained models
 //
+//   - [github.com/unroll-go/unroll/decode]: sequences of tokens from logits: a Sampler with temperature, top-k and nucleus, and Beam, a search over the
+//     steps of any model
 //   - [github.com/unroll-go/unroll/vad]: speech in sounds, by the network and weights of Silero VAD: streams, stretches of speech, training
 //
 // # How the parts work together
