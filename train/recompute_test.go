@@ -88,8 +88,8 @@ func (m *reader) loss(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
 // texts is a stream of random letters, of which some do not count: all of the first window of size steps, all of the second but for
 // one row, and others.
 type texts struct {
-	*dataset.Text
-	rows, size int
+	*dataset.Sequences // the first windows of all rows, then the second ones
+	rows, size         int
 }
 
 func newTexts(rows, steps, size int) texts {
@@ -98,11 +98,18 @@ func newTexts(rows, steps, size int) texts {
 	for i := range ids {
 		ids[i] = int32(r.IntN(letters))
 	}
-	return texts{dataset.NewStreams(ids, rows, steps), rows, size}
+	s, parts := &dataset.Sequences{}, dataset.NextTokens(ids).Parts(rows)
+	for lo := 0; lo < 2*steps; lo += steps {
+		for row := range rows {
+			s.IDs = append(s.IDs, parts.IDs[row][lo:lo+steps])
+			s.StepLabels = append(s.StepLabels, parts.StepLabels[row][lo:lo+steps])
+		}
+	}
+	return texts{s, rows, size}
 }
 
 func (s texts) Gather(rows []int, b *dataset.Batch) error {
-	if err := s.Text.Gather(rows, b); err != nil {
+	if err := s.Sequences.Gather(rows, b); err != nil {
 		return err
 	}
 	n := len(b.Index)
