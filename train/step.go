@@ -132,8 +132,8 @@ func (s *Step) Weight() float32 { return s.weight }
 //
 // Run returns the error of the source or of the model ([autograd.Tape.Fail]), or an error that wraps
 // [autograd.ErrNotFinite], [autograd.ErrNoGradient] or [ErrNothingCounted]. A loss or a gradient that is NaN or infinite is
-// such an error; the error says where the first of these numbers is. To find that out, Run may call the model a second time
-// for a shard, on a tape whose Checking reports true. An error about one row ([autograd.DataError]) names the row of the
+// such an error; the error says where the first of these numbers is. To find that out, Run may call the model a second
+// time for shards, on a tape whose Checking reports true. An error about one row ([autograd.DataError]) names the row of the
 // batch and the example of the source. After an error the gradient is zero, an rnn.State that the model has set is as
 // before, and the next Run may be called as usual. A panic of the model or the source in a worker is raised again in the
 // caller's goroutine: a [*autograd.ShapeError] or [*autograd.UsageError] as it is, any other panic as a
