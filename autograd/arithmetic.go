@@ -191,9 +191,8 @@ func MatMul(a, b *Node) *Node {
 		return o.y
 	}
 	for i := range o.batches {
-		t.packed.Reset(o.k, o.n)
-		t.packed.SetRows(0, o.k, b.data[i*o.k*o.n:], o.n)
-		kernel.Affine(o.y.data[i*o.rows*o.n:], o.n, o.rows, nil, kernel.Block{Data: a.data[i*o.rows*o.k:], Stride: o.k, Cols: o.k}, kernel.Block{}, &t.packed)
+		kernel.Affine(o.y.data[i*o.rows*o.n:], o.n, o.rows, nil, kernel.Block{Data: a.data[i*o.rows*o.k:], Stride: o.k, Cols: o.k}, kernel.Block{},
+			t.packed(b, i, o.k, o.n, false))
 	}
 	if a.requires || b.requires {
 		Record(t, o, o.y)
@@ -217,9 +216,7 @@ func (o matMulOp) Backward() {
 	for i := range o.batches {
 		dy := o.y.grad[i*o.rows*o.n:]
 		if o.a.requires {
-			o.t.packed.Reset(o.n, o.k)
-			o.t.packed.SetRowsT(0, o.n, o.b.data[i*o.k*o.n:], o.n)
-			kernel.Gemm(o.a.AccumulateGrad()[i*o.rows*o.k:], o.k, o.rows, kernel.Block{Data: dy, Stride: o.n, Cols: o.n}, &o.t.packed)
+			kernel.Gemm(o.a.AccumulateGrad()[i*o.rows*o.k:], o.k, o.rows, kernel.Block{Data: dy, Stride: o.n, Cols: o.n}, o.t.packed(o.b, i, o.k, o.n, true))
 		}
 		if o.b.requires {
 			kernel.GemmT(o.b.AccumulateGrad()[i*o.k*o.n:], o.n, o.k, o.n, o.rows, o.a.data[i*o.rows*o.k:], o.k, dy, o.n)

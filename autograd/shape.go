@@ -210,6 +210,13 @@ func Transpose(x *Node, i, j int) *Node {
 	if i == j {
 		return x
 	}
+	if x.weight != nil && len(x.shape) == 2 { // a cell may do this at every step
+		for _, y := range t.flipped {
+			if y.weight == x.weight && y.flipped != x.flipped {
+				return y
+			}
+		}
+	}
 	var room [8]int
 	shape := append(room[:0], x.shape...)
 	shape[i], shape[j] = shape[j], shape[i]
@@ -223,6 +230,10 @@ func Transpose(x *Node, i, j int) *Node {
 	}
 	if x.requires {
 		Record(t, o, o.y)
+	}
+	if x.weight != nil && len(x.shape) == 2 {
+		o.y.weight, o.y.flipped = x.weight, !x.flipped
+		t.flipped = append(t.flipped, o.y)
 	}
 	return o.y.moved(where, x)
 }
