@@ -69,9 +69,17 @@ func (o partOp) Backward() {
 	if o.y.grad == nil {
 		return
 	}
-	dx, n := o.x.AccumulateGrad(), o.to-o.from
+	dx, first := o.x.ownGrad()
+	n := o.to - o.from
 	for i := range o.e.outer {
-		kernel.Add(o.e.of(dx, i, o.from, o.to, o.e.n), o.e.of(o.y.grad, i, 0, n, n))
+		to, dy := o.e.of(dx, i, o.from, o.to, o.e.n), o.e.of(o.y.grad, i, 0, n, n)
+		if !first {
+			kernel.Add(to, dy)
+			continue
+		}
+		clear(o.e.of(dx, i, 0, o.from, o.e.n))
+		copy(to, dy)
+		clear(o.e.of(dx, i, o.to, o.e.n, o.e.n))
 	}
 }
 
@@ -151,9 +159,9 @@ func (o concatOp) Backward() {
 		if !x.requires {
 			return
 		}
-		dx := x.AccumulateGrad()
+		dx, first := x.ownGrad()
 		for i := range o.e.outer {
-			kernel.Add(o.e.of(dx, i, 0, n, n), o.e.of(o.y.grad, i, at, at+n, o.e.n))
+			addGrad(nil, o.e.of(dx, i, 0, n, n), o.e.of(o.y.grad, i, at, at+n, o.e.n), nil, nil, first)
 		}
 	})
 }
@@ -270,12 +278,12 @@ func (o transposeOp) Backward() {
 	if o.y.grad == nil {
 		return
 	}
-	dx := o.x.AccumulateGrad()
+	dx, first := o.x.ownGrad()
 	if rows, cols, ok := o.matrices(); ok {
 		for lo := 0; lo < len(dx); lo += rows * cols {
-			kernel.Transpose(dx[lo:], o.y.grad[lo:], cols, rows, true)
+			kernel.Transpose(dx[lo:], o.y.grad[lo:], cols, rows, !first)
 		}
 		return
 	}
-	o.each(func(from, to, n int) { kernel.Add(dx[from:from+n], o.y.grad[to:to+n]) })
+	o.each(func(from, to, n int) { addGrad(nil, dx[from:from+n], o.y.grad[to:to+n], nil, nil, first) })
 }

@@ -389,10 +389,19 @@ func (n *Node) RequiresGrad() bool {
 // AccumulateGrad returns the gradient for the Backward of an operation to add to. The first call in a run provides the
 // memory and sets it to zero.
 func (n *Node) AccumulateGrad() []float32 {
-	n.check()
-	if n.grad == nil {
-		n.grad = sized(&n.tape.buffers[n.place].grad, len(n.data))
-		clear(n.grad)
+	grad, first := n.ownGrad()
+	if first {
+		clear(grad)
 	}
-	return n.grad
+	return grad
+}
+
+// ownGrad is [Node.AccumulateGrad] for a Backward that writes all elements of the gradient if it is the first one to contribute to it,
+// and otherwise adds: if first is true, the values of grad are undefined.
+func (n *Node) ownGrad() (grad []float32, first bool) {
+	n.check()
+	if first = n.grad == nil; first {
+		n.grad = sized(&n.tape.buffers[n.place].grad, len(n.data))
+	}
+	return n.grad, first
 }
