@@ -1,11 +1,9 @@
 package autograd
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/unroll-go/unroll/internal/kernel"
-	"github.com/unroll-go/unroll/tensor"
 )
 
 // Add returns a + b, element by element. The shapes of a and b broadcast by NumPy's rules: they are aligned at the last
@@ -189,72 +187,5 @@ func scaledGrad(d []float32, s float32, dy []float32, first bool) {
 		kernel.Scaled(d, s, dy)
 	} else {
 		kernel.AddScaled(d, s, dy)
-	}
-}
-
-// MatMul returns the matrix product a·b: [..., K] times [K,N] is [..., N]. If b has more than two dimensions, a and b are
-// batches of matrices with equal leading dimensions, and each matrix of a is multiplied with the matrix of b at the same
-// place: [B,M,K] times [B,K,N] is [B,M,N]. MatMul panics with a [*ShapeError] for other shapes; it does not broadcast.
-func MatMul(a, b *Node) *Node {
-	const where = "autograd.MatMul"
-	t := TapeOf(where, a, b)
-	batch := len(b.shape) - 2 // dimensions
-	if batch < 0 || len(a.shape) < max(1, batch) || batch > 0 && (len(a.shape) != len(b.shape) || !slices.Equal(a.shape[:batch], b.shape[:batch])) ||
-		a.shape[len(a.shape)-1] != b.shape[batch] {
-		panic(&ShapeError{Where: where, Got: fmt.Sprintf("shapes %v and %v", slices.Clone(a.shape), slices.Clone(b.shape)),
-			Want: "[..., K] and [K,N], or [..., M,K] and [..., K,N] with the same dimensions before"})
-	}
-	o := matMulOp{t: t, a: a, b: b, k: b.shape[batch], n: b.shape[batch+1], rows: 1, batches: tensor.Size(b.shape[:batch])}
-	for _, d := range a.shape[batch : len(a.shape)-1] {
-		o.rows *= d
-	}
-	var room [8]int
-	o.y = t.New(append(append(room[:0], a.shape[:len(a.shape)-1]...), o.n)...)
-	if len(a.data) == 0 || len(b.data) == 0 {
-		clear(o.y.data)
-		return o.y
-	}
-	for i := range o.batches {
-		kernel.Affine(o.y.data[i*o.rows*o.n:], o.n, o.rows, nil, kernel.Block{Data: a.data[i*o.rows*o.k:], Stride: o.k, Cols: o.k}, kernel.Block{},
-			t.packed(b, i, o.k, o.n, false))
-	}
-	if a.requires || b.requires {
-		Record(t, o, o.y)
-	}
-	return o.y.product(where, a, b)
-}
-
-type matMulOp struct {
-	t                   *Tape
-	a, b, y             *Node
-	batches, rows, k, n int
-}
-
-func (o matMulOp) String() string { return "autograd.MatMul" }
-
-// Backward adds dy·bᵀ to a's gradient and aᵀ·dy to b's.
-func (o matMulOp) Backward() {
-	if o.y.grad == nil {
-		return
-	}
-	var da, db []float32
-	first := false
-	if o.a.requires {
-		da, first = o.a.ownGrad()
-	}
-	if o.b.requires {
-		db = o.b.AccumulateGrad()
-	}
-	for i := range o.batches {
-		dy := kernel.Block{Data: o.y.grad[i*o.rows*o.n:], Stride: o.n, Cols: o.n}
-		switch {
-		case first:
-			kernel.Affine(da[i*o.rows*o.k:], o.k, o.rows, nil, dy, kernel.Block{}, o.t.packed(o.b, i, o.k, o.n, true))
-		case da != nil:
-			kernel.Gemm(da[i*o.rows*o.k:], o.k, o.rows, dy, o.t.packed(o.b, i, o.k, o.n, true))
-		}
-		if db != nil {
-			kernel.GemmT(db[i*o.k*o.n:], o.n, o.k, o.n, o.rows, o.a.data[i*o.rows*o.k:], o.k, dy.Data, o.n)
-		}
 	}
 }
