@@ -56,13 +56,16 @@ type Param struct {
 	set    *set
 	offset int // where the gradient begins in Grads.Data
 
-	packed [2]*Derived[kernel.Matrix] // a matrix as the right-hand side of products: as it is, and transposed
+	// Of a matrix:
+	transposed *Derived[[]float32]
+	packed     [2]*Derived[kernel.Matrix] // as the right-hand side of products: as it is, and transposed
 }
 
 // newParam returns a weight whose gradient begins at offset.
 func (s *set) newParam(name string, value *tensor.Tensor, offset int) *Param {
 	p := &Param{Name: name, Value: value, set: s, offset: offset}
 	if shape := value.Shape(); len(shape) == 2 {
+		p.transposed = NewDerived(&Params{set: s}, func(v *[]float32) { kernel.Transpose(sized(v, value.Len()), value.Data(), shape[0], shape[1], false) })
 		for i := range p.packed {
 			p.packed[i] = NewDerived(&Params{set: s}, func(m *kernel.Matrix) { pack(m, value.Data(), shape[0], shape[1], i == 1) })
 		}

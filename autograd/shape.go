@@ -208,8 +208,9 @@ func (o gatherOp) Backward() {
 	}
 }
 
-// Transpose returns a copy of x with dimensions i and j exchanged: [M,N] becomes [N,M]. It panics with a [*ShapeError]
-// if there is no such dimension.
+// Transpose returns a copy of x with dimensions i and j exchanged: [M,N] becomes [N,M]. The transpose of a weight is computed
+// once for each version of the weights, so a model may ask for it in every run and at every step. Transpose panics with a
+// [*ShapeError] if there is no such dimension.
 func Transpose(x *Node, i, j int) *Node {
 	const where = "autograd.Transpose"
 	t := TapeOf(where, x)
@@ -218,12 +219,8 @@ func Transpose(x *Node, i, j int) *Node {
 	if i == j {
 		return x
 	}
-	if x.weight != nil && len(x.shape) == 2 { // a cell may do this at every step
-		for _, y := range t.flipped {
-			if y.weight == x.weight && y.flipped != x.flipped {
-				return y
-			}
-		}
+	if x.weight != nil && len(x.shape) == 2 {
+		return t.transposeWeight(where, x)
 	}
 	var room [8]int
 	shape := append(room[:0], x.shape...)
@@ -239,11 +236,28 @@ func Transpose(x *Node, i, j int) *Node {
 	if x.requires {
 		Record(t, o, o.y)
 	}
-	if x.weight != nil && len(x.shape) == 2 {
-		o.y.weight, o.y.flipped = x.weight, !x.flipped
-		t.flipped = append(t.flipped, o.y)
-	}
 	return o.y.moved(where, x)
+}
+
+// transposeWeight is Transpose of a node that holds a weight [M,N] or its transpose. All calls of a run for one weight return the
+// same node.
+func (t *Tape) transposeWeight(where string, x *Node) *Node {
+	for _, y := range t.flipped {
+		if y.weight == x.weight && y.flipped != x.flipped {
+			return y
+		}
+	}
+	data := x.weight.Value.Data()
+	if !x.flipped {
+		data = *x.weight.transposed.Get()
+	}
+	y := t.View(data, x.shape[1], x.shape[0])
+	y.weight, y.flipped = x.weight, !x.flipped
+	t.flipped = append(t.flipped, y)
+	if x.requires {
+		Record(t, transposeOp{x, y, [5]int{1, x.shape[0], 1, x.shape[1], 1}}, y)
+	}
+	return y.moved(where, x)
 }
 
 type transposeOp struct {
