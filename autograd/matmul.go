@@ -102,6 +102,10 @@ func (o matMulOp) Backward() {
 	}
 	if o.b.requires {
 		db = o.b.AccumulateGrad()
+		if o.b.weight != nil && o.rows <= fewRows {
+			o.t.putOff(o.b, o.a.data, o.y.grad, o.rows, o.k, o.n)
+			db = nil
+		}
 	}
 	for i := range o.batches {
 		dy := kernel.Block{Data: o.y.grad[i*o.rows*o.n:], Stride: o.n, Cols: o.n}
@@ -163,4 +167,58 @@ func pack(m *kernel.Matrix, matrix []float32, k, n int, transposed bool) {
 	}
 	m.Reset(k, n)
 	m.SetRows(0, k, matrix, n)
+}
+
+// weightGrad collects the operands of products aᵀ·dy that are to be added to the gradient of b, a weight or its transpose. A
+// recurrent cell multiplies by the same weight at every step; one product over the rows of many steps takes less time than a
+// product for each step, which would read and write the whole gradient.
+type weightGrad struct {
+	b     *Node
+	rows  int
+	a, dy []float32 // [rows,k] and [rows,n]
+}
+
+const (
+	fewRows  = 16  // a product over more rows is not put off
+	manyRows = 128 // the rows of one product, at most
+)
+
+// putOff adds aᵀ·dy to the gradient of b, for the given rows, before the gradient is needed.
+func (t *Tape) putOff(b *Node, a, dy []float32, rows, k, n int) {
+	var g *weightGrad
+	for _, of := range t.weightGrads[:t.gradsUsed] {
+		if of.b.weight == b.weight && of.b.flipped == b.flipped {
+			g = of
+		}
+	}
+	if g == nil {
+		if t.gradsUsed == len(t.weightGrads) {
+			t.weightGrads = append(t.weightGrads, &weightGrad{})
+		}
+		g = t.weightGrads[t.gradsUsed]
+		t.gradsUsed++
+		g.b, g.rows = b, 0
+		t.neededBy = max(t.neededBy, b.maker)
+	}
+	if g.rows+rows > manyRows {
+		g.add()
+	}
+	copy(sized(&g.a, manyRows*k)[g.rows*k:], a[:rows*k])
+	copy(sized(&g.dy, manyRows*n)[g.rows*n:], dy[:rows*n])
+	g.rows += rows
+}
+
+// add computes the product.
+func (g *weightGrad) add() {
+	k, n := g.b.shape[0], g.b.shape[1]
+	kernel.GemmT(g.b.grad, n, k, n, g.rows, g.a, k, g.dy, n)
+	g.rows = 0
+}
+
+// addWeightGrads computes the products that were put off.
+func (t *Tape) addWeightGrads() {
+	for _, g := range t.weightGrads[:t.gradsUsed] {
+		g.add()
+	}
+	t.gradsUsed, t.neededBy = 0, 0
 }
