@@ -121,13 +121,36 @@ func (o matMulOp) Backward() {
 	}
 }
 
+// products is what a tape keeps for the matrix products of a run.
+type products struct {
+	matrix     kernel.Matrix // the right-hand side of a product that is not kept
+	packs      []*packs      // the others, but for weights
+	packsUsed  int           // number of them in use
+	transposes []*Node       // of weights
+	grads      []*weightGrad // parts of the gradients of weights
+	gradsUsed  int           // number of them in use
+	neededBy   int           // 1 + the index of the operation before whose Backward grads must be added; 0: at the end
+}
+
+// begin begins a run.
+func (p *products) begin() {
+	p.packsUsed, p.transposes, p.gradsUsed, p.neededBy = 0, p.transposes[:0], 0, 0
+}
+
+// operand is what a node knows for matrix products whose right-hand side it is.
+type operand struct {
+	weight  *Param // the weight whose values the node holds, or nil
+	flipped bool   // the node holds the transpose of weight
+	packs   *packs // of a node that is no weight; nil until there is one
+}
+
 // packed returns the matrix [k,n] at place i of b, or its transpose, packed as the right-hand side of a product. A weight, or
 // the transpose of a weight, is packed once for each version of the weights, any other matrix once in a run. Matrices of
 // which b holds several share one place in memory, so each of them is valid until the next call.
 func (t *Tape) packed(b *Node, i, k, n int, transposed bool) *kernel.Matrix {
 	if len(b.data) > k*n {
-		pack(&t.matrix, b.data[i*k*n:], k, n, transposed)
-		return &t.matrix
+		pack(&t.products.matrix, b.data[i*k*n:], k, n, transposed)
+		return &t.products.matrix
 	}
 	which := 0
 	if transposed != b.flipped {
@@ -137,12 +160,12 @@ func (t *Tape) packed(b *Node, i, k, n int, transposed bool) *kernel.Matrix {
 		return b.weight.packed[which].Get()
 	}
 	if b.packs == nil {
-		if t.packsUsed == len(t.packs) {
-			t.packs = append(t.packs, &packs{})
+		if t.products.packsUsed == len(t.products.packs) {
+			t.products.packs = append(t.products.packs, &packs{})
 		}
-		b.packs = t.packs[t.packsUsed]
+		b.packs = t.products.packs[t.products.packsUsed]
 		b.packs.done = [2]bool{}
-		t.packsUsed++
+		t.products.packsUsed++
 	}
 	m := &b.packs.matrix[which]
 	if !b.packs.done[which] {
@@ -186,19 +209,19 @@ const (
 // putOff adds aᵀ·dy to the gradient of b, for the given rows, before the gradient is needed.
 func (t *Tape) putOff(b *Node, a, dy []float32, rows, k, n int) {
 	var g *weightGrad
-	for _, of := range t.weightGrads[:t.gradsUsed] {
+	for _, of := range t.products.grads[:t.products.gradsUsed] {
 		if of.b.weight == b.weight && of.b.flipped == b.flipped {
 			g = of
 		}
 	}
 	if g == nil {
-		if t.gradsUsed == len(t.weightGrads) {
-			t.weightGrads = append(t.weightGrads, &weightGrad{})
+		if t.products.gradsUsed == len(t.products.grads) {
+			t.products.grads = append(t.products.grads, &weightGrad{})
 		}
-		g = t.weightGrads[t.gradsUsed]
-		t.gradsUsed++
+		g = t.products.grads[t.products.gradsUsed]
+		t.products.gradsUsed++
 		g.b, g.rows = b, 0
-		t.neededBy = max(t.neededBy, b.maker)
+		t.products.neededBy = max(t.products.neededBy, b.maker)
 	}
 	if g.rows+rows > manyRows {
 		g.add()
@@ -217,8 +240,8 @@ func (g *weightGrad) add() {
 
 // addWeightGrads computes the products that were put off.
 func (t *Tape) addWeightGrads() {
-	for _, g := range t.weightGrads[:t.gradsUsed] {
+	for _, g := range t.products.grads[:t.products.gradsUsed] {
 		g.add()
 	}
-	t.gradsUsed, t.neededBy = 0, 0
+	t.products.gradsUsed, t.products.neededBy = 0, 0
 }

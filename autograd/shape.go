@@ -242,7 +242,7 @@ func Transpose(x *Node, i, j int) *Node {
 // transposeWeight is Transpose of a node that holds a weight [M,N] or its transpose. All calls of a run for one weight return the
 // same node.
 func (t *Tape) transposeWeight(where string, x *Node) *Node {
-	for _, y := range t.flipped {
+	for _, y := range t.products.transposes {
 		if y.weight == x.weight && y.flipped != x.flipped {
 			return y
 		}
@@ -253,7 +253,7 @@ func (t *Tape) transposeWeight(where string, x *Node) *Node {
 	}
 	y := t.View(data, x.shape[1], x.shape[0])
 	y.weight, y.flipped = x.weight, !x.flipped
-	t.flipped = append(t.flipped, y)
+	t.products.transposes = append(t.products.transposes, y)
 	if x.requires {
 		Record(t, transposeOp{x, y, [5]int{1, x.shape[0], 1, x.shape[1], 1}}, y)
 	}

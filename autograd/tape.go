@@ -29,25 +29,19 @@ type Tape struct {
 	rootGrad float32 // its gradient, with which the backward pass begins
 	checking bool    // see Checking
 
-	nodes       [generations][]*Node
-	buffers     []buffers // element k is the memory of node k of every run
-	count       int       // number of nodes in this run
-	scratch     [][]float32
-	taken       int // number of scratch slices in use
-	ints        [][]int
-	intsUsed    int   // number of ints slices in use
-	kept        []any // values of Reuse
-	keptUsed    int   // number of these values in use
-	ops         []Op
-	recorded    int           // number of operations recorded in this run
-	lists       []*Node       // operand lists of the run's operations, such as Concat, that take any number of operands
-	matrix      kernel.Matrix // the right-hand side of the matrix product that is being computed
-	packs       []*packs      // packed right-hand sides of products
-	packsUsed   int           // number of packs in use
-	weightGrads []*weightGrad // parts of the gradients of weights
-	gradsUsed   int           // number of these in use
-	neededBy    int           // 1 + the index of the operation before whose Backward they must be added; 0: at the end
-	flipped     []*Node       // the transposes of weights in this run
+	nodes    [generations][]*Node
+	buffers  []buffers // element k is the memory of node k of every run
+	count    int       // number of nodes in this run
+	scratch  [][]float32
+	taken    int // number of scratch slices in use
+	ints     [][]int
+	intsUsed int   // number of ints slices in use
+	kept     []any // values of Reuse
+	keptUsed int   // number of these values in use
+	ops      []Op
+	recorded int      // number of operations recorded in this run
+	lists    []*Node  // operand lists of the run's operations, such as Concat, that take any number of operands
+	products products // of matrices (matmul.go)
 
 	weights []float32 // the argument of each call of SetWeight in this run
 	terms   []Term    // memory for the terms of this run's nodes
@@ -78,9 +72,7 @@ type Node struct {
 	data     []float32
 	grad     []float32 // nil until a consumer adds to it
 	requires bool      // the node wants a gradient
-	weight   *Param    // the weight whose values the node holds, or nil
-	flipped  bool      // the node holds the transpose of weight
-	packs    *packs    // of a right-hand side of products; nil until there is one
+	operand            // of matrix products
 	maker    int       // 1 + the index of the recorded operation that computed the node; 0: none
 
 	// The means that the node is computed from (weight.go).
@@ -148,7 +140,7 @@ func (t *Tape) begin() {
 	t.run++
 	t.version = t.set.version.Load()
 	t.count, t.taken, t.intsUsed, t.keptUsed, t.recorded, t.draws, t.lists = 0, 0, 0, 0, 0, 0, t.lists[:0]
-	t.packsUsed, t.gradsUsed, t.neededBy, t.flipped = 0, 0, 0, t.flipped[:0]
+	t.products.begin()
 	t.weights, t.terms, t.loss, t.scales = t.weights[:0], t.terms[:0], nil, nil
 	t.done, t.err, t.checking = false, nil, false
 	if t.grads != nil {
@@ -323,7 +315,7 @@ func (t *Tape) node(shape []int) *Node {
 	n := (*nodes)[t.count]
 	t.count++
 	n.run, n.grad, n.requires, n.maker, n.origin = t.run, nil, false, 0, unweighted
-	n.weight, n.flipped, n.packs = nil, false, nil
+	n.operand = operand{}
 	n.shape = append(n.shape[:0], shape...)
 	return n
 }
