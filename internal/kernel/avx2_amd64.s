@@ -16661,6 +16661,106 @@ end:
 	VZEROUPPER
 	RET
 
+// func copyRowsAVX2(dst *float32, dstStride int, src *float32, srcStride int, rows int, cols int)
+// Requires: AVX, SSE
+TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-48
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	MOVQ    src+16(FP), DX
+	MOVQ    srcStride+24(FP), BX
+	MOVQ    rows+32(FP), SI
+	MOVQ    cols+40(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	SUBQ    R8, DI
+	LEAQ    masks<>+0(SB), R9
+	MOVQ    R8, R10
+	NEGQ    R10
+	VMOVDQU 64(R9)(R10*4), Y0
+	TESTQ   SI, SI
+	JLE     row_end
+
+row:
+	XORQ R9, R9
+
+registers:
+	CMPQ    R9, DI
+	JGE     last
+	VMOVUPS (DX)(R9*4), Y1
+	VMOVUPS Y1, (AX)(R9*4)
+	ADDQ    $0x08, R9
+	JMP     registers
+
+last:
+	TESTQ      R8, R8
+	JZ         next
+	VMASKMOVPS (DX)(R9*4), Y0, Y1
+	VMASKMOVPS Y1, Y0, (AX)(R9*4)
+
+next:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ SI
+	JNZ  row
+
+row_end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func addRowsAVX2(dst *float32, dstStride int, src *float32, srcStride int, rows int, cols int)
+// Requires: AVX, SSE
+TEXT ·addRowsAVX2(SB), NOSPLIT, $0-48
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	MOVQ    src+16(FP), DX
+	MOVQ    srcStride+24(FP), BX
+	MOVQ    rows+32(FP), SI
+	MOVQ    cols+40(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	SUBQ    R8, DI
+	LEAQ    masks<>+0(SB), R9
+	MOVQ    R8, R10
+	NEGQ    R10
+	VMOVDQU 64(R9)(R10*4), Y0
+	TESTQ   SI, SI
+	JLE     row_end
+
+row:
+	XORQ R9, R9
+
+registers:
+	CMPQ    R9, DI
+	JGE     last
+	VMOVUPS (DX)(R9*4), Y1
+	VMOVUPS (AX)(R9*4), Y2
+	VADDPS  Y1, Y2, Y1
+	VMOVUPS Y1, (AX)(R9*4)
+	ADDQ    $0x08, R9
+	JMP     registers
+
+last:
+	TESTQ      R8, R8
+	JZ         next
+	VMASKMOVPS (DX)(R9*4), Y0, Y1
+	VMASKMOVPS (AX)(R9*4), Y0, Y2
+	VADDPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)(R9*4)
+
+next:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ SI
+	JNZ  row
+
+row_end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
 // func adamAVX2(w *float32, grad *float32, m *float32, v *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, step float32, root float32, eps float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·adamAVX2(SB), NOSPLIT, $0-72
@@ -17260,6 +17360,87 @@ loop1_rest:
 	VBLENDVPS  Y3, Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (AX)
 
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func largestGradAVX2(dx *float32, grad *float32, x *float32, y *float32, stride int, rows int, n int)
+// Requires: AVX, SSE
+TEXT ·largestGradAVX2(SB), NOSPLIT, $0-56
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dx+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    y+24(FP), BX
+	MOVQ    stride+32(FP), SI
+	MOVQ    n+48(FP), DI
+	SUBQ    $0x08, DI
+	JL      columns_rest
+
+columns:
+	MOVQ    rows+40(FP), R10
+	VMOVUPS (CX), Y0
+	VMOVUPS (BX), Y1
+	MOVQ    AX, R8
+	MOVQ    DX, R9
+	TESTQ   R10, R10
+	JLE     down_end
+
+down:
+	VMOVUPS (R9), Y2
+	VMOVUPS (R8), Y3
+	VCMPPS  $0x00, Y1, Y2, Y4
+	VANDPS  Y4, Y0, Y4
+	VCMPPS  $0x03, Y2, Y2, Y2
+	VANDPS  Y2, Y0, Y2
+	VORPS   Y2, Y4, Y2
+	VADDPS  Y2, Y3, Y3
+	VMOVUPS Y3, (R8)
+	VXORPS  Y2, Y0, Y0
+	ADDQ    SI, R8
+	ADDQ    SI, R9
+	DECQ    R10
+	JNZ     down
+
+down_end:
+	ADDQ $0x00000020, AX
+	ADDQ $0x00000020, CX
+	ADDQ $0x00000020, DX
+	ADDQ $0x00000020, BX
+	SUBQ $0x08, DI
+	JGE  columns
+
+columns_rest:
+	ADDQ       $0x08, DI
+	JZ         end
+	LEAQ       masks<>+0(SB), R8
+	NEGQ       DI
+	VMOVDQU    64(R8)(DI*4), Y0
+	MOVQ       rows+40(FP), DI
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (BX), Y0, Y2
+	MOVQ       DX, CX
+	TESTQ      DI, DI
+	JLE        rest_end
+
+rest:
+	VMASKMOVPS (CX), Y0, Y3
+	VMASKMOVPS (AX), Y0, Y4
+	VCMPPS     $0x00, Y2, Y3, Y5
+	VANDPS     Y5, Y1, Y5
+	VCMPPS     $0x03, Y3, Y3, Y3
+	VANDPS     Y3, Y1, Y3
+	VORPS      Y3, Y5, Y3
+	VADDPS     Y3, Y4, Y4
+	VMASKMOVPS Y4, Y0, (AX)
+	VXORPS     Y3, Y1, Y1
+	ADDQ       SI, AX
+	ADDQ       SI, CX
+	DECQ       DI
+	JNZ        rest
+
+rest_end:
 end:
 	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER

@@ -214,6 +214,16 @@ func blendConstAVX2(dst *float32, a *float32, b *float32, rest float32, m float3
 //go:noescape
 func clampAVX2(x *float32, limit float32, n int)
 
+// copyRowsAVX2 computes dst = src for rows whose starts are strides, in bytes, apart. It moves numbers as they are, denormal ones too.
+//
+//go:noescape
+func copyRowsAVX2(dst *float32, dstStride int, src *float32, srcStride int, rows int, cols int)
+
+// addRowsAVX2 computes dst += src for rows whose starts are strides, in bytes, apart.
+//
+//go:noescape
+func addRowsAVX2(dst *float32, dstStride int, src *float32, srcStride int, rows int, cols int)
+
 // adamAVX2 computes a step of Adam.
 //
 //go:noescape
@@ -258,6 +268,11 @@ func addColumnsAVX2(dst *float32, a *float32, stride int, rows int, n int)
 //
 //go:noescape
 func largerAVX2(dst *float32, x *float32, n int)
+
+// largestGradAVX2 adds grad to dx where a column of x, whose rows and those of dx are stride bytes apart, first equals y or is NaN.
+//
+//go:noescape
+func largestGradAVX2(dx *float32, grad *float32, x *float32, y *float32, stride int, rows int, n int)
 
 // softmaxAVX2 computes dst = e^(src-top) / sum, where top is the largest of src, and sum that of the numerators.
 //

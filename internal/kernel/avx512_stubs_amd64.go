@@ -214,6 +214,16 @@ func blendConstAVX512(dst *float32, a *float32, b *float32, rest float32, m floa
 //go:noescape
 func clampAVX512(x *float32, limit float32, n int)
 
+// copyRowsAVX512 computes dst = src for rows whose starts are strides, in bytes, apart. It moves numbers as they are, denormal ones too.
+//
+//go:noescape
+func copyRowsAVX512(dst *float32, dstStride int, src *float32, srcStride int, rows int, cols int)
+
+// addRowsAVX512 computes dst += src for rows whose starts are strides, in bytes, apart.
+//
+//go:noescape
+func addRowsAVX512(dst *float32, dstStride int, src *float32, srcStride int, rows int, cols int)
+
 // adamAVX512 computes a step of Adam.
 //
 //go:noescape
@@ -258,6 +268,11 @@ func addColumnsAVX512(dst *float32, a *float32, stride int, rows int, n int)
 //
 //go:noescape
 func largerAVX512(dst *float32, x *float32, n int)
+
+// largestGradAVX512 adds grad to dx where a column of x, whose rows and those of dx are stride bytes apart, first equals y or is NaN.
+//
+//go:noescape
+func largestGradAVX512(dx *float32, grad *float32, x *float32, y *float32, stride int, rows int, n int)
 
 // softmaxAVX512 computes dst = e^(src-top) / sum, where top is the largest of src, and sum that of the numerators.
 //
