@@ -37,16 +37,13 @@ func Slice(x *Node, dim, from, to int) *Node {
 		return part(where, x, t.View(x.data[from*e.inner:to*e.inner], shape...), e, from, to)
 	}
 	y := t.New(shape...)
-	for o := range e.outer {
-		copy(e.of(y.data, o, 0, to-from, to-from), e.of(x.data, o, from, to, e.n))
-	}
+	size := (to - from) * e.inner
+	kernel.CopyRows(y.data, size, e.from(x.data, from), e.n*e.inner, e.outer, size)
 	return part(where, x, y, e, from, to)
 }
 
-// of returns the elements [from, to) at outer index o of a slab whose dimension has n elements.
-func (e extent) of(slab []float32, o, from, to, n int) []float32 {
-	return slab[(o*n+from)*e.inner : (o*n+to)*e.inner]
-}
+// from returns the slab from place i of the dimension on.
+func (e extent) from(slab []float32, i int) []float32 { return slab[min(i*e.inner, len(slab)):] }
 
 // part records that y is the elements [from, to) of x along e.
 func part(where string, x, y *Node, e extent, from, to int) *Node {
@@ -70,16 +67,19 @@ func (o partOp) Backward() {
 		return
 	}
 	dx, first := o.x.ownGrad()
-	n := o.to - o.from
-	for i := range o.e.outer {
-		to, dy := o.e.of(dx, i, o.from, o.to, o.e.n), o.e.of(o.y.grad, i, 0, n, n)
-		if !first {
-			kernel.Add(to, dy)
-			continue
-		}
-		clear(o.e.of(dx, i, 0, o.from, o.e.n))
-		copy(to, dy)
-		clear(o.e.of(dx, i, o.to, o.e.n, o.e.n))
+	if first && len(o.y.grad) < len(dx) {
+		clear(dx)
+	}
+	size := (o.to - o.from) * o.e.inner
+	rowsGrad(o.e.from(dx, o.from), o.e.n*o.e.inner, o.y.grad, size, o.e.outer, size, first)
+}
+
+// rowsGrad sets rows of d to those of dy if first is true, and adds them otherwise.
+func rowsGrad(d []float32, stride int, dy []float32, dyStride, rows, cols int, first bool) {
+	if first {
+		kernel.CopyRows(d, stride, dy, dyStride, rows, cols)
+	} else {
+		kernel.AddRows(d, stride, dy, dyStride, rows, cols)
 	}
 }
 
@@ -109,9 +109,7 @@ func Concat(dim int, xs ...*Node) *Node {
 	shape[dim] = total
 	o := concatOp{t.lists[lo:len(t.lists):len(t.lists)], t.New(shape...), dim, extent{first.outer, total, first.inner}}
 	o.each(func(x *Node, n, at int) {
-		for i := range o.e.outer {
-			copy(o.e.of(o.y.data, i, at, at+n, total), o.e.of(x.data, i, 0, n, n))
-		}
+		kernel.CopyRows(o.e.from(o.y.data, at), total*o.e.inner, x.data, n*o.e.inner, o.e.outer, n*o.e.inner)
 	})
 	if requires {
 		Record(t, o, o.y)
@@ -160,9 +158,7 @@ func (o concatOp) Backward() {
 			return
 		}
 		dx, first := x.ownGrad()
-		for i := range o.e.outer {
-			addGrad(nil, o.e.of(dx, i, 0, n, n), o.e.of(o.y.grad, i, at, at+n, o.e.n), nil, nil, first)
-		}
+		rowsGrad(dx, n*o.e.inner, o.e.from(o.y.grad, at), o.e.n*o.e.inner, o.e.outer, n*o.e.inner, first)
 	})
 }
 
