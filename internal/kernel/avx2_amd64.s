@@ -16661,6 +16661,404 @@ end:
 	VZEROUPPER
 	RET
 
+// func sqrtAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, SSE
+TEXT ·sqrtAVX2(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x08, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (CX), Y0
+	VSQRTPS Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x08, DX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, DX
+	JZ         end
+	LEAQ       masks<>+0(SB), BX
+	NEGQ       DX
+	VMOVDQU    64(BX)(DX*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VSQRTPS    Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func sqrtGradAVX2(dst *float32, grad *float32, y *float32, n int)
+// Requires: AVX, SSE
+TEXT ·sqrtGradAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (CX), Y0
+	VMOVUPS (DX), Y1
+	VADDPS  Y1, Y1, Y1
+	VDIVPS  Y1, Y0, Y1
+	VCMPPS  $0x04, c00000000<>+0(SB), Y0, Y0
+	VANDPS  Y0, Y1, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x08, BX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, BX
+	JZ         end
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    64(SI)(BX*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (DX), Y0, Y2
+	VADDPS     Y2, Y2, Y2
+	VDIVPS     Y2, Y1, Y2
+	VCMPPS     $0x04, c00000000<>+0(SB), Y1, Y1
+	VANDPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func absAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, SSE
+TEXT ·absAVX2(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x08, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (CX), Y0
+	VANDPS  c7fffffff<>+0(SB), Y0, Y0
+	VMULPS  c3f800000<>+0(SB), Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x08, DX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, DX
+	JZ         end
+	LEAQ       masks<>+0(SB), BX
+	NEGQ       DX
+	VMOVDQU    64(BX)(DX*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VANDPS     c7fffffff<>+0(SB), Y1, Y1
+	VMULPS     c3f800000<>+0(SB), Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func absGradAVX2(dst *float32, grad *float32, x *float32, n int)
+// Requires: AVX, SSE
+TEXT ·absGradAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (DX), Y0
+	VMOVUPS (CX), Y1
+	VMULPS  c3f800000<>+0(SB), Y1, Y1
+	VANDPS  c80000000<>+0(SB), Y0, Y2
+	VXORPS  Y2, Y1, Y1
+	VANDPS  c7fffffff<>+0(SB), Y0, Y0
+	VCMPPS  $0x0e, c00000000<>+0(SB), Y0, Y0
+	VANDPS  Y0, Y1, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x08, BX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, BX
+	JZ         end
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    64(SI)(BX*4), Y0
+	VMASKMOVPS (DX), Y0, Y1
+	VMASKMOVPS (CX), Y0, Y2
+	VMULPS     c3f800000<>+0(SB), Y2, Y2
+	VANDPS     c80000000<>+0(SB), Y1, Y3
+	VXORPS     Y3, Y2, Y2
+	VANDPS     c7fffffff<>+0(SB), Y1, Y1
+	VCMPPS     $0x0e, c00000000<>+0(SB), Y1, Y1
+	VANDPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func limitAVX2(dst *float32, src *float32, lo float32, hi float32, n int)
+// Requires: AVX, AVX2, SSE
+TEXT ·limitAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVSS        lo+16(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        hi+20(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVQ         n+24(FP), DX
+	SUBQ         $0x08, DX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS (CX), Y2
+	VMAXPS  Y2, Y0, Y2
+	VMINPS  Y2, Y1, Y2
+	VMULPS  c3f800000<>+0(SB), Y2, Y2
+	VMOVUPS Y2, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x08, DX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, DX
+	JZ         end
+	LEAQ       masks<>+0(SB), BX
+	NEGQ       DX
+	VMOVDQU    64(BX)(DX*4), Y2
+	VMASKMOVPS (CX), Y2, Y3
+	VMAXPS     Y3, Y0, Y3
+	VMINPS     Y3, Y1, Y3
+	VMULPS     c3f800000<>+0(SB), Y3, Y0
+	VMASKMOVPS Y0, Y2, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func limitGradAVX2(dst *float32, grad *float32, x *float32, lo float32, hi float32, n int)
+// Requires: AVX, AVX2, SSE
+TEXT ·limitGradAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dst+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVSS        lo+24(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        hi+28(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVQ         n+32(FP), BX
+	SUBQ         $0x08, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS (DX), Y2
+	VMOVUPS (CX), Y3
+	VMULPS  c3f800000<>+0(SB), Y3, Y3
+	VCMPPS  $0x0d, Y0, Y2, Y4
+	VANDPS  Y4, Y3, Y3
+	VCMPPS  $0x02, Y1, Y2, Y2
+	VANDPS  Y2, Y3, Y2
+	VMOVUPS Y2, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x08, BX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, BX
+	JZ         end
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    64(SI)(BX*4), Y2
+	VMASKMOVPS (DX), Y2, Y3
+	VMASKMOVPS (CX), Y2, Y4
+	VMULPS     c3f800000<>+0(SB), Y4, Y4
+	VCMPPS     $0x0d, Y0, Y3, Y0
+	VANDPS     Y0, Y4, Y0
+	VCMPPS     $0x02, Y1, Y3, Y1
+	VANDPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y2, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func maximumAVX2(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, SSE
+TEXT ·maximumAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS   (CX), Y0
+	VMOVUPS   (DX), Y1
+	VMAXPS    Y0, Y1, Y0
+	VCMPPS    $0x03, Y1, Y1, Y2
+	VBLENDVPS Y2, Y1, Y0, Y0
+	VMULPS    c3f800000<>+0(SB), Y0, Y0
+	VMOVUPS   Y0, (AX)
+	ADDQ      $0x00000020, AX
+	ADDQ      $0x00000020, CX
+	ADDQ      $0x00000020, DX
+	SUBQ      $0x08, BX
+	JGE       loop1
+
+loop1_rest:
+	ADDQ       $0x08, BX
+	JZ         end
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    64(SI)(BX*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (DX), Y0, Y2
+	VMAXPS     Y1, Y2, Y1
+	VCMPPS     $0x03, Y2, Y2, Y3
+	VBLENDVPS  Y3, Y2, Y1, Y1
+	VMULPS     c3f800000<>+0(SB), Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func minimumAVX2(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, SSE
+TEXT ·minimumAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS   (CX), Y0
+	VMOVUPS   (DX), Y1
+	VMINPS    Y0, Y1, Y0
+	VCMPPS    $0x03, Y1, Y1, Y2
+	VBLENDVPS Y2, Y1, Y0, Y0
+	VMULPS    c3f800000<>+0(SB), Y0, Y0
+	VMOVUPS   Y0, (AX)
+	ADDQ      $0x00000020, AX
+	ADDQ      $0x00000020, CX
+	ADDQ      $0x00000020, DX
+	SUBQ      $0x08, BX
+	JGE       loop1
+
+loop1_rest:
+	ADDQ       $0x08, BX
+	JZ         end
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    64(SI)(BX*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (DX), Y0, Y2
+	VMINPS     Y1, Y2, Y1
+	VCMPPS     $0x03, Y2, Y2, Y3
+	VBLENDVPS  Y3, Y2, Y1, Y1
+	VMULPS     c3f800000<>+0(SB), Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func addWhereLargerAVX2(dst *float32, grad *float32, a *float32, b *float32, n int)
+// Requires: AVX, SSE
+TEXT ·addWhereLargerAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    a+16(FP), DX
+	MOVQ    b+24(FP), BX
+	MOVQ    n+32(FP), SI
+	SUBQ    $0x08, SI
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (CX), Y0
+	VMOVUPS (DX), Y1
+	VMOVUPS (BX), Y2
+	VCMPPS  $0x0e, Y2, Y1, Y3
+	VANDPS  Y3, Y0, Y3
+	VMOVUPS (AX), Y4
+	VMULPS  c3f000000<>+0(SB), Y0, Y0
+	VCMPPS  $0x00, Y2, Y1, Y1
+	VANDPS  Y1, Y0, Y0
+	VORPS   Y0, Y3, Y0
+	VADDPS  Y0, Y4, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	SUBQ    $0x08, SI
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, SI
+	JZ         end
+	LEAQ       masks<>+0(SB), DI
+	NEGQ       SI
+	VMOVDQU    64(DI)(SI*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (DX), Y0, Y2
+	VMASKMOVPS (BX), Y0, Y3
+	VCMPPS     $0x0e, Y3, Y2, Y4
+	VANDPS     Y4, Y1, Y4
+	VMASKMOVPS (AX), Y0, Y5
+	VMULPS     c3f000000<>+0(SB), Y1, Y1
+	VCMPPS     $0x00, Y3, Y2, Y2
+	VANDPS     Y2, Y1, Y1
+	VORPS      Y1, Y4, Y1
+	VADDPS     Y1, Y5, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
 // func copyRowsAVX2(dst *float32, dstStride int, src *float32, srcStride int, rows int, cols int)
 // Requires: AVX, SSE
 TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-48

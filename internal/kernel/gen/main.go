@@ -68,6 +68,7 @@ func functions() {
 	minGRU()
 	bernoulli()
 	elementwise()
+	pointwise()
 	copies()
 	optimizers()
 	pixels()
