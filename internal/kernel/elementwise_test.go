@@ -165,7 +165,7 @@ var elementwise = []struct {
 	{"Sqrt", []string{"dst", "src"}, 1, true,
 		func(v [][]float32) { Sqrt(v[0], v[1]) },
 		func(v []float32) { v[0] = squareRoot(v[1]) }, nil},
-	{"SqrtGrad", []string{"dst", "grad", "y"}, 1, true,
+	{"SqrtGrad", []string{"dst", "grad", "y"}, 1, false,
 		func(v [][]float32) { SqrtGrad(v[0], v[1], v[2]) },
 		func(v []float32) {
 			if v[0] = 0; flush(v[1]) != 0 {
@@ -194,7 +194,7 @@ var elementwise = []struct {
 		func(v [][]float32) { Limit(v[0], v[1], -0.5, 0.75) },
 		func(v []float32) { v[0] = min(max(flush(v[1]), -0.5), 0.75) },
 		func(v, size []float64) { v[0] = min(max(v[1], -0.5), 0.75) }},
-	{"LimitGrad", []string{"dst", "grad", "x"}, 1, true,
+	{"LimitGrad", []string{"dst", "grad", "x"}, 1, false,
 		func(v [][]float32) { LimitGrad(v[0], v[1], v[2], -0.5, 0.75) },
 		func(v []float32) {
 			if v[0] = 0; -0.5 <= v[2] && v[2] <= 0.75 {
