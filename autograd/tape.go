@@ -127,7 +127,7 @@ func (t *Tape) Start(seed uint64, g *Grads) {
 
 // Preserve remembers values outside of the tape that the model is about to change, as rnn.State.Set does with the rows of a
 // state. Afterwards [Grads.Restore] can bring them back: train.Step does so if a Run returns an error, and before it
-// computes a batch a second time. On an inference tape, Preserve does nothing.
+// computes a batch a second time. It does not after train.ErrNothingCounted. On an inference tape, Preserve does nothing.
 func (t *Tape) Preserve(values []float32) {
 	if g := t.grads; g != nil {
 		g.preserved = append(g.preserved, values)

@@ -29,7 +29,7 @@
 //
 // A loss is a mean, or a sum of means, over the rows or labels that count. The shards are joined by the number that
 // counts in each of them, so the loss and the gradient are those of the whole batch: see [NewStep]. A batch in which
-// nothing counts is an error, [ErrNothingCounted].
+// nothing counts is an error, [ErrNothingCounted]; in a stream whose labels are far apart it is one to pass over.
 //
 // # Errors
 //
@@ -92,7 +92,14 @@ type Step struct {
 }
 
 // ErrNothingCounted is wrapped by the error of a [Step.Run] over a batch in which nothing counts: the batch has no
-// rows, or all its labels are ignored, or all its targets are NaN.
+// rows, or all its labels are ignored, or all its targets are NaN. There is nothing to learn, but the model has run: unlike after
+// other errors, an rnn.State keeps what the model set. The windows of a stream in which only some steps have a label, such as the
+// last step of each document, are trained so:
+//
+//	_, err := step.Run(window)
+//	if errors.Is(err, train.ErrNothingCounted) {
+//		continue // the state went on through the window
+//	}
 var ErrNothingCounted = errors.New("nothing in the batch counts")
 
 // NewStep returns a Step for a model. model computes the loss of a batch, a node with one value. It is called for every
@@ -136,7 +143,7 @@ func (s *Step) Weight() float32 { return s.weight }
 // such an error; the error says where the first of these numbers is. To find that out, Run may call the model a second time
 // for a shard, on a tape whose Checking reports true. An error about one row ([autograd.DataError]) names the row of the
 // batch and the example of the source. After an error the gradient is zero, an rnn.State that the model has set is as
-// before, and the next Run may be called as usual. A panic of the model or the source in a worker is raised again in the
+// before (after ErrNothingCounted, as the model has set it), and the next Run may be called as usual. A panic of the model or the source in a worker is raised again in the
 // caller's goroutine: a [*autograd.ShapeError] or [*autograd.UsageError] as it is, any other panic as a
 // [*autograd.PanicError] with the worker's stack. If the model or the source ends the goroutine of a worker
 // (runtime.Goexit), Run returns an error. Run panics with a [*autograd.UsageError] if another Run of the same Step is
@@ -154,6 +161,7 @@ func (s *Step) Run(batches ...dataset.Rows) (loss float32, err error) {
 		}
 	}()
 	if loss, err = s.run(batches); err != nil {
+		done = errors.Is(err, ErrNothingCounted)
 		return 0, fmt.Errorf("train: %w", err)
 	}
 	done = true
