@@ -15,11 +15,10 @@ type Batch struct {
 	Labels  []int32        // one class a row, [B], or one class a step, [T,B] as IDs
 	Target  *tensor.Tensor // numbers to predict: of each row, [B,K], or of each step, [T,B,K]
 	Lengths []int          // number of valid steps of each row, [B]; nil: all steps are valid
-	// Begins and Keep are set by [Streams] alone. Begins says which row begins a document at which step, [T,B] as IDs; nil:
-	// none does. Keep is the number of steps after which the model's state is the start of the next window; 0: all of them.
-	// They are Resets and Keep of rnn.Options.
-	Begins []bool
-	Keep   int
+	// Begins and Overlap are set by [Streams] alone, for Resets and Overlap of rnn.Options. Begins says at which step which
+	// row begins a document, [T,B] as IDs; nil: none does. Overlap is the number of last steps that are in the next window, too.
+	Begins  []bool
+	Overlap int
 	// Parts are the batches of a [Join]'s sources, with the same rows in the same order and the same First.
 	Parts []Batch
 	// Index holds the number of each row's example, [B], as the innermost source counts its examples: for a part of
@@ -33,10 +32,10 @@ type Batch struct {
 	begins []bool // and for Begins
 }
 
-// start begins a new filling with the examples at rows: it sets Index, and empties Parts, Begins and Keep. It copies rows,
+// start begins a new filling with the examples at rows: it sets Index, and empties Parts, Begins and Overlap. It copies rows,
 // which may be Index itself.
 func (b *Batch) start(rows []int) {
-	b.Parts, b.Begins, b.Keep = b.Parts[:0], nil, 0
+	b.Parts, b.Begins, b.Overlap = b.Parts[:0], nil, 0
 	b.index = append(b.index[:0], rows...)
 	b.Index = b.index
 }
@@ -89,8 +88,8 @@ func (b *Batch) size() (rows, steps int) {
 	if l := len(b.Begins); b.Begins != nil && l != rows*steps {
 		b.wrong(fmt.Sprintf("%d Begins", l), "%d, for %d rows of %d steps", rows*steps, rows, steps)
 	}
-	if b.Keep < 0 || b.Keep > steps {
-		b.wrong(fmt.Sprintf("Keep is %d", b.Keep), "0 to %d, the number of steps", steps)
+	if b.Overlap < 0 || b.Overlap > steps {
+		b.wrong(fmt.Sprintf("Overlap is %d", b.Overlap), "0 to %d, the number of steps", steps)
 	}
 	if b.Target != nil {
 		y := b.Target.Shape()

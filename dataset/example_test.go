@@ -199,20 +199,20 @@ func ExampleStreams_documents() {
 		if err := rows.Source.Gather(rows.Index, &b); err != nil {
 			log.Fatal(err)
 		}
-		fmt.Println("window", b.Index[0]/2, "keeps the state after step", b.Keep, "lengths", b.Lengths)
+		fmt.Println("window", b.Index[0]/2, "overlap", b.Overlap, "lengths", b.Lengths)
 		for t := range b.Steps() {
 			fmt.Println(b.IDs[2*t:2*t+2], b.Labels[2*t:2*t+2], b.Begins[2*t:2*t+2])
 		}
 	}
 	// Output:
-	// window 0 keeps the state after step 1 lengths []
+	// window 0 overlap 1 lengths []
 	// [11 21] [1 2] [true true]
 	// [12 22] [1 2] [false false]
-	// window 1 keeps the state after step 2 lengths []
+	// window 1 overlap 1 lengths []
 	// [12 22] [-100 -100] [false false]
 	// [13 31] [1 3] [false true]
 	// [41 32] [4 3] [true false]
-	// window 2 keeps the state after step 1 lengths [1 2]
+	// window 2 overlap 1 lengths [1 2]
 	// [41 32] [-100 -100] [true false]
 	// [0 33] [-100 3] [false false]
 }

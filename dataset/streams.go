@@ -21,8 +21,8 @@ import (
 //
 //   - K2 = K1, or 0: each step is in one window.
 //   - K2 > K1: a window has the steps t-K2+1 to t. The first K2-K1 of them have been in the window before, and have no label
-//     here. So each label reaches back through at least K2-K1+1 steps, where it reaches back through 1 to K1 steps if K2 is
-//     K1. Batch.Keep is the number of steps after which the state is the start of the next window.
+//     here. So each label reaches back through K2-K1+1 to K2 steps. Batch.Overlap is the number of last steps that are
+//     in the next window, too.
 //   - K2 < K1: a window has the K1 steps up to t, of which the first K1-K2 have no label, and the model cuts the gradient, with
 //     Truncate: K2 in rnn.Options.
 //
@@ -41,7 +41,7 @@ type Streams struct {
 // after it is made; what is left of the documents is read then, and not while a model runs. [Rows] and [Split] may take some
 // of its rows; the number of example b of window n, counted from 0, is n*B+b.
 //
-// Gather fills the fields that the documents have, each [T,B], and Batch.Begins, Batch.Keep and Batch.Lengths. Without
+// Gather fills the fields that the documents have, each [T,B], and Batch.Begins, Batch.Overlap and Batch.Lengths. Without
 // documents there is no window. The error of a document, or of documents, is that of the Gather of the window in which it
 // occurs, which is the last window, and therefore the error of the Run of a train.Step.
 //
@@ -62,7 +62,7 @@ func (s Streams) Batches(documents iter.Seq2[Document, error]) iter.Seq[Rows] {
 			w, before = before, w
 			w.follow(before, n)
 			w.err = p.fill(w)
-			if w.err == nil && w.steps == w.overlap {
+			if w.err == nil && w.steps == w.seen {
 				return
 			}
 			w.finish(s)
@@ -128,7 +128,7 @@ func (p *packer) fill(w *window) error {
 func (p *packer) free(w *window) int {
 	first := -1
 	for b, s := range p.rows {
-		if s.document == nil && w.lengths[b]-w.overlap < p.K1 && (first < 0 || w.lengths[b] < w.lengths[first]) {
+		if s.document == nil && w.lengths[b]-w.seen < p.K1 && (first < 0 || w.lengths[b] < w.lengths[first]) {
 			first = b
 		}
 	}
@@ -142,7 +142,7 @@ const piece = 1024
 func (p *packer) read(w *window, b int) error {
 	s := &p.rows[b]
 	for s.document != nil {
-		left := p.K1 - (w.lengths[b] - w.overlap)
+		left := p.K1 - (w.lengths[b] - w.seen)
 		if left == 0 {
 			return nil
 		}

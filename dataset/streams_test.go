@@ -129,9 +129,7 @@ func windowsByDefinition(s Streams, all [][]streamStep) (windows []Batch) {
 		if !short {
 			b.Lengths = nil
 		}
-		if next := start(t + s.K1); next > 0 && next < t {
-			b.Keep = next - lo
-		}
+		b.Overlap = max(0, hi-start(t+s.K1))
 		for row := range s.Rows {
 			b.Index = append(b.Index, len(windows)*s.Rows+row)
 		}
@@ -200,7 +198,7 @@ func sameWindows(t *testing.T, name string, want []Batch, windows iter.Seq[Rows]
 		require.NoError(t, held.Gather(upToInts(held.Len()), &b), name)
 		require.Less(t, n, len(want), name)
 		if n == len(want)-1 {
-			want[n].Keep, b.Keep = 0, 0 // there is no window for the state
+			want[n].Overlap, b.Overlap = 0, 0 // there is no further window
 		}
 		require.Equal(t, contents(&want[n]), contents(&b), "window %d of %s", n, name)
 		require.Equal(t, len(want[n].Index), b.Rows(), name)

@@ -14,9 +14,8 @@ type window struct {
 	index   []int
 	widths  *widths // of the documents
 	steps   int     // number of steps, T
-	overlap int     // number of first steps that were in the window before
-	repeat  int     // number of last steps that are in the next window, too
-	keep    int     // Batch.Keep
+	seen    int     // number of first steps that were in the window before
+	overlap int     // number of last steps that are in the next window, too
 	begin   int     // the last step at which a document begins; negative: none does
 	x       []float32
 	ids     []int32
@@ -30,8 +29,8 @@ type window struct {
 // follow makes w the window of number n: it copies the steps that the window before repeats, without labels.
 func (w *window) follow(before *window, n int) {
 	rows, c := len(w.lengths), w.widths
-	gone := before.steps - before.repeat
-	w.number, w.steps, w.overlap, w.begin = n, before.repeat, before.repeat, before.begin-gone
+	gone := before.steps - before.overlap
+	w.number, w.steps, w.seen, w.begin = n, before.overlap, before.overlap, before.begin-gone
 	w.x = append(w.x[:0], before.x[gone*rows*c.x:]...)
 	w.ids = append(w.ids[:0], before.ids[gone*rows*c.ids:]...)
 	w.begins = append(w.begins[:0], before.begins[gone*rows:]...)
@@ -94,11 +93,7 @@ func scatter[E any](dst, src []E, at, columns, width int) {
 
 // finish takes away the labels that no gradient reaches, and finds out what the next window repeats.
 func (w *window) finish(s Streams) {
-	w.repeat = min(max(s.K2-s.K1, 0), w.steps)
-	w.keep = 0
-	if w.repeat < w.steps && w.repeat > 0 {
-		w.keep = w.steps - w.repeat
-	}
+	w.overlap = min(max(s.K2-s.K1, 0), w.steps)
 	if s.K2 == 0 {
 		return
 	}
@@ -156,7 +151,7 @@ func (w *window) Gather(rows []int, into *Batch) error {
 		selectRows(into.begins, w.begins, rows, run, first, all, 1)
 		into.Begins = into.begins
 	}
-	into.Keep = w.keep
+	into.Overlap = w.overlap
 	if shortest == w.steps {
 		into.Lengths = nil
 		return nil

@@ -26,7 +26,7 @@ func counted(shape ...int) *tensor.Tensor {
 // full returns a batch in which another kind of source has filled everything.
 func full() *Batch {
 	return &Batch{X: counted(9, 9, 9), IDs: make([]int32, 99), Labels: make([]int32, 99), Target: counted(9),
-		Lengths: make([]int, 99), Parts: make([]Batch, 9), Begins: make([]bool, 99), Keep: 99, First: 7}
+		Lengths: make([]int, 99), Parts: make([]Batch, 9), Begins: make([]bool, 99), Overlap: 99, First: 7}
 }
 
 func TestTensorsGather(t *testing.T) {
@@ -219,7 +219,7 @@ func TestGatherConcurrently(t *testing.T) {
 
 // contents returns everything that a model sees of a batch, as text.
 func contents(b *Batch) string {
-	text := fmt.Sprint(b.X, b.Target, b.IDs, b.Labels, b.Lengths, b.Lengths == nil, b.Begins, b.Keep, b.Index)
+	text := fmt.Sprint(b.X, b.Target, b.IDs, b.Labels, b.Lengths, b.Lengths == nil, b.Begins, b.Overlap, b.Index)
 	for _, x := range []*tensor.Tensor{b.X, b.Target} {
 		if x != nil {
 			text += fmt.Sprint(x.Data())
