@@ -111,12 +111,8 @@ func (m *Model) NewState(texts int) *rnn.State { return m.cell.NewState(texts) }
 // with which the next window begins. k2 is the number of steps that gradients go back; 0: to the beginning of the window.
 func (m *Model) Loss(t *autograd.Tape, b *dataset.Batch, state *rnn.State, k2 int) *autograd.Node {
 	x := autograd.Dropout(m.embedding.Forward(t, b), m.Config.Dropout)
-	overlap := 0
-	if b.Keep > 0 {
-		overlap = b.Steps() - b.Keep
-	}
 	y, end := m.cell.Forward(x, rnn.Options{Start: state.Carry(t, b.First, b.Rows()), Lengths: b.Lengths, Resets: b.Begins,
-		Overlap: overlap, Truncate: k2})
+		Overlap: b.Overlap, Truncate: k2})
 	state.Set(end, b.First)
 	return loss.SparseSoftmaxCrossEntropy(m.logits(autograd.Dropout(y, m.Config.Dropout)), b.Labels)
 }
