@@ -27,7 +27,8 @@ func learn(ctx context.Context, m *lm.Model, o options, documents, heldOut []doc
 	step := train.NewStep(m.Params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node { return m.Loss(t, b, state, o.k2) })
 	step.Workers = o.workers
 	adam := optim.NewAdamW(m.Params, o.lr)
-	rate := optim.OneCycle(o.lr, o.steps, optim.OneCycleOptions{})
+	warmup := o.steps / 20
+	rate := optim.Warmup(warmup, optim.Cosine(o.lr, 0, o.steps-warmup))
 	validation := newValidation(m, o, heldOut)
 	loss := 0.0 // sum over the windows since the last line
 
