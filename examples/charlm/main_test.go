@@ -95,7 +95,7 @@ func (s *stopping) Err() error {
 // TestResume: a training that is interrupted again and again ends with the bits of one that is not, for any number of workers.
 func TestResume(t *testing.T) {
 	text := texts(t)
-	for _, flags := range []string{"", "-cell gru -tied=false -layers 2"} {
+	for _, flags := range []string{"", "-cell lstm -tied=false -layers 2"} {
 		want, err := trained(t, context.Background(), small(t, text, flags))
 		require.NoError(t, err)
 		o := small(t, text, flags)
