@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,7 +70,10 @@ func TestRead(t *testing.T) {
 	train, heldOut, err = read("", "")
 	require.NoError(t, err)
 	assert.Greater(t, len(train), 1000)
-	assert.InDelta(t, len(train)/19, len(heldOut), 1)
+	assert.InEpsilon(t, len(train)/19, len(heldOut), 0.3)
+	for _, a := range heldOut { // no piece of a file that is learned
+		assert.False(t, slices.ContainsFunc(train, func(b document) bool { return a.path == b.path }))
+	}
 
 	_, _, err = read(dir, "*.bin")
 	assert.ErrorContains(t, err, `has only 2 characters in files that match "*.bin"`)
