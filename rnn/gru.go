@@ -18,6 +18,10 @@ type GRUConfig struct {
 	ResetBefore bool
 	// LayerNorm normalises the products of the gates, each term by itself (Ba, Kiros & Hinton 2016).
 	LayerNorm bool
+	// Chrono is a number of steps T: at first, the units of a layer remember for different times, from 1 step to T, because the biases of their gates are
+	// spread so (Tallec & Ollivier 2018, "Can recurrent neural networks warp time?"). It lets gradients through long sequences from the beginning; T is
+	// the longest time over which something must be remembered. 0: the biases are as Init says.
+	Chrono int
 
 	// These are probabilities, 0 or more and less than 1: see Regularisation in the package's text.
 	Dropout          float32 // of what a layer above the first reads
@@ -46,7 +50,9 @@ var _ Layer = (*GRU)(nil)
 // NewGRU makes the weights in p. It panics with a [*autograd.UsageError] if the configuration cannot be,
 // and as [autograd.Params.New] does.
 func NewGRU(p *autograd.Params, c GRUConfig) *GRU {
-	cell := gruCell(c.Hidden)
+	long := chrono{steps: c.Chrono, hidden: c.Hidden, keep: 1, write: -1}
+	long.check(nameOf(p, "rnn.GRU"), c.NoBias)
+	cell := gruCell(c.Hidden, long)
 	if c.ResetBefore {
 		cell.Stages = resetBefore(c.Hidden)
 	}
@@ -59,14 +65,14 @@ func NewGRU(p *autograd.Params, c GRUConfig) *GRU {
 
 // gruCell has the gates r, z, n in the rows of its weights, and n, r, z in a row of sums, followed by the recurrent product of n: so the sums of the
 // input are the first three blocks and those of the state the last three.
-func gruCell(h int) FusedCell {
+func gruCell(h int, long chrono) FusedCell {
 	return FusedCell{
 		Name: "rnn.GRU", Gates: "rzn", Hidden: h, Sums: 4 * h, Direct: true,
 		Weights: []Weight{
 			{Name: "weight_ih", Shape: []int{3 * h, InputWidth}},
 			{Name: "weight_hh", Shape: []int{3 * h, h}},
-			{Name: "bias_ih", Shape: []int{3 * h}},
-			{Name: "bias_hh", Shape: []int{3 * h}},
+			{Name: "bias_ih", Shape: []int{3 * h}, Init: long.bias(1)},
+			{Name: "bias_hh", Shape: []int{3 * h}, Init: long.bias(0)},
 		},
 		Stages: []Stage{{
 			Terms: append(resetAndUpdate(h),

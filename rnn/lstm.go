@@ -27,6 +27,10 @@ type LSTMConfig struct {
 	LayerNorm bool
 	// ForgetBias is the first value of the forget gate's bias_ih; its bias_hh begins at 0 then. 0: as Init says.
 	ForgetBias float32
+	// Chrono is a number of steps T: at first, the units of a layer remember for different times, from 1 step to T, because the biases of their gates are
+	// spread so (Tallec & Ollivier 2018, "Can recurrent neural networks warp time?"). It lets gradients through long sequences from the beginning; T is
+	// the longest time over which something must be remembered. 0: the biases are as Init says.
+	Chrono int
 
 	// These are probabilities, 0 or more and less than 1: see Regularisation in the package's text.
 	Dropout          float32 // of what a layer above the first reads
@@ -90,8 +94,8 @@ func lstmCell(where string, c LSTMConfig) FusedCell {
 		Weights: []Weight{
 			{Name: "weight_ih", Shape: []int{4 * h, InputWidth}},
 			{Name: "weight_hh", Shape: []int{4 * h, state}},
-			{Name: "bias_ih", Shape: []int{4 * h}, Init: c.forgetBias(1)},
-			{Name: "bias_hh", Shape: []int{4 * h}, Init: c.forgetBias(0)},
+			{Name: "bias_ih", Shape: []int{4 * h}, Init: c.gateBias(1)},
+			{Name: "bias_hh", Shape: []int{4 * h}, Init: c.gateBias(0)},
 		},
 		Stages: []Stage{{Terms: []Term{
 			{Weight: "weight_ih", Bias: "bias_ih", Rows: 4 * h, Source: FromInput},
@@ -122,12 +126,22 @@ func (c *LSTMConfig) check(where string) {
 		panic(&autograd.UsageError{Where: where, What: fmt.Sprintf("Projection is %d, want less than Hidden, %d, or 0 for none", c.Projection, c.Hidden)})
 	case c.ForgetBias != 0 && c.NoBias:
 		panic(&autograd.UsageError{Where: where, What: fmt.Sprintf("ForgetBias is %v, but NoBias leaves no bias", c.ForgetBias)})
+	case c.ForgetBias != 0 && c.Chrono != 0:
+		panic(&autograd.UsageError{Where: where, What: fmt.Sprintf("ForgetBias is %v and Chrono is %d; want one of the two", c.ForgetBias, c.Chrono)})
 	}
+	c.chrono().check(where, c.NoBias)
 }
 
-// forgetBias returns the rule for a bias whose part of the forget gate begins at ForgetBias, or by default at 1, times factor. Init PyTorch has no
-// default.
-func (c LSTMConfig) forgetBias(factor float32) func(autograd.Init) autograd.Init {
+func (c *LSTMConfig) chrono() chrono {
+	return chrono{steps: c.Chrono, hidden: c.Hidden, keep: 1, write: 0}
+}
+
+// gateBias returns the rule for a bias: of its gates by Chrono, or of its forget gate, which begins at ForgetBias or, except for Init PyTorch, at 1. factor
+// is 1 for bias_ih and 0 for bias_hh. It returns nil if Init alone says how the bias begins.
+func (c LSTMConfig) gateBias(factor float32) func(autograd.Init) autograd.Init {
+	if c.Chrono > 0 {
+		return c.chrono().bias(float64(factor))
+	}
 	value := c.ForgetBias
 	switch {
 	case value == 0 && c.Init == PyTorch:

@@ -13,6 +13,11 @@ type MinGRUConfig struct {
 	Bidirectional bool // a second direction that reads each sequence from its end
 	NoBias        bool // no bias_ih
 
+	// Chrono is a number of steps T: at first, the units of a layer remember for different times, from 1 step to T, because the biases of their gates are
+	// spread so (Tallec & Ollivier 2018, "Can recurrent neural networks warp time?"). It lets gradients through long sequences from the beginning; T is
+	// the longest time over which something must be remembered. 0: the biases are as Init says.
+	Chrono int
+
 	// These are probabilities, 0 or more and less than 1: see Regularisation in the package's text.
 	Dropout float32 // of the elements that a layer above the first reads
 	Zoneout float32 // that a unit keeps its state for a step
@@ -37,17 +42,19 @@ var _ Layer = (*MinGRU)(nil)
 // NewMinGRU makes the weights in p. It panics with a [*autograd.UsageError] if the configuration cannot be,
 // and as [autograd.Params.New] does.
 func NewMinGRU(p *autograd.Params, c MinGRUConfig) *MinGRU {
-	return &MinGRU{newStack(p, minGRUCell(c.Hidden), FusedConfig{Input: c.Input, Layers: c.Layers, Bidirectional: c.Bidirectional, NoBias: c.NoBias,
+	long := chrono{steps: c.Chrono, hidden: c.Hidden, keep: -1, write: 0}
+	long.check(nameOf(p, "rnn.MinGRU"), c.NoBias)
+	return &MinGRU{newStack(p, minGRUCell(c.Hidden, long), FusedConfig{Input: c.Input, Layers: c.Layers, Bidirectional: c.Bidirectional, NoBias: c.NoBias,
 		Dropout: c.Dropout, Zoneout: c.Zoneout, Init: c.Init})}
 }
 
 // minGRUCell has z, n in the rows of its weights and in a row of sums.
-func minGRUCell(h int) FusedCell {
+func minGRUCell(h int, long chrono) FusedCell {
 	return FusedCell{
 		Name: "rnn.MinGRU", Gates: "zn", Hidden: h, Sums: 2 * h, Direct: true,
 		Weights: []Weight{
 			{Name: "weight_ih", Shape: []int{2 * h, InputWidth}},
-			{Name: "bias_ih", Shape: []int{2 * h}},
+			{Name: "bias_ih", Shape: []int{2 * h}, Init: long.bias(1)},
 		},
 		Stages: []Stage{{
 			Terms: []Term{{Weight: "weight_ih", Bias: "bias_ih", Rows: 2 * h, Source: FromInput}},

@@ -148,23 +148,6 @@ func TestRecomputation(t *testing.T) {
 	}
 }
 
-// TestSpread: the first unit forgets at once, and the last remembers for as many steps as a sequence has.
-func TestSpread(t *testing.T) {
-	long := float32(math.Log(100))
-	for cell, want := range map[string][]float32{
-		"lstm":   {0, -long / 2, -long, 0, long / 2, long, 7, 7, 7, 7, 7, 7},
-		"gru":    {7, 7, 7, 0, long / 2, long, 7, 7, 7},
-		"mingru": {0, -long / 2, -long, 7, 7, 7},
-	} {
-		bias := make([]float32, len(want))
-		for i := range bias {
-			bias[i] = 7
-		}
-		spread(cell, bias, 100)
-		assert.InDeltaSlice(t, want, bias, 1e-6, cell)
-	}
-}
-
 func TestRun(t *testing.T) {
 	o := parsed(t, "-lag", "6", "-symbols", "1", "-hidden", "4", "-steps", "3")
 	require.NoError(t, run(o))
