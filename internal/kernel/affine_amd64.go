@@ -10,11 +10,11 @@ func affine(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row i
 	_ = c[(m-1)*ldc+b.N-1]
 	x.check(m)
 	h.check(m)
-	if m == 1 {
-		gemv(c, bias, add, x, h, row, b)
+	if m <= tileRows() {
+		few(c, ldc, m, bias, add, x, h, row, b)
 		return
 	}
-	if x.Cols+h.Cols <= blockK || m <= tileRows() { // with one tile of rows, a panel is used once, and best read in one go
+	if x.Cols+h.Cols <= blockK {
 		affineBlock(c, ldc, m, bias, add, x, h, row, b)
 		return
 	}
@@ -81,10 +81,14 @@ func affineBlock(c []float32, ldc, m int, bias []float32, add bool, x, h Block, 
 	}
 }
 
-// gemv is affine for one row of C, gemvPanels panels of B at a time.
-func gemv(c, bias []float32, add bool, x, h Block, row int, b *Matrix) {
-	p := product{x: at(x.Data, 0), kx: x.Cols, h: at(h.Data, 0), kh: h.Cols, panel: 4 * b.panel * b.K}
-	group := gemvPanels * b.panel
+// few is affine for one tile of rows, panels(m) panels of B at a time. Each panel is used once.
+func few(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row int, b *Matrix) {
+	p := product{rows: m, ldc: 4 * ldc, panel: 4 * b.panel * b.K,
+		x: at(x.Data, 0), ldx: 4 * x.Stride, kx: x.Cols, h: at(h.Data, 0), ldh: 4 * h.Stride, kh: h.Cols}
+	if add {
+		p.ldi = p.ldc
+	}
+	group := panels(m) * b.panel
 	for j, n := 0, 0; j < b.N; j += n {
 		n = min(group, b.N-j)
 		// The row offset in a narrow last panel differs from the offset in whole panels, so it goes by itself.
@@ -101,6 +105,6 @@ func gemv(c, bias []float32, add bool, x, h Block, row int, b *Matrix) {
 		default:
 			p.init = &zeroRow[0]
 		}
-		p.gemv()
+		p.few()
 	}
 }

@@ -32,7 +32,7 @@ func balanced(m, most int) (rows, tall, short int) {
 	return rows, tiles - short, short
 }
 
-// setColumns sets the width of the tiles of p to n columns, at most a panel, or gemvPanels panels for gemv.
+// setColumns sets the width of the tiles of p to n columns, at most a panel, or panels(rows) panels for few.
 func (p *product) setColumns(n int) {
 	p.units = (n + 7) / 8
 	p.rest = n - (8*p.units-1)/lanes*lanes
@@ -55,4 +55,5 @@ func at(v []float32, i int) *float32 {
 	return &v[i]
 }
 
-var zeroRow [gemvPanels * 32]float32
+// zeroRow is as long as the widest tile.
+var zeroRow [5 * 32]float32
