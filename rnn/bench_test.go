@@ -61,7 +61,7 @@ func BenchmarkFewRows(b *testing.B) {
 					layer, x, tape := k.make(params, hidden, hidden, 2), random(1, steps, batch, hidden), autograd.NewInference(params)
 					for b.Loop() {
 						tape.Reset()
-						layer.Sequence(tape.Input(x), rnn.Options{})
+						layer.Forward(tape.Input(x), rnn.Options{})
 					}
 					b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*steps), "us/step")
 				})

@@ -64,7 +64,7 @@ func affineBlock(c []float32, ldc, m int, bias []float32, add bool, x, h Block, 
 		}
 		p.b = &b.data[j*b.K+row*b.width(j)]
 		p.lines = 0
-		if after := j + b.panel; after < b.N && len(b.data) >= fetchFrom {
+		if after := j + b.panel; after < b.N && len(b.data) >= fetchFrom && lanes == 8 && tall+short >= fetchTiles {
 			width := b.width(after)
 			p.fetch(b.data[after*b.K+row*width:][:(p.kx+p.kh)*width], tall+short)
 		}

@@ -104,7 +104,7 @@ func BenchmarkRowKernels(b *testing.B) {
 // BenchmarkFewRows multiplies a step's few rows with matrices that fit the L1, L2 and L3 cache, or do not.
 func BenchmarkFewRows(b *testing.B) {
 	for _, size := range []struct{ k, n int }{{64, 64}, {128, 256}, {150, 600}, {256, 768}, {400, 1200}, {1024, 3072}} {
-		for _, m := range []int{1, 2, 3, 4, 5, 6, 7, 8, 12} {
+		for _, m := range []int{1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24} {
 			b.Run(fmt.Sprintf("%dx%d/rows=%d", size.k, size.n, m), func(b *testing.B) {
 				x, c := Alloc(m*size.k), Alloc(m*size.n)
 				var w Matrix

@@ -17,6 +17,10 @@ const (
 // the L2 cache.
 const fetchFrom = 1 << 18
 
+// fetchTiles is the number of AVX2 tiles of rows from which on they fetch the next panel of a large B. Among fewer tiles a panel is
+// read so soon that prefetches come too late and only hold up the sums; and AVX-512 gains nothing from them.
+const fetchTiles = 8
+
 // blocks returns the length of the parts into which n is cut: parts of at most most, as even as possible.
 func blocks(n, most int) int {
 	parts := (n + most - 1) / most
