@@ -48,7 +48,7 @@ func (s *stack) run(t *autograd.Tape, x *autograd.Node, steps, batch int, o Opti
 		r.noise.seed = t.Rand().Uint64()
 	}
 	r.rows = newRows(t, steps, batch, o.Lengths)
-	r.windows = newWindows(steps, o.Truncate, record, s.directions > 1 || record && r.rows.lengths != nil, all)
+	r.windows = newWindows(steps, batch, o.Truncate, record, s.directions > 1 || record && r.rows.lengths != nil, all)
 	r.layOut(t)
 	packs := *s.forward.Get()
 	if r.drops(s.WeightDropout) {

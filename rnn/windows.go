@@ -1,8 +1,8 @@
 package rnn
 
-// inferenceWindow is how many steps a layer of a stack computes before the next layer does when nothing is recorded: enough to use a layer's
-// weights again while they are in the cache.
-const inferenceWindow = 16
+// inferenceWindow returns how many steps of a batch a layer computes before the next layer does when nothing is recorded: enough to use a layer's
+// weights again while they are in the cache. The fewer the rows, the more steps can be kept, and the more a step's time is that of reading weights.
+func inferenceWindow(batch int) int { return min(max(16, 512/max(1, batch)), 128) }
 
 // windows cuts time. The steps of a window go through all layers before the next window begins, so that the next window may overwrite what
 // they leave unless Backward needs it. Windows are counted back from the last step.
@@ -13,9 +13,9 @@ type windows struct {
 	states   int // steps that the slabs of states keep: all, or one window
 }
 
-// newWindows chooses the windows of a run that is recorded for Backward or not, and whose output has all steps or the last one alone. If it
+// newWindows chooses the windows of a run of so many rows that is recorded for Backward or not, and whose output has all steps or the last one alone. If it
 // is whole, all steps are one window, because a gradient may begin at any step, or because a direction begins at the last step.
-func newWindows(steps, truncate int, record, whole, all bool) windows {
+func newWindows(steps, batch, truncate int, record, whole, all bool) windows {
 	w := windows{steps: steps, size: steps}
 	if truncate < steps {
 		w.truncate = truncate
@@ -23,7 +23,7 @@ func newWindows(steps, truncate int, record, whole, all bool) windows {
 	switch {
 	case whole:
 	case !record:
-		w.size = min(steps, inferenceWindow)
+		w.size = min(steps, inferenceWindow(batch))
 	case w.truncate > 0:
 		w.size = w.truncate
 	}
