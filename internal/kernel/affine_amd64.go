@@ -28,7 +28,7 @@ func affine(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row i
 			cols := min(depth, part.Cols-k)
 			for i := 0; i < m; i += blockRows {
 				rows := min(blockRows, m-i)
-				a := Block{part.Data[i*part.Stride+k:], part.Stride, cols}
+				a := Block{Data: part.Data[i*part.Stride+k:], Stride: part.Stride, Cols: cols}
 				if b.N >= copyColumns {
 					a = w.copyRows(a, rows)
 				}
@@ -89,22 +89,25 @@ func few(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row int,
 		p.ldi = p.ldc
 	}
 	group := panels(m) * b.panel
-	for j, n := 0, 0; j < b.N; j += n {
-		n = min(group, b.N-j)
-		// The row offset in a narrow last panel differs from the offset in whole panels, so it goes by itself.
-		if narrow := n % b.panel; row > 0 && narrow > 0 && n > narrow {
-			n -= narrow
+	last := (b.N - 1) / group * group
+	for i := 0; i <= last; i += group {
+		j := i
+		if x.Back || h.Back {
+			j = last - i
 		}
-		p.setColumns(n)
-		p.c, p.b = &c[j], &b.data[j*b.K+row*b.width(j)]
-		switch {
-		case add:
-			p.init = p.c
-		case bias != nil:
-			p.init = &bias[j]
-		default:
-			p.init = &zeroRow[0]
+		for end := min(j+group, b.N); j < end; {
+			n := end - j
+			// The row offset in a narrow last panel differs from the offset in whole panels, so it goes by itself.
+			if narrow := n % b.panel; row > 0 && n > b.panel {
+				n -= narrow
+			}
+			p.setColumns(n)
+			p.c, p.b, p.init = &c[j], &b.data[j*b.K+row*b.width(j)], at(bias, j)
+			if add {
+				p.init = p.c
+			}
+			p.few()
+			j += n
 		}
-		p.few()
 	}
 }

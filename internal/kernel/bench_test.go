@@ -12,7 +12,7 @@ func BenchmarkGemm(b *testing.B) {
 	w.Reset(k, n)
 	b.ReportAllocs()
 	for b.Loop() {
-		Gemm(c, n, m, Block{x, k, k}, &w)
+		Gemm(c, n, m, Block{Data: x, Stride: k, Cols: k}, &w)
 	}
 	b.ReportMetric(2*m*k*n*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
 }
@@ -110,7 +110,7 @@ func BenchmarkFewRows(b *testing.B) {
 				var w Matrix
 				w.Reset(size.k, size.n)
 				for b.Loop() {
-					Affine(c, size.n, m, nil, Block{x, size.k, size.k}, Block{}, &w)
+					Affine(c, size.n, m, nil, Block{Data: x, Stride: size.k, Cols: size.k}, Block{}, &w)
 				}
 				ns := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
 				b.ReportMetric(float64(4*size.k*size.n)/ns, "GB/s")

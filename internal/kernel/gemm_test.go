@@ -99,6 +99,10 @@ func TestAffine(t *testing.T) {
 					return h.Data[i*h.Stride+l-split]
 				}
 				checkProduct(t, c, start, ldc, m, n, k, joined, rowMajor(w.Data, w.Stride), name == "tame")
+				parts := slices.Clone(start)
+				Affine(parts, ldc, m, bias, x, Block{}, &b)
+				GemmRows(parts, ldc, m, h, split, &b)
+				same(t, c, parts, "in two parts: m %d, k %d + %d, n %d", m, split, k-split, n)
 			})
 		})
 	}
