@@ -2,10 +2,8 @@ package rnn
 
 import "github.com/unroll-go/unroll/internal/kernel"
 
-// forward computes one step of a lane. With ahead, the sums of the first stage hold the products with the input already. Every other step goes
-// through the weights in the reverse order, because the weights that the step before read last are still in the cache.
+// forward computes one step of a lane. With ahead, the sums of the first stage hold the products with the input already.
 func (p *plan) forward(w *pack, f *Frame, ahead bool) {
-	f.back = !f.back
 	for i := range p.stages {
 		s := &p.stages[i]
 		for j := s.from; j < s.end; j++ {
