@@ -40,7 +40,7 @@
 // # Data
 //
 //   - [github.com/unroll-go/unroll/dataset]: a Batch of examples from a source: Images, Tensors, CSV with its Table, Windows
-//     over series, Sequences of different lengths, Text with its Vocabulary, Pairs for an encoder and a decoder, a Join of several and the Standardizer; Rows are the examples of a batch or of a part of a source
+//     over series, Sequences of different lengths, Text with its Vocabulary, Pairs for an encoder and a decoder, a Join of several and the Standardizer; Streams of documents (DocumentFunc, files, sources) for truncated backpropagation through time; Rows are the examples of a batch or of a part of a source
 //   - [github.com/unroll-go/unroll/dataset/mnist]: MNIST, Fashion-MNIST and KMNIST, downloaded or from files
 //   - [github.com/unroll-go/unroll/dataset/wav]: sounds from and to WAV files, and their conversion to other sampling rates
 //   - [github.com/unroll-go/unroll/dataset/npy]: arrays from and to NumPy's .npy and .npz files, as data or as weights
@@ -48,6 +48,8 @@
 //
 // # Trained models
 //
+//   - [github.com/unroll-go/unroll/decode]: sequences of tokens from logits: a Sampler with temperature, top-k and nucleus, and Beam, a search over the
+//     steps of any model
 //   - [github.com/unroll-go/unroll/vad]: speech in sounds, by the network and weights of Silero VAD: streams, stretches of speech, training
 //
 // # How the parts work together

@@ -35,7 +35,7 @@
 // Each layer and each loss is one operation. Other models are composed of
 //
 //   - [Add], [Sub], [Mul] and [Div], whose operands broadcast by NumPy's rules, and [Scale];
-//   - [MatMul], also over batches of matrices;
+//   - [MatMul], also over batches of matrices, and [AddMatMul];
 //   - [Tanh], [Sigmoid], [ReLU], [GELU], [Exp], [Log], [Sqrt], [Square], [Pow], [Abs] and [Clamp], element by element, and
 //     [Dropout];
 //   - [Maximum] and [Minimum] of two operands, and [Where], which takes each element from one of two;
@@ -48,6 +48,12 @@
 // An operation of your own is a type with a method Backward ([Op]). Its forward function gets the tape from [TapeOf], the
 // output from [Tape.New] or [Tape.View] and memory to keep from [Tape.Scratch] or [Tape.ScratchInts], and calls [Record].
 // Package gradcheck compares its gradients with differences.
+//
+// # Memory
+//
+// A tape keeps the values of all nodes for Backward. [Recompute] keeps the inputs and outputs of a part of the model only, such as a window
+// of a long text, and computes the part again in Backward: the same bits for less memory and more time. [JoinMeans] joins the
+// losses of such parts to the mean over all that counts.
 //
 // # Inference
 //

@@ -33,7 +33,7 @@ func (s *slot[T]) notFinite() *DataError {
 }
 
 // Checking reports whether the run, or its backward pass, is repeated to find where a number became NaN or infinite
-// ([Tape.Repeat], [Tape.NotFinite]). A model or an operation that changes anything outside of the tape leaves that out
+// ([Tape.Repeat], [Tape.NotFinite]), or whether a function runs again for its backward pass ([Recompute]). A model or an operation that changes anything outside of the tape leaves that out
 // then, as rnn.State.Set does; [Tape.Preserve] is for changes of numbers in other runs.
 func (t *Tape) Checking() bool { return t.checking }
 
@@ -75,6 +75,7 @@ func (t *Tape) NotFinite() error {
 		t.backwardAgain(n - 1)
 		t.checking = true
 		t.backwardOf(t.recorded - n)
+		t.addWeightGrads()
 		t.err = t.backwardError(t.ops[t.recorded-n].(fmt.Stringer).String())
 	}
 	t.grads.Clear()

@@ -72,6 +72,8 @@ func (n *Node) BackwardScaled(scale float32, terms ...float32) error {
 	switch {
 	case !t.training:
 		panic(&UsageError{Where: "autograd.Node.Backward", What: "called on an inference tape"})
+	case t.outer != nil:
+		panic(&UsageError{Where: "autograd.Node.Backward", What: "called within the function of a Recompute; let the function return the loss"})
 	case t.done:
 		panic(&UsageError{Where: "autograd.Node.Backward", What: "called a second time in one run; Reset the tape and run the model again"})
 	case t.version != t.set.version.Load():
@@ -106,10 +108,14 @@ func (t *Tape) backward(count int) {
 	for i := range count {
 		t.backwardOf(t.recorded - 1 - i)
 	}
+	t.addWeightGrads()
 }
 
 // backwardOf calls the Backward of operation i, and gives the scratch memory that it took back.
 func (t *Tape) backwardOf(i int) {
+	if i < t.products.neededBy {
+		t.addWeightGrads()
+	}
 	taken, ints := t.taken, t.intsUsed
 	t.ops[i].Backward()
 	t.taken, t.intsUsed = taken, ints

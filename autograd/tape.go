@@ -7,7 +7,6 @@ import (
 	"slices"
 	"unsafe"
 
-	"github.com/unroll-go/unroll/internal/kernel"
 	"github.com/unroll-go/unroll/tensor"
 )
 
@@ -39,9 +38,9 @@ type Tape struct {
 	kept     []any // values of Reuse
 	keptUsed int   // number of these values in use
 	ops      []Op
-	recorded int           // number of operations recorded in this run
-	lists    []*Node       // operand lists of the run's operations, such as Concat, that take any number of operands
-	packed   kernel.Matrix // the right-hand side of the matrix product that is being computed
+	recorded int      // number of operations recorded in this run
+	lists    []*Node  // operand lists of the run's operations, such as Concat, that take any number of operands
+	products products // of matrices (matmul.go)
 
 	weights []float32 // the argument of each call of SetWeight in this run
 	terms   []Term    // memory for the terms of this run's nodes
@@ -53,6 +52,10 @@ type Tape struct {
 	source *rand.PCG
 	random *rand.Rand
 	draws  uint64 // number of calls of Rand in this run
+
+	inner, outer *Tape // the tape on which the functions of this tape's Recompute calls run; of that tape, this one
+	busy         bool  // of an inner tape: a function runs, or its backward pass
+	calls        int   // number of calls of Recompute in this run
 }
 
 // buffers is the memory that node k of a run takes over from node k of the run before.
@@ -72,7 +75,9 @@ type Node struct {
 	data     []float32
 	grad     []float32 // nil until a consumer adds to it
 	requires bool      // the node wants a gradient
+	operand            // of matrix products
 	maker    int       // 1 + the index of the recorded operation that computed the node; 0: none
+	outer    *Node     // of an input of Recompute's function: the node that it stands for
 
 	// The means that the node is computed from (weight.go).
 	origin      int32  // the number of the SetWeight call whose mean the node is linear in, or unweighted, sumOfMeans or notLinear
@@ -83,18 +88,22 @@ type Node struct {
 // NewTape returns a tape for training: it records operations for [Node.Backward]. The random numbers of a run, such as
 // the masks of dropout, follow from seed and the number of Resets. No weight can be made in p's set afterwards.
 func NewTape(p *Params, seed uint64) *Tape {
-	t := newTape(p)
-	t.training, t.grads, t.seed = true, NewGrads(p), seed
-	t.source = rand.NewPCG(0, 0)
+	p.Seal()
+	t := newTrainingTape(p.set)
+	t.version, t.grads, t.seed = p.Version(), NewGrads(p), seed
+	return t
+}
+
+// newTrainingTape returns a tape for training that has no gradients of weights yet.
+func newTrainingTape(s *set) *Tape {
+	t := &Tape{set: s, training: true, source: rand.NewPCG(0, 0)}
 	t.random = rand.New(t.source)
 	return t
 }
 
 // NewInference returns a tape for inference: it records no operations and keeps no gradients, and dropout is the
 // identity on it. No weight can be made in p's set afterwards.
-func NewInference(p *Params) *Tape { return newTape(p) }
-
-func newTape(p *Params) *Tape {
+func NewInference(p *Params) *Tape {
 	p.Seal()
 	return &Tape{set: p.set, version: p.Version()}
 }
@@ -127,7 +136,7 @@ func (t *Tape) Start(seed uint64, g *Grads) {
 
 // Preserve remembers values outside of the tape that the model is about to change, as rnn.State.Set does with the rows of a
 // state. Afterwards [Grads.Restore] can bring them back: train.Step does so if a Run returns an error, and before it
-// computes a batch a second time. On an inference tape, Preserve does nothing.
+// computes a batch a second time. It does not after train.ErrNothingCounted. On an inference tape, Preserve does nothing.
 func (t *Tape) Preserve(values []float32) {
 	if g := t.grads; g != nil {
 		g.preserved = append(g.preserved, values)
@@ -136,14 +145,23 @@ func (t *Tape) Preserve(values []float32) {
 }
 
 func (t *Tape) begin() {
+	if t.outer != nil {
+		panic(&UsageError{Where: "autograd.Tape", What: "the tape of a Recompute begins no run; only Recompute does that"})
+	}
 	t.run++
 	t.version = t.set.version.Load()
-	t.count, t.taken, t.intsUsed, t.keptUsed, t.recorded, t.draws, t.lists = 0, 0, 0, 0, 0, 0, t.lists[:0]
-	t.weights, t.terms, t.loss, t.scales = t.weights[:0], t.terms[:0], nil, nil
-	t.done, t.err, t.checking = false, nil, false
-	if t.grads != nil {
+	t.done = false
+	if t.rewind(); t.grads != nil {
 		t.grads.forget()
 	}
+}
+
+// rewind begins to use the memory of the tape anew.
+func (t *Tape) rewind() {
+	t.count, t.taken, t.intsUsed, t.keptUsed, t.recorded, t.draws, t.calls, t.lists = 0, 0, 0, 0, 0, 0, 0, t.lists[:0]
+	t.products.begin()
+	t.weights, t.terms, t.loss, t.scales = t.weights[:0], t.terms[:0], nil, nil
+	t.err, t.checking = nil, false
 }
 
 // Training reports whether the tape records operations.
@@ -182,8 +200,8 @@ func (t *Tape) Err() error {
 	return t.err
 }
 
-// Bytes returns the size of the memory that the tape holds for the values and gradients of nodes and for scratch. The
-// gradients of the weights are not included.
+// Bytes returns the size of the memory that the tape holds for the values and gradients of nodes and for scratch, also
+// within [Recompute]. The gradients of the weights are not included.
 func (t *Tape) Bytes() int {
 	n := 0
 	for _, b := range t.buffers {
@@ -195,6 +213,9 @@ func (t *Tape) Bytes() int {
 	bytes := 4 * n
 	for _, s := range t.ints {
 		bytes += cap(s) * int(unsafe.Sizeof(0))
+	}
+	if t.inner != nil {
+		bytes += t.inner.Bytes()
 	}
 	return bytes
 }
@@ -226,6 +247,7 @@ func (t *Tape) Param(p *Param) *Node {
 		panic(&UsageError{Where: p.Name, What: "a weight of another Params than this tape"})
 	}
 	n := t.Input(p.Value)
+	n.weight = p
 	if n.requires = t.training && !p.Frozen; n.requires {
 		n.grad = t.grads.Of(p)
 	}
@@ -252,54 +274,6 @@ func (t *Tape) View(data []float32, shape ...int) *Node {
 	return n
 }
 
-// Scratch returns memory for n float32 that an operation may keep for its Backward. It is valid until the run ends, or,
-// if it was taken within a Backward, until that Backward returns. It is not set to zero.
-func (t *Tape) Scratch(n int) []float32 {
-	if t.taken == len(t.scratch) {
-		t.scratch = append(t.scratch, nil)
-	}
-	t.taken++
-	return sized(&t.scratch[t.taken-1], n)
-}
-
-// ScratchInts is [Tape.Scratch] for ints, such as lengths and indices.
-func (t *Tape) ScratchInts(n int) []int {
-	if t.intsUsed == len(t.ints) {
-		t.ints = append(t.ints, nil)
-	}
-	t.intsUsed++
-	buf := &t.ints[t.intsUsed-1]
-	if cap(*buf) < n {
-		*buf = make([]int, n)
-	}
-	return (*buf)[:n]
-}
-
-// Reuse returns a value of type T that lasts for the run, for an operation that keeps more than numbers for its Backward.
-// The next run's k-th call of Reuse, if it is for the same type, returns the value that this run's k-th call returned, as
-// it was left: its slices can be used again, so that nothing is allocated. At first the value is zero.
-func Reuse[T any](t *Tape) *T {
-	if t.keptUsed == len(t.kept) {
-		t.kept = append(t.kept, nil)
-	}
-	t.keptUsed++
-	value, ok := t.kept[t.keptUsed-1].(*T)
-	if !ok {
-		value = new(T)
-		t.kept[t.keptUsed-1] = value
-	}
-	return value
-}
-
-// sized returns *buf with n elements. It allocates only if the memory of *buf is too small.
-func sized(buf *[]float32, n int) []float32 {
-	if cap(*buf) < n || *buf == nil {
-		*buf = kernel.Alloc(n)
-	}
-	*buf = (*buf)[:n]
-	return *buf
-}
-
 // node returns the next node of the run, with the given shape and no values.
 func (t *Tape) node(shape []int) *Node {
 	nodes := &t.nodes[t.run%generations]
@@ -311,7 +285,8 @@ func (t *Tape) node(shape []int) *Node {
 	}
 	n := (*nodes)[t.count]
 	t.count++
-	n.run, n.grad, n.requires, n.maker, n.origin = t.run, nil, false, 0, unweighted
+	n.run, n.grad, n.requires, n.maker, n.outer, n.origin = t.run, nil, false, 0, nil, unweighted
+	n.operand = operand{}
 	n.shape = append(n.shape[:0], shape...)
 	return n
 }
@@ -380,10 +355,23 @@ func (n *Node) RequiresGrad() bool {
 // AccumulateGrad returns the gradient for the Backward of an operation to add to. The first call in a run provides the
 // memory and sets it to zero.
 func (n *Node) AccumulateGrad() []float32 {
-	n.check()
-	if n.grad == nil {
-		n.grad = sized(&n.tape.buffers[n.place].grad, len(n.data))
-		clear(n.grad)
+	grad, first := n.ownGrad()
+	if first {
+		clear(grad)
 	}
-	return n.grad
+	return grad
+}
+
+// ownGrad is [Node.AccumulateGrad] for a Backward that writes all elements of the gradient if it is the first one to contribute to it,
+// and otherwise adds: if first is true, the values of grad are undefined.
+func (n *Node) ownGrad() (grad []float32, first bool) {
+	n.check()
+	switch {
+	case n.grad != nil:
+	case n.outer != nil:
+		n.grad, first = n.outer.ownGrad()
+	default:
+		n.grad, first = sized(&n.tape.buffers[n.place].grad, len(n.data)), true
+	}
+	return n.grad, first
 }

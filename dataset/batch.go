@@ -15,6 +15,10 @@ type Batch struct {
 	Labels  []int32        // one class a row, [B], or one class a step, [T,B] as IDs
 	Target  *tensor.Tensor // numbers to predict: of each row, [B,K], or of each step, [T,B,K]
 	Lengths []int          // number of valid steps of each row, [B]; nil: all steps are valid
+	// Begins and Overlap are set by [Streams] alone, for Resets and Overlap of rnn.Options. Begins says at which step which
+	// row begins a document, [T,B] as IDs; nil: none does. Overlap is the number of last steps that are in the next window, too.
+	Begins  []bool
+	Overlap int
 	// Parts are the batches of a [Join]'s sources, with the same rows in the same order and the same First.
 	Parts []Batch
 	// Index holds the number of each row's example, [B], as the innermost source counts its examples: for a part of
@@ -24,13 +28,14 @@ type Batch struct {
 	// the rows of this shard are First to First+Rows()-1 of the whole batch.
 	First int
 
-	index []int // the batch's own memory for Index
+	index  []int  // the batch's own memory for Index
+	begins []bool // and for Begins
 }
 
-// start begins a new filling with the examples at rows: it sets Index, and empties Parts. It copies rows, which may be
-// Index itself.
+// start begins a new filling with the examples at rows: it sets Index, and empties Parts, Begins and Overlap. It copies rows,
+// which may be Index itself.
 func (b *Batch) start(rows []int) {
-	b.Parts = b.Parts[:0]
+	b.Parts, b.Begins, b.Overlap = b.Parts[:0], nil, 0
 	b.index = append(b.index[:0], rows...)
 	b.Index = b.index
 }
@@ -79,6 +84,12 @@ func (b *Batch) size() (rows, steps int) {
 	}
 	if l := len(b.Labels); b.Labels != nil && l != rows && l != rows*steps {
 		b.wrong(fmt.Sprintf("%d Labels", l), "%d, one a row, or %d, one a step", rows, rows*steps)
+	}
+	if l := len(b.Begins); b.Begins != nil && l != rows*steps {
+		b.wrong(fmt.Sprintf("%d Begins", l), "%d, for %d rows of %d steps", rows*steps, rows, steps)
+	}
+	if b.Overlap < 0 || b.Overlap > steps {
+		b.wrong(fmt.Sprintf("Overlap is %d", b.Overlap), "0 to %d, the number of steps", steps)
 	}
 	if b.Target != nil {
 		y := b.Target.Shape()

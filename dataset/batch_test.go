@@ -9,12 +9,12 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// The last batch of streams has fewer steps than the others, but as many rows.
+// The last window of streams has fewer steps than the others, but as many rows.
 func TestBatchKnowsItsRows(t *testing.T) {
-	s := NewStreams(upTo(9), 2, 3) // two streams of 4 steps: batches of 3 steps and of 1
+	documents := Documents(Batches(NextTokens(upTo(9)).Parts(2), 2)) // two streams of 4 steps: windows of 3 steps and of 1
 	var b Batch
 	var sizes [][2]int
-	for rows := range Batches(s, 2) {
+	for rows := range (Streams{Rows: 2, K1: 3}).Batches(documents) {
 		require.NoError(t, rows.Source.Gather(rows.Index, &b))
 		sizes = append(sizes, [2]int{b.Rows(), b.Steps()})
 		ids, n := b.Tokens()
@@ -27,7 +27,7 @@ func TestBatchKnowsItsRows(t *testing.T) {
 // Every source numbers its rows, and Rows and Steps follow from the batch, even if it is part of a part of the source.
 func TestRowsAndStepsOfEverySource(t *testing.T) {
 	steps := map[string]int{"Images": 3, "Tensors": 3, "table": 1, "targets": 3, "Rows": 3, "Windows": 4, "forecasts": 4,
-		"Sequences": 12, "words": 12, "speeds": 12, "Text": 5, "NewStreams": 7, "Table": 1,
+		"Sequences": 12, "words": 12, "speeds": 12, "Text": 5, "Table": 1,
 		"Join": 1, "Pairs": 1, "Join of parts": 1}
 	for name, s := range everySource(t) {
 		inner := []int{11, 3, 0, 0, 7}
@@ -132,6 +132,9 @@ func TestBatchesThatDoNotFit(t *testing.T) {
 		{Batch{X: x, IDs: make([]int32, 9)}, "9 IDs, want 12, for 3 rows of 4 steps"},
 		{Batch{X: x, Lengths: make([]int, 4)}, "4 Lengths, want 3, one a row"},
 		{Batch{X: x, Labels: make([]int32, 4)}, "4 Labels, want 3, one a row, or 12, one a step"},
+		{Batch{X: x, Begins: make([]bool, 3)}, "3 Begins, want 12, for 3 rows of 4 steps"},
+		{Batch{X: x, Overlap: 5}, "Overlap is 5, want 0 to 4, the number of steps"},
+		{Batch{X: x, Overlap: -1}, "Overlap is -1, want 0 to 4, the number of steps"},
 		{Batch{X: x, Target: tensor.New(4, 2)}, "Target has shape [4 2], want [3,K], numbers of each row, or [T,3,K], of each step"},
 		{Batch{X: x, Target: tensor.New()}, "Target has shape [], want [3,K], numbers of each row, or [T,3,K], of each step"},
 		{Batch{Target: tensor.New()}, "Target has shape [], want [B,K] or [T,B,K]"},

@@ -13,14 +13,50 @@
 //     Take their batches with [Buckets], so that little is padded.
 //   - [CSV] reads a table of numbers and labels; the [Table] that it returns is a Tensors.
 //   - [Windows]: windows over one or several series of numbers, to predict the numbers that follow.
-//   - [NewText]: windows over the tokens of a text, to predict the next token. [NewStreams]: the same, for a model that
-//     keeps its state from batch to batch. A [Vocabulary] makes tokens of text.
+//   - [NewText]: windows over the tokens of a text, which stand by themselves, to predict the next token. A [Vocabulary] makes
+//     tokens of text.
+//   - [Streams]: windows of documents of any length, from memory or read as they come, for a model that keeps its state from
+//     window to window: see below.
 //   - [Images]: grey pictures with a class each, kept as bytes. dataset/mnist and dataset/digits make them.
 //   - [Pairs]: a source sequence and a target sequence, for an encoder and a decoder.
 //   - [Join]: several sources side by side, for more than one input, set of labels or target.
 //
 // To predict a class, fill Labels; to predict numbers, fill Target: a value for each example, or for each step. A source
 // of your own is a type with methods Len and Gather.
+//
+// # Streams
+//
+// A sequence may be too long for one run of a model, or for the memory, or have no end. [Streams] cuts it into the windows of
+// truncated backpropagation through time, whose state a model hands on:
+//
+//	streams := dataset.Streams{Rows: 32, K1: 50, K2: 100} // a loss every 50 steps, whose gradient goes back 100
+//	for window := range streams.Batches(documents) {
+//		_, err := step.Run(window)
+//		...
+//		adam.Step(step.Grads())
+//	}
+//
+// The rows of a window are parallel streams. A stream is one document after the other, without padding between them; a
+// [Document] is a text, a recording, an episode or any other sequence. Documents come
+//
+//   - from memory: [Documents] hands out the examples of any source, in the order of [Batches] or of [Shuffled]. [NextTokens] makes
+//     examples of texts, in which each token predicts the next, and [Sequences.Parts] cuts a long sequence into a part for
+//     each stream.
+//   - from files and other readers, as they are needed: [Files] opens one file after the other, and [Sections] cuts a large file
+//     into a part for each stream. [TextDocument] reads characters, [BytesDocument] bytes, and [FramesDocument] float32 numbers.
+//   - from a program: a [DocumentFunc] returns the next [Steps] of a document, with inputs, tokens, labels and targets.
+//
+// A model is the same whatever it learns. It predicts each step if all steps have a label or target; every n-th, if the others
+// have the label -100 (loss.Ignore) or the target NaN; and the end of a document, if only the last step has one, as [Documents]
+// arranges for a label of a whole example. A window in which no step has one is train.ErrNothingCounted, which is to be passed
+// over. The model starts from the state that the window before has left; where a document begins, the layer resets the state:
+//
+//	y, end := layer.Forward(x, rnn.Options{Start: state.Carry(t, b.First, b.Rows()),
+//		Lengths: b.Lengths, Resets: b.Begins, Overlap: b.Overlap})
+//	state.Set(end, b.First)
+//
+// Every document begins with a reset, the first of a stream, too, so an epoch needs no other. The example of [Streams] named Training
+// trains a model of the next character, and the example of package train named Documents classifies documents.
 //
 // # Training, validation and test
 //

@@ -169,12 +169,12 @@ func ExampleText() {
 	// dataset: line 1, column 6: character "\n" (U+000A), want one of the vocabulary's 8 tokens
 }
 
-// Two rows go through two halves of a text. Each batch goes on where the one before ended.
-func ExampleNewStreams() {
-	ids := []int32{0, 1, 2, 3, 4, 5, 6, 7, 8}
-	s := dataset.NewStreams(ids, 2, 3)
+// Two streams go through two halves of a text. Each window goes on where the one before ended.
+func ExampleStreams() {
+	text := dataset.NextTokens([]int32{0, 1, 2, 3, 4, 5, 6, 7, 8})
+	streams := dataset.Streams{Rows: 2, K1: 3}
 	var b dataset.Batch
-	for rows := range dataset.Batches(s, 2) {
+	for rows := range streams.Batches(dataset.Documents(dataset.Batches(text.Parts(2), 2))) {
 		if err := rows.Source.Gather(rows.Index, &b); err != nil {
 			log.Fatal(err)
 		}
@@ -183,6 +183,38 @@ func ExampleNewStreams() {
 	// Output:
 	// [0 4 1 5 2 6] [1 5 2 6 3 7]
 	// [3 7] [4 8]
+}
+
+// Four documents of different lengths in two streams. The first digit of a token is the number of the document, the second that
+// of the step. A loss is formed every 2 steps and its gradient goes back 3 steps, so a window repeats a step of the window
+// before, without its label. The second stream ends a step after the first.
+func ExampleStreams_documents() {
+	documents := &dataset.Sequences{
+		IDs:        [][]int32{{11, 12, 13}, {21, 22}, {31, 32, 33}, {41}},
+		StepLabels: [][]int32{{1, 1, 1}, {2, 2}, {3, 3, 3}, {4}},
+	}
+	streams := dataset.Streams{Rows: 2, K1: 2, K2: 3}
+	var b dataset.Batch
+	for rows := range streams.Batches(dataset.Documents(dataset.Batches(documents, 4))) {
+		if err := rows.Source.Gather(rows.Index, &b); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("window", b.Index[0]/2, "overlap", b.Overlap, "lengths", b.Lengths)
+		for t := range b.Steps() {
+			fmt.Println(b.IDs[2*t:2*t+2], b.Labels[2*t:2*t+2], b.Begins[2*t:2*t+2])
+		}
+	}
+	// Output:
+	// window 0 overlap 1 lengths []
+	// [11 21] [1 2] [true true]
+	// [12 22] [1 2] [false false]
+	// window 1 overlap 1 lengths []
+	// [12 22] [-100 -100] [false false]
+	// [13 31] [1 3] [false true]
+	// [41 32] [4 3] [true false]
+	// window 2 overlap 1 lengths [1 2]
+	// [41 32] [-100 -100] [true false]
+	// [0 33] [-100 3] [false false]
 }
 
 func ExampleVocabulary() {

@@ -1,6 +1,7 @@
 package dataset_test
 
 import (
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -120,4 +121,89 @@ func TestPairsTrain(t *testing.T) {
 	last, err := step.Run(whole)
 	require.NoError(t, err)
 	assert.Less(t, last, float32(0.05), "from %v", want)
+}
+
+// streamModel predicts a label for each step from the tokens of a stream. Its state goes from window to window.
+type streamModel struct {
+	params *autograd.Params
+	embed  *layers.Embedding
+	layer  *rnn.LSTM
+	head   *layers.Dense
+	state  *rnn.State
+}
+
+func newStreamModel(tokens, rows int) *streamModel {
+	m := &streamModel{params: autograd.NewParams(3)}
+	m.embed = layers.NewEmbedding(m.params.In("embedding"), tokens, 5)
+	m.layer = rnn.NewLSTM(m.params.In("rnn"), rnn.LSTMConfig{Input: 5, Hidden: 7, Layers: 2})
+	m.head = layers.NewDense(m.params.In("head"), 7, tokens)
+	m.state = m.layer.NewState(rows)
+	return m
+}
+
+func (m *streamModel) logits(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+	y, end := m.layer.Forward(m.embed.Forward(t, b), rnn.Options{Start: m.state.Carry(t, b.First, b.Rows()),
+		Lengths: b.Lengths, Resets: b.Begins, Overlap: b.Overlap})
+	m.state.Set(end, b.First)
+	return m.head.Forward(y)
+}
+
+func (m *streamModel) loss(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+	return loss.SparseSoftmaxCrossEntropy(m.logits(t, b), b.Labels)
+}
+
+// TestStreamsRun: however documents are cut into windows, the outputs of their steps have the bits of each document in a row of its own, and
+// in one window the gradient is that of the documents side by side with padding.
+func TestStreamsRun(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	documents, tokens := &dataset.Sequences{}, int32(0)
+	for range 40 {
+		ids := make([]int32, 1+r.IntN(12))
+		for i := range ids {
+			ids[i] = tokens
+			tokens++
+		}
+		documents.IDs, documents.StepLabels = append(documents.IDs, ids), append(documents.StepLabels, ids)
+	}
+	const rows = 9
+	m := newStreamModel(int(tokens), rows)
+	windows := func(s dataset.Streams) iter.Seq[dataset.Rows] {
+		return s.Batches(dataset.Documents(dataset.Batches(documents, 7)))
+	}
+	outputs := func(batches iter.Seq[dataset.Rows]) map[int32][]float32 {
+		all := map[int32][]float32{}
+		require.NoError(t, train.NewEvaluator(m.params, m.logits).RunBatches(batches, func(logits *autograd.Node, b *dataset.Batch) {
+			for i, label := range b.Labels {
+				if label != loss.Ignore {
+					require.Nil(t, all[label], "a label counts once")
+					all[label] = slices.Clone(logits.Data()[i*int(tokens):][:tokens])
+				}
+			}
+		}))
+		return all
+	}
+	m.state = m.layer.NewState(40)
+	alone := outputs(dataset.Batches(documents, 40))
+	require.Len(t, alone, int(tokens))
+	m.state = m.layer.NewState(rows)
+	for _, s := range []dataset.Streams{{Rows: rows, K1: 1}, {Rows: rows, K1: 4}, {Rows: rows, K1: 3, K2: 8}, {Rows: rows, K1: 1, K2: 20},
+		{Rows: rows, K1: 5, K2: 5}, {Rows: 3, K1: 6, K2: 9}} {
+		for i := range m.state.H.Data() {
+			m.state.H.Data()[i] = 9 // what was before the first document does not count
+		}
+		assert.Equal(t, alone, outputs(windows(s)), "%+v", s)
+	}
+
+	step := train.NewStep(m.params, m.loss)
+	gradient := func(batches iter.Seq[dataset.Rows]) []float32 {
+		for rows := range batches {
+			_, err := step.Run(rows)
+			require.NoError(t, err)
+			require.Equal(t, float32(tokens), step.Weight())
+		}
+		return slices.Clone(step.Grads().Data)
+	}
+	packed := gradient(windows(dataset.Streams{Rows: rows, K1: 1000}))
+	m.state = m.layer.NewState(40)
+	assert.InDeltaSlice(t, gradient(dataset.Batches(documents, 40)), packed, 1e-6)
 }

@@ -64,6 +64,55 @@ func (s *Sequences) Length(i int) int {
 	}
 }
 
+// Parts cuts each sequence into n parts of the same length, so that [Streams] can read a few long sequences as many
+// documents side by side. Fewer than n steps at the end of a sequence are left out. Parts borrows the memory. It panics with a
+// [*tensor.UsageError] if n is not positive, if s has a label or a target for a whole sequence, or if a sequence's fields do
+// not fit together.
+func (s *Sequences) Parts(n int) *Sequences {
+	wrong := func(what string) { panic(&tensor.UsageError{Where: "dataset.Sequences.Parts", What: what}) }
+	if n < 1 {
+		wrong(fmt.Sprintf("%d parts, want at least 1", n))
+	}
+	if s.Labels != nil || s.Target != nil {
+		wrong("Labels or Target of whole sequences, which cannot be cut; want StepLabels or StepTargets")
+	}
+	if err := s.check(); err != nil {
+		wrong(err.Error())
+	}
+	parts := &Sequences{Pad: s.Pad}
+	for i := range s.Len() {
+		each := s.Length(i) / n
+		if each == 0 {
+			continue
+		}
+		if err := s.checkExamples([]int{i}); err != nil {
+			wrong(err.Error())
+		}
+		for lo := 0; lo < n*each; lo += each {
+			hi := lo + each
+			if s.X != nil {
+				parts.X = append(parts.X, stepsFrom(s.X[i], lo, hi))
+			}
+			if s.IDs != nil {
+				parts.IDs = append(parts.IDs, s.IDs[i][lo:hi:hi])
+			}
+			if s.StepLabels != nil {
+				parts.StepLabels = append(parts.StepLabels, s.StepLabels[i][lo:hi:hi])
+			}
+			if s.StepTargets != nil {
+				parts.StepTargets = append(parts.StepTargets, stepsFrom(s.StepTargets[i], lo, hi))
+			}
+		}
+	}
+	return parts
+}
+
+// stepsFrom returns the steps lo to hi-1 of x, [T,F], in its memory.
+func stepsFrom(x *tensor.Tensor, lo, hi int) *tensor.Tensor {
+	width := x.Dim(1)
+	return tensor.Of(x.Data()[lo*width:hi*width], hi-lo, width)
+}
+
 // shapeOf returns the shape of x, nil if x is nil.
 func shapeOf(x *tensor.Tensor) []int {
 	if x == nil {

@@ -2,6 +2,7 @@ package dataset_test
 
 import (
 	"fmt"
+	"iter"
 	"log"
 	"strings"
 
@@ -15,10 +16,10 @@ import (
 	"github.com/unroll-go/unroll/train"
 )
 
-// A model of the next character that keeps its state from batch to batch, with truncated backpropagation through time. A
+// A model of the next character that keeps its state from window to window, with truncated backpropagation through time. A
 // window has 7 steps, but the line has 40 characters: what the model knows of the characters before the window, it knows
 // from the state.
-func ExampleNewStreams_training() {
+func ExampleStreams_training() {
 	const rows, steps, features, hidden = 4, 7, 8, 32
 	line := "she sells sea shells by the sea shore;\n"
 	v, err := dataset.BuildVocabulary(strings.SplitSeq(line, ""))
@@ -29,15 +30,18 @@ func ExampleNewStreams_training() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	streams := dataset.NewStreams(ids, rows, steps)
+	windows := func() iter.Seq[dataset.Rows] {
+		parts := dataset.NextTokens(ids).Parts(rows)
+		return dataset.Streams{Rows: rows, K1: steps}.Batches(dataset.Documents(dataset.Batches(parts, rows)))
+	}
 
 	params := autograd.NewParams(42)
 	embedding := layers.NewEmbedding(params.In("embedding"), v.Len(), features)
 	cell := rnn.NewLSTM(params.In("rnn"), rnn.LSTMConfig{Input: features, Hidden: hidden})
 	head := layers.NewDense(params.In("head"), hidden, v.Len())
 
-	// Each shard of a batch has its own rows of the state: b.First and the b.Rows()-1 after it. The state is copied to the
-	// tape and back, so that no gradient goes into the batch before.
+	// Each shard of a window has its own rows of the state: b.First and the b.Rows()-1 after it. The state is copied to the
+	// tape and back, so that no gradient goes into the window before.
 	state := cell.NewState(rows)
 	model := func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
 		x := embedding.Forward(t, b)
@@ -50,19 +54,19 @@ func ExampleNewStreams_training() {
 	step.Shards = 2
 	for range 8 {
 		state.Zero()
-		for batch := range dataset.Batches(streams, rows) {
-			if _, err := step.Run(batch); err != nil {
+		for window := range windows() {
+			if _, err := step.Run(window); err != nil {
 				log.Fatal(err)
 			}
 			adam.Step(step.Grads())
 		}
 	}
 
-	// The last batch has fewer steps than the others, and so counts less.
+	// The last window has fewer steps than the others, and so counts less.
 	var perplexity metrics.Perplexity
 	batches := map[int]int{}
 	state.Zero()
-	err = train.Evaluate(params, streams, rows, model, func(l *autograd.Node, b *dataset.Batch) {
+	err = train.NewEvaluator(params, model).RunBatches(windows(), func(l *autograd.Node, b *dataset.Batch) {
 		perplexity.Add(float64(l.Value()), float64(b.Rows()*b.Steps()))
 		batches[b.Steps()]++
 	})

@@ -26,7 +26,7 @@ func counted(shape ...int) *tensor.Tensor {
 // full returns a batch in which another kind of source has filled everything.
 func full() *Batch {
 	return &Batch{X: counted(9, 9, 9), IDs: make([]int32, 99), Labels: make([]int32, 99), Target: counted(9),
-		Lengths: make([]int, 99), Parts: make([]Batch, 9), First: 7}
+		Lengths: make([]int, 99), Parts: make([]Batch, 9), Begins: make([]bool, 99), Overlap: 99, First: 7}
 }
 
 func TestTensorsGather(t *testing.T) {
@@ -163,16 +163,15 @@ func everySource(t testing.TB) map[string]Source {
 		"Pairs":   Pairs(ragged, words.IDs, 1, 2),
 		"Join of parts": Join(Rows{Join(words, speeds), []int{11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0}},
 			Rows{Pairs(words, words.IDs, 1, 2), []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}}, numbers(12)),
-		"Images":     pictures(12),
-		"Tensors":    &Tensors{X: counted(12, 3, 2), Target: counted(12, 3, 1), Labels: ids[:36], Lengths: make12(2)},
-		"Rows":       part,
-		"Windows":    NewWindows(WindowConfig{Steps: 4, Ahead: 1}, counted(20, 3)),
-		"forecasts":  NewWindows(WindowConfig{Steps: 4, Ahead: 1, Horizon: 3}, counted(10, 3), counted(30, 3)),
-		"Sequences":  ragged,
-		"words":      words,
-		"Text":       NewText(ids, 5, 1),
-		"NewStreams": NewStreams(ids, 4, 7),
-		"Table":      table(t),
+		"Images":    pictures(12),
+		"Tensors":   &Tensors{X: counted(12, 3, 2), Target: counted(12, 3, 1), Labels: ids[:36], Lengths: make12(2)},
+		"Rows":      part,
+		"Windows":   NewWindows(WindowConfig{Steps: 4, Ahead: 1}, counted(20, 3)),
+		"forecasts": NewWindows(WindowConfig{Steps: 4, Ahead: 1, Horizon: 3}, counted(10, 3), counted(30, 3)),
+		"Sequences": ragged,
+		"words":     words,
+		"Text":      NewText(ids, 5, 1),
+		"Table":     table(t),
 	}
 }
 
@@ -220,7 +219,7 @@ func TestGatherConcurrently(t *testing.T) {
 
 // contents returns everything that a model sees of a batch, as text.
 func contents(b *Batch) string {
-	text := fmt.Sprint(b.X, b.Target, b.IDs, b.Labels, b.Lengths, b.Lengths == nil, b.Index)
+	text := fmt.Sprint(b.X, b.Target, b.IDs, b.Labels, b.Lengths, b.Lengths == nil, b.Begins, b.Overlap, b.Index)
 	for _, x := range []*tensor.Tensor{b.X, b.Target} {
 		if x != nil {
 			text += fmt.Sprint(x.Data())

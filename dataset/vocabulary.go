@@ -26,6 +26,7 @@ const Unknown = "<unk>"
 type Vocabulary struct {
 	tokens []string
 	ids    map[string]int32
+	ascii  [utf8.RuneSelf]int32 // id+1 of each token of one byte, which are looked up without the map; 0: not a token
 }
 
 // NewVocabulary returns the vocabulary in which tokens[i] has the id i. It is an error if there are no tokens, or if a token
@@ -47,7 +48,7 @@ var errNoTokens = errors.New("vocabulary without tokens, want at least one")
 
 // sizedVocabulary returns a vocabulary without tokens, with memory for n.
 func sizedVocabulary(n int) *Vocabulary {
-	return &Vocabulary{make([]string, 0, n), make(map[string]int32, n)}
+	return &Vocabulary{tokens: make([]string, 0, n), ids: make(map[string]int32, n)}
 }
 
 // add gives the next id to a token. Its errors have no prefix, so that callers can add theirs.
@@ -60,6 +61,9 @@ func (v *Vocabulary) add(token string) error {
 		return fmt.Errorf("token %d of the vocabulary is %s, as token %d, want each once", i, quote.Text(token), first)
 	}
 	v.ids[token] = int32(i)
+	if len(token) == 1 {
+		v.ascii[token[0]] = int32(i) + 1
+	}
 	v.tokens = append(v.tokens, token)
 	return nil
 }
@@ -112,29 +116,50 @@ func (v *Vocabulary) lookUp(token string) (id int32, ok bool) {
 	return id, ok
 }
 
+// lookUpCharacter is lookUp of a token of one character.
+func (v *Vocabulary) lookUpCharacter(r rune) (id int32, ok bool) {
+	if r < utf8.RuneSelf && v.ascii[r] > 0 {
+		return v.ascii[r] - 1, true
+	}
+	return v.lookUp(string(r))
+}
+
 // Encode returns the ids of the characters of a text. A character that is not in the vocabulary and a byte that is not UTF-8
 // are errors, which name it and its line and column, both counted from 1, with columns counted in characters.
 func (v *Vocabulary) Encode(text string) ([]int32, error) {
 	ids := make([]int32, 0, utf8.RuneCountInString(text))
-	line, column := 1, 0
+	place := place{line: 1}
 	for len(text) > 0 {
 		r, n := utf8.DecodeRuneInString(text)
-		column++
-		if r == utf8.RuneError && n == 1 {
-			return nil, fmt.Errorf("dataset: line %d, column %d: byte %#02x, want UTF-8", line, column, text[0])
-		}
-		id, ok := v.lookUp(text[:n])
-		if !ok {
-			return nil, fmt.Errorf("dataset: line %d, column %d: character %q (%U), want one of the vocabulary's %d tokens",
-				line, column, text[:n], r, v.Len())
+		id, err := place.encode(v, r, n, text[0])
+		if err != nil {
+			return nil, fmt.Errorf("dataset: %w", err)
 		}
 		ids = append(ids, id)
-		if r == '\n' {
-			line, column = line+1, 0
-		}
 		text = text[n:]
 	}
 	return ids, nil
+}
+
+// place is the place of a character in a text: its line, counted from 1, and its column. The column of the first character
+// of a line is 1.
+type place struct{ line, column int }
+
+// encode moves the place to the next character, which has so many bytes, and returns its id. first is its first byte.
+func (p *place) encode(v *Vocabulary, r rune, bytes int, first byte) (int32, error) {
+	p.column++
+	if r == utf8.RuneError && bytes == 1 {
+		return 0, fmt.Errorf("line %d, column %d: byte %#02x, want UTF-8", p.line, p.column, first)
+	}
+	id, ok := v.lookUpCharacter(r)
+	if !ok {
+		return 0, fmt.Errorf("line %d, column %d: character %q (%U), want one of the vocabulary's %d tokens",
+			p.line, p.column, string(r), r, v.Len())
+	}
+	if r == '\n' {
+		p.line, p.column = p.line+1, 0
+	}
+	return id, nil
 }
 
 // EncodeTokens returns the ids of tokens, such as strings.FieldsSeq(text). A token that is not in the vocabulary is an error,

@@ -9,19 +9,19 @@ import (
 type backward struct {
 	*run
 	packs       []pack
-	chunk       int       // number of steps whose gradients of the weights are computed together
 	dsums       []float32 // [chunk, B, plan.dsums]
 	states      [2]dstate // of h and c
 	dhRead      []float32 // [B, State]: with recurrent dropout, the gradient of the state as the products read it
 	dx          []float32 // [chunk, B, widest In]: the gradient of what a lane reads, before it is added to that of x or of the layer below
 	dy, dyBelow []float32 // [window, B, Out]: the gradients of the output of a layer below the top one, and of the layer below that
-	dDropped    []float32 // with weight dropout, the gradient of a lane's recurrent matrix before the mask
+	dDropped    []float32 // [Layers*Dirs, rows*columns]: with weight dropout, the gradients of the recurrent matrices before the mask
 }
 
-// dstate is the gradient of a state of a lane on its way back.
+// dstate is the gradient of a state on its way back.
 type dstate struct {
 	width int
-	grad  []float32 // [B, width]
+	all   []float32 // [Layers*Dirs, B, width]: the gradients of all lanes
+	grad  []float32 // [B, width]: that of the present lane
 	rows  []float32 // with lengths: the rows that have the step, one after the other
 	kept  []float32 // with zoneout: the part that bypasses the cell because the unit kept its value
 }
@@ -33,12 +33,16 @@ func (r *run) Backward() {
 		return
 	}
 	b := r.newBackward(r.y.Tape())
-	windows := 1 // the last output alone has no gradient in the windows before
-	if r.all {
+	windows := 1 // the gradient of the last output alone does not reach the windows before a cut
+	if r.all || r.windows.again {
 		windows = r.windows.count()
 	}
 	for i := range windows {
 		from, to := r.windows.at(i)
+		if r.windows.again && b.silentWindow(from, to) {
+			continue
+		}
+		r.forwardAgain(i)
 		for layer := r.s.Layers - 1; layer >= 0; layer-- {
 			for d := range r.s.directions {
 				b.lane(&r.lanes[layer*r.s.directions+d], from, to)
@@ -52,6 +56,8 @@ func (r *run) Backward() {
 			}
 		}
 	}
+	from, _ := r.windows.at(windows - 1)
+	b.finish(from == 0)
 }
 
 // newBackward takes the memory of a backward pass from the tape.
@@ -59,25 +65,35 @@ func (r *run) newBackward(t *autograd.Tape) (b backward) {
 	s, p, batch := r.s, &r.s.plan, r.rows.batch
 	b.run, b.packs = r, r.dropped.backward
 	if r.drops(s.WeightDropout) {
-		b.dDropped = t.Scratch(r.dropped.size)
+		b.dDropped = t.Scratch(len(r.lanes) * r.dropped.size)
+		clear(b.dDropped)
 	} else {
 		b.packs = *s.backward.Get()
 	}
-	b.chunk = min(r.windows.size, max(4, 128/batch))
-	b.dsums = t.Scratch(b.chunk * batch * p.dsums)
+	b.dsums = t.Scratch(r.windows.chunk * batch * p.dsums)
 	for i, width := range p.states {
 		n := batch * width
-		b.states[i] = dstate{width, t.Scratch(n), scratchIf(t, r.rows.lengths != nil, n), scratchIf(t, r.drops(s.zoneouts()[i]), n)}
+		b.states[i] = dstate{width: width, all: t.Scratch(len(r.lanes) * n), rows: scratchIf(t, r.rows.lengths != nil, n),
+			kept: scratchIf(t, r.drops(s.zoneouts()[i]), n)}
+		for k := range r.lanes {
+			if state := &r.lanes[k].states[i]; r.windows.again && r.rows.apart() {
+				state.end = t.Scratch(n) // because the end is an output of the run
+			}
+		}
 	}
 	b.dhRead = scratchIf(t, r.drops(s.RecurrentDropout), batch*p.State)
-	b.dx = scratchIf(t, r.x.RequiresGrad() || s.directions > 1, b.chunk*batch*max(s.Input, s.Out()))
+	b.dx = scratchIf(t, r.x.RequiresGrad() || s.directions > 1, r.windows.chunk*batch*max(s.Input, s.Out()))
 	b.dy = scratchIf(t, s.Layers > 1, r.windows.size*batch*s.Out())
 	if b.dyBelow = b.dy; s.directions > 1 {
 		b.dyBelow = scratchIf(t, s.Layers > 1, len(b.dy))
 	}
 	for k := range r.lanes {
-		r.lanes[k].useGrads(t.Grads())
+		l := &r.lanes[k]
+		if l.useGrads(t.Grads()); b.dDropped != nil && l.grads[p.recurrent] != nil {
+			l.grads[p.recurrent] = b.dDropped[k*r.dropped.size:][:r.dropped.size]
+		}
 	}
+	b.begin()
 	return b
 }
 
@@ -88,14 +104,16 @@ func (b *backward) windowAt(dy []float32, t, from int) []float32 {
 
 // lane takes the gradient of a lane back through steps [from, to), in chunks.
 func (b *backward) lane(l *lane, from, to int) {
-	b.beginLane(l, to == b.rows.steps)
-	for to > from && b.rows.count(to-1) == 0 {
-		to-- // so that padding does not change where chunks begin, and with it the order of sums
+	for i := range b.states {
+		d := &b.states[i]
+		n := b.rows.batch * d.width
+		d.grad = d.all[l.index*n:][:n]
 	}
-	for i := 0; i < to-from; i += b.chunk {
-		t0, t1 := max(from, to-i-b.chunk), to-i
+	chunk := b.windows.chunk
+	for i := 0; i < to-from; i += chunk {
+		t0, t1 := max(from, to-i-chunk), to-i
 		if l.direction == 1 {
-			t0, t1 = from+i, min(to, from+i+b.chunk)
+			t0, t1 = from+i, min(to, from+i+chunk)
 		}
 		base := b.rows.first(t0, b.windows.states)
 		rows := b.rows.between(t0, t1, b.windows.states)
@@ -104,6 +122,9 @@ func (b *backward) lane(l *lane, from, to int) {
 				clear(b.windowAt(b.dyBelow, t0, from)[:rows*l.in.width])
 			}
 			continue
+		}
+		if b.windows.sums {
+			b.sumsAgain(&b.run.packs()[l.index], l, t0, t1)
 		}
 		for j := range t1 - t0 {
 			t := t1 - 1 - j
@@ -121,7 +142,6 @@ func (b *backward) lane(l *lane, from, to int) {
 			b.inputGrad(l, t0, t1, rows, from)
 		}
 	}
-	b.endLane(l, from == 0)
 }
 
 // silent reports whether all gradients are 0 that steps t0 to t1 of a lane could pass on, rows rows in all: those of the states, as where the gradient has
@@ -135,8 +155,23 @@ func (b *backward) silent(l *lane, t0, t1, rows, from int) bool {
 	if l.layer < b.s.Layers-1 {
 		return zero(b.windowAt(b.dy, t0, from)[:rows*b.s.Out()])
 	}
+	return b.silentOutputs(t0, t1)
+}
+
+// silentOutputs reports whether the gradients of y are 0 in steps [t0, t1).
+func (b *backward) silentOutputs(t0, t1 int) bool {
 	dy, step := b.y.Grad(), b.rows.batch*b.s.Out()
 	return dy == nil || !b.all || zero(dy[t0*step:t1*step])
+}
+
+// silentWindow reports whether a window adds nothing to any gradient.
+func (b *backward) silentWindow(from, to int) bool {
+	for i := range b.states {
+		if !zero(b.states[i].all) {
+			return false
+		}
+	}
+	return b.silentOutputs(from, to)
 }
 
 // zero reports whether every element of v is 0.
@@ -149,38 +184,40 @@ func zero(v []float32) bool {
 	return true
 }
 
-// beginLane sets the gradients of a lane's states after a window. At the end of the sequence they are the gradients of the end, to which
-// Last adds the gradient of y; elsewhere they are zero, because a cut ends the window.
-func (b *backward) beginLane(l *lane, atEnd bool) {
-	for i := range b.states {
-		d := &b.states[i]
-		clear(d.grad)
-		if atEnd && b.end[i] != nil && b.end[i].Grad() != nil {
-			copy(d.grad, b.end[i].Grad()[l.index*len(d.grad):])
+// begin sets the gradients of the states after the last step. They are the gradients of the end, to which Last adds the gradient of y.
+func (b *backward) begin() {
+	for i := range b.s.plan.states {
+		all, end := b.states[i].all, b.end[i].Grad()
+		if end == nil {
+			clear(all)
+		} else {
+			copy(all, end)
 		}
 	}
-	if g := b.y.Grad(); g != nil && atEnd && !b.all && l.layer == b.s.Layers-1 {
-		b.addRows(b.states[0].grad, g, l.direction, b.rows.batch)
+	g, h := b.y.Grad(), &b.states[0]
+	if g == nil || b.all {
+		return
 	}
-	if b.dDropped != nil && l.grads[b.s.plan.recurrent] != nil {
-		clear(b.dDropped)
-		l.grads[b.s.plan.recurrent] = b.dDropped
+	for k := len(b.lanes) - b.s.directions; k < len(b.lanes); k++ {
+		n := b.rows.batch * h.width
+		b.addRows(h.all[k*n:][:n], g, b.lanes[k].direction, b.rows.batch)
 	}
 }
 
-// endLane adds the gradient of the states before the first step to the start, and the gradient of the dropped recurrent matrix to the matrix.
-func (b *backward) endLane(l *lane, atStart bool) {
-	for i := range b.states {
-		if n := len(b.states[i].grad); atStart && wanted(b.start[i]) {
-			kernel.Add(b.start[i].AccumulateGrad()[l.index*n:], b.states[i].grad)
+// finish adds the gradients of the states before the first step to the start, and the gradients of the dropped recurrent matrices to the matrices.
+func (b *backward) finish(atStart bool) {
+	for i := range b.s.plan.states {
+		if atStart && wanted(b.start[i]) {
+			kernel.Add(b.start[i].AccumulateGrad(), b.states[i].all)
 		}
 	}
-	if b.dDropped == nil || l.grads[b.s.plan.recurrent] == nil {
-		return
+	for k := range b.lanes {
+		if w := b.lanes[k].weights; b.dDropped != nil && !w[b.s.plan.recurrent].Frozen {
+			grad := b.y.Tape().Grads().Of(w[b.s.plan.recurrent])
+			n := len(grad)
+			kernel.AddMul(grad, b.dDropped[k*n:][:n], b.dropped.masks[k*n:][:n])
+		}
 	}
-	grad := b.y.Tape().Grads().Of(l.weights[b.s.plan.recurrent])
-	kernel.AddMul(grad, b.dDropped, b.dropped.masks[l.index*len(grad):][:len(grad)])
-	l.grads[b.s.plan.recurrent] = grad
 }
 
 // addRows adds the columns of dy [rows, Out] that belong to a direction to dh [rows, State].
@@ -220,11 +257,13 @@ func (b *backward) step(l *lane, dsums []float32, t, from int) {
 		clear(f.dhRead)
 	}
 	crosses := b.crosses(l, t)
+	resets := b.rows.resetsAt(t, l.direction)
 	// In a reverse direction, a row whose last step is t begins there: the state before is its start, to which the gradient goes whether
 	// there is a cut or not.
 	begins := b.rows.lengths != nil && l.direction == 1
-	p.backward(&b.packs[l.index], f, crosses || begins)
-	if b.dhRead != nil && (crosses || begins) {
+	back := crosses || begins || resets && (wanted(b.resetTo[0]) || wanted(b.resetTo[1]))
+	p.backward(&b.packs[l.index], f, back)
+	if b.dhRead != nil && back {
 		b.rows.mul(f.dhRead, f.dhRead, l.keep, t, p.State)
 		kernel.Add(f.dh, f.dhRead)
 	}
@@ -234,14 +273,34 @@ func (b *backward) step(l *lane, dsums []float32, t, from int) {
 			kernel.Add(grads[i], d.kept[:len(grads[i])])
 		}
 		switch {
-		case crosses:
-		case begins:
-			b.rows.clearLonger(grads[i], t, d.width)
-		default:
+		case resets || begins && !crosses:
+			b.leaveRows(l, i, grads[i], t, crosses)
+		case !crosses:
 			clear(grads[i])
 		}
 		if b.rows.lengths != nil {
 			b.rows.scatter(d.grad, grads[i], t, d.width)
+		}
+	}
+}
+
+// leaveRows decides for each row where the gradient of state i before step t goes: to the start of a new sequence, or back across the step where that is
+// allowed. A row whose last step is t keeps its gradient for its start.
+func (b *backward) leaveRows(l *lane, i int, grad []float32, t int, crosses bool) {
+	width := b.states[i].width
+	for rows := range b.rows.ranges(t) {
+		for j := range rows.n {
+			row, g := rows.row+j, grad[(rows.i+j)*width:][:width]
+			switch {
+			case b.rows.reset(t, row, l.direction):
+				if to := b.resetTo[i]; wanted(to) {
+					kernel.Add(to.AccumulateGrad()[(l.index*b.rows.batch+row)*width:][:width], g)
+				}
+				clear(g)
+			case crosses || l.direction == 1 && b.rows.lengths != nil && b.rows.lengths[row] == t+1:
+			default:
+				clear(g)
+			}
 		}
 	}
 }

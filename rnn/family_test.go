@@ -368,12 +368,14 @@ func TestOptionsAllocateNothing(t *testing.T) {
 			params := autograd.NewParams(1)
 			layer := n.make(params, 3, 8, 2)
 			learned := rnn.NewStart(params.In("start"), layer)
-			x, lengths := random(1, 9, 4, 3), []int{9, 0, 3, 5}
+			x, lengths, resets := random(1, 9, 4, 3), []int{9, 0, 3, 5}, make([]bool, 9*4)
+			resets[3*4+1], resets[3*4+2], resets[8*4] = true, true, true
 			tape, inference := autograd.NewTape(params, 0), autograd.NewInference(params)
 			train := func() {
 				tape.Reset()
 				y, _ := layer.Forward(tape.Leaf(x), rnn.Options{Truncate: 4, Lengths: lengths, Start: learned.Carry(tape, 4)})
-				if err := autograd.Sum(y).Backward(); err != nil {
+				h, _ := layer.Last(tape.Leaf(x), rnn.Options{Resets: resets, ResetTo: learned.Carry(tape, 4), Recompute: 3, Overlap: 2 * (2 - n.directions())})
+				if err := autograd.Add(autograd.Sum(y), autograd.Sum(h)).Backward(); err != nil {
 					panic(err)
 				}
 				inference.Reset()

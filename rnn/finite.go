@@ -16,15 +16,32 @@ var _ autograd.Checker = (*run)(nil)
 // computed: at the state before the step, the input, the sums and the state after the step. Of a truncated run it sees the
 // steps that were kept.
 func (r *run) NotFinite() *autograd.DataError {
+	if !r.windows.again {
+		return r.stepsNotFinite(max(0, r.rows.steps-r.windows.states), r.rows.steps)
+	}
+	for i := r.windows.count() - 1; i >= 0; i-- {
+		r.forwardAgain(i)
+		if e := r.stepsNotFinite(r.windows.at(i)); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// stepsNotFinite looks at steps [from, to).
+func (r *run) stepsNotFinite(from, to int) *autograd.DataError {
 	for k := range r.lanes {
 		l := &r.lanes[k]
-		for i := max(0, r.rows.steps-r.windows.states); i < r.rows.steps; i++ {
-			t := i
+		for i := range to - from {
+			t := from + i
 			if l.direction == 1 {
-				t = r.rows.steps - 1 - i
+				t = to - 1 - i
 			}
 			if r.rows.count(t) == 0 {
 				continue
+			}
+			if r.windows.sums {
+				r.sumsAgain(&r.packs()[k], l, t, t+1)
 			}
 			if e := r.stepNotFinite(l, t); e != nil {
 				return e
@@ -97,7 +114,7 @@ func (r *run) element(l *lane, t, row int, v float32, what string) *autograd.Dat
 			break
 		}
 	}
-	return &autograd.DataError{Text: fmt.Sprintf("%v, %s, in %s", v, what, r.s.laneName(l)), Row: t*r.rows.batch + row, Rows: r.rows.steps * r.rows.batch}
+	return &autograd.DataError{Text: fmt.Sprintf("%v, %s, in %s", v, what, r.s.laneName(l)), Row: t*r.rows.batch + row, Rows: r.windows.steps * r.rows.batch}
 }
 
 // laneName says which layer and direction a lane is.

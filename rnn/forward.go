@@ -7,22 +7,54 @@ import (
 
 // forward takes the windows of time through the layers.
 func (r *run) forward(packs []pack) {
+	r.present = 0
 	for i := r.windows.count() - 1; i >= 0; i-- {
 		from, to := r.windows.at(i)
 		for k := range r.lanes {
-			r.readInput(&r.lanes[k], from, to)
-			r.forwardLane(&packs[k], &r.lanes[k], from, to)
+			l := &r.lanes[k]
+			r.readInput(l, from, to)
+			for j := range r.s.plan.states {
+				l.states[j].enter(&r.rows, &r.windows, i, max(from, l.first))
+			}
+			if r.forwardLane(&packs[k], l, from, to); to == r.rows.steps {
+				r.finishLane(l)
+			}
 		}
 		r.writeOutput(from, to)
 	}
 }
 
+// finishLane writes the states with which a lane ends.
+func (r *run) finishLane(l *lane) {
+	for i := range r.s.plan.states {
+		s := &l.states[i]
+		if s.finish(&r.rows, r.rows.steps-1-l.first); s.carry != nil && r.windows.steps-r.overlap >= r.rows.steps {
+			copy(s.carry, s.end)
+		}
+	}
+}
+
+// forwardAgain takes window i through the layers once more, for Backward, unless its steps are those that were computed last.
+func (r *run) forwardAgain(i int) {
+	if !r.windows.again || r.present == i {
+		return
+	}
+	r.present = i
+	from, to := r.windows.at(i)
+	packs := r.packs()
+	for k := range r.lanes {
+		l := &r.lanes[k]
+		r.readInput(l, from, to)
+		for j := range r.s.plan.states {
+			l.states[j].enterAgain(&r.rows, i, from)
+		}
+		r.forwardLane(&packs[k], l, from, to)
+	}
+}
+
 // forwardLane takes a lane through steps [from, to).
 func (r *run) forwardLane(w *pack, l *lane, from, to int) {
-	p, f, states, zoneouts := &r.s.plan, &r.frame, l.states[:len(r.s.plan.states)], r.s.zoneouts()
-	for i := range states {
-		states[i].enter(&r.rows, l.first, from)
-	}
+	states := l.states[:len(r.s.plan.states)]
 	if l.ahead {
 		r.inputProducts(w, l, from, to)
 	}
@@ -31,29 +63,47 @@ func (r *run) forwardLane(w *pack, l *lane, from, to int) {
 		if l.direction == 1 {
 			t = to - 1 - i
 		}
+		if r.overlap > 0 && t == r.windows.steps-r.overlap {
+			for i := range states {
+				states[i].keep(&r.rows, t)
+			}
+		}
 		if r.rows.count(t) == 0 {
 			continue
 		}
 		for i := range states {
-			states[i].load(&r.rows, t)
+			states[i].load(&r.rows, t, l.direction)
 		}
-		l.frame(f, p, &r.rows, t)
-		if l.keep != nil && f.read.Cols > 0 {
-			r.rows.mul(f.read.Data, f.hBefore, l.keep, t, p.State)
-		}
-		f.back = !f.back
-		p.forward(w, f, l.ahead)
+		r.forwardStep(w, l, t)
 		for i := range states {
-			if s := &states[i]; zoneouts[i] > 0 {
-				n := f.rows * s.after.width
-				r.noise.zoneout(&r.rows, s.after.at(&r.rows, t)[:n], s.before.at(&r.rows, t)[:n], ofZone+i, l.index, t, zoneouts[i], s.after.width)
-			}
 			states[i].store(&r.rows, t)
 		}
 	}
-	if to == r.rows.steps {
-		for i := range states {
-			states[i].finish(&r.rows, r.rows.steps-1-l.first)
+}
+
+// forwardStep computes the states after step t of a lane, and its sums, from the states before it.
+func (r *run) forwardStep(w *pack, l *lane, t int) {
+	p, f, zoneouts := &r.s.plan, &r.frame, r.s.zoneouts()
+	l.frame(f, p, &r.rows, t)
+	if l.keep != nil && f.read.Cols > 0 {
+		r.rows.mul(f.read.Data, f.hBefore, l.keep, t, p.State)
+	}
+	f.back = !f.back
+	p.forward(w, f, l.ahead)
+	for i := range p.states {
+		if s := &l.states[i]; zoneouts[i] > 0 {
+			n := f.rows * s.after.width
+			r.noise.zoneout(&r.rows, s.after.at(&r.rows, t)[:n], s.before.at(&r.rows, t)[:n], ofZone+i, l.index, t, zoneouts[i], s.after.width)
+		}
+	}
+}
+
+// sumsAgain computes the sums of steps [from, to) of a lane once more, for Backward.
+func (r *run) sumsAgain(w *pack, l *lane, from, to int) {
+	l.sums = slab{data: r.sums, width: r.s.plan.kept, span: r.windows.states, from: r.rows.first(from, r.windows.states)}
+	for t := from; t < to; t++ {
+		if r.rows.count(t) > 0 {
+			r.forwardStep(w, l, t)
 		}
 	}
 }
@@ -116,7 +166,7 @@ func (r *run) inputMask(layer, t int) []float32 {
 func (r *run) writeOutput(from, to int) {
 	s, top := r.s, r.lanes[len(r.lanes)-r.s.directions:]
 	switch {
-	case r.direct: // the states are y
+	case r.direct(): // the states are y
 	case r.all:
 		for t := from; t < to; t++ {
 			y := r.y.Data()[t*r.rows.batch*s.Out():][:r.rows.batch*s.Out()]

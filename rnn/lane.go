@@ -21,64 +21,108 @@ type lane struct {
 	ahead     bool      // products with the input are computed for all steps of a window at once
 }
 
-// track is a state of a lane over time. The states before and after a step have the same place in two slabs. If all rows have all steps, the two
+// track is a state of a lane over time. The states before and after a step have the same place in two slabs. Unless rows are apart, the two
 // share their memory: the state after a step is the state before the next.
 type track struct {
 	before, after slab
 	start         []float32 // [B, width]: the state before the first step; nil: zeros
-	end           []float32 // [B, width]: the state after the last step; with lengths, while steps are computed, the state of each row so far
+	resetTo       []float32 // [B, width]: the state with which a reset begins; nil: zeros
+	end           []float32 // [B, width]: the state after the last step; if rows are apart, while steps are computed, the state of each row so far
+	carry         []float32 // [B, width]: the state from which an overlapping call goes on; nil: the end
+	saved         []float32 // [windows, B, width]: the states before the windows, if these are computed again
 }
 
 // newTrack returns the memory for the states of span steps.
 func newTrack(t *autograd.Tape, r *rows, width, span, direction int) track {
-	if r.lengths != nil {
+	if r.apart() {
 		return track{before: newSlab(t, r, width, span), after: newSlab(t, r, width, span)}
 	}
 	step, n := r.batch*width, r.size(span)*width
 	data := t.Scratch(n + step)
-	earlier, later := slab{data[:n], width, span}, slab{data[step:], width, span}
+	earlier, later := slab{data: data[:n], width: width, span: span}, slab{data: data[step:], width: width, span: span}
 	if direction == 1 {
 		return track{before: later, after: earlier}
 	}
 	return track{before: earlier, after: later}
 }
 
-// enter begins the window whose first step is from: it copies the start, or the state after the window before, to where the next step reads it. first
-// is the step that the lane reads first of all.
-func (s *track) enter(r *rows, first, from int) {
-	switch {
-	case from == 0:
-		to := s.end
-		if r.lengths == nil {
-			to = s.before.at(r, first)[:len(s.end)]
-		}
-		if s.start == nil {
-			clear(to)
-		} else {
-			copy(to, s.start)
-		}
-	case r.lengths == nil && s.before.span < r.steps:
-		copy(s.before.at(r, from)[:len(s.end)], s.after.at(r, from-1))
+// entry returns the memory from which step t, the first one of a window, gets the states before it.
+func (s *track) entry(r *rows, t int) []float32 {
+	if r.apart() {
+		return s.end
+	}
+	return s.before.at(r, t)[:len(s.end)]
+}
+
+// enter begins window i, of which t is the step that is read first: it copies the start, or the state after the window before, to where step t reads it.
+func (s *track) enter(r *rows, w *windows, i, t int) {
+	switch to := s.entry(r, t); {
+	case i == w.count()-1:
+		setState(to, s.start)
+	case !r.apart() && s.before.span < r.steps:
+		copy(to, s.after.at(r, t-1))
+	}
+	if n := len(s.end); s.saved != nil {
+		copy(s.saved[i*n:][:n], s.entry(r, t))
 	}
 }
 
-// load gathers the states of the rows that have step t, if there are lengths. Without lengths they are there already.
-func (s *track) load(r *rows, t int) {
-	if r.lengths != nil {
-		r.gather(s.before.at(r, t), s.end, t, s.before.width)
+// enterAgain begins window i once more.
+func (s *track) enterAgain(r *rows, i, t int) {
+	copy(s.entry(r, t), s.saved[i*len(s.end):])
+}
+
+// setState copies a state to memory for one. Nil is zeros.
+func setState(to, state []float32) {
+	if state == nil {
+		clear(to)
+	} else {
+		copy(to, state)
 	}
 }
 
-// store scatters the states after step t back to their rows of end, if there are lengths.
+// load gathers the states of the rows that have step t, if rows are apart, and begins new sequences. Otherwise the states are there already.
+func (s *track) load(r *rows, t, direction int) {
+	if !r.apart() {
+		return
+	}
+	before, width := s.before.at(r, t), s.before.width
+	r.gather(before, s.end, t, width)
+	if !r.resetsAt(t, direction) {
+		return
+	}
+	for rows := range r.ranges(t) {
+		for i := range rows.n {
+			if row := rows.row + i; r.reset(t, row, direction) {
+				var state []float32
+				if s.resetTo != nil {
+					state = s.resetTo[row*width:]
+				}
+				setState(before[(rows.i+i)*width:][:width], state)
+			}
+		}
+	}
+}
+
+// store scatters the states after step t back to their rows of end, if rows are apart.
 func (s *track) store(r *rows, t int) {
-	if r.lengths != nil {
+	if r.apart() {
 		r.scatter(s.end, s.after.at(r, t), t, s.after.width)
 	}
 }
 
-// finish copies the state after the step last, which the lane reads last of all, to end. With lengths it is there already.
+// keep copies the state before step t, with which no sequence has begun yet, to carry.
+func (s *track) keep(r *rows, t int) {
+	if r.apart() {
+		copy(s.carry, s.end)
+	} else {
+		copy(s.carry, s.before.at(r, t))
+	}
+}
+
+// finish copies the state after the step last, which the lane reads last of all, to end. If rows are apart it is there already.
 func (s *track) finish(r *rows, last int) {
-	if r.lengths == nil {
+	if !r.apart() {
 		copy(s.end, s.after.at(r, last))
 	}
 }

@@ -71,21 +71,41 @@ func (s *stack) checkInput(x *autograd.Node, start Carry, dims int, want string)
 
 // checkOptions panics with a [*autograd.ShapeError] or a [*autograd.UsageError] if the start, Truncate or the lengths do not fit x [steps, B, Input].
 func (s *stack) checkOptions(o Options, steps, batch int) {
-	h, c := o.Start.H, o.Start.C
+	s.checkStart("start", o.Start, batch)
+	s.checkStart("ResetTo", o.ResetTo, batch)
+	for _, option := range [3]struct {
+		name string
+		n    int
+	}{{"Truncate", o.Truncate}, {"Recompute", o.Recompute}, {"MemoryBudget", o.MemoryBudget}} {
+		if option.n < 0 {
+			panic(&autograd.UsageError{Where: s.name, What: fmt.Sprintf("%s is %d, want 0 or more", option.name, option.n)})
+		}
+	}
+	if o.Overlap < 0 || o.Overlap > steps {
+		panic(&autograd.UsageError{Where: s.name, What: fmt.Sprintf("Overlap is %d, want 0 to %d, the steps of the input", o.Overlap, steps)})
+	}
+	if o.Overlap > 0 && s.directions > 1 {
+		panic(&autograd.UsageError{Where: s.name, What: "Overlap with a bidirectional layer: its reverse direction begins at the end, so no state goes on to the next call"})
+	}
+	if n := len(o.Resets); o.Resets != nil && n != steps*batch {
+		panic(&autograd.ShapeError{Where: s.name, Got: fmt.Sprintf("%d Resets", n), Want: fmt.Sprintf("%d, for %d steps of %d rows", steps*batch, steps, batch)})
+	}
+	length.Check(s.name, o.Lengths, batch, steps)
+}
+
+// checkStart panics if a state is not one for the layer and so many rows. what names it.
+func (s *stack) checkStart(what string, start Carry, batch int) {
+	h, c := start.H, start.C
 	if (h != nil || c != nil) && (h == nil || (c != nil) != s.plan.C) {
-		panic(&autograd.UsageError{Where: s.name, What: "the start is that of another kind of layer: its H or C is missing or not wanted"})
+		panic(&autograd.UsageError{Where: s.name, What: "the " + what + " is that of another kind of layer: its H or C is missing or not wanted"})
 	}
 	for i, n := range [2]*autograd.Node{h, c} {
 		if n == nil {
 			continue
 		}
 		if shape, want := n.Shape(), [3]int{len(s.weights), batch, s.plan.states[i]}; !slices.Equal(shape, want[:]) {
-			panic(&autograd.ShapeError{Where: s.name, Got: fmt.Sprintf("start has shape %v", slices.Clone(shape)),
+			panic(&autograd.ShapeError{Where: s.name, Got: fmt.Sprintf("%s has shape %v", what, slices.Clone(shape)),
 				Want: fmt.Sprintf("[%d, %d, %d]", want[0], want[1], want[2])})
 		}
 	}
-	if o.Truncate < 0 {
-		panic(&autograd.UsageError{Where: s.name, What: fmt.Sprintf("Truncate is %d, want 0 or more", o.Truncate)})
-	}
-	length.Check(s.name, o.Lengths, batch, steps)
 }

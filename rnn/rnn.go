@@ -59,14 +59,8 @@
 // is much faster than a step for each; every stream gets the same bits as it would alone. The example named Server is a server
 // that does so, and whose weights may be replaced while it runs ([autograd.Pool]).
 //
-// A sequence too long for one run is trained in windows, one run for each. Row b of a window must continue row b of the window
-// before, as dataset.NewStreams arranges. The model starts from the State and sets it to the end of the window; in
-// train.Step, whose shards run side by side, each shard uses the rows of the State from batch.First on:
-//
-//	y, end := layer.Forward(tape.Input(batch.X), rnn.Options{Start: state.Carry(tape, batch.First, rows)})
-//	state.Set(end, batch.First)
-//
-// As long as the weights stay the same, the gradients of the windows add up to that of one long run with Options.Truncate.
+// Data that consists of many sequences, such as the documents of a text or the episodes of a game, needs no padding if each row of a batch holds one
+// sequence after the other: [Options].Resets says where they begin. The state and its gradient are cut there.
 //
 // # Sequences of different lengths
 //
@@ -88,6 +82,45 @@
 //
 // A gradient that goes back through many steps is multiplied by the recurrent weights at each of them, and may vanish
 // or explode. Gates help against the first, and optim.ClipNorm against the second.
+//
+// # Truncated backpropagation through streams
+//
+// A sequence too long for one run, or without an end, is trained in windows, one run for each, with an update of the weights after each window. Two
+// numbers define truncated backpropagation through time, TBPTT(K1, K2) (Williams & Peng 1990, "An efficient gradient-based algorithm for on-line
+// training of recurrent network trajectories", BPTT(h; h') with h of K2 and h' of K1). Every K1 steps, at the steps t = K1, 2*K1, ..., there is an update:
+//
+//   - Its loss is formed of the terms of the steps after t-K1, up to t, as far as they are after t-K2. If K2 is K1 or more, each term of the loss is in
+//     exactly one update.
+//   - Its gradient goes back through the steps after t-K2, up to t. A term of step s so reaches the steps after t-K2, up to s: between K2-K1+1 and K2 steps.
+//   - The state after step t-K2 is a constant: the one that the run of the update before computed.
+//
+// So a window consists of the max(K1, K2) steps up to t, and less at the beginning of a stream. If K2 is larger than K1, it begins with K2-K1 steps that
+// the window before had, too. They are computed again, with the present weights, and have no loss. The memory is that of a window.
+//
+// All this is the same for every layer, stack and shard of a batch, and for a loss at every step, at every n-th or at the last alone: a label that does not
+// count (loss.Ignore, or NaN as a target) takes a term out of the loss. dataset.Streams cuts streams of any kind into such windows, and a batch of it has
+// what the options need:
+//
+//	rows := batch.Rows()
+//	y, carry := layer.Forward(x, rnn.Options{Start: state.Carry(tape, batch.First, rows), Lengths: batch.Lengths,
+//		Resets: batch.Begins, Overlap: batch.Overlap, Truncate: k2})
+//	state.Set(carry, batch.First)
+//
+// The state has a row for each stream; in train.Step, whose shards run side by side, a shard uses the rows from batch.First on.
+//
+// For example, let h_t = w*h_(t-1) + x_t with w = 0.5 and all x of 1, so that h is 1, 1.5, 1.75, 1.875. The loss is the sum of all h. At the second update
+// of K1 = 2, at step 4, the terms are h_3 and h_4. Let D_t be the derivative of h_t with respect to w: D_t = h_(t-1) + w*D_(t-1), and D = 0 for the constant.
+//
+//   - K2 = 2: h_2 is the constant. D_3 = 1.5, D_4 = 1.75 + 0.5*1.5 = 2.5, together 4.
+//   - K2 = 3: h_1 is the constant. D_2 = 1, D_3 = 1.5 + 0.5*1 = 2, D_4 = 1.75 + 0.5*2 = 2.75; of h_3 and h_4 together 4.75.
+//   - K2 = 1: h_3 is the constant, and h_3 does not count. D_4 = 1.75.
+//
+// # Memory
+//
+// Backpropagation needs the states of all steps, so the memory grows with their number. With Options.Recompute or Options.MemoryBudget, Forward and Last keep
+// the states at the beginnings of windows only, and Backward computes each window again: the gradients have the same bits, the memory grows as the square
+// root of the number of steps, and the time by a fifth to two fifths. What follows the layer, such as the logits of a long text, is often larger than its states:
+// autograd.Recompute does the same for a window of the whole model.
 //
 // # Regularisation
 //
@@ -168,7 +201,32 @@ type Options struct {
 	// after its own last step, where the reverse direction begins. A row of length 0 ends with its start.
 	// More padding, as in a batch that is padded to another number of steps, changes no bit of the outputs and gradients.
 	Lengths []int
+	// Resets tells where in a row a new sequence begins, [T*B]: Resets[t*B+b] is true if step t of row b is the first step of a sequence. The
+	// state before the step, and its gradient, are cut there, as if the sequences had been given in calls of their own: outputs, states and the
+	// gradients of inputs and starts have the same bits. Nil means nowhere. In a reverse direction, the sequence before begins at step t-1. Masks of
+	// dropout are those of the call. The layer borrows Resets as a tape borrows its input.
+	Resets []bool
+	// ResetTo is the state with which the sequences that Resets names begin. Its parts have the shape of Start's. The zero value is zeros. Gradients go to
+	// its H and C where these want one.
+	ResetTo Carry
+	// Overlap is the number of steps at the end of x that the next call will read again, 0 to T: the Carry that the call returns is the state before
+	// them, and wants no gradient. 0 is the state after the last step. A bidirectional layer has no such state. See "Truncated backpropagation through
+	// streams" in the package's text.
+	Overlap int
+	// Recompute is a number of windows of time. Of all windows but the last, the layer keeps the states at their beginnings only, and Backward computes
+	// each window again before it goes back through it (Chen et al. 2016, "Training deep nets with sublinear memory cost"; Gruslys et al. 2016,
+	// "Memory-efficient backpropagation through time"). This takes one more pass forward, changes no bit, and with about sqrt(T) windows the memory grows as
+	// sqrt(T). The output of Forward has T steps all the same. With Truncate and without Lengths, the windows are those between the cuts. A bidirectional
+	// layer keeps its states and computes the sums of its gates again. 0, or 1, is a single window: nothing is computed again.
+	Recompute int
+	// MemoryBudget has the layer choose the number of windows, so that what it keeps for Backward takes at most so many bytes, besides x, y and their
+	// gradients: one window if that will do, otherwise the fewest that will or, if none will, those that take the least memory. 0 is no limit. If
+	// Recompute is given, too, it is the number of windows where one will not do.
+	MemoryBudget int
 }
+
+// recomputes reports whether Backward may compute steps again.
+func (o *Options) recomputes() bool { return o.Recompute > 1 || o.MemoryBudget > 0 }
 
 // Carry is a state on a tape. H is [Layers*Dirs, B, H_out]; C is [Layers*Dirs, B, Hidden] for a layer with a second state, the LSTM, and
 // nil for the other layers. The two directions of a layer follow each other: forward, then reverse.

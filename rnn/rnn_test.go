@@ -538,6 +538,7 @@ func TestMisuse(t *testing.T) {
 	params := autograd.NewParams(1)
 	elman := rnn.NewElman(params.In("rnn"), rnn.ElmanConfig{Input: 28, Hidden: 4, Layers: 2})
 	lstm := rnn.NewLSTM(params.In("lstm"), rnn.LSTMConfig{Input: 3, Hidden: 4})
+	both := rnn.NewGRU(params.In("both"), rnn.GRUConfig{Input: 3, Hidden: 4, Bidirectional: true})
 	tape := autograd.NewTape(params, 0)
 	in := func(shape ...int) *autograd.Node { return tape.Input(tensor.New(shape...)) }
 	for _, c := range []struct {
@@ -563,6 +564,15 @@ func TestMisuse(t *testing.T) {
 			lstm.Last(in(5, 2, 3), rnn.Options{Start: rnn.Carry{H: in(1, 2, 4)}})
 		}},
 		{"rnn: Truncate is -1, want 0 or more", func() { elman.Last(in(5, 2, 28), rnn.Options{Truncate: -1}) }},
+		{"rnn: Recompute is -2, want 0 or more", func() { elman.Last(in(5, 2, 28), rnn.Options{Recompute: -2}) }},
+		{"rnn: MemoryBudget is -3, want 0 or more", func() { elman.Last(in(5, 2, 28), rnn.Options{MemoryBudget: -3}) }},
+		{"rnn: Overlap is 6, want 0 to 5, the steps of the input", func() { elman.Last(in(5, 2, 28), rnn.Options{Overlap: 6}) }},
+		{"rnn: Overlap is -1, want 0 to 5, the steps of the input", func() { elman.Last(in(5, 2, 28), rnn.Options{Overlap: -1}) }},
+		{"both: Overlap with a bidirectional layer: its reverse direction begins at the end, so no state goes on to the next call", func() {
+			both.Last(in(5, 2, 3), rnn.Options{Overlap: 1})
+		}},
+		{"rnn: 5 Resets, want 10, for 5 steps of 2 rows", func() { elman.Last(in(5, 2, 28), rnn.Options{Resets: make([]bool, 5)}) }},
+		{"rnn: ResetTo has shape [2 3 4], want [2, 2, 4]", func() { elman.Last(in(5, 2, 28), rnn.Options{ResetTo: rnn.Carry{H: in(2, 3, 4)}}) }},
 		{"rnn: NewState for 0 rows, want at least 1", func() { elman.NewState(0) }},
 		{"rnn.Elman: Input 0, Hidden 3, Layers 1, Init 0; want positive sizes that memory can hold and a known Init", func() {
 			rnn.NewElman(autograd.NewParams(1), rnn.ElmanConfig{Hidden: 3})

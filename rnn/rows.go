@@ -8,25 +8,49 @@ import (
 	"github.com/unroll-go/unroll/internal/kernel"
 )
 
-// rows tells which rows of a batch have a step, and where the values of these rows lie in a [slab]: one after the other, in the order of the
-// batch.
+// rows tells which rows of a batch have a step, where the values of these rows lie in a [slab] (one after the other, in the order of the
+// batch), and where in a row a new sequence begins.
 type rows struct {
-	steps, batch int
-	lengths      []int // number of steps of each row; nil: all rows have all steps
-	firsts       []int // [steps+1]: the number of rows of all steps before each step, for slabs of all steps; nil: steps are a batch apart
+	steps, batch int    // steps that any row has, and at least 1
+	lengths      []int  // number of steps of each row; nil: all rows have all steps
+	firsts       []int  // [steps+1]: the number of rows of all steps before each step, for slabs without padding; nil: steps are a batch apart
+	resets       []bool // [steps*B]: whether a new sequence begins; nil: nowhere
 }
 
-// newRows copies the lengths to the tape. Lengths that are all equal to the number of steps are left out.
-func newRows(t *autograd.Tape, steps, batch int, lengths []int) rows {
+// newRows copies the lengths to the tape. Lengths that are all equal to the number of steps are left out, and so are resets that are all false.
+func newRows(t *autograd.Tape, steps, batch int, o Options) rows {
 	r := rows{steps: steps, batch: batch}
-	if slices.ContainsFunc(lengths, func(n int) bool { return n != steps }) {
+	if slices.ContainsFunc(o.Lengths, func(n int) bool { return n != steps }) {
 		r.lengths = t.ScratchInts(batch)
-		copy(r.lengths, lengths)
+		copy(r.lengths, o.Lengths)
+		r.steps = max(1, slices.Max(o.Lengths))
+	}
+	if slices.Contains(o.Resets, true) {
+		r.resets = o.Resets
 	}
 	return r
 }
 
-// pack fills in firsts, so that slabs of all steps keep no room for padding.
+// apart reports whether the states before a step have memory of their own, because they are not simply the states after the step before.
+func (r *rows) apart() bool { return r.lengths != nil || r.resets != nil }
+
+// reset reports whether a direction begins a new sequence at step t of a row. In the reverse direction, it begins where the sequence ends.
+func (r *rows) reset(t, row, direction int) bool {
+	if direction == 1 {
+		if t++; t == r.steps || r.lengths != nil && t >= r.lengths[row] {
+			return false
+		}
+	}
+	return r.resets != nil && r.resets[t*r.batch+row]
+}
+
+// resetsAt reports whether a direction begins a new sequence at step t of any row.
+func (r *rows) resetsAt(t, direction int) bool {
+	t += direction
+	return r.resets != nil && t < r.steps && slices.Contains(r.resets[t*r.batch:][:r.batch], true)
+}
+
+// pack fills in firsts, so that slabs have no padding between their rows.
 func (r *rows) pack(t *autograd.Tape) {
 	firsts := t.ScratchInts(r.steps + 1)
 	firsts[0] = 0
@@ -73,13 +97,14 @@ func (r *rows) count(t int) (n int) {
 // first returns the number of rows before step t in a slab that keeps span steps. A slab that keeps fewer than all steps has one window of time at
 // once, and ends with its last step.
 func (r *rows) first(t, span int) int {
-	switch {
-	case span < r.steps:
-		return (span - 1 - (r.steps-1-t)%span) * r.batch
-	case r.firsts != nil:
-		return r.firsts[t]
+	at := t // counted from the first step of the window
+	if span < r.steps {
+		at = span - 1 - (r.steps-1-t)%span
 	}
-	return t * r.batch
+	if r.firsts != nil {
+		return r.firsts[t] - r.firsts[max(0, t-at)]
+	}
+	return at * r.batch
 }
 
 // between returns the number of rows of steps [from, to) in a slab that keeps span steps.
@@ -117,29 +142,19 @@ func (r *rows) mul(to, from, batch []float32, t, width int) {
 	}
 }
 
-// clearLonger clears, in v, which has the rows of step t, those that also have step t+1.
-func (r *rows) clearLonger(v []float32, t, width int) {
-	for rows := range r.ranges(t) {
-		for i := range rows.n {
-			if r.lengths[rows.row+i] > t+1 {
-				clear(v[(rows.i+i)*width:][:width])
-			}
-		}
-	}
-}
-
 // slab keeps width floats for each row of the last span steps.
 type slab struct {
 	data        []float32
 	width, span int
+	from        int // the number of rows before those that data begins with: 0, unless data has some of the span's steps alone
 }
 
 func newSlab(t *autograd.Tape, r *rows, width, span int) slab {
-	return slab{t.Scratch(r.size(span) * width), width, span}
+	return slab{data: t.Scratch(r.size(span) * width), width: width, span: span}
 }
 
 // at returns the memory that begins with the rows of step t.
-func (s *slab) at(r *rows, t int) []float32 { return s.data[r.first(t, s.span)*s.width:] }
+func (s *slab) at(r *rows, t int) []float32 { return s.data[(r.first(t, s.span)-s.from)*s.width:] }
 
 // block returns the memory that begins with the rows of step t as the left-hand side of a product.
 func (s *slab) block(r *rows, t int) kernel.Block {

@@ -14,13 +14,17 @@ type run struct {
 	s          *stack
 	x, y       *autograd.Node
 	start, end [2]*autograd.Node // h and c [Layers*Dirs, B, width]
+	resetTo    [2]*autograd.Node // the states with which resets begin
+	carry      [2]*autograd.Node // the states before the last overlap steps
+	overlap    int
 	rows       rows
 	windows    windows
+	present    int // the window whose steps were computed last
 	noise      noise
 	all        bool // y has the outputs of all steps; otherwise the last one alone
 	record     bool // gradients may be asked for: the steps keep what the way back needs
-	direct     bool // y is the memory of the states of the top layer
 	lanes      []lane
+	sums       []float32 // [chunk, B, plan.kept]: the sums of a chunk that are computed again
 	dropped    droppedWeights
 	frame      Frame
 }
@@ -33,33 +37,48 @@ func wanted(n *autograd.Node) bool { return n != nil && n.RequiresGrad() }
 // run computes y, the outputs of all steps or the last one alone, and the end from x [steps, B, Input].
 func (s *stack) run(t *autograd.Tape, x *autograd.Node, steps, batch int, o Options, all bool) (*autograd.Node, Carry) {
 	s.checkOptions(o, steps, batch)
-	record := t.Training() && (s.trains() || x.RequiresGrad() || wanted(o.Start.H) || wanted(o.Start.C))
+	autograd.TapeOf(s.name, x, o.ResetTo.H, o.ResetTo.C)
+	record := t.Training() && (s.trains() || x.RequiresGrad() || wanted(o.Start.H) || wanted(o.Start.C) || wanted(o.ResetTo.H) || wanted(o.ResetTo.C))
 	random := t.Training() && s.random()
-	if steps == 1 && !record && !all && o.Lengths == nil && s.directions == 1 && !random && s.Zoneout+s.ZoneoutCell == 0 {
+	if steps == 1 && !record && !all && o.Lengths == nil && o.Resets == nil && o.Overlap == 0 && s.directions == 1 && !random && s.Zoneout+s.ZoneoutCell == 0 {
 		return s.step(t, x, batch, o.Start)
 	}
 	r := autograd.Reuse[run](t)
 	if r.s != s {
 		*r = run{s: s, lanes: make([]lane, len(s.weights))} // the tape kept it for another layer
 	}
-	r.x, r.start, r.all, r.record = x, [2]*autograd.Node{o.Start.H, o.Start.C}, all, record
+	r.x, r.all, r.record, r.overlap = x, all, record, o.Overlap
+	r.start, r.resetTo = [2]*autograd.Node{o.Start.H, o.Start.C}, [2]*autograd.Node{o.ResetTo.H, o.ResetTo.C}
 	r.noise = noise{on: random}
 	if random {
 		r.noise.seed = t.Rand().Uint64()
 	}
-	r.rows = newRows(t, steps, batch, o.Lengths)
-	r.windows = newWindows(steps, batch, o.Truncate, record, s.directions > 1 || record && r.rows.lengths != nil, all)
+	r.rows = newRows(t, steps, batch, o)
+	r.windows = r.newWindows(steps, o)
 	r.layOut(t)
-	packs := *s.forward.Get()
 	if r.drops(s.WeightDropout) {
-		packs = r.dropped.make(t, r)
+		r.dropped.make(t, r)
 	}
-	r.forward(packs)
+	r.forward(r.packs())
 	if record {
 		outputs := [3]*autograd.Node{r.y, r.end[0], r.end[1]}
 		autograd.Record(t, r, outputs[:1+len(s.plan.states)]...)
 	}
+	if o.Overlap > 0 {
+		return r.y, Carry{r.carry[0], r.carry[1]}
+	}
 	return r.y, Carry{r.end[0], r.end[1]}
+}
+
+// direct reports whether y is the memory of the states of the top layer.
+func (r *run) direct() bool { return r.all && r.s.directions == 1 && r.rows.lengths == nil }
+
+// packs returns the weights of the lanes, packed for the steps forward.
+func (r *run) packs() []pack {
+	if r.drops(r.s.WeightDropout) {
+		return r.dropped.forward
+	}
+	return *r.s.forward.Get()
 }
 
 // drops reports whether something is dropped at a rate in this run.
@@ -75,29 +94,36 @@ func scratchIf(t *autograd.Tape, wanted bool, n int) []float32 {
 
 // layOut takes the memory of the run from the tape.
 func (r *run) layOut(t *autograd.Tape) {
-	s, p, batch, steps := r.s, &r.s.plan, r.rows.batch, r.rows.steps
-	if r.rows.lengths != nil && r.windows.states == steps {
+	s, p, batch, steps := r.s, &r.s.plan, r.rows.batch, r.windows.steps
+	if r.rows.lengths != nil && (r.windows.states == r.rows.steps || r.windows.again) {
 		r.rows.pack(t)
 	}
-	r.direct = r.all && s.directions == 1 && r.rows.lengths == nil
 	for k := range r.lanes {
 		r.layOutLane(t, k)
 	}
 	switch {
-	case r.direct:
+	case r.direct():
 		r.y = t.View(r.lanes[len(r.lanes)-1].states[0].after.data[:steps*batch*p.State], steps, batch, p.State)
 	case r.all:
 		r.y = t.New(steps, batch, s.Out())
+		clear(r.y.Data()[r.rows.steps*batch*s.Out():])
 	default:
 		r.y = t.New(batch, s.Out())
 	}
 	for i, width := range p.states {
-		r.end[i] = t.New(len(r.lanes), batch, width)
+		r.end[i], r.carry[i] = t.New(len(r.lanes), batch, width), nil
+		if r.overlap > 0 {
+			r.carry[i] = t.New(len(r.lanes), batch, width)
+		}
 		for k := range r.lanes {
 			l := &r.lanes[k]
-			l.states[i].start, l.states[i].end = r.part(r.start[i], l), r.part(r.end[i], l)
+			state := &l.states[i]
+			state.start, state.resetTo = r.part(r.start[i], l), r.part(r.resetTo[i], l)
+			state.end, state.carry = r.part(r.end[i], l), r.part(r.carry[i], l)
+			state.saved = scratchIf(t, r.windows.again, r.windows.count()*batch*width)
 		}
 	}
+	r.sums = scratchIf(t, r.windows.sums, r.windows.chunk*batch*p.kept)
 	r.noise.mask = scratchIf(t, r.noise.on, batch*max(p.Hidden, s.Out()))
 }
 
@@ -106,13 +132,13 @@ func (r *run) layOutLane(t *autograd.Tape, k int) {
 	s, p, w := r.s, &r.s.plan, &r.windows
 	l := &r.lanes[k]
 	*l = lane{vectors: vectors{s.weights[k], l.grads}, index: k, layer: k / s.directions, direction: k % s.directions,
-		isZero: r.start[0] == nil && r.rows.lengths == nil}
+		isZero: r.start[0] == nil && !r.rows.apart()}
 	if l.direction == 1 {
 		l.first = r.rows.steps - 1
 	}
 	for i, width := range p.states {
 		span := w.states
-		if i == 0 && r.direct && l.layer == s.Layers-1 {
+		if i == 0 && r.direct() && l.layer == s.Layers-1 {
 			span = r.rows.steps
 		}
 		l.states[i] = newTrack(t, &r.rows, width, span, l.direction)
@@ -126,7 +152,7 @@ func (r *run) layOutLane(t *autograd.Tape, k int) {
 	case l.direction == 1:
 		l.in = r.lanes[k-1].in
 	case k == 0 && r.rows.lengths == nil:
-		l.in = slab{r.x.Data(), s.Input, r.rows.steps}
+		l.in = slab{data: r.x.Data(), width: s.Input, span: r.rows.steps}
 	case k == 0:
 		l.in = newSlab(t, &r.rows, s.Input, w.states)
 	case s.directions > 1 || r.drops(s.Dropout):
@@ -134,9 +160,9 @@ func (r *run) layOutLane(t *autograd.Tape, k int) {
 	default:
 		l.in = r.lanes[k-1].states[0].after
 	}
-	l.ahead = w.size > 1 && p.ahead(r.rows.batch, l.in.width)
+	l.ahead = w.size > 1 && !w.sums && p.ahead(r.rows.batch, l.in.width)
 	span := 1
-	if r.record || l.ahead {
+	if r.record && !w.sums || l.ahead {
 		span = w.states
 	}
 	l.sums = newSlab(t, &r.rows, p.kept, span)
@@ -159,7 +185,7 @@ type droppedWeights struct {
 }
 
 // make drops elements of the recurrent matrices, and packs them.
-func (d *droppedWeights) make(t *autograd.Tape, r *run) []pack {
+func (d *droppedWeights) make(t *autograd.Tape, r *run) {
 	s := r.s
 	d.size = s.weights[0][s.plan.recurrent].Value.Len()
 	d.values, d.masks = t.Scratch(len(s.weights)*d.size), t.Scratch(len(s.weights)*d.size)
@@ -172,5 +198,4 @@ func (d *droppedWeights) make(t *autograd.Tape, r *run) []pack {
 	if r.record {
 		s.pack(&d.backward, d.values, s.plan.packBackward)
 	}
-	return d.forward
 }

@@ -108,7 +108,7 @@ func (s *State) carry(where string, t *autograd.Tape, rows selection) (c Carry) 
 // if c does not have the state's layers and widths or the state has no such rows, and with a [*autograd.UsageError] if one of
 // the two has a C and the other does not. The state is unchanged then, and also if the run only repeats an earlier one
 // ([autograd.Tape.Checking]). If the Run of a train.Step returns an error, the state is as it was before the Run
-// ([autograd.Tape.Preserve]).
+// ([autograd.Tape.Preserve]), unless the error is train.ErrNothingCounted.
 func (s *State) Set(c Carry, first int) {
 	const where = "rnn.State.Set"
 	s.set(where, c, selection{first: first, n: s.checkCarry(where, c)})

@@ -61,6 +61,12 @@ func TestATapeServesAnyShapes(t *testing.T) {
 					o.Lengths = append(o.Lengths, r.IntN(steps+1))
 				}
 			}
+			if r.IntN(2) == 0 {
+				o.Resets = drawResets(r, steps, batch)
+			}
+			if r.IntN(2) == 0 {
+				o.Recompute = 1 + r.IntN(steps)
+			}
 			run := func(tape *autograd.Tape, in *autograd.Node) (all [][]float32) {
 				o := o
 				if withStart {

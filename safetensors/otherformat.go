@@ -77,7 +77,7 @@ func (s *recorder) otherFormat(extension string) string {
 	case begins(zip):
 		return "a zip archive; unpack it"
 	case len(s.start) > 1 && s.start[0] == 0x80 && s.start[1] >= 2 && s.start[1] <= 5:
-		return "a pickle of Python, as torch.save wrote it before PyTorch 1.6" + saveTorch
+		return "a pickle of Python, as torch.save wrote it before PyTorch 1.6; read it with the package torchfile of this library, or" + saveTorch[1:]
 	case begins("\x93NUMPY"):
 		return "an array of NumPy (.npy); read it with the package dataset/npy of this library"
 	case begins("\x89HDF\r\n\x1a\n"):

@@ -57,7 +57,7 @@ func TestOtherFormats(t *testing.T) {
 		"model.pt":          checkpoint,
 		"script.pt":         checkpoint,
 		"pytorch_model.bin": checkpoint,
-		"legacy.pt":         "a pickle of Python, as torch.save wrote it before PyTorch 1.6; load it in PyTorch and",
+		"legacy.pt":         "a pickle of Python, as torch.save wrote it before PyTorch 1.6; read it with the package torchfile of this library, or load it in PyTorch and",
 		"m.npz":             `arrays of NumPy (a zip archive, .npz); read them with the package dataset/npy of this library`,
 		"m.npy":             "an array of NumPy (.npy); read it with the package dataset/npy of this library",
 		"m.h5":              "an HDF5 file (.h5, as Keras writes it); load it in Keras or with h5py and write",

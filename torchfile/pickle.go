@@ -78,31 +78,32 @@ var refused = map[byte]string{
 
 // machine runs a pickle.
 type machine struct {
-	text  string // what is still to be read
-	stack []any
-	marks []int // lengths of the stack
-	memo  map[uint32]any
+	text     string // what is still to be read
+	stack    []any
+	marks    []int // lengths of the stack
+	memo     map[uint32]any
+	storages []*storage // all that were made
 }
 
 var errCut = errors.New("the pickle is cut short")
 
-// unpickle returns the value that a pickle makes.
-func unpickle(text string) (any, error) {
+// unpickle returns the value that a pickle makes, the storages that it names, and the text after the pickle.
+func unpickle(text string) (value any, storages []*storage, rest string, err error) {
 	m := &machine{text: text, memo: map[uint32]any{}}
 	for {
 		at := len(text) - len(m.text)
 		op, err := m.number(1)
 		if err == nil && op == opStop {
-			if len(m.stack) != 1 || len(m.marks) > 0 || m.text != "" {
-				return nil, fmt.Errorf("the pickle ends at byte %d with %d values and %d bytes after it, want 1 value", at, len(m.stack), len(m.text))
+			if len(m.stack) != 1 || len(m.marks) > 0 {
+				return nil, nil, "", fmt.Errorf("the pickle ends at byte %d with %d values, want 1", at, len(m.stack))
 			}
-			return m.stack[0], nil
+			return m.stack[0], m.storages, m.text, nil
 		}
 		if err == nil {
 			err = m.run(byte(op))
 		}
 		if err != nil {
-			return nil, fmt.Errorf("byte %d of the pickle: %w", at, err)
+			return nil, nil, "", fmt.Errorf("byte %d of the pickle: %w", at, err)
 		}
 	}
 }
@@ -208,6 +209,7 @@ func (m *machine) run(op byte) error {
 			return err
 		}
 		s, err := newStorage(id[0])
+		m.storages = append(m.storages, s)
 		return m.push(s, err)
 	case opReduce:
 		call, err := m.pop(2)

@@ -43,10 +43,18 @@ type storage struct {
 	size  int               // elements
 }
 
-// newStorage returns the storage of a persistent id: ("storage", type, key, device, elements).
+// unit returns the bytes of an element.
+func (s *storage) unit() int {
+	if s.dtype == "" {
+		return 1
+	}
+	return s.dtype.Bits() / 8
+}
+
+// newStorage returns the storage of a persistent id: ("storage", type, key, device, elements), and in a legacy file None, because it is no view of another.
 func newStorage(id any) (*storage, error) {
 	t, _ := id.(tuple)
-	if len(t) != 5 || t[0] != "storage" {
+	if len(t) != 5 && !(len(t) == 6 && t[5] == nil) || t[0] != "storage" {
 		return nil, fmt.Errorf("a persistent id that is %s and no storage is refused", kind(id))
 	}
 	g, ok1 := t[1].(global)
@@ -111,11 +119,7 @@ func (v *view) read(a *archive) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	width := v.dtype.Bits() / 8
-	unit := width // bytes of an element of the storage
-	if v.storage.dtype == "" {
-		unit = 1
-	}
+	width, unit := v.dtype.Bits()/8, v.unit()
 	if len(data)%unit != 0 || len(data)/unit != v.size {
 		return nil, fmt.Errorf("its storage is said to have %d elements of %d bytes, but the record has %d bytes", v.size, unit, len(data))
 	}

@@ -22,13 +22,13 @@
 //
 // # What is refused
 //
-// A file of torch.save is a zip archive with a program in it, a pickle, that makes the dict. Python's own reader lets that
+// A file of torch.save has a program in it, a pickle, that makes the dict. Python's own reader lets that
 // program import and call anything, which is why such files from strangers are dangerous. The reader here knows
 // dicts, lists, tuples, numbers, texts, and the calls by which PyTorch writes tensors and parameters. Anything else is an error that names it, such as
 // posix.system, or the class of the model in a file of torch.save(model), which would need its Python code: save model.state_dict().
 //
-// Also refused are files of torch.jit.save, files that torch.save wrote before PyTorch 1.6, files of processors that store the high byte first,
-// tensors that are quantized, sparse or on no device, and records whose checksum is wrong, as after set_crc32_options(False) of torch.serialization.
+// Also refused are files of torch.jit.save, files of processors that store the high byte first, tensors that are quantized, sparse or on no device,
+// and records whose checksum is wrong, as after set_crc32_options(False) of torch.serialization.
 //
 // Reading allocates at most 512 times the bytes of the file and 4 MiB, whatever the file tells of; a file of weights takes little more than
 // twice its size. Views that have to be rearranged are copied, and may have more elements than their storage; all copies together
@@ -36,9 +36,12 @@
 //
 // # The format
 //
-// The archive has a folder with the records data.pkl, the pickle; byteorder; and data/0, data/1 and so on, the storages, which are not compressed
+// The file is a zip archive. It has a folder with the records data.pkl, the pickle; byteorder; and data/0, data/1 and so on, the storages, which are not compressed
 // (https://docs.pytorch.org/docs/stable/notes/serialization.html). In the pickle, a storage is a persistent id ("storage", its type, its record, its
 // device, its elements), and a tensor a call of torch._utils._rebuild_tensor_v2 with a storage, an offset, a size and strides.
+//
+// Before PyTorch 1.6, and with _use_new_zipfile_serialization=False, torch.save wrote the legacy format: five pickles one after the other, of which the fourth
+// makes the dict and the fifth a list of the storages, and then the storages. Both formats are read; the legacy one has no checksums.
 package torchfile
 
 import (
@@ -93,11 +96,11 @@ func read(r io.ReaderAt, size int64) (*safetensors.File, error) {
 	}
 	switch {
 	case n > 1 && start[0] == 0x80 && start[1] <= 5:
-		return nil, errors.New("a file in the format before PyTorch 1.6; load it in PyTorch and write it again with torch.save")
+		return readLegacy(r, size)
 	case n == 9 && start[8] == '{':
 		return nil, errors.New("not a file of torch.save, but it looks like a safetensors file; read it with package safetensors")
 	case string(start[:min(n, 4)]) != "PK\x03\x04":
-		return nil, errors.New("not a file of torch.save: it is no zip archive")
+		return nil, errors.New("not a file of torch.save: it is neither a zip archive nor a pickle")
 	}
 	z, err := zip.NewReader(r, size)
 	if err != nil {
@@ -119,7 +122,10 @@ func read(r io.ReaderAt, size int64) (*safetensors.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	content, err := unpickle(string(pickle))
+	content, _, rest, err := unpickle(string(pickle))
+	if err == nil && rest != "" {
+		err = fmt.Errorf("%d bytes after the pickle", len(rest))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +141,11 @@ type archive struct {
 	storages map[string][]byte
 }
 
+// newBudget returns an archive without records, of a file of so many bytes.
+func newBudget(size int64) *archive {
+	return &archive{records: map[string]*zip.File{}, left: size, copies: min(4*size+1<<20, math.MaxInt), text: 256*size + 1<<20, storages: map[string][]byte{}}
+}
+
 func newArchive(z *zip.Reader, size int64) (*archive, error) {
 	const pickle = "/data.pkl"
 	folder := ""
@@ -147,7 +158,7 @@ func newArchive(z *zip.Reader, size int64) (*archive, error) {
 	if folder == "" {
 		return nil, errors.New("not a file of torch.save: the zip archive has no record data.pkl in a folder")
 	}
-	a := &archive{records: map[string]*zip.File{}, left: size, copies: min(4*size+1<<20, math.MaxInt), text: 256*size + 1<<20, storages: map[string][]byte{}}
+	a := newBudget(size)
 	for _, f := range z.File {
 		name, ok := strings.CutPrefix(f.Name, folder)
 		if !ok {

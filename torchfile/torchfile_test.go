@@ -31,7 +31,7 @@ func load(t *testing.T, name string) *safetensors.File {
 // readBytes is Read for a file in memory.
 func readBytes(b []byte) (*safetensors.File, error) { return Read(bytes.NewReader(b), int64(len(b))) }
 
-// The tensors of each file are those that PyTorch wrote with package safetensors.torch, bit for bit.
+// The tensors of each file, in both formats, are those that PyTorch wrote with package safetensors.torch, bit for bit.
 func TestGoldens(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.safetensors")
 	require.NoError(t, err)
@@ -42,16 +42,21 @@ func TestGoldens(t *testing.T) {
 		defer r.Close()
 		want, err := safetensors.Read(r)
 		require.NoError(t, err)
-		got := map[string]safetensors.Tensor{}
-		for _, tensor := range load(t, strings.TrimSuffix(filepath.Base(path), ".safetensors")).Tensors {
-			got[tensor.Name] = tensor
-		}
-		assert.Len(t, got, len(want.Tensors), path)
-		for _, w := range want.Tensors {
-			g := got[w.Name]
-			assert.Equal(t, w.DType, g.DType, w.Name)
-			assert.Equal(t, w.Shape, g.Shape, w.Name)
-			assert.True(t, bytes.Equal(w.Data, g.Data), w.Name)
+		name := strings.TrimSuffix(filepath.Base(path), ".safetensors")
+		file, legacy := load(t, name), load(t, "legacy_"+name)
+		assert.Equal(t, file.Metadata, legacy.Metadata)
+		for _, tensors := range [][]safetensors.Tensor{file.Tensors, legacy.Tensors} {
+			got := map[string]safetensors.Tensor{}
+			for _, tensor := range tensors {
+				got[tensor.Name] = tensor
+			}
+			assert.Len(t, got, len(want.Tensors), path)
+			for _, w := range want.Tensors {
+				g := got[w.Name]
+				assert.Equal(t, w.DType, g.DType, w.Name)
+				assert.Equal(t, w.Shape, g.Shape, w.Name)
+				assert.True(t, bytes.Equal(w.Data, g.Data), w.Name)
+			}
 		}
 	}
 }
@@ -72,13 +77,15 @@ func TestMetadata(t *testing.T) {
 
 // Tied weights share memory, and views share the memory of their storage.
 func TestViewsShareMemory(t *testing.T) {
-	of := map[string][]byte{}
-	for _, tensor := range load(t, "views").Tensors {
-		of[tensor.Name] = tensor.Data
+	for _, name := range []string{"views", "legacy_views"} {
+		of := map[string][]byte{}
+		for _, tensor := range load(t, name).Tensors {
+			of[tensor.Name] = tensor.Data
+		}
+		assert.Same(t, &of["tied.0"][0], &of["tied.1"][0])
+		assert.Same(t, &of["tied.0"][8*4], &of["rows"][0])
+		assert.Equal(t, len(of["rows"]), cap(of["rows"]))
 	}
-	assert.Same(t, &of["tied.0"][0], &of["tied.1"][0])
-	assert.Same(t, &of["tied.0"][8*4], &of["rows"][0])
-	assert.Equal(t, len(of["rows"]), cap(of["rows"]))
 }
 
 // The weights of PyTorch 1.13 are those that it printed.
@@ -216,7 +223,7 @@ func TestHostilePickles(t *testing.T) {
 		"\x8a\x11" + strings.Repeat("x", 17) + ".":                     "an int of 17 bytes, want at most 16",
 		"}NNs.":                  "a key of a dict is None",
 		"}" + text("a") + "NsN.": "ends at byte",
-		"}.}":                    "1 bytes after it",
+		"}.}":                    "1 bytes after the pickle",
 		"N.":                     "the file holds None, want a dict",
 		"a.":                     "too few values",
 		"u.":                     "there is no mark",
@@ -259,8 +266,6 @@ func TestHostileArchives(t *testing.T) {
 	bomb := archiveOf(zip.Deflate, record{"a/data.pkl", strings.Repeat("(", 10<<20)})
 	assert.Less(t, allocated(func() { _, err = readBytes(bomb) }), uint64(1<<20))
 	assert.ErrorContains(t, err, "it is compressed, which torch.save does not do")
-	legacy, err := os.ReadFile("../safetensors/testdata/formats/legacy.pt")
-	require.NoError(t, err)
 	script, err := os.ReadFile("../safetensors/testdata/formats/script.pt")
 	require.NoError(t, err)
 	tensors, err := os.ReadFile("testdata/types.safetensors")
@@ -271,11 +276,10 @@ func TestHostileArchives(t *testing.T) {
 		`record "b/data/0" is not in the folder "a/"`:     archiveOf(zip.Store, pickle, record{"b/data/0", ""}),
 		`record "a/data.pkl" is there twice`:              archiveOf(zip.Store, pickle, pickle),
 		`record "a/byteorder": 17 bytes, want at most 16`: archiveOf(zip.Store, pickle, record{"a/byteorder", strings.Repeat("x", 17)}),
-		"no zip archive": []byte("hello"),
-		"a file in the format before PyTorch 1.6": legacy,
-		"a program of torch.jit.save":             script,
-		"it looks like a safetensors file":        tensors,
-		"checksum error":                          bytes.Replace(oneTensor("0", 6, 0, numbers(6), numbers(1)), []byte("\x80\x3f"), []byte("\x80\x3e"), 1),
+		"neither a zip archive nor a pickle":              []byte("hello"),
+		"a program of torch.jit.save":                     script,
+		"it looks like a safetensors file":                tensors,
+		"checksum error":                                  bytes.Replace(oneTensor("0", 6, 0, numbers(6), numbers(1)), []byte("\x80\x3f"), []byte("\x80\x3e"), 1),
 	} {
 		_, err := readBytes(file)
 		assert.ErrorContains(t, err, want)
@@ -354,15 +358,17 @@ func FuzzRead(f *testing.F) {
 	for _, path := range paths {
 		b, err := os.ReadFile(path)
 		require.NoError(f, err)
+		f.Add(b, true)
 		z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
-		require.NoError(f, err)
+		if err != nil {
+			continue // a legacy file
+		}
 		r, err := z.File[0].Open()
 		require.NoError(f, err)
 		var pickle bytes.Buffer
 		_, err = pickle.ReadFrom(r)
 		require.NoError(f, err)
 		f.Add(pickle.Bytes(), false)
-		f.Add(b, true)
 	}
 	// Whole tells that the bytes are a file and not its pickle.
 	f.Fuzz(func(t *testing.T, b []byte, whole bool) {

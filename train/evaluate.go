@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
@@ -47,10 +48,15 @@ func NewEvaluator[Out any](p *autograd.Params, model func(*autograd.Tape, *datas
 // Errors and panics are those of gathering and of the model, as in [Step.Run]; add was then called for the batches
 // before.
 func (e *Evaluator[Out]) Run(s dataset.Source, size int, add func(out Out, b *dataset.Batch)) error {
+	return e.RunBatches(dataset.Batches(s, size), add)
+}
+
+// RunBatches is [Evaluator.Run] over any batches, such as the windows of [dataset.Streams].
+func (e *Evaluator[Out]) RunBatches(batches iter.Seq[dataset.Rows], add func(out Out, b *dataset.Batch)) error {
 	e.crew.enter("train.Evaluator.Run")
 	defer e.crew.leave()
 	var room [1]dataset.Rows
-	for room[0] = range dataset.Batches(s, size) {
+	for room[0] = range batches {
 		e.crew.begin(room[:], 0, e.Workers, true)
 		for len(e.outs) < e.crew.count {
 			e.outs = append(e.outs, *new(Out))

@@ -109,8 +109,7 @@ func (l *Loop) Resume() error {
 }
 
 // Batches yields the batches of the epochs from the present place to the given number of epochs. order returns the
-// batches of an epoch, such as those of [dataset.Shuffled], [dataset.Buckets] or, over a [dataset.NewStreams],
-// [dataset.Batches]; it must return the same batches whenever it is called with the same number. In the epoch in which the
+// batches of an epoch, such as those of [dataset.Shuffled], [dataset.Buckets] or [dataset.Streams]; it must return the same batches whenever it is called with the same number. In the epoch in which the
 // training continues, the batches that are done are left out, and their rows are not gathered. An Index may be kept.
 //
 // An error comes with the last iteration, which has no batch. It is the error of a checkpoint that could not be written, or

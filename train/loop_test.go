@@ -100,7 +100,7 @@ func (c *trial) order(epoch uint64) iter.Seq[dataset.Rows] {
 		for i := range ids {
 			ids[i] = int32(i*i) % tokens
 		}
-		return dataset.Batches(dataset.NewStreams(ids, streamRows, 6), streamRows)
+		return dataset.Streams{Rows: streamRows, K1: 6}.Batches(dataset.Documents(dataset.Batches(dataset.NextTokens(ids).Parts(streamRows), streamRows)))
 	}
 	s := &dataset.Sequences{}
 	for i := range 12 {

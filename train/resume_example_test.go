@@ -44,7 +44,7 @@ func trainStreams(ctx context.Context, dir string) (*autograd.Params, error) {
 		return nil, err
 	}
 	for batch, err := range loop.Batches(ctx, 2, func(epoch uint64) iter.Seq[dataset.Rows] {
-		return dataset.Batches(dataset.NewStreams(ids, streamRows, 10), streamRows)
+		return dataset.Streams{Rows: streamRows, K1: 10}.Batches(dataset.Documents(dataset.Batches(dataset.NextTokens(ids).Parts(streamRows), streamRows)))
 	}) {
 		if err != nil {
 			return nil, err

@@ -102,3 +102,47 @@ func TestStateAfterError(t *testing.T) {
 	assert.Equal(t, never.step.Grads().Data, m.step.Grads().Data)
 	assert.Zero(t, testing.AllocsPerRun(20, func() { run(m) }), "nor does a state")
 }
+
+// TestStateWhereNothingCounts: a batch without a label or a target is an error, but the state goes on as if it had some; and
+// shards in which nothing counts, beside others, change no bit of the state and nothing but rounding of the gradient.
+func TestStateWhereNothingCounts(t *testing.T) {
+	source, silent := twoTasks(24), twoTasks(24)
+	ignore := func(lo, hi int) {
+		for b := lo; b < hi; b++ {
+			silent.Labels[b] = loss.Ignore
+			silent.Target.Data()[2*b], silent.Target.Data()[2*b+1] = float32(math.NaN()), float32(math.NaN())
+		}
+	}
+	ignore(0, 24)
+	for _, shards := range []int{1, 4} {
+		labelled, m := newStateful(24, shards), newStateful(24, shards)
+		run := func(m *stateful, s dataset.Source) error {
+			_, err := m.step.Run(slices.Collect(dataset.Batches(s, 24))...)
+			return err
+		}
+		for range 3 {
+			require.NoError(t, run(labelled, source))
+			assert.ErrorIs(t, run(m, silent), train.ErrNothingCounted)
+			assert.Zero(t, m.step.Grads().Norm())
+			assert.Equal(t, labelled.hidden(), m.hidden())
+		}
+		require.NoError(t, run(labelled, source))
+		require.NoError(t, run(m, source))
+		assert.Equal(t, labelled.step.Grads().Data, m.step.Grads().Data)
+	}
+
+	silent = twoTasks(24)
+	ignore(0, 13)
+	whole, cut := newStateful(24, 1), newStateful(24, 4) // nothing counts in the first two shards of four
+	for range 3 {
+		for rows := range dataset.Batches(silent, 24) {
+			want, err := whole.step.Run(rows)
+			require.NoError(t, err)
+			got, err := cut.step.Run(rows)
+			require.NoError(t, err)
+			assert.InEpsilon(t, want, got, 1e-5)
+			assert.InDeltaSlice(t, whole.step.Grads().Data, cut.step.Grads().Data, 1e-4)
+			assert.Equal(t, whole.hidden(), cut.hidden())
+		}
+	}
+}

@@ -15,12 +15,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/decode"
 	"github.com/unroll-go/unroll/examples/show"
 	"github.com/unroll-go/unroll/layers"
 	"github.com/unroll-go/unroll/loss"
@@ -139,17 +139,20 @@ type translation struct {
 // decoder's next input.
 func (m *model) translate(t *autograd.Tape, b *dataset.Batch) (done translation) {
 	memory, lengths := m.encode(t, &b.Parts[0]), b.Parts[0].Lengths
-	keys, state := m.attention.Keys(memory, lengths), m.decoder.NewState(1).Carry(t, 0, 1)
-	char := int32(start)
-	for range longest {
-		h, next := m.decoder.Step(autograd.Reshape(m.charsIn.Lookup(t, []int32{char}, 1), 1, features), state)
+	keys, state := m.attention.Keys(memory, lengths), m.decoder.NewState(1)
+	best, err := decode.Beam(decode.BeamConfig{Width: 1, Start: start, End: end, MaxSteps: longest}, func(chars []int32, parents []int) ([]float32, error) {
+		h, next := m.decoder.Step(autograd.Gather(t.Param(m.charsIn.Weight), chars), state.CarryRows(t, parents))
+		state.Set(next, 0)
 		context, weights := m.attention.Attend(h, keys, memory, lengths)
-		logits := m.head.Forward(autograd.Concat(1, h, context)).Data()
-		if char = int32(slices.Index(logits, slices.Max(logits))); char == end {
-			break
-		}
-		state, done.text, done.weights = next, done.text+m.chars.Token(char), append(done.weights, weights.Data()...)
+		done.weights = append(done.weights, weights.Data()...)
+		return m.head.Forward(autograd.Concat(1, h, context)).Data(), nil
+	})
+	if err != nil {
+		t.Fail(err)
+		return done
 	}
+	done.text = m.chars.Decode(best[0].Tokens)
+	done.weights = done.weights[:len(done.text)*lengths[0]] // without those of end
 	return done
 }
 

@@ -109,7 +109,7 @@ func run(o options, stdin io.Reader, stdout io.Writer) error {
 		}
 	}
 	if o.model == "" {
-		if o.model, err = cachedWeights(os.Stderr); err != nil {
+		if o.model, err = silero.Cached(os.Stderr); err != nil {
 			return err
 		}
 	}

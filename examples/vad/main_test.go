@@ -2,18 +2,14 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/csv"
-	"encoding/hex"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"image/png"
 	"io"
 	"math"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -178,46 +174,5 @@ func TestSpeech(t *testing.T) {
 	for i, want := range [2][2]float64{{1.47, 5.89}, {7.71, 12.35}} {
 		assert.InDelta(t, want[0], start[i], 0.1)
 		assert.InDelta(t, want[1], end[i], 0.1)
-	}
-}
-
-func TestWeights(t *testing.T) {
-	content, served := []byte("the weights"), 0
-	sum := sha256.Sum256(content)
-	w := weights{sum: hex.EncodeToString(sum[:]), size: int64(len(content))}
-	answer := content
-	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if served++; answer == nil {
-			http.NotFound(rw, r)
-			return
-		}
-		_, _ = rw.Write(answer)
-	}))
-	defer server.Close()
-	w.url = server.URL
-	dir := filepath.Join(t.TempDir(), "new", "folder")
-	for range 2 { // downloaded once
-		path, err := w.in(dir, io.Discard)
-		require.NoError(t, err)
-		got, err := os.ReadFile(path)
-		require.NoError(t, err)
-		assert.Equal(t, content, got)
-		assert.Equal(t, 1, served)
-	}
-	path := filepath.Join(dir, "silero_vad_16k.safetensors")
-	require.NoError(t, os.WriteFile(path, []byte("the weightS"), 0o666))
-	_, err := w.in(dir, io.Discard)
-	require.NoError(t, err)
-	assert.Equal(t, 2, served, "a damaged file")
-
-	require.NoError(t, os.Remove(path))
-	for want, a := range map[string][]byte{`the server says "404 Not Found"`: nil, "not the file that was asked for: 12 bytes": []byte("the weights, and more")} {
-		answer = a
-		_, err = w.in(dir, io.Discard)
-		assert.ErrorContains(t, err, want)
-		assert.ErrorContains(t, err, "pip download silero-vad")
-		left, err := os.ReadDir(dir)
-		require.NoError(t, err)
-		assert.Empty(t, left)
 	}
 }

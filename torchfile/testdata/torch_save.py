@@ -1,4 +1,5 @@
-"""Writes files *.pt of torch.save, and beside each a file .safetensors with the tensors under the names that package torchfile gives them.
+"""Writes files *.pt of torch.save, and beside each the same content in the legacy format, legacy_*.pt, and a file .safetensors with the tensors under the
+names that package torchfile gives them.
 
 Made with Python 3.11.2, torch 2.15.0 and safetensors 0.8.0 on amd64. To make the files again:
 
@@ -37,6 +38,7 @@ def tensors(value, name=""):
 def write(name, value, **options):
     path = os.path.join(HERE, name)
     torch.save(value, path + ".pt", **options)
+    torch.save(value, os.path.join(HERE, "legacy_" + name + ".pt"), _use_new_zipfile_serialization=False, **options)
     save_file(dict(tensors(value)), path + ".safetensors")
 
 
