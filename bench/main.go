@@ -1,4 +1,4 @@
-// Command bench compares the library with OpenBLAS, gonum, PyTorch and GoMLX and writes README.md, on Linux, in this
+// Command bench compares the library with OpenBLAS, gonum, PyTorch, ONNX Runtime and GoMLX and writes README.md, on Linux, in this
 // folder:
 //
 //	bash run -only gemm,epoch -rounds 9
@@ -57,9 +57,20 @@ layer's matrix products. PyTorch runs with the order of dimensions and the kind 
 	},
 	{
 		name: "streaming", title: "Streaming", threads: 1,
-		about: `One step of one sequence, 28 inputs, 150 units, on one core; no gradient. The kernels are what the library's
-step calls for its arithmetic, so the difference is what the library adds.`,
+		about: `One step of one sequence of 28 inputs, on one core; no gradient. Ours is a Stream. The kernels are what it calls for its
+arithmetic, so the difference is what the library adds. ONNX Runtime and PyTorch are called from Python, which is a part of their time.`,
 		contests: streaming, table: streamingTable,
+	},
+	{
+		name: "reading", title: "Reading whole sequences", threads: 1,
+		about: `Batches of whole sequences on one core, no gradient: one layer of 150 units that reads 28 columns, and two layers as wide
+as their input that read few rows, for which the weights have to come from the caches again at each step.`,
+		contests: reading, table: readingTable,
+	},
+	{
+		name: "convolutions", title: "Convolutions over time", threads: 1,
+		about:    `Layers of Silero VAD on 100 rows, on one core, no gradient, and a whole chunk of its network: 512 samples.`,
+		contests: convolutions, table: streamingTable,
 	},
 	{
 		name: "options", title: "What options cost",
@@ -88,7 +99,7 @@ each round. PyTorch has the initialisers that the library has by default.`,
 // bench is a run of the program.
 type bench struct {
 	rounds, batches        int
-	debian, current, gomlx string // programs: Python with either PyTorch, GoMLX's peer
+	debian, current, gomlx string // programs: Python with either PyTorch, the current one with ONNX Runtime, too; GoMLX's peer
 	notes, versions        []string
 	peers                  map[string]*peer
 }
@@ -139,7 +150,7 @@ func run() error {
 	flag.IntVar(&b.rounds, "rounds", 7, "turns of each contestant; 0: write the page again, no more")
 	flag.IntVar(&b.batches, "batches", epochBatches/6, "batches a turn of the section epoch")
 	flag.StringVar(&b.debian, "pytorch113", "/usr/bin/python3", "Python with PyTorch 1.13 and OpenBLAS")
-	flag.StringVar(&b.current, "pytorch", filepath.Join(cache, "venv/bin/python"), "Python with the current PyTorch")
+	flag.StringVar(&b.current, "pytorch", filepath.Join(cache, "venv/bin/python"), "Python with the current PyTorch and ONNX Runtime")
 	flag.StringVar(&b.gomlx, "gomlx", filepath.Join(cache, "gomlx"), "program built of peers/gomlx")
 	flag.Parse()
 	chosen := strings.Split(*only, ",")

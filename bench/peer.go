@@ -21,7 +21,7 @@ type peer struct {
 	out     *json.Decoder
 }
 
-// request is what a peer is asked to do; peers/pytorch.py tells what there is.
+// request is what a peer is asked to do; peers/pytorch.py and peers/ort.py tell what there is.
 type request struct {
 	Do string `json:"do"`
 	job
@@ -30,11 +30,14 @@ type request struct {
 	Size     int    `json:"size,omitempty"`
 	Epochs   int    `json:"epochs,omitempty"`
 	Seed     uint64 `json:"seed,omitempty"`
+	Conv     *conv  `json:"conv,omitempty"`
 }
 
-// job is a model to train, or to step through: pictures of so many rows of 28 pixels, to ten classes.
+// job is a model to train, or to run: pictures of so many rows of 28 pixels, to ten classes.
 type job struct {
-	Cell   string `json:"cell,omitempty"` // elman, lstm, gru, or one of own
+	Cell   string `json:"cell,omitempty"`   // elman, lstm, gru, or one of own
+	Input  int    `json:"input,omitempty"`  // columns; 0: 28
+	Layers int    `json:"layers,omitempty"` // 0: 1
 	Hidden int    `json:"hidden,omitempty"`
 	Batch  int    `json:"batch,omitempty"`
 	Steps  int    `json:"steps,omitempty"`
@@ -180,6 +183,17 @@ func (b *bench) gomlxPeer() (*peer, string, error) {
 	}
 	p, err := b.peer(nil, b.gomlx)
 	return p, name, err
+}
+
+// onnxRuntime returns ONNX Runtime's child and its name, or notes that it can not be run.
+func (b *bench) onnxRuntime() (*peer, string) {
+	p, err := b.peer(nil, b.current, "peers/ort.py")
+	if err != nil {
+		b.note("ONNX Runtime is left out: %v.", err)
+		return nil, ""
+	}
+	b.version("ONNX Runtime " + p.version)
+	return p, "ONNX Runtime " + shorten(p.version)
 }
 
 func (b *bench) peer(env []string, command ...string) (*peer, error) {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -154,22 +155,28 @@ func (t table) String() string {
 	return b.String()
 }
 
-// compare returns a table with a row a contest: what each contestant of the first one took, in a unit of which a second
+// compare returns a table with a row a contest: what each contestant took, in a unit of which a second
 // has so many, and how many times what base took.
 func compare(contests []*Contest, base, unit string, perSecond float64) table {
-	t := table{{""}}
-	for _, e := range contests[0].contestants() {
-		t[0] = append(t[0], e.Name+", "+unit)
-		if e.Name != base {
-			t[0] = append(t[0], "times "+base)
+	t, names := table{{""}}, []string(nil)
+	for _, c := range contests {
+		for _, e := range c.contestants() {
+			if slices.Contains(names, e.Name) {
+				continue
+			}
+			names = append(names, e.Name)
+			t[0] = append(t[0], e.Name+", "+unit)
+			if e.Name != base {
+				t[0] = append(t[0], "times "+base)
+			}
 		}
 	}
 	for _, c := range contests {
 		row := []string{c.Name}
-		for _, first := range contests[0].contestants() {
-			e := c.entry(first.Name)
+		for _, name := range names {
+			e := c.entry(name)
 			row = append(row, figure(perSecond*e.median()))
-			if first.Name != base {
+			if name != base {
 				row = append(row, figure(ratio(e, c.entry(base))))
 			}
 		}

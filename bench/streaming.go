@@ -1,31 +1,38 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/internal/kernel"
-	"github.com/unroll-go/unroll/tensor"
+	"github.com/unroll-go/unroll/rnn"
 )
 
 // streaming has everybody take one step of one sequence after the other.
 func streaming(b *bench) (all []*Contest, err error) {
 	releases := b.pytorches()
+	runtime, name := b.onnxRuntime()
 	for _, cell := range slices.Concat(cells, own) {
-		j := recipe(cell)
-		c := &Contest{Name: cell}
-		c.addFunc(ours, j.stepper())
-		c.addFunc("its kernels alone", j.kernels())
-		all = append(all, c)
-		if slices.Contains(own, cell) {
-			continue
-		}
-		for _, p := range releases {
-			child, err := b.torch(p, p.settings[0])
-			if err != nil {
-				return nil, err
+		for _, units := range []int{8, 16, 32, 64, 150, 400} {
+			j := job{Cell: cell, Hidden: units, Batch: 1, Steps: 1}
+			c := &Contest{Name: fmt.Sprintf("%s, %d units", cell, units)}
+			c.addFunc(ours, j.stepper())
+			c.addFunc("its kernels alone", j.kernels())
+			all = append(all, c)
+			if slices.Contains(own, cell) {
+				continue
 			}
-			c.add(p.name, 1, child.seconds(request{Do: "step", job: j}, 1))
+			if runtime != nil {
+				c.add(name, 1, runtime.seconds(request{Do: "read", job: j}, 1))
+			}
+			for _, p := range releases {
+				child, err := b.torch(p, p.settings[0])
+				if err != nil {
+					return nil, err
+				}
+				c.add(p.name, 1, child.seconds(request{Do: "step", job: j}, 1))
+			}
 		}
 	}
 	return all, nil
@@ -33,14 +40,9 @@ func streaming(b *bench) (all []*Contest, err error) {
 
 // stepper returns a step of our layer.
 func (j job) stepper() func() {
-	params := autograd.NewParams(1)
-	layer, x := j.layer(params), tensor.Of(noise(pixels), 1, pixels)
-	tape, state := autograd.NewInference(params), layer.NewState(1)
-	return func() {
-		tape.Reset()
-		_, next := layer.Step(tape.Input(x), state.Carry(tape, 0, 1))
-		state.Set(next, 0)
-	}
+	layer := j.layer(autograd.NewParams(1))
+	stream, x := layer.(interface{ NewStream() *rnn.Stream }).NewStream(), noise(pixels)
+	return func() { stream.Step(x) }
 }
 
 // kernels returns the arithmetic of a step.

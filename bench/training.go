@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -54,20 +55,20 @@ func (j job) flop(sequences int) float64 {
 }
 
 func (j job) layer(p *autograd.Params) rnn.Layer {
-	r := j.rates
+	r, in := j.rates, cmp.Or(j.Input, pixels)
 	switch j.Cell {
 	case lstm:
-		return rnn.NewLSTM(p, rnn.LSTMConfig{Input: pixels, Hidden: j.Hidden,
+		return rnn.NewLSTM(p, rnn.LSTMConfig{Input: in, Layers: j.Layers, Hidden: j.Hidden,
 			RecurrentDropout: r.recurrent, WeightDropout: r.weight, Zoneout: r.zone, ZoneoutCell: r.zone})
 	case gru:
-		return rnn.NewGRU(p, rnn.GRUConfig{Input: pixels, Hidden: j.Hidden,
+		return rnn.NewGRU(p, rnn.GRUConfig{Input: in, Layers: j.Layers, Hidden: j.Hidden,
 			RecurrentDropout: r.recurrent, WeightDropout: r.weight, Zoneout: r.zone})
 	case minGRU:
-		return rnn.NewMinGRU(p, rnn.MinGRUConfig{Input: pixels, Hidden: j.Hidden, Zoneout: r.zone})
+		return rnn.NewMinGRU(p, rnn.MinGRUConfig{Input: in, Layers: j.Layers, Hidden: j.Hidden, Zoneout: r.zone})
 	case indRNN:
-		return rnn.NewIndRNN(p, rnn.IndRNNConfig{Input: pixels, Hidden: j.Hidden, RecurrentDropout: r.recurrent, Zoneout: r.zone})
+		return rnn.NewIndRNN(p, rnn.IndRNNConfig{Input: in, Layers: j.Layers, Hidden: j.Hidden, RecurrentDropout: r.recurrent, Zoneout: r.zone})
 	}
-	return rnn.NewElman(p, rnn.ElmanConfig{Input: pixels, Hidden: j.Hidden,
+	return rnn.NewElman(p, rnn.ElmanConfig{Input: in, Layers: j.Layers, Hidden: j.Hidden,
 		RecurrentDropout: r.recurrent, WeightDropout: r.weight, Zoneout: r.zone})
 }
 

@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/unroll-go/unroll/autograd"
-	"github.com/unroll-go/unroll/dataset/npy"
 	"github.com/unroll-go/unroll/layers"
 	"github.com/unroll-go/unroll/rnn"
 	"github.com/unroll-go/unroll/safetensors"
@@ -47,7 +46,7 @@ func testTensors(t *testing.T, name string) map[string]safetensors.Tensor {
 	return all
 }
 
-func floats(t *testing.T, v safetensors.Tensor) *tensor.Tensor {
+func floats(t testing.TB, v safetensors.Tensor) *tensor.Tensor {
 	t.Helper()
 	values, err := v.Float32()
 	require.NoError(t, err)
@@ -157,53 +156,6 @@ func TestKeras(t *testing.T) {
 	h, _ = both.Forward(h, rnn.Options{})
 	y := dense.Forward(autograd.ReLU(conv.Forward(h)))
 	assert.InDeltaSlice(t, floats(t, want["y"]).Data(), autograd.Transpose(y, 0, 1).Data(), 1e-5)
-}
-
-// readNPZ reads the arrays of an archive of NumPy.
-func readNPZ(t *testing.T, path string) map[string]*tensor.Tensor {
-	t.Helper()
-	f, err := npy.Load(path)
-	require.NoError(t, err)
-	arrays := map[string]*tensor.Tensor{}
-	for _, a := range f.Tensors {
-		values, err := a.Float32()
-		require.NoError(t, err)
-		arrays[a.Name] = tensor.Of(values, a.Shape...)
-	}
-	return arrays
-}
-
-// TestNSNet2 runs a whole network that others trained: dense layers, two GRUs, dense layers.
-func TestNSNet2(t *testing.T) {
-	model := realModel(t, "UNROLL_NSNET2", "nsnet2-20ms-baseline.onnx")
-	golden := readNPZ(t, filepath.Join(os.Getenv("UNROLL_NSNET2"), "golden.npz"))
-	found, err := model.Layers()
-	require.NoError(t, err)
-	require.Len(t, found, 6)
-
-	p := autograd.NewParams(1)
-	dense := func(name string, l *Layer) *layers.Dense {
-		d := layers.NewDenseWith(p.In(name), l.Config.(layers.DenseConfig))
-		require.NoError(t, Set(p.In(name), l))
-		return d
-	}
-	in := dense("in", found[0])
-	gru := makeRecurrent(t, p.In("gru"), found[1].Config, 2)
-	require.NoError(t, Set(p.In("gru"), found[1:3]...))
-	out := layers.Sequential{dense("out.0", found[3]), layers.Func(autograd.ReLU), dense("out.2", found[4]), layers.Func(autograd.ReLU),
-		dense("out.4", found[5]), layers.Func(autograd.Sigmoid)}
-
-	tape := autograd.NewInference(p)
-	x := autograd.Transpose(tape.Input(golden["x"]), 0, 1) // [1,T,161] to [T,1,161]
-	h, _ := gru.Forward(autograd.ReLU(in.Forward(x)), rnn.Options{})
-	mask := out.Forward(h)
-	worst := 0.0
-	for i, want := range golden["y"].Data() {
-		worst = max(worst, math.Abs(float64(want-mask.Data()[i])))
-	}
-	t.Logf("%d numbers, at most %.2g away", mask.Shape()[0]*mask.Shape()[2], worst)
-	assert.Equal(t, len(golden["y"].Data()), len(mask.Data()))
-	assert.LessOrEqual(t, worst, 1e-5)
 }
 
 // TestSilero reads convolutions, and an LSTM that is written as operations of a step, under PyTorch's names.

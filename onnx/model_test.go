@@ -364,7 +364,7 @@ func TestLayersMemory(t *testing.T) {
 }
 
 // realModel reads a file below the folder that a variable of the environment names. It skips the test where there is none.
-func realModel(t *testing.T, variable, name string) *Model {
+func realModel(t testing.TB, variable, name string) *Model {
 	t.Helper()
 	dir := os.Getenv(variable)
 	if dir == "" {

@@ -50,6 +50,26 @@ func BenchmarkStep(b *testing.B) {
 	}
 }
 
+// BenchmarkFewRows reads whole sequences of few rows, without gradients, through two layers as wide as their input.
+func BenchmarkFewRows(b *testing.B) {
+	const steps = 200
+	for _, k := range kinds {
+		for _, hidden := range []int{64, 150, 256, 400, 512, 1024} {
+			for _, batch := range []int{1, 2, 4, 8} {
+				b.Run(fmt.Sprintf("%s/hidden=%d/batch=%d", k.name, hidden, batch), func(b *testing.B) {
+					params := autograd.NewParams(1)
+					layer, x, tape := k.make(params, hidden, hidden, 2), random(1, steps, batch, hidden), autograd.NewInference(params)
+					for b.Loop() {
+						tape.Reset()
+						layer.Forward(tape.Input(x), rnn.Options{})
+					}
+					b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*steps), "us/step")
+				})
+			}
+		}
+	}
+}
+
 // BenchmarkDocuments trains on sequences of 1 to 100 steps in three ways: padded to 100 steps, padded and with lengths, and one after the other in
 // rows of 100 steps with resets. The figure to compare is the time for each step of a sequence.
 func BenchmarkDocuments(b *testing.B) {

@@ -92,6 +92,7 @@ const (
 type Frame struct {
 	plan       *plan
 	rows       int
+	back       bool         // every other step: go through the weights in the reverse order, since those that the step before read last are still in the cache
 	in, read   kernel.Block // what the products read: x_t, and h_(t-1) after recurrent dropout; read has no columns if h_(t-1) is zero
 	sums       []float32    // [rows, plan.kept]
 	dsums      []float32    // [rows, plan.dsums]

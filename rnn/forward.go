@@ -88,6 +88,7 @@ func (r *run) forwardStep(w *pack, l *lane, t int) {
 	if l.keep != nil && f.read.Cols > 0 {
 		r.rows.mul(f.read.Data, f.hBefore, l.keep, t, p.State)
 	}
+	f.back = !f.back
 	p.forward(w, f, l.ahead)
 	for i := range p.states {
 		if s := &l.states[i]; zoneouts[i] > 0 {
@@ -202,7 +203,7 @@ func (f *Frame) setStates(k int, before, after [2][]float32) {
 func (s *stack) step(t *autograd.Tape, x *autograd.Node, batch int, start Carry) (*autograd.Node, Carry) {
 	packs, p := *s.forward.Get(), &s.plan
 	f := autograd.Reuse[Frame](t)
-	f.plan, f.rows, f.sums = p, batch, t.Scratch(batch*p.kept)
+	f.plan, f.rows, f.back, f.sums = p, batch, !f.back, t.Scratch(batch*p.kept)
 	var end [2]*autograd.Node
 	var before, after [2][]float32
 	for i, width := range p.states {

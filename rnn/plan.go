@@ -27,6 +27,7 @@ type plan struct {
 type planStage struct {
 	terms     []*link
 	from, end int           // products
+	adds      bool          // a product is added to an earlier one, so that their order counts
 	toState   bool          // a term adds to the new state, while the cell has sums elsewhere
 	sums      []*sourceGrad // gradients of what its terms read from the sums
 }
@@ -80,6 +81,7 @@ func newPlan(where string, cell FusedCell) plan {
 			p.place(l, s.from)
 			p.read(l, &s)
 		}
+		s.adds = slices.ContainsFunc(p.products[s.from:], func(q product) bool { return q.add })
 		s.end, p.links = len(p.products), append(p.links, s.terms...)
 		p.stages = append(p.stages, s)
 	}

@@ -7,7 +7,11 @@ func (p *plan) forward(w *pack, f *Frame, ahead bool) {
 	for i := range p.stages {
 		s := &p.stages[i]
 		for j := s.from; j < s.end; j++ {
-			p.multiply(w, j, f, ahead && i == 0)
+			k := j
+			if f.back && !s.adds {
+				k = s.from + s.end - 1 - j
+			}
+			p.multiply(w, k, f, ahead && i == 0)
 		}
 		if apply := p.Stages[i].Apply; apply != nil {
 			apply(f)
@@ -24,6 +28,7 @@ func (p *plan) multiply(w *pack, j int, f *Frame, ahead bool) {
 	if len(q.terms) > 1 {
 		h = f.source(q.terms[1])
 	}
+	x.Back, h.Back = f.back, f.back
 	switch {
 	case first.gain >= 0:
 		p.normalise(w, j, f)

@@ -64,7 +64,7 @@ func (s *stack) NewStream() *Stream {
 		before, after := st.states[turn].data(), st.states[1-turn].data()
 		in := kernel.Block{Stride: s.Input, Cols: s.Input} // of the first layer: each step's x
 		for k := range s.Layers {
-			f := Frame{plan: p, rows: 1, in: in, sums: sums, vectors: vectors{weights: s.weights[k]}}
+			f := Frame{plan: p, rows: 1, back: turn == 1, in: in, sums: sums, vectors: vectors{weights: s.weights[k]}}
 			f.setStates(k, before, after)
 			in = kernel.Block{Data: f.h, Stride: p.State, Cols: p.State}
 			st.frames[turn] = append(st.frames[turn], f)

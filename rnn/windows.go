@@ -1,8 +1,8 @@
 package rnn
 
-// inferenceWindow is how many steps a layer of a stack computes before the next layer does when nothing is recorded: enough to use a layer's
-// weights again while they are in the cache.
-const inferenceWindow = 16
+// inferenceWindow returns how many steps of a batch a layer computes before the next layer does when nothing is recorded: enough to use a layer's
+// weights again while they are in the cache. The fewer the rows, the more steps can be kept, and the more a step's time is that of reading weights.
+func inferenceWindow(batch int) int { return min(max(16, 512/batch), 128) }
 
 // windows cuts time. The steps of a window go through all layers before the next window begins, so that the next window may overwrite what
 // they leave unless Backward needs it. Windows are counted back from the last step.
@@ -29,7 +29,7 @@ func (r *run) newWindows(steps int, o Options) windows {
 	switch {
 	case whole:
 	case !r.record:
-		w.size = min(last, inferenceWindow)
+		w.size = min(last, inferenceWindow(r.rows.batch))
 	case w.truncate > 0:
 		w.size = w.truncate
 	}

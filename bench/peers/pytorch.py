@@ -182,12 +182,30 @@ def step(request):
         return timed(run)
 
 
+def read(request):
+    """A batch of whole sequences."""
+    inputs, batch = request.get("input", 28), request["batch"]
+    layer = CELLS[request["cell"]](inputs, request["hidden"], request.get("layers", 1))
+    x = torch.rand(request["steps"], batch, inputs)
+    with torch.no_grad():
+        return timed(lambda: layer(x))
+
+
+def conv(request):
+    """A convolution of a batch of sequences."""
+    c, batch, steps = request["conv"], request["batch"], request["steps"]
+    layer = nn.Conv1d(c["in"], c["out"], c["width"], c["stride"], c["padding"])
+    x = torch.rand(batch, c["in"], steps)
+    with torch.no_grad():
+        return timed(lambda: layer(x))
+
+
 def version(_):
     return {"version": torch.__version__}
 
 
 def main():
-    do = {f.__name__: f for f in (train, epoch, activation, step, version)}
+    do = {f.__name__: f for f in (train, epoch, activation, step, read, conv, version)}
     for line in sys.stdin:
         request = json.loads(line)
         try:

@@ -10,11 +10,11 @@ func affine(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row i
 	_ = c[(m-1)*ldc+b.N-1]
 	x.check(m)
 	h.check(m)
-	if m == 1 {
-		gemv(c, bias, add, x, h, row, b)
+	if m <= tileRows() {
+		few(c, ldc, m, bias, add, x, h, row, b)
 		return
 	}
-	if x.Cols+h.Cols <= blockK || m <= tileRows() { // with one tile of rows, a panel is used once, and best read in one go
+	if x.Cols+h.Cols <= blockK {
 		affineBlock(c, ldc, m, bias, add, x, h, row, b)
 		return
 	}
@@ -28,7 +28,7 @@ func affine(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row i
 			cols := min(depth, part.Cols-k)
 			for i := 0; i < m; i += blockRows {
 				rows := min(blockRows, m-i)
-				a := Block{part.Data[i*part.Stride+k:], part.Stride, cols}
+				a := Block{Data: part.Data[i*part.Stride+k:], Stride: part.Stride, Cols: cols}
 				if b.N >= copyColumns {
 					a = w.copyRows(a, rows)
 				}
@@ -64,7 +64,7 @@ func affineBlock(c []float32, ldc, m int, bias []float32, add bool, x, h Block, 
 		}
 		p.b = &b.data[j*b.K+row*b.width(j)]
 		p.lines = 0
-		if after := j + b.panel; after < b.N && len(b.data) >= fetchFrom {
+		if after := j + b.panel; after < b.N && len(b.data) >= fetchFrom && lanes == 8 && tall+short >= fetchTiles {
 			width := b.width(after)
 			p.fetch(b.data[after*b.K+row*width:][:(p.kx+p.kh)*width], tall+short)
 		}
@@ -81,26 +81,33 @@ func affineBlock(c []float32, ldc, m int, bias []float32, add bool, x, h Block, 
 	}
 }
 
-// gemv is affine for one row of C, gemvPanels panels of B at a time.
-func gemv(c, bias []float32, add bool, x, h Block, row int, b *Matrix) {
-	p := product{x: at(x.Data, 0), kx: x.Cols, h: at(h.Data, 0), kh: h.Cols, panel: 4 * b.panel * b.K}
-	group := gemvPanels * b.panel
-	for j, n := 0, 0; j < b.N; j += n {
-		n = min(group, b.N-j)
-		// The row offset in a narrow last panel differs from the offset in whole panels, so it goes by itself.
-		if narrow := n % b.panel; row > 0 && narrow > 0 && n > narrow {
-			n -= narrow
+// few is affine for one tile of rows, panels(m) panels of B at a time. Each panel is used once.
+func few(c []float32, ldc, m int, bias []float32, add bool, x, h Block, row int, b *Matrix) {
+	p := product{rows: m, ldc: 4 * ldc, panel: 4 * b.panel * b.K,
+		x: at(x.Data, 0), ldx: 4 * x.Stride, kx: x.Cols, h: at(h.Data, 0), ldh: 4 * h.Stride, kh: h.Cols}
+	if add {
+		p.ldi = p.ldc
+	}
+	group := panels(m) * b.panel
+	last := (b.N - 1) / group * group
+	for i := 0; i <= last; i += group {
+		j := i
+		if x.Back || h.Back {
+			j = last - i
 		}
-		p.setColumns(n)
-		p.c, p.b = &c[j], &b.data[j*b.K+row*b.width(j)]
-		switch {
-		case add:
-			p.init = p.c
-		case bias != nil:
-			p.init = &bias[j]
-		default:
-			p.init = &zeroRow[0]
+		for end := min(j+group, b.N); j < end; {
+			n := end - j
+			// The row offset in a narrow last panel differs from the offset in whole panels, so it goes by itself.
+			if narrow := n % b.panel; row > 0 && n > b.panel {
+				n -= narrow
+			}
+			p.setColumns(n)
+			p.c, p.b, p.init = &c[j], &b.data[j*b.K+row*b.width(j)], at(bias, j)
+			if add {
+				p.init = p.c
+			}
+			p.few()
+			j += n
 		}
-		p.gemv()
 	}
 }

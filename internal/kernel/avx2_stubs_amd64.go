@@ -14,10 +14,10 @@ func gemmAVX2(p *product)
 //go:noescape
 func gemmTAVX2(p *product)
 
-// gemvAVX2 computes one row of up to five panels: C = init + [x | h]*B.
+// fewAVX2 computes one tile of rows of C, of several panels: C = init + [X | H]*B.
 //
 //go:noescape
-func gemvAVX2(p *product)
+func fewAVX2(p *product)
 
 // packAVX2 copies kx rows of X to C, as a panel.
 //

@@ -80,16 +80,12 @@ rows1_units0_fetch_end:
 	JL   rows1_units0_x_rest
 
 rows1_units0_x:
-	VMOVUPS      (R8), Z2
-	VMOVUPS      64(R8), Z3
-	VBROADCASTSS (R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      128(R8), Z2
-	VMOVUPS      192(R8), Z3
-	VBROADCASTSS 4(R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  (R8), Z2, Z0
+	VFMADD231PS  64(R8), Z2, Z1
+	VBROADCASTSS 4(R9), Z2
+	VFMADD231PS  128(R8), Z2, Z0
+	VFMADD231PS  192(R8), Z2, Z1
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
@@ -101,11 +97,9 @@ rows1_units0_x_rest:
 	JLE   rows1_units0_x_one_end
 
 rows1_units0_x_one:
-	VMOVUPS      (R8), Z2
-	VMOVUPS      64(R8), Z3
-	VBROADCASTSS (R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  (R8), Z2, Z0
+	VFMADD231PS  64(R8), Z2, Z1
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000080, R8
 	DECQ         R11
@@ -121,16 +115,12 @@ rows1_units0_x_one_end:
 	JL     rows1_units0_h_rest
 
 rows1_units0_h:
-	VMOVUPS      (R8), Z2
-	VMOVUPS      64(R8), Z3
-	VBROADCASTSS (R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      128(R8), Z2
-	VMOVUPS      192(R8), Z3
-	VBROADCASTSS 4(R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  (R8), Z2, Z0
+	VFMADD231PS  64(R8), Z2, Z1
+	VBROADCASTSS 4(R9), Z2
+	VFMADD231PS  128(R8), Z2, Z0
+	VFMADD231PS  192(R8), Z2, Z1
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
@@ -142,11 +132,9 @@ rows1_units0_h_rest:
 	JLE   rows1_units0_h_one_end
 
 rows1_units0_h_one:
-	VMOVUPS      (R8), Z2
-	VMOVUPS      64(R8), Z3
-	VBROADCASTSS (R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  (R8), Z2, Z0
+	VFMADD231PS  64(R8), Z2, Z1
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000080, R8
 	DECQ         R11
@@ -200,12 +188,10 @@ rows1_units1_fetch_end:
 	JL   rows1_units1_x_rest
 
 rows1_units1_x:
-	VMOVUPS      (R8), Y1
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      32(R8), Y1
-	VBROADCASTSS 4(R9), Z2
-	VFMADD231PS  Y1, Y2, Y0
+	VBROADCASTSS (R9), Z1
+	VFMADD231PS  (R8), Y1, Y0
+	VBROADCASTSS 4(R9), Z1
+	VFMADD231PS  32(R8), Y1, Y0
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
@@ -217,9 +203,8 @@ rows1_units1_x_rest:
 	JLE   rows1_units1_x_one_end
 
 rows1_units1_x_one:
-	VMOVUPS      (R8), Y1
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Y1, Y2, Y0
+	VBROADCASTSS (R9), Z1
+	VFMADD231PS  (R8), Y1, Y0
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000020, R8
 	DECQ         R11
@@ -235,12 +220,10 @@ rows1_units1_x_one_end:
 	JL     rows1_units1_h_rest
 
 rows1_units1_h:
-	VMOVUPS      (R8), Y1
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      32(R8), Y1
-	VBROADCASTSS 4(R9), Z2
-	VFMADD231PS  Y1, Y2, Y0
+	VBROADCASTSS (R9), Z1
+	VFMADD231PS  (R8), Y1, Y0
+	VBROADCASTSS 4(R9), Z1
+	VFMADD231PS  32(R8), Y1, Y0
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000040, R8
 	SUBQ         $0x02, R11
@@ -252,9 +235,8 @@ rows1_units1_h_rest:
 	JLE   rows1_units1_h_one_end
 
 rows1_units1_h_one:
-	VMOVUPS      (R8), Y1
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Y1, Y2, Y0
+	VBROADCASTSS (R9), Z1
+	VFMADD231PS  (R8), Y1, Y0
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000020, R8
 	DECQ         R11
@@ -310,12 +292,10 @@ rows1_units2_fetch_end:
 	JL   rows1_units2_x_rest
 
 rows1_units2_x:
-	VMOVUPS      (R8), Z1
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	VMOVUPS      64(R8), Z1
-	VBROADCASTSS 4(R9), Z2
-	VFMADD231PS  Z1, Z2, Z0
+	VBROADCASTSS (R9), Z1
+	VFMADD231PS  (R8), Z1, Z0
+	VBROADCASTSS 4(R9), Z1
+	VFMADD231PS  64(R8), Z1, Z0
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
@@ -327,9 +307,8 @@ rows1_units2_x_rest:
 	JLE   rows1_units2_x_one_end
 
 rows1_units2_x_one:
-	VMOVUPS      (R8), Z1
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z1, Z2, Z0
+	VBROADCASTSS (R9), Z1
+	VFMADD231PS  (R8), Z1, Z0
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000040, R8
 	DECQ         R11
@@ -345,12 +324,10 @@ rows1_units2_x_one_end:
 	JL     rows1_units2_h_rest
 
 rows1_units2_h:
-	VMOVUPS      (R8), Z1
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	VMOVUPS      64(R8), Z1
-	VBROADCASTSS 4(R9), Z2
-	VFMADD231PS  Z1, Z2, Z0
+	VBROADCASTSS (R9), Z1
+	VFMADD231PS  (R8), Z1, Z0
+	VBROADCASTSS 4(R9), Z1
+	VFMADD231PS  64(R8), Z1, Z0
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000080, R8
 	SUBQ         $0x02, R11
@@ -362,9 +339,8 @@ rows1_units2_h_rest:
 	JLE   rows1_units2_h_one_end
 
 rows1_units2_h_one:
-	VMOVUPS      (R8), Z1
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z1, Z2, Z0
+	VBROADCASTSS (R9), Z1
+	VFMADD231PS  (R8), Z1, Z0
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000040, R8
 	DECQ         R11
@@ -421,16 +397,12 @@ rows1_units3_fetch_end:
 	JL   rows1_units3_x_rest
 
 rows1_units3_x:
-	VMOVUPS      (R8), Z2
-	VMOVUPS      64(R8), Y3
-	VBROADCASTSS (R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      96(R8), Z2
-	VMOVUPS      160(R8), Y3
-	VBROADCASTSS 4(R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  (R8), Z2, Z0
+	VFMADD231PS  64(R8), Y2, Y1
+	VBROADCASTSS 4(R9), Z2
+	VFMADD231PS  96(R8), Z2, Z0
+	VFMADD231PS  160(R8), Y2, Y1
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
@@ -442,11 +414,9 @@ rows1_units3_x_rest:
 	JLE   rows1_units3_x_one_end
 
 rows1_units3_x_one:
-	VMOVUPS      (R8), Z2
-	VMOVUPS      64(R8), Y3
-	VBROADCASTSS (R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  (R8), Z2, Z0
+	VFMADD231PS  64(R8), Y2, Y1
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000060, R8
 	DECQ         R11
@@ -462,16 +432,12 @@ rows1_units3_x_one_end:
 	JL     rows1_units3_h_rest
 
 rows1_units3_h:
-	VMOVUPS      (R8), Z2
-	VMOVUPS      64(R8), Y3
-	VBROADCASTSS (R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      96(R8), Z2
-	VMOVUPS      160(R8), Y3
-	VBROADCASTSS 4(R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  (R8), Z2, Z0
+	VFMADD231PS  64(R8), Y2, Y1
+	VBROADCASTSS 4(R9), Z2
+	VFMADD231PS  96(R8), Z2, Z0
+	VFMADD231PS  160(R8), Y2, Y1
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x000000c0, R8
 	SUBQ         $0x02, R11
@@ -483,11 +449,9 @@ rows1_units3_h_rest:
 	JLE   rows1_units3_h_one_end
 
 rows1_units3_h_one:
-	VMOVUPS      (R8), Z2
-	VMOVUPS      64(R8), Y3
-	VBROADCASTSS (R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  (R8), Z2, Z0
+	VFMADD231PS  64(R8), Y2, Y1
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000060, R8
 	DECQ         R11
@@ -545,16 +509,12 @@ rows1_units4_fetch_end:
 	JL   rows1_units4_x_rest
 
 rows1_units4_x:
-	VMOVUPS      (R8), Z2
-	VMOVUPS      64(R8), Z3
-	VBROADCASTSS (R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      128(R8), Z2
-	VMOVUPS      192(R8), Z3
-	VBROADCASTSS 4(R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  (R8), Z2, Z0
+	VFMADD231PS  64(R8), Z2, Z1
+	VBROADCASTSS 4(R9), Z2
+	VFMADD231PS  128(R8), Z2, Z0
+	VFMADD231PS  192(R8), Z2, Z1
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
@@ -566,11 +526,9 @@ rows1_units4_x_rest:
 	JLE   rows1_units4_x_one_end
 
 rows1_units4_x_one:
-	VMOVUPS      (R8), Z2
-	VMOVUPS      64(R8), Z3
-	VBROADCASTSS (R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  (R8), Z2, Z0
+	VFMADD231PS  64(R8), Z2, Z1
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000080, R8
 	DECQ         R11
@@ -586,16 +544,12 @@ rows1_units4_x_one_end:
 	JL     rows1_units4_h_rest
 
 rows1_units4_h:
-	VMOVUPS      (R8), Z2
-	VMOVUPS      64(R8), Z3
-	VBROADCASTSS (R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      128(R8), Z2
-	VMOVUPS      192(R8), Z3
-	VBROADCASTSS 4(R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  (R8), Z2, Z0
+	VFMADD231PS  64(R8), Z2, Z1
+	VBROADCASTSS 4(R9), Z2
+	VFMADD231PS  128(R8), Z2, Z0
+	VFMADD231PS  192(R8), Z2, Z1
 	ADDQ         $0x00000008, R9
 	ADDQ         $0x00000100, R8
 	SUBQ         $0x02, R11
@@ -607,11 +561,9 @@ rows1_units4_h_rest:
 	JLE   rows1_units4_h_one_end
 
 rows1_units4_h_one:
-	VMOVUPS      (R8), Z2
-	VMOVUPS      64(R8), Z3
-	VBROADCASTSS (R9), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  (R8), Z2, Z0
+	VFMADD231PS  64(R8), Z2, Z1
 	ADDQ         $0x00000004, R9
 	ADDQ         $0x00000080, R8
 	DECQ         R11
@@ -15743,16 +15695,12 @@ rows1_units0_fetch_end:
 	JL   rows1_units0_k_rest
 
 rows1_units0_k:
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Z3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      128(R9), Z2
-	VMOVUPS      192(R9), Z3
-	VBROADCASTSS (DI)(R8*1), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  (R9), Z2, Z0
+	VFMADD231PS  64(R9), Z2, Z1
+	VBROADCASTSS (DI)(R8*1), Z2
+	VFMADD231PS  128(R9), Z2, Z0
+	VFMADD231PS  192(R9), Z2, Z1
 	LEAQ         (DI)(R8*2), DI
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x02, R10
@@ -15764,11 +15712,9 @@ rows1_units0_k_rest:
 	JLE   rows1_units0_k_one_end
 
 rows1_units0_k_one:
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Z3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  (R9), Z2, Z0
+	VFMADD231PS  64(R9), Z2, Z1
 	ADDQ         R8, DI
 	ADDQ         $0x00000080, R9
 	DECQ         R10
@@ -15818,12 +15764,10 @@ rows1_units1_fetch_end:
 	JL   rows1_units1_k_rest
 
 rows1_units1_k:
-	VMOVUPS      (R9), Y1
-	VBROADCASTSS (DI), Z2
-	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (DI)(R8*1), Z2
-	VFMADD231PS  Y1, Y2, Y0
+	VBROADCASTSS (DI), Z1
+	VFMADD231PS  (R9), Y1, Y0
+	VBROADCASTSS (DI)(R8*1), Z1
+	VFMADD231PS  32(R9), Y1, Y0
 	LEAQ         (DI)(R8*2), DI
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x02, R10
@@ -15835,9 +15779,8 @@ rows1_units1_k_rest:
 	JLE   rows1_units1_k_one_end
 
 rows1_units1_k_one:
-	VMOVUPS      (R9), Y1
-	VBROADCASTSS (DI), Z2
-	VFMADD231PS  Y1, Y2, Y0
+	VBROADCASTSS (DI), Z1
+	VFMADD231PS  (R9), Y1, Y0
 	ADDQ         R8, DI
 	ADDQ         $0x00000020, R9
 	DECQ         R10
@@ -15889,12 +15832,10 @@ rows1_units2_fetch_end:
 	JL   rows1_units2_k_rest
 
 rows1_units2_k:
-	VMOVUPS      (R9), Z1
-	VBROADCASTSS (DI), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (DI)(R8*1), Z2
-	VFMADD231PS  Z1, Z2, Z0
+	VBROADCASTSS (DI), Z1
+	VFMADD231PS  (R9), Z1, Z0
+	VBROADCASTSS (DI)(R8*1), Z1
+	VFMADD231PS  64(R9), Z1, Z0
 	LEAQ         (DI)(R8*2), DI
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x02, R10
@@ -15906,9 +15847,8 @@ rows1_units2_k_rest:
 	JLE   rows1_units2_k_one_end
 
 rows1_units2_k_one:
-	VMOVUPS      (R9), Z1
-	VBROADCASTSS (DI), Z2
-	VFMADD231PS  Z1, Z2, Z0
+	VBROADCASTSS (DI), Z1
+	VFMADD231PS  (R9), Z1, Z0
 	ADDQ         R8, DI
 	ADDQ         $0x00000040, R9
 	DECQ         R10
@@ -15961,16 +15901,12 @@ rows1_units3_fetch_end:
 	JL   rows1_units3_k_rest
 
 rows1_units3_k:
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Y3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      96(R9), Z2
-	VMOVUPS      160(R9), Y3
-	VBROADCASTSS (DI)(R8*1), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  (R9), Z2, Z0
+	VFMADD231PS  64(R9), Y2, Y1
+	VBROADCASTSS (DI)(R8*1), Z2
+	VFMADD231PS  96(R9), Z2, Z0
+	VFMADD231PS  160(R9), Y2, Y1
 	LEAQ         (DI)(R8*2), DI
 	ADDQ         $0x000000c0, R9
 	SUBQ         $0x02, R10
@@ -15982,11 +15918,9 @@ rows1_units3_k_rest:
 	JLE   rows1_units3_k_one_end
 
 rows1_units3_k_one:
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Y3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  (R9), Z2, Z0
+	VFMADD231PS  64(R9), Y2, Y1
 	ADDQ         R8, DI
 	ADDQ         $0x00000060, R9
 	DECQ         R10
@@ -16040,16 +15974,12 @@ rows1_units4_fetch_end:
 	JL   rows1_units4_k_rest
 
 rows1_units4_k:
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Z3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      128(R9), Z2
-	VMOVUPS      192(R9), Z3
-	VBROADCASTSS (DI)(R8*1), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  (R9), Z2, Z0
+	VFMADD231PS  64(R9), Z2, Z1
+	VBROADCASTSS (DI)(R8*1), Z2
+	VFMADD231PS  128(R9), Z2, Z0
+	VFMADD231PS  192(R9), Z2, Z1
 	LEAQ         (DI)(R8*2), DI
 	ADDQ         $0x00000100, R9
 	SUBQ         $0x02, R10
@@ -16061,11 +15991,9 @@ rows1_units4_k_rest:
 	JLE   rows1_units4_k_one_end
 
 rows1_units4_k_one:
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Z3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  (R9), Z2, Z0
+	VFMADD231PS  64(R9), Z2, Z1
 	ADDQ         R8, DI
 	ADDQ         $0x00000080, R9
 	DECQ         R10
@@ -25461,54 +25389,78 @@ end:
 	VZEROUPPER
 	RET
 
-// func gemvAVX512(p *product)
+// func fewAVX512(p *product)
 // Requires: AVX, AVX512F, AVX512VL, FMA3, SSE
-TEXT ·gemvAVX512(SB), NOSPLIT, $0-8
+TEXT ·fewAVX512(SB), NOSPLIT, $0-8
 	LDMXCSR   c00009fc0<>+0(SB)
 	MOVQ      p+0(FP), AX
+	MOVQ      96(AX), CX
+	CMPQ      CX, $0x02
+	JE        rows2
+	CMPQ      CX, $0x03
+	JE        rows3
+	CMPQ      CX, $0x04
+	JE        rows4
+	CMPQ      CX, $0x05
+	JE        rows5
+	CMPQ      CX, $0x06
+	JE        rows6
+	CMPQ      CX, $0x07
+	JE        rows7
+	CMPQ      CX, $0x08
+	JE        rows8
+	CMPQ      CX, $0x09
+	JE        rows9
+	CMPQ      CX, $0x0a
+	JE        rows10
+	CMPQ      CX, $0x0b
+	JE        rows11
+	CMPQ      CX, $0x0c
+	JE        rows12
 	MOVQ      112(AX), CX
 	CMPQ      CX, $0x01
-	JE        units1
+	JE        rows1_units1
 	CMPQ      CX, $0x02
-	JE        units2
+	JE        rows1_units2
 	CMPQ      CX, $0x03
-	JE        units3
+	JE        rows1_units3
 	CMPQ      CX, $0x04
-	JE        units4
+	JE        rows1_units4
 	CMPQ      CX, $0x05
-	JE        units5
+	JE        rows1_units5
 	CMPQ      CX, $0x06
-	JE        units6
+	JE        rows1_units6
 	CMPQ      CX, $0x07
-	JE        units7
+	JE        rows1_units7
 	CMPQ      CX, $0x08
-	JE        units8
+	JE        rows1_units8
 	CMPQ      CX, $0x09
-	JE        units9
+	JE        rows1_units9
 	CMPQ      CX, $0x0a
-	JE        units10
+	JE        rows1_units10
 	CMPQ      CX, $0x0b
-	JE        units11
+	JE        rows1_units11
 	CMPQ      CX, $0x0c
-	JE        units12
+	JE        rows1_units12
 	CMPQ      CX, $0x0d
-	JE        units13
+	JE        rows1_units13
 	CMPQ      CX, $0x0e
-	JE        units14
+	JE        rows1_units14
 	CMPQ      CX, $0x0f
-	JE        units15
+	JE        rows1_units15
 	CMPQ      CX, $0x10
-	JE        units16
+	JE        rows1_units16
 	CMPQ      CX, $0x11
-	JE        units17
+	JE        rows1_units17
 	CMPQ      CX, $0x12
-	JE        units18
+	JE        rows1_units18
 	CMPQ      CX, $0x13
-	JE        units19
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+	JE        rows1_units19
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS   64(CX), Z1
 	VMOVUPS   128(CX), Z2
@@ -25519,78 +25471,155 @@ TEXT ·gemvAVX512(SB), NOSPLIT, $0-8
 	VMOVUPS   448(CX), Z7
 	VMOVUPS   512(CX), Z8
 	VMOVUPS.Z 576(CX), K1, Z9
-	MOVQ      88(AX), CX
-	MOVQ      80(AX), DX
-	LEAQ      (DX)(CX*2), BX
-	LEAQ      (BX)(CX*2), SI
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*2), SI
 	MOVQ      32(AX), DI
 	MOVQ      48(AX), R8
-	TESTQ     R8, R8
-	JLE       units20_x_end
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows1_units20_x_rest
 
-units20_x:
+rows1_units20_x:
 	VBROADCASTSS (DI), Z10
-	VFMADD231PS  (DX), Z10, Z0
-	VFMADD231PS  64(DX), Z10, Z1
-	VFMADD231PS  (DX)(CX*1), Z10, Z2
-	VFMADD231PS  64(DX)(CX*1), Z10, Z3
+	VFMADD231PS  (CX), Z10, Z0
+	VFMADD231PS  64(CX), Z10, Z1
+	VFMADD231PS  (CX)(DX*1), Z10, Z2
+	VFMADD231PS  64(CX)(DX*1), Z10, Z3
 	VFMADD231PS  (BX), Z10, Z4
 	VFMADD231PS  64(BX), Z10, Z5
-	VFMADD231PS  (BX)(CX*1), Z10, Z6
-	VFMADD231PS  64(BX)(CX*1), Z10, Z7
+	VFMADD231PS  (BX)(DX*1), Z10, Z6
+	VFMADD231PS  64(BX)(DX*1), Z10, Z7
 	VFMADD231PS  (SI), Z10, Z8
 	VFMADD231PS  64(SI), Z10, Z9
-	ADDQ         $0x04, DI
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000080, BX
-	ADDQ         $0x00000080, SI
-	DECQ         R8
-	JNZ          units20_x
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  128(CX), Z10, Z0
+	VFMADD231PS  192(CX), Z10, Z1
+	VFMADD231PS  128(CX)(DX*1), Z10, Z2
+	VFMADD231PS  192(CX)(DX*1), Z10, Z3
+	VFMADD231PS  128(BX), Z10, Z4
+	VFMADD231PS  192(BX), Z10, Z5
+	VFMADD231PS  128(BX)(DX*1), Z10, Z6
+	VFMADD231PS  192(BX)(DX*1), Z10, Z7
+	VFMADD231PS  128(SI), Z10, Z8
+	VFMADD231PS  192(SI), Z10, Z9
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	SUBQ         $0x02, R8
+	JGE          rows1_units20_x
 
-units20_x_end:
-	MOVQ  56(AX), DI
-	MOVQ  72(AX), R8
+rows1_units20_x_rest:
+	ADDQ  $0x02, R8
 	TESTQ R8, R8
-	JLE   units20_h_end
+	JLE   rows1_units20_x_one_end
 
-units20_h:
+rows1_units20_x_one:
 	VBROADCASTSS (DI), Z10
-	VFMADD231PS  (DX), Z10, Z0
-	VFMADD231PS  64(DX), Z10, Z1
-	VFMADD231PS  (DX)(CX*1), Z10, Z2
-	VFMADD231PS  64(DX)(CX*1), Z10, Z3
+	VFMADD231PS  (CX), Z10, Z0
+	VFMADD231PS  64(CX), Z10, Z1
+	VFMADD231PS  (CX)(DX*1), Z10, Z2
+	VFMADD231PS  64(CX)(DX*1), Z10, Z3
 	VFMADD231PS  (BX), Z10, Z4
 	VFMADD231PS  64(BX), Z10, Z5
-	VFMADD231PS  (BX)(CX*1), Z10, Z6
-	VFMADD231PS  64(BX)(CX*1), Z10, Z7
+	VFMADD231PS  (BX)(DX*1), Z10, Z6
+	VFMADD231PS  64(BX)(DX*1), Z10, Z7
 	VFMADD231PS  (SI), Z10, Z8
 	VFMADD231PS  64(SI), Z10, Z9
-	ADDQ         $0x04, DI
-	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000080, BX
 	ADDQ         $0x00000080, SI
 	DECQ         R8
-	JNZ          units20_h
+	JNZ          rows1_units20_x_one
 
-units20_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VMOVUPS Z7, 448(AX)
-	VMOVUPS Z8, 512(AX)
-	VMOVUPS Z9, K1, 576(AX)
+rows1_units20_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows1_units20_h_rest
+
+rows1_units20_h:
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  (CX), Z10, Z0
+	VFMADD231PS  64(CX), Z10, Z1
+	VFMADD231PS  (CX)(DX*1), Z10, Z2
+	VFMADD231PS  64(CX)(DX*1), Z10, Z3
+	VFMADD231PS  (BX), Z10, Z4
+	VFMADD231PS  64(BX), Z10, Z5
+	VFMADD231PS  (BX)(DX*1), Z10, Z6
+	VFMADD231PS  64(BX)(DX*1), Z10, Z7
+	VFMADD231PS  (SI), Z10, Z8
+	VFMADD231PS  64(SI), Z10, Z9
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  128(CX), Z10, Z0
+	VFMADD231PS  192(CX), Z10, Z1
+	VFMADD231PS  128(CX)(DX*1), Z10, Z2
+	VFMADD231PS  192(CX)(DX*1), Z10, Z3
+	VFMADD231PS  128(BX), Z10, Z4
+	VFMADD231PS  192(BX), Z10, Z5
+	VFMADD231PS  128(BX)(DX*1), Z10, Z6
+	VFMADD231PS  192(BX)(DX*1), Z10, Z7
+	VFMADD231PS  128(SI), Z10, Z8
+	VFMADD231PS  192(SI), Z10, Z9
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	SUBQ         $0x02, R8
+	JGE          rows1_units20_h
+
+rows1_units20_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows1_units20_h_one_end
+
+rows1_units20_h_one:
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  (CX), Z10, Z0
+	VFMADD231PS  64(CX), Z10, Z1
+	VFMADD231PS  (CX)(DX*1), Z10, Z2
+	VFMADD231PS  64(CX)(DX*1), Z10, Z3
+	VFMADD231PS  (BX), Z10, Z4
+	VFMADD231PS  64(BX), Z10, Z5
+	VFMADD231PS  (BX)(DX*1), Z10, Z6
+	VFMADD231PS  64(BX)(DX*1), Z10, Z7
+	VFMADD231PS  (SI), Z10, Z8
+	VFMADD231PS  64(SI), Z10, Z9
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000080, SI
+	DECQ         R8
+	JNZ          rows1_units20_h_one
+
+rows1_units20_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, 512(CX)
+	VMOVUPS Z9, K1, 576(CX)
 	JMP     end
 
-units19:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units19:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS   64(CX), Z1
 	VMOVUPS   128(CX), Z2
@@ -25601,81 +25630,160 @@ units19:
 	VMOVUPS   448(CX), Z7
 	VMOVUPS   512(CX), Z8
 	VMOVUPS.Z 576(CX), K1, Y9
-	MOVQ      88(AX), CX
-	MOVQ      80(AX), DX
-	LEAQ      (DX)(CX*2), BX
-	LEAQ      (BX)(CX*2), SI
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*2), SI
 	LEAQ      (SI), DI
 	MOVQ      32(AX), R8
 	MOVQ      48(AX), R9
-	TESTQ     R9, R9
-	JLE       units19_x_end
+	MOVQ      40(AX), R10
+	SUBQ      $0x02, R9
+	JL        rows1_units19_x_rest
 
-units19_x:
+rows1_units19_x:
 	VBROADCASTSS (R8), Z10
-	VFMADD231PS  (DX), Z10, Z0
-	VFMADD231PS  64(DX), Z10, Z1
-	VFMADD231PS  (DX)(CX*1), Z10, Z2
-	VFMADD231PS  64(DX)(CX*1), Z10, Z3
+	VFMADD231PS  (CX), Z10, Z0
+	VFMADD231PS  64(CX), Z10, Z1
+	VFMADD231PS  (CX)(DX*1), Z10, Z2
+	VFMADD231PS  64(CX)(DX*1), Z10, Z3
 	VFMADD231PS  (BX), Z10, Z4
 	VFMADD231PS  64(BX), Z10, Z5
-	VFMADD231PS  (BX)(CX*1), Z10, Z6
-	VFMADD231PS  64(BX)(CX*1), Z10, Z7
+	VFMADD231PS  (BX)(DX*1), Z10, Z6
+	VFMADD231PS  64(BX)(DX*1), Z10, Z7
 	VFMADD231PS  (DI), Z10, Z8
 	VFMADD231PS  64(DI), Y10, Y9
-	ADDQ         $0x04, R8
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000080, BX
-	ADDQ         $0x00000080, SI
-	ADDQ         $0x00000060, DI
-	DECQ         R9
-	JNZ          units19_x
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  128(CX), Z10, Z0
+	VFMADD231PS  192(CX), Z10, Z1
+	VFMADD231PS  128(CX)(DX*1), Z10, Z2
+	VFMADD231PS  192(CX)(DX*1), Z10, Z3
+	VFMADD231PS  128(BX), Z10, Z4
+	VFMADD231PS  192(BX), Z10, Z5
+	VFMADD231PS  128(BX)(DX*1), Z10, Z6
+	VFMADD231PS  192(BX)(DX*1), Z10, Z7
+	VFMADD231PS  96(DI), Z10, Z8
+	VFMADD231PS  160(DI), Y10, Y9
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x000000c0, DI
+	SUBQ         $0x02, R9
+	JGE          rows1_units19_x
 
-units19_x_end:
-	MOVQ  56(AX), R8
-	MOVQ  72(AX), R9
+rows1_units19_x_rest:
+	ADDQ  $0x02, R9
 	TESTQ R9, R9
-	JLE   units19_h_end
+	JLE   rows1_units19_x_one_end
 
-units19_h:
+rows1_units19_x_one:
 	VBROADCASTSS (R8), Z10
-	VFMADD231PS  (DX), Z10, Z0
-	VFMADD231PS  64(DX), Z10, Z1
-	VFMADD231PS  (DX)(CX*1), Z10, Z2
-	VFMADD231PS  64(DX)(CX*1), Z10, Z3
+	VFMADD231PS  (CX), Z10, Z0
+	VFMADD231PS  64(CX), Z10, Z1
+	VFMADD231PS  (CX)(DX*1), Z10, Z2
+	VFMADD231PS  64(CX)(DX*1), Z10, Z3
 	VFMADD231PS  (BX), Z10, Z4
 	VFMADD231PS  64(BX), Z10, Z5
-	VFMADD231PS  (BX)(CX*1), Z10, Z6
-	VFMADD231PS  64(BX)(CX*1), Z10, Z7
+	VFMADD231PS  (BX)(DX*1), Z10, Z6
+	VFMADD231PS  64(BX)(DX*1), Z10, Z7
 	VFMADD231PS  (DI), Z10, Z8
 	VFMADD231PS  64(DI), Y10, Y9
-	ADDQ         $0x04, R8
-	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000080, BX
 	ADDQ         $0x00000080, SI
 	ADDQ         $0x00000060, DI
 	DECQ         R9
-	JNZ          units19_h
+	JNZ          rows1_units19_x_one
 
-units19_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VMOVUPS Z7, 448(AX)
-	VMOVUPS Z8, 512(AX)
-	VMOVUPS Y9, K1, 576(AX)
+rows1_units19_x_one_end:
+	MOVQ 56(AX), R8
+	MOVQ 72(AX), R9
+	MOVQ 64(AX), R10
+	SUBQ $0x02, R9
+	JL   rows1_units19_h_rest
+
+rows1_units19_h:
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  (CX), Z10, Z0
+	VFMADD231PS  64(CX), Z10, Z1
+	VFMADD231PS  (CX)(DX*1), Z10, Z2
+	VFMADD231PS  64(CX)(DX*1), Z10, Z3
+	VFMADD231PS  (BX), Z10, Z4
+	VFMADD231PS  64(BX), Z10, Z5
+	VFMADD231PS  (BX)(DX*1), Z10, Z6
+	VFMADD231PS  64(BX)(DX*1), Z10, Z7
+	VFMADD231PS  (DI), Z10, Z8
+	VFMADD231PS  64(DI), Y10, Y9
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  128(CX), Z10, Z0
+	VFMADD231PS  192(CX), Z10, Z1
+	VFMADD231PS  128(CX)(DX*1), Z10, Z2
+	VFMADD231PS  192(CX)(DX*1), Z10, Z3
+	VFMADD231PS  128(BX), Z10, Z4
+	VFMADD231PS  192(BX), Z10, Z5
+	VFMADD231PS  128(BX)(DX*1), Z10, Z6
+	VFMADD231PS  192(BX)(DX*1), Z10, Z7
+	VFMADD231PS  96(DI), Z10, Z8
+	VFMADD231PS  160(DI), Y10, Y9
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x000000c0, DI
+	SUBQ         $0x02, R9
+	JGE          rows1_units19_h
+
+rows1_units19_h_rest:
+	ADDQ  $0x02, R9
+	TESTQ R9, R9
+	JLE   rows1_units19_h_one_end
+
+rows1_units19_h_one:
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  (CX), Z10, Z0
+	VFMADD231PS  64(CX), Z10, Z1
+	VFMADD231PS  (CX)(DX*1), Z10, Z2
+	VFMADD231PS  64(CX)(DX*1), Z10, Z3
+	VFMADD231PS  (BX), Z10, Z4
+	VFMADD231PS  64(BX), Z10, Z5
+	VFMADD231PS  (BX)(DX*1), Z10, Z6
+	VFMADD231PS  64(BX)(DX*1), Z10, Z7
+	VFMADD231PS  (DI), Z10, Z8
+	VFMADD231PS  64(DI), Y10, Y9
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000060, DI
+	DECQ         R9
+	JNZ          rows1_units19_h_one
+
+rows1_units19_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, 512(CX)
+	VMOVUPS Y9, K1, 576(CX)
 	JMP     end
 
-units18:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units18:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS   64(CX), Z1
 	VMOVUPS   128(CX), Z2
@@ -25685,78 +25793,153 @@ units18:
 	VMOVUPS   384(CX), Z6
 	VMOVUPS   448(CX), Z7
 	VMOVUPS.Z 512(CX), K1, Z8
-	MOVQ      88(AX), CX
-	MOVQ      80(AX), DX
-	LEAQ      (DX)(CX*2), BX
-	LEAQ      (BX)(CX*2), SI
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*2), SI
 	LEAQ      (SI), DI
 	MOVQ      32(AX), R8
 	MOVQ      48(AX), R9
-	TESTQ     R9, R9
-	JLE       units18_x_end
+	MOVQ      40(AX), R10
+	SUBQ      $0x02, R9
+	JL        rows1_units18_x_rest
 
-units18_x:
+rows1_units18_x:
 	VBROADCASTSS (R8), Z9
-	VFMADD231PS  (DX), Z9, Z0
-	VFMADD231PS  64(DX), Z9, Z1
-	VFMADD231PS  (DX)(CX*1), Z9, Z2
-	VFMADD231PS  64(DX)(CX*1), Z9, Z3
+	VFMADD231PS  (CX), Z9, Z0
+	VFMADD231PS  64(CX), Z9, Z1
+	VFMADD231PS  (CX)(DX*1), Z9, Z2
+	VFMADD231PS  64(CX)(DX*1), Z9, Z3
 	VFMADD231PS  (BX), Z9, Z4
 	VFMADD231PS  64(BX), Z9, Z5
-	VFMADD231PS  (BX)(CX*1), Z9, Z6
-	VFMADD231PS  64(BX)(CX*1), Z9, Z7
+	VFMADD231PS  (BX)(DX*1), Z9, Z6
+	VFMADD231PS  64(BX)(DX*1), Z9, Z7
 	VFMADD231PS  (DI), Z9, Z8
-	ADDQ         $0x04, R8
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000080, BX
-	ADDQ         $0x00000080, SI
-	ADDQ         $0x00000040, DI
-	DECQ         R9
-	JNZ          units18_x
+	VBROADCASTSS 4(R8), Z9
+	VFMADD231PS  128(CX), Z9, Z0
+	VFMADD231PS  192(CX), Z9, Z1
+	VFMADD231PS  128(CX)(DX*1), Z9, Z2
+	VFMADD231PS  192(CX)(DX*1), Z9, Z3
+	VFMADD231PS  128(BX), Z9, Z4
+	VFMADD231PS  192(BX), Z9, Z5
+	VFMADD231PS  128(BX)(DX*1), Z9, Z6
+	VFMADD231PS  192(BX)(DX*1), Z9, Z7
+	VFMADD231PS  64(DI), Z9, Z8
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x02, R9
+	JGE          rows1_units18_x
 
-units18_x_end:
-	MOVQ  56(AX), R8
-	MOVQ  72(AX), R9
+rows1_units18_x_rest:
+	ADDQ  $0x02, R9
 	TESTQ R9, R9
-	JLE   units18_h_end
+	JLE   rows1_units18_x_one_end
 
-units18_h:
+rows1_units18_x_one:
 	VBROADCASTSS (R8), Z9
-	VFMADD231PS  (DX), Z9, Z0
-	VFMADD231PS  64(DX), Z9, Z1
-	VFMADD231PS  (DX)(CX*1), Z9, Z2
-	VFMADD231PS  64(DX)(CX*1), Z9, Z3
+	VFMADD231PS  (CX), Z9, Z0
+	VFMADD231PS  64(CX), Z9, Z1
+	VFMADD231PS  (CX)(DX*1), Z9, Z2
+	VFMADD231PS  64(CX)(DX*1), Z9, Z3
 	VFMADD231PS  (BX), Z9, Z4
 	VFMADD231PS  64(BX), Z9, Z5
-	VFMADD231PS  (BX)(CX*1), Z9, Z6
-	VFMADD231PS  64(BX)(CX*1), Z9, Z7
+	VFMADD231PS  (BX)(DX*1), Z9, Z6
+	VFMADD231PS  64(BX)(DX*1), Z9, Z7
 	VFMADD231PS  (DI), Z9, Z8
-	ADDQ         $0x04, R8
-	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000080, BX
 	ADDQ         $0x00000080, SI
 	ADDQ         $0x00000040, DI
 	DECQ         R9
-	JNZ          units18_h
+	JNZ          rows1_units18_x_one
 
-units18_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VMOVUPS Z7, 448(AX)
-	VMOVUPS Z8, K1, 512(AX)
+rows1_units18_x_one_end:
+	MOVQ 56(AX), R8
+	MOVQ 72(AX), R9
+	MOVQ 64(AX), R10
+	SUBQ $0x02, R9
+	JL   rows1_units18_h_rest
+
+rows1_units18_h:
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  (CX), Z9, Z0
+	VFMADD231PS  64(CX), Z9, Z1
+	VFMADD231PS  (CX)(DX*1), Z9, Z2
+	VFMADD231PS  64(CX)(DX*1), Z9, Z3
+	VFMADD231PS  (BX), Z9, Z4
+	VFMADD231PS  64(BX), Z9, Z5
+	VFMADD231PS  (BX)(DX*1), Z9, Z6
+	VFMADD231PS  64(BX)(DX*1), Z9, Z7
+	VFMADD231PS  (DI), Z9, Z8
+	VBROADCASTSS 4(R8), Z9
+	VFMADD231PS  128(CX), Z9, Z0
+	VFMADD231PS  192(CX), Z9, Z1
+	VFMADD231PS  128(CX)(DX*1), Z9, Z2
+	VFMADD231PS  192(CX)(DX*1), Z9, Z3
+	VFMADD231PS  128(BX), Z9, Z4
+	VFMADD231PS  192(BX), Z9, Z5
+	VFMADD231PS  128(BX)(DX*1), Z9, Z6
+	VFMADD231PS  192(BX)(DX*1), Z9, Z7
+	VFMADD231PS  64(DI), Z9, Z8
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x02, R9
+	JGE          rows1_units18_h
+
+rows1_units18_h_rest:
+	ADDQ  $0x02, R9
+	TESTQ R9, R9
+	JLE   rows1_units18_h_one_end
+
+rows1_units18_h_one:
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  (CX), Z9, Z0
+	VFMADD231PS  64(CX), Z9, Z1
+	VFMADD231PS  (CX)(DX*1), Z9, Z2
+	VFMADD231PS  64(CX)(DX*1), Z9, Z3
+	VFMADD231PS  (BX), Z9, Z4
+	VFMADD231PS  64(BX), Z9, Z5
+	VFMADD231PS  (BX)(DX*1), Z9, Z6
+	VFMADD231PS  64(BX)(DX*1), Z9, Z7
+	VFMADD231PS  (DI), Z9, Z8
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000040, DI
+	DECQ         R9
+	JNZ          rows1_units18_h_one
+
+rows1_units18_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, K1, 512(CX)
 	JMP     end
 
-units17:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units17:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS   64(CX), Z1
 	VMOVUPS   128(CX), Z2
@@ -25766,78 +25949,153 @@ units17:
 	VMOVUPS   384(CX), Z6
 	VMOVUPS   448(CX), Z7
 	VMOVUPS.Z 512(CX), K1, Y8
-	MOVQ      88(AX), CX
-	MOVQ      80(AX), DX
-	LEAQ      (DX)(CX*2), BX
-	LEAQ      (BX)(CX*2), SI
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*2), SI
 	LEAQ      (SI), DI
 	MOVQ      32(AX), R8
 	MOVQ      48(AX), R9
-	TESTQ     R9, R9
-	JLE       units17_x_end
+	MOVQ      40(AX), R10
+	SUBQ      $0x02, R9
+	JL        rows1_units17_x_rest
 
-units17_x:
+rows1_units17_x:
 	VBROADCASTSS (R8), Z9
-	VFMADD231PS  (DX), Z9, Z0
-	VFMADD231PS  64(DX), Z9, Z1
-	VFMADD231PS  (DX)(CX*1), Z9, Z2
-	VFMADD231PS  64(DX)(CX*1), Z9, Z3
+	VFMADD231PS  (CX), Z9, Z0
+	VFMADD231PS  64(CX), Z9, Z1
+	VFMADD231PS  (CX)(DX*1), Z9, Z2
+	VFMADD231PS  64(CX)(DX*1), Z9, Z3
 	VFMADD231PS  (BX), Z9, Z4
 	VFMADD231PS  64(BX), Z9, Z5
-	VFMADD231PS  (BX)(CX*1), Z9, Z6
-	VFMADD231PS  64(BX)(CX*1), Z9, Z7
+	VFMADD231PS  (BX)(DX*1), Z9, Z6
+	VFMADD231PS  64(BX)(DX*1), Z9, Z7
 	VFMADD231PS  (DI), Y9, Y8
-	ADDQ         $0x04, R8
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000080, BX
-	ADDQ         $0x00000080, SI
-	ADDQ         $0x00000020, DI
-	DECQ         R9
-	JNZ          units17_x
+	VBROADCASTSS 4(R8), Z9
+	VFMADD231PS  128(CX), Z9, Z0
+	VFMADD231PS  192(CX), Z9, Z1
+	VFMADD231PS  128(CX)(DX*1), Z9, Z2
+	VFMADD231PS  192(CX)(DX*1), Z9, Z3
+	VFMADD231PS  128(BX), Z9, Z4
+	VFMADD231PS  192(BX), Z9, Z5
+	VFMADD231PS  128(BX)(DX*1), Z9, Z6
+	VFMADD231PS  192(BX)(DX*1), Z9, Z7
+	VFMADD231PS  32(DI), Y9, Y8
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x02, R9
+	JGE          rows1_units17_x
 
-units17_x_end:
-	MOVQ  56(AX), R8
-	MOVQ  72(AX), R9
+rows1_units17_x_rest:
+	ADDQ  $0x02, R9
 	TESTQ R9, R9
-	JLE   units17_h_end
+	JLE   rows1_units17_x_one_end
 
-units17_h:
+rows1_units17_x_one:
 	VBROADCASTSS (R8), Z9
-	VFMADD231PS  (DX), Z9, Z0
-	VFMADD231PS  64(DX), Z9, Z1
-	VFMADD231PS  (DX)(CX*1), Z9, Z2
-	VFMADD231PS  64(DX)(CX*1), Z9, Z3
+	VFMADD231PS  (CX), Z9, Z0
+	VFMADD231PS  64(CX), Z9, Z1
+	VFMADD231PS  (CX)(DX*1), Z9, Z2
+	VFMADD231PS  64(CX)(DX*1), Z9, Z3
 	VFMADD231PS  (BX), Z9, Z4
 	VFMADD231PS  64(BX), Z9, Z5
-	VFMADD231PS  (BX)(CX*1), Z9, Z6
-	VFMADD231PS  64(BX)(CX*1), Z9, Z7
+	VFMADD231PS  (BX)(DX*1), Z9, Z6
+	VFMADD231PS  64(BX)(DX*1), Z9, Z7
 	VFMADD231PS  (DI), Y9, Y8
-	ADDQ         $0x04, R8
-	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000080, BX
 	ADDQ         $0x00000080, SI
 	ADDQ         $0x00000020, DI
 	DECQ         R9
-	JNZ          units17_h
+	JNZ          rows1_units17_x_one
 
-units17_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VMOVUPS Z7, 448(AX)
-	VMOVUPS Y8, K1, 512(AX)
+rows1_units17_x_one_end:
+	MOVQ 56(AX), R8
+	MOVQ 72(AX), R9
+	MOVQ 64(AX), R10
+	SUBQ $0x02, R9
+	JL   rows1_units17_h_rest
+
+rows1_units17_h:
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  (CX), Z9, Z0
+	VFMADD231PS  64(CX), Z9, Z1
+	VFMADD231PS  (CX)(DX*1), Z9, Z2
+	VFMADD231PS  64(CX)(DX*1), Z9, Z3
+	VFMADD231PS  (BX), Z9, Z4
+	VFMADD231PS  64(BX), Z9, Z5
+	VFMADD231PS  (BX)(DX*1), Z9, Z6
+	VFMADD231PS  64(BX)(DX*1), Z9, Z7
+	VFMADD231PS  (DI), Y9, Y8
+	VBROADCASTSS 4(R8), Z9
+	VFMADD231PS  128(CX), Z9, Z0
+	VFMADD231PS  192(CX), Z9, Z1
+	VFMADD231PS  128(CX)(DX*1), Z9, Z2
+	VFMADD231PS  192(CX)(DX*1), Z9, Z3
+	VFMADD231PS  128(BX), Z9, Z4
+	VFMADD231PS  192(BX), Z9, Z5
+	VFMADD231PS  128(BX)(DX*1), Z9, Z6
+	VFMADD231PS  192(BX)(DX*1), Z9, Z7
+	VFMADD231PS  32(DI), Y9, Y8
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x02, R9
+	JGE          rows1_units17_h
+
+rows1_units17_h_rest:
+	ADDQ  $0x02, R9
+	TESTQ R9, R9
+	JLE   rows1_units17_h_one_end
+
+rows1_units17_h_one:
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  (CX), Z9, Z0
+	VFMADD231PS  64(CX), Z9, Z1
+	VFMADD231PS  (CX)(DX*1), Z9, Z2
+	VFMADD231PS  64(CX)(DX*1), Z9, Z3
+	VFMADD231PS  (BX), Z9, Z4
+	VFMADD231PS  64(BX), Z9, Z5
+	VFMADD231PS  (BX)(DX*1), Z9, Z6
+	VFMADD231PS  64(BX)(DX*1), Z9, Z7
+	VFMADD231PS  (DI), Y9, Y8
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000020, DI
+	DECQ         R9
+	JNZ          rows1_units17_h_one
+
+rows1_units17_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Y8, K1, 512(CX)
 	JMP     end
 
-units16:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units16:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS   64(CX), Z1
 	VMOVUPS   128(CX), Z2
@@ -25846,69 +26104,136 @@ units16:
 	VMOVUPS   320(CX), Z5
 	VMOVUPS   384(CX), Z6
 	VMOVUPS.Z 448(CX), K1, Z7
-	MOVQ      88(AX), CX
-	MOVQ      80(AX), DX
-	LEAQ      (DX)(CX*2), BX
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
 	MOVQ      32(AX), SI
 	MOVQ      48(AX), DI
-	TESTQ     DI, DI
-	JLE       units16_x_end
+	MOVQ      40(AX), R8
+	SUBQ      $0x02, DI
+	JL        rows1_units16_x_rest
 
-units16_x:
+rows1_units16_x:
 	VBROADCASTSS (SI), Z8
-	VFMADD231PS  (DX), Z8, Z0
-	VFMADD231PS  64(DX), Z8, Z1
-	VFMADD231PS  (DX)(CX*1), Z8, Z2
-	VFMADD231PS  64(DX)(CX*1), Z8, Z3
+	VFMADD231PS  (CX), Z8, Z0
+	VFMADD231PS  64(CX), Z8, Z1
+	VFMADD231PS  (CX)(DX*1), Z8, Z2
+	VFMADD231PS  64(CX)(DX*1), Z8, Z3
 	VFMADD231PS  (BX), Z8, Z4
 	VFMADD231PS  64(BX), Z8, Z5
-	VFMADD231PS  (BX)(CX*1), Z8, Z6
-	VFMADD231PS  64(BX)(CX*1), Z8, Z7
-	ADDQ         $0x04, SI
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000080, BX
-	DECQ         DI
-	JNZ          units16_x
+	VFMADD231PS  (BX)(DX*1), Z8, Z6
+	VFMADD231PS  64(BX)(DX*1), Z8, Z7
+	VBROADCASTSS 4(SI), Z8
+	VFMADD231PS  128(CX), Z8, Z0
+	VFMADD231PS  192(CX), Z8, Z1
+	VFMADD231PS  128(CX)(DX*1), Z8, Z2
+	VFMADD231PS  192(CX)(DX*1), Z8, Z3
+	VFMADD231PS  128(BX), Z8, Z4
+	VFMADD231PS  192(BX), Z8, Z5
+	VFMADD231PS  128(BX)(DX*1), Z8, Z6
+	VFMADD231PS  192(BX)(DX*1), Z8, Z7
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x02, DI
+	JGE          rows1_units16_x
 
-units16_x_end:
-	MOVQ  56(AX), SI
-	MOVQ  72(AX), DI
+rows1_units16_x_rest:
+	ADDQ  $0x02, DI
 	TESTQ DI, DI
-	JLE   units16_h_end
+	JLE   rows1_units16_x_one_end
 
-units16_h:
+rows1_units16_x_one:
 	VBROADCASTSS (SI), Z8
-	VFMADD231PS  (DX), Z8, Z0
-	VFMADD231PS  64(DX), Z8, Z1
-	VFMADD231PS  (DX)(CX*1), Z8, Z2
-	VFMADD231PS  64(DX)(CX*1), Z8, Z3
+	VFMADD231PS  (CX), Z8, Z0
+	VFMADD231PS  64(CX), Z8, Z1
+	VFMADD231PS  (CX)(DX*1), Z8, Z2
+	VFMADD231PS  64(CX)(DX*1), Z8, Z3
 	VFMADD231PS  (BX), Z8, Z4
 	VFMADD231PS  64(BX), Z8, Z5
-	VFMADD231PS  (BX)(CX*1), Z8, Z6
-	VFMADD231PS  64(BX)(CX*1), Z8, Z7
-	ADDQ         $0x04, SI
-	ADDQ         $0x00000080, DX
+	VFMADD231PS  (BX)(DX*1), Z8, Z6
+	VFMADD231PS  64(BX)(DX*1), Z8, Z7
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000080, BX
 	DECQ         DI
-	JNZ          units16_h
+	JNZ          rows1_units16_x_one
 
-units16_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VMOVUPS Z7, K1, 448(AX)
+rows1_units16_x_one_end:
+	MOVQ 56(AX), SI
+	MOVQ 72(AX), DI
+	MOVQ 64(AX), R8
+	SUBQ $0x02, DI
+	JL   rows1_units16_h_rest
+
+rows1_units16_h:
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  (CX), Z8, Z0
+	VFMADD231PS  64(CX), Z8, Z1
+	VFMADD231PS  (CX)(DX*1), Z8, Z2
+	VFMADD231PS  64(CX)(DX*1), Z8, Z3
+	VFMADD231PS  (BX), Z8, Z4
+	VFMADD231PS  64(BX), Z8, Z5
+	VFMADD231PS  (BX)(DX*1), Z8, Z6
+	VFMADD231PS  64(BX)(DX*1), Z8, Z7
+	VBROADCASTSS 4(SI), Z8
+	VFMADD231PS  128(CX), Z8, Z0
+	VFMADD231PS  192(CX), Z8, Z1
+	VFMADD231PS  128(CX)(DX*1), Z8, Z2
+	VFMADD231PS  192(CX)(DX*1), Z8, Z3
+	VFMADD231PS  128(BX), Z8, Z4
+	VFMADD231PS  192(BX), Z8, Z5
+	VFMADD231PS  128(BX)(DX*1), Z8, Z6
+	VFMADD231PS  192(BX)(DX*1), Z8, Z7
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x02, DI
+	JGE          rows1_units16_h
+
+rows1_units16_h_rest:
+	ADDQ  $0x02, DI
+	TESTQ DI, DI
+	JLE   rows1_units16_h_one_end
+
+rows1_units16_h_one:
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  (CX), Z8, Z0
+	VFMADD231PS  64(CX), Z8, Z1
+	VFMADD231PS  (CX)(DX*1), Z8, Z2
+	VFMADD231PS  64(CX)(DX*1), Z8, Z3
+	VFMADD231PS  (BX), Z8, Z4
+	VFMADD231PS  64(BX), Z8, Z5
+	VFMADD231PS  (BX)(DX*1), Z8, Z6
+	VFMADD231PS  64(BX)(DX*1), Z8, Z7
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	DECQ         DI
+	JNZ          rows1_units16_h_one
+
+rows1_units16_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, K1, 448(CX)
 	JMP     end
 
-units15:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units15:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS   64(CX), Z1
 	VMOVUPS   128(CX), Z2
@@ -25917,72 +26242,141 @@ units15:
 	VMOVUPS   320(CX), Z5
 	VMOVUPS   384(CX), Z6
 	VMOVUPS.Z 448(CX), K1, Y7
-	MOVQ      88(AX), CX
-	MOVQ      80(AX), DX
-	LEAQ      (DX)(CX*2), BX
-	LEAQ      (BX)(CX*1), SI
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*1), SI
 	MOVQ      32(AX), DI
 	MOVQ      48(AX), R8
-	TESTQ     R8, R8
-	JLE       units15_x_end
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows1_units15_x_rest
 
-units15_x:
+rows1_units15_x:
 	VBROADCASTSS (DI), Z8
-	VFMADD231PS  (DX), Z8, Z0
-	VFMADD231PS  64(DX), Z8, Z1
-	VFMADD231PS  (DX)(CX*1), Z8, Z2
-	VFMADD231PS  64(DX)(CX*1), Z8, Z3
+	VFMADD231PS  (CX), Z8, Z0
+	VFMADD231PS  64(CX), Z8, Z1
+	VFMADD231PS  (CX)(DX*1), Z8, Z2
+	VFMADD231PS  64(CX)(DX*1), Z8, Z3
 	VFMADD231PS  (BX), Z8, Z4
 	VFMADD231PS  64(BX), Z8, Z5
 	VFMADD231PS  (SI), Z8, Z6
 	VFMADD231PS  64(SI), Y8, Y7
-	ADDQ         $0x04, DI
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000080, BX
-	ADDQ         $0x00000060, SI
-	DECQ         R8
-	JNZ          units15_x
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  128(CX), Z8, Z0
+	VFMADD231PS  192(CX), Z8, Z1
+	VFMADD231PS  128(CX)(DX*1), Z8, Z2
+	VFMADD231PS  192(CX)(DX*1), Z8, Z3
+	VFMADD231PS  128(BX), Z8, Z4
+	VFMADD231PS  192(BX), Z8, Z5
+	VFMADD231PS  96(SI), Z8, Z6
+	VFMADD231PS  160(SI), Y8, Y7
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x000000c0, SI
+	SUBQ         $0x02, R8
+	JGE          rows1_units15_x
 
-units15_x_end:
-	MOVQ  56(AX), DI
-	MOVQ  72(AX), R8
+rows1_units15_x_rest:
+	ADDQ  $0x02, R8
 	TESTQ R8, R8
-	JLE   units15_h_end
+	JLE   rows1_units15_x_one_end
 
-units15_h:
+rows1_units15_x_one:
 	VBROADCASTSS (DI), Z8
-	VFMADD231PS  (DX), Z8, Z0
-	VFMADD231PS  64(DX), Z8, Z1
-	VFMADD231PS  (DX)(CX*1), Z8, Z2
-	VFMADD231PS  64(DX)(CX*1), Z8, Z3
+	VFMADD231PS  (CX), Z8, Z0
+	VFMADD231PS  64(CX), Z8, Z1
+	VFMADD231PS  (CX)(DX*1), Z8, Z2
+	VFMADD231PS  64(CX)(DX*1), Z8, Z3
 	VFMADD231PS  (BX), Z8, Z4
 	VFMADD231PS  64(BX), Z8, Z5
 	VFMADD231PS  (SI), Z8, Z6
 	VFMADD231PS  64(SI), Y8, Y7
-	ADDQ         $0x04, DI
-	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000080, BX
 	ADDQ         $0x00000060, SI
 	DECQ         R8
-	JNZ          units15_h
+	JNZ          rows1_units15_x_one
 
-units15_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VMOVUPS Y7, K1, 448(AX)
+rows1_units15_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows1_units15_h_rest
+
+rows1_units15_h:
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  (CX), Z8, Z0
+	VFMADD231PS  64(CX), Z8, Z1
+	VFMADD231PS  (CX)(DX*1), Z8, Z2
+	VFMADD231PS  64(CX)(DX*1), Z8, Z3
+	VFMADD231PS  (BX), Z8, Z4
+	VFMADD231PS  64(BX), Z8, Z5
+	VFMADD231PS  (SI), Z8, Z6
+	VFMADD231PS  64(SI), Y8, Y7
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  128(CX), Z8, Z0
+	VFMADD231PS  192(CX), Z8, Z1
+	VFMADD231PS  128(CX)(DX*1), Z8, Z2
+	VFMADD231PS  192(CX)(DX*1), Z8, Z3
+	VFMADD231PS  128(BX), Z8, Z4
+	VFMADD231PS  192(BX), Z8, Z5
+	VFMADD231PS  96(SI), Z8, Z6
+	VFMADD231PS  160(SI), Y8, Y7
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x000000c0, SI
+	SUBQ         $0x02, R8
+	JGE          rows1_units15_h
+
+rows1_units15_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows1_units15_h_one_end
+
+rows1_units15_h_one:
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  (CX), Z8, Z0
+	VFMADD231PS  64(CX), Z8, Z1
+	VFMADD231PS  (CX)(DX*1), Z8, Z2
+	VFMADD231PS  64(CX)(DX*1), Z8, Z3
+	VFMADD231PS  (BX), Z8, Z4
+	VFMADD231PS  64(BX), Z8, Z5
+	VFMADD231PS  (SI), Z8, Z6
+	VFMADD231PS  64(SI), Y8, Y7
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000060, SI
+	DECQ         R8
+	JNZ          rows1_units15_h_one
+
+rows1_units15_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Y7, K1, 448(CX)
 	JMP     end
 
-units14:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units14:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS   64(CX), Z1
 	VMOVUPS   128(CX), Z2
@@ -25990,69 +26384,134 @@ units14:
 	VMOVUPS   256(CX), Z4
 	VMOVUPS   320(CX), Z5
 	VMOVUPS.Z 384(CX), K1, Z6
-	MOVQ      88(AX), CX
-	MOVQ      80(AX), DX
-	LEAQ      (DX)(CX*2), BX
-	LEAQ      (BX)(CX*1), SI
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*1), SI
 	MOVQ      32(AX), DI
 	MOVQ      48(AX), R8
-	TESTQ     R8, R8
-	JLE       units14_x_end
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows1_units14_x_rest
 
-units14_x:
+rows1_units14_x:
 	VBROADCASTSS (DI), Z7
-	VFMADD231PS  (DX), Z7, Z0
-	VFMADD231PS  64(DX), Z7, Z1
-	VFMADD231PS  (DX)(CX*1), Z7, Z2
-	VFMADD231PS  64(DX)(CX*1), Z7, Z3
+	VFMADD231PS  (CX), Z7, Z0
+	VFMADD231PS  64(CX), Z7, Z1
+	VFMADD231PS  (CX)(DX*1), Z7, Z2
+	VFMADD231PS  64(CX)(DX*1), Z7, Z3
 	VFMADD231PS  (BX), Z7, Z4
 	VFMADD231PS  64(BX), Z7, Z5
 	VFMADD231PS  (SI), Z7, Z6
-	ADDQ         $0x04, DI
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000080, BX
-	ADDQ         $0x00000040, SI
-	DECQ         R8
-	JNZ          units14_x
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  128(CX), Z7, Z0
+	VFMADD231PS  192(CX), Z7, Z1
+	VFMADD231PS  128(CX)(DX*1), Z7, Z2
+	VFMADD231PS  192(CX)(DX*1), Z7, Z3
+	VFMADD231PS  128(BX), Z7, Z4
+	VFMADD231PS  192(BX), Z7, Z5
+	VFMADD231PS  64(SI), Z7, Z6
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x02, R8
+	JGE          rows1_units14_x
 
-units14_x_end:
-	MOVQ  56(AX), DI
-	MOVQ  72(AX), R8
+rows1_units14_x_rest:
+	ADDQ  $0x02, R8
 	TESTQ R8, R8
-	JLE   units14_h_end
+	JLE   rows1_units14_x_one_end
 
-units14_h:
+rows1_units14_x_one:
 	VBROADCASTSS (DI), Z7
-	VFMADD231PS  (DX), Z7, Z0
-	VFMADD231PS  64(DX), Z7, Z1
-	VFMADD231PS  (DX)(CX*1), Z7, Z2
-	VFMADD231PS  64(DX)(CX*1), Z7, Z3
+	VFMADD231PS  (CX), Z7, Z0
+	VFMADD231PS  64(CX), Z7, Z1
+	VFMADD231PS  (CX)(DX*1), Z7, Z2
+	VFMADD231PS  64(CX)(DX*1), Z7, Z3
 	VFMADD231PS  (BX), Z7, Z4
 	VFMADD231PS  64(BX), Z7, Z5
 	VFMADD231PS  (SI), Z7, Z6
-	ADDQ         $0x04, DI
-	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000080, BX
 	ADDQ         $0x00000040, SI
 	DECQ         R8
-	JNZ          units14_h
+	JNZ          rows1_units14_x_one
 
-units14_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, K1, 384(AX)
+rows1_units14_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows1_units14_h_rest
+
+rows1_units14_h:
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  (CX), Z7, Z0
+	VFMADD231PS  64(CX), Z7, Z1
+	VFMADD231PS  (CX)(DX*1), Z7, Z2
+	VFMADD231PS  64(CX)(DX*1), Z7, Z3
+	VFMADD231PS  (BX), Z7, Z4
+	VFMADD231PS  64(BX), Z7, Z5
+	VFMADD231PS  (SI), Z7, Z6
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  128(CX), Z7, Z0
+	VFMADD231PS  192(CX), Z7, Z1
+	VFMADD231PS  128(CX)(DX*1), Z7, Z2
+	VFMADD231PS  192(CX)(DX*1), Z7, Z3
+	VFMADD231PS  128(BX), Z7, Z4
+	VFMADD231PS  192(BX), Z7, Z5
+	VFMADD231PS  64(SI), Z7, Z6
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x02, R8
+	JGE          rows1_units14_h
+
+rows1_units14_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows1_units14_h_one_end
+
+rows1_units14_h_one:
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  (CX), Z7, Z0
+	VFMADD231PS  64(CX), Z7, Z1
+	VFMADD231PS  (CX)(DX*1), Z7, Z2
+	VFMADD231PS  64(CX)(DX*1), Z7, Z3
+	VFMADD231PS  (BX), Z7, Z4
+	VFMADD231PS  64(BX), Z7, Z5
+	VFMADD231PS  (SI), Z7, Z6
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000040, SI
+	DECQ         R8
+	JNZ          rows1_units14_h_one
+
+rows1_units14_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, K1, 384(CX)
 	JMP     end
 
-units13:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units13:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS   64(CX), Z1
 	VMOVUPS   128(CX), Z2
@@ -26060,701 +26519,21159 @@ units13:
 	VMOVUPS   256(CX), Z4
 	VMOVUPS   320(CX), Z5
 	VMOVUPS.Z 384(CX), K1, Y6
-	MOVQ      88(AX), CX
-	MOVQ      80(AX), DX
-	LEAQ      (DX)(CX*2), BX
-	LEAQ      (BX)(CX*1), SI
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*1), SI
 	MOVQ      32(AX), DI
 	MOVQ      48(AX), R8
-	TESTQ     R8, R8
-	JLE       units13_x_end
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows1_units13_x_rest
 
-units13_x:
+rows1_units13_x:
 	VBROADCASTSS (DI), Z7
-	VFMADD231PS  (DX), Z7, Z0
-	VFMADD231PS  64(DX), Z7, Z1
-	VFMADD231PS  (DX)(CX*1), Z7, Z2
-	VFMADD231PS  64(DX)(CX*1), Z7, Z3
+	VFMADD231PS  (CX), Z7, Z0
+	VFMADD231PS  64(CX), Z7, Z1
+	VFMADD231PS  (CX)(DX*1), Z7, Z2
+	VFMADD231PS  64(CX)(DX*1), Z7, Z3
 	VFMADD231PS  (BX), Z7, Z4
 	VFMADD231PS  64(BX), Z7, Z5
 	VFMADD231PS  (SI), Y7, Y6
-	ADDQ         $0x04, DI
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000080, BX
-	ADDQ         $0x00000020, SI
-	DECQ         R8
-	JNZ          units13_x
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  128(CX), Z7, Z0
+	VFMADD231PS  192(CX), Z7, Z1
+	VFMADD231PS  128(CX)(DX*1), Z7, Z2
+	VFMADD231PS  192(CX)(DX*1), Z7, Z3
+	VFMADD231PS  128(BX), Z7, Z4
+	VFMADD231PS  192(BX), Z7, Z5
+	VFMADD231PS  32(SI), Y7, Y6
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x02, R8
+	JGE          rows1_units13_x
 
-units13_x_end:
-	MOVQ  56(AX), DI
-	MOVQ  72(AX), R8
+rows1_units13_x_rest:
+	ADDQ  $0x02, R8
 	TESTQ R8, R8
-	JLE   units13_h_end
+	JLE   rows1_units13_x_one_end
 
-units13_h:
+rows1_units13_x_one:
 	VBROADCASTSS (DI), Z7
-	VFMADD231PS  (DX), Z7, Z0
-	VFMADD231PS  64(DX), Z7, Z1
-	VFMADD231PS  (DX)(CX*1), Z7, Z2
-	VFMADD231PS  64(DX)(CX*1), Z7, Z3
+	VFMADD231PS  (CX), Z7, Z0
+	VFMADD231PS  64(CX), Z7, Z1
+	VFMADD231PS  (CX)(DX*1), Z7, Z2
+	VFMADD231PS  64(CX)(DX*1), Z7, Z3
 	VFMADD231PS  (BX), Z7, Z4
 	VFMADD231PS  64(BX), Z7, Z5
 	VFMADD231PS  (SI), Y7, Y6
-	ADDQ         $0x04, DI
-	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000080, BX
 	ADDQ         $0x00000020, SI
 	DECQ         R8
-	JNZ          units13_h
+	JNZ          rows1_units13_x_one
 
-units13_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Y6, K1, 384(AX)
+rows1_units13_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows1_units13_h_rest
+
+rows1_units13_h:
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  (CX), Z7, Z0
+	VFMADD231PS  64(CX), Z7, Z1
+	VFMADD231PS  (CX)(DX*1), Z7, Z2
+	VFMADD231PS  64(CX)(DX*1), Z7, Z3
+	VFMADD231PS  (BX), Z7, Z4
+	VFMADD231PS  64(BX), Z7, Z5
+	VFMADD231PS  (SI), Y7, Y6
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  128(CX), Z7, Z0
+	VFMADD231PS  192(CX), Z7, Z1
+	VFMADD231PS  128(CX)(DX*1), Z7, Z2
+	VFMADD231PS  192(CX)(DX*1), Z7, Z3
+	VFMADD231PS  128(BX), Z7, Z4
+	VFMADD231PS  192(BX), Z7, Z5
+	VFMADD231PS  32(SI), Y7, Y6
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x02, R8
+	JGE          rows1_units13_h
+
+rows1_units13_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows1_units13_h_one_end
+
+rows1_units13_h_one:
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  (CX), Z7, Z0
+	VFMADD231PS  64(CX), Z7, Z1
+	VFMADD231PS  (CX)(DX*1), Z7, Z2
+	VFMADD231PS  64(CX)(DX*1), Z7, Z3
+	VFMADD231PS  (BX), Z7, Z4
+	VFMADD231PS  64(BX), Z7, Z5
+	VFMADD231PS  (SI), Y7, Y6
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000020, SI
+	DECQ         R8
+	JNZ          rows1_units13_h_one
+
+rows1_units13_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Y6, K1, 384(CX)
 	JMP     end
 
-units12:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units12:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS   64(CX), Z1
 	VMOVUPS   128(CX), Z2
 	VMOVUPS   192(CX), Z3
 	VMOVUPS   256(CX), Z4
 	VMOVUPS.Z 320(CX), K1, Z5
-	MOVQ      88(AX), CX
-	MOVQ      80(AX), DX
-	LEAQ      (DX)(CX*2), BX
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
 	MOVQ      32(AX), SI
 	MOVQ      48(AX), DI
-	TESTQ     DI, DI
-	JLE       units12_x_end
+	MOVQ      40(AX), R8
+	SUBQ      $0x02, DI
+	JL        rows1_units12_x_rest
 
-units12_x:
+rows1_units12_x:
 	VBROADCASTSS (SI), Z6
-	VFMADD231PS  (DX), Z6, Z0
-	VFMADD231PS  64(DX), Z6, Z1
-	VFMADD231PS  (DX)(CX*1), Z6, Z2
-	VFMADD231PS  64(DX)(CX*1), Z6, Z3
+	VFMADD231PS  (CX), Z6, Z0
+	VFMADD231PS  64(CX), Z6, Z1
+	VFMADD231PS  (CX)(DX*1), Z6, Z2
+	VFMADD231PS  64(CX)(DX*1), Z6, Z3
 	VFMADD231PS  (BX), Z6, Z4
 	VFMADD231PS  64(BX), Z6, Z5
-	ADDQ         $0x04, SI
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000080, BX
-	DECQ         DI
-	JNZ          units12_x
+	VBROADCASTSS 4(SI), Z6
+	VFMADD231PS  128(CX), Z6, Z0
+	VFMADD231PS  192(CX), Z6, Z1
+	VFMADD231PS  128(CX)(DX*1), Z6, Z2
+	VFMADD231PS  192(CX)(DX*1), Z6, Z3
+	VFMADD231PS  128(BX), Z6, Z4
+	VFMADD231PS  192(BX), Z6, Z5
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x02, DI
+	JGE          rows1_units12_x
 
-units12_x_end:
-	MOVQ  56(AX), SI
-	MOVQ  72(AX), DI
+rows1_units12_x_rest:
+	ADDQ  $0x02, DI
 	TESTQ DI, DI
-	JLE   units12_h_end
+	JLE   rows1_units12_x_one_end
 
-units12_h:
+rows1_units12_x_one:
 	VBROADCASTSS (SI), Z6
-	VFMADD231PS  (DX), Z6, Z0
-	VFMADD231PS  64(DX), Z6, Z1
-	VFMADD231PS  (DX)(CX*1), Z6, Z2
-	VFMADD231PS  64(DX)(CX*1), Z6, Z3
+	VFMADD231PS  (CX), Z6, Z0
+	VFMADD231PS  64(CX), Z6, Z1
+	VFMADD231PS  (CX)(DX*1), Z6, Z2
+	VFMADD231PS  64(CX)(DX*1), Z6, Z3
 	VFMADD231PS  (BX), Z6, Z4
 	VFMADD231PS  64(BX), Z6, Z5
-	ADDQ         $0x04, SI
-	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000080, BX
 	DECQ         DI
-	JNZ          units12_h
+	JNZ          rows1_units12_x_one
 
-units12_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, K1, 320(AX)
+rows1_units12_x_one_end:
+	MOVQ 56(AX), SI
+	MOVQ 72(AX), DI
+	MOVQ 64(AX), R8
+	SUBQ $0x02, DI
+	JL   rows1_units12_h_rest
+
+rows1_units12_h:
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  (CX), Z6, Z0
+	VFMADD231PS  64(CX), Z6, Z1
+	VFMADD231PS  (CX)(DX*1), Z6, Z2
+	VFMADD231PS  64(CX)(DX*1), Z6, Z3
+	VFMADD231PS  (BX), Z6, Z4
+	VFMADD231PS  64(BX), Z6, Z5
+	VBROADCASTSS 4(SI), Z6
+	VFMADD231PS  128(CX), Z6, Z0
+	VFMADD231PS  192(CX), Z6, Z1
+	VFMADD231PS  128(CX)(DX*1), Z6, Z2
+	VFMADD231PS  192(CX)(DX*1), Z6, Z3
+	VFMADD231PS  128(BX), Z6, Z4
+	VFMADD231PS  192(BX), Z6, Z5
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x02, DI
+	JGE          rows1_units12_h
+
+rows1_units12_h_rest:
+	ADDQ  $0x02, DI
+	TESTQ DI, DI
+	JLE   rows1_units12_h_one_end
+
+rows1_units12_h_one:
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  (CX), Z6, Z0
+	VFMADD231PS  64(CX), Z6, Z1
+	VFMADD231PS  (CX)(DX*1), Z6, Z2
+	VFMADD231PS  64(CX)(DX*1), Z6, Z3
+	VFMADD231PS  (BX), Z6, Z4
+	VFMADD231PS  64(BX), Z6, Z5
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	DECQ         DI
+	JNZ          rows1_units12_h_one
+
+rows1_units12_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, K1, 320(CX)
 	JMP     end
 
-units11:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units11:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS   64(CX), Z1
 	VMOVUPS   128(CX), Z2
 	VMOVUPS   192(CX), Z3
 	VMOVUPS   256(CX), Z4
 	VMOVUPS.Z 320(CX), K1, Y5
-	MOVQ      88(AX), CX
-	MOVQ      80(AX), DX
-	LEAQ      (DX)(CX*2), BX
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
 	LEAQ      (BX), SI
 	MOVQ      32(AX), DI
 	MOVQ      48(AX), R8
-	TESTQ     R8, R8
-	JLE       units11_x_end
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows1_units11_x_rest
 
-units11_x:
+rows1_units11_x:
 	VBROADCASTSS (DI), Z6
-	VFMADD231PS  (DX), Z6, Z0
-	VFMADD231PS  64(DX), Z6, Z1
-	VFMADD231PS  (DX)(CX*1), Z6, Z2
-	VFMADD231PS  64(DX)(CX*1), Z6, Z3
+	VFMADD231PS  (CX), Z6, Z0
+	VFMADD231PS  64(CX), Z6, Z1
+	VFMADD231PS  (CX)(DX*1), Z6, Z2
+	VFMADD231PS  64(CX)(DX*1), Z6, Z3
 	VFMADD231PS  (SI), Z6, Z4
 	VFMADD231PS  64(SI), Y6, Y5
-	ADDQ         $0x04, DI
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000080, BX
-	ADDQ         $0x00000060, SI
-	DECQ         R8
-	JNZ          units11_x
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  128(CX), Z6, Z0
+	VFMADD231PS  192(CX), Z6, Z1
+	VFMADD231PS  128(CX)(DX*1), Z6, Z2
+	VFMADD231PS  192(CX)(DX*1), Z6, Z3
+	VFMADD231PS  96(SI), Z6, Z4
+	VFMADD231PS  160(SI), Y6, Y5
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x000000c0, SI
+	SUBQ         $0x02, R8
+	JGE          rows1_units11_x
 
-units11_x_end:
-	MOVQ  56(AX), DI
-	MOVQ  72(AX), R8
+rows1_units11_x_rest:
+	ADDQ  $0x02, R8
 	TESTQ R8, R8
-	JLE   units11_h_end
+	JLE   rows1_units11_x_one_end
 
-units11_h:
+rows1_units11_x_one:
 	VBROADCASTSS (DI), Z6
-	VFMADD231PS  (DX), Z6, Z0
-	VFMADD231PS  64(DX), Z6, Z1
-	VFMADD231PS  (DX)(CX*1), Z6, Z2
-	VFMADD231PS  64(DX)(CX*1), Z6, Z3
+	VFMADD231PS  (CX), Z6, Z0
+	VFMADD231PS  64(CX), Z6, Z1
+	VFMADD231PS  (CX)(DX*1), Z6, Z2
+	VFMADD231PS  64(CX)(DX*1), Z6, Z3
 	VFMADD231PS  (SI), Z6, Z4
 	VFMADD231PS  64(SI), Y6, Y5
-	ADDQ         $0x04, DI
-	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000080, BX
 	ADDQ         $0x00000060, SI
 	DECQ         R8
-	JNZ          units11_h
+	JNZ          rows1_units11_x_one
 
-units11_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Y5, K1, 320(AX)
+rows1_units11_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows1_units11_h_rest
+
+rows1_units11_h:
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  (CX), Z6, Z0
+	VFMADD231PS  64(CX), Z6, Z1
+	VFMADD231PS  (CX)(DX*1), Z6, Z2
+	VFMADD231PS  64(CX)(DX*1), Z6, Z3
+	VFMADD231PS  (SI), Z6, Z4
+	VFMADD231PS  64(SI), Y6, Y5
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  128(CX), Z6, Z0
+	VFMADD231PS  192(CX), Z6, Z1
+	VFMADD231PS  128(CX)(DX*1), Z6, Z2
+	VFMADD231PS  192(CX)(DX*1), Z6, Z3
+	VFMADD231PS  96(SI), Z6, Z4
+	VFMADD231PS  160(SI), Y6, Y5
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x000000c0, SI
+	SUBQ         $0x02, R8
+	JGE          rows1_units11_h
+
+rows1_units11_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows1_units11_h_one_end
+
+rows1_units11_h_one:
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  (CX), Z6, Z0
+	VFMADD231PS  64(CX), Z6, Z1
+	VFMADD231PS  (CX)(DX*1), Z6, Z2
+	VFMADD231PS  64(CX)(DX*1), Z6, Z3
+	VFMADD231PS  (SI), Z6, Z4
+	VFMADD231PS  64(SI), Y6, Y5
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000060, SI
+	DECQ         R8
+	JNZ          rows1_units11_h_one
+
+rows1_units11_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Y5, K1, 320(CX)
 	JMP     end
 
-units10:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units10:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS   64(CX), Z1
 	VMOVUPS   128(CX), Z2
 	VMOVUPS   192(CX), Z3
 	VMOVUPS.Z 256(CX), K1, Z4
-	MOVQ      88(AX), CX
-	MOVQ      80(AX), DX
-	LEAQ      (DX)(CX*2), BX
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
 	LEAQ      (BX), SI
 	MOVQ      32(AX), DI
 	MOVQ      48(AX), R8
-	TESTQ     R8, R8
-	JLE       units10_x_end
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows1_units10_x_rest
 
-units10_x:
+rows1_units10_x:
 	VBROADCASTSS (DI), Z5
-	VFMADD231PS  (DX), Z5, Z0
-	VFMADD231PS  64(DX), Z5, Z1
-	VFMADD231PS  (DX)(CX*1), Z5, Z2
-	VFMADD231PS  64(DX)(CX*1), Z5, Z3
+	VFMADD231PS  (CX), Z5, Z0
+	VFMADD231PS  64(CX), Z5, Z1
+	VFMADD231PS  (CX)(DX*1), Z5, Z2
+	VFMADD231PS  64(CX)(DX*1), Z5, Z3
 	VFMADD231PS  (SI), Z5, Z4
-	ADDQ         $0x04, DI
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000080, BX
-	ADDQ         $0x00000040, SI
-	DECQ         R8
-	JNZ          units10_x
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  128(CX), Z5, Z0
+	VFMADD231PS  192(CX), Z5, Z1
+	VFMADD231PS  128(CX)(DX*1), Z5, Z2
+	VFMADD231PS  192(CX)(DX*1), Z5, Z3
+	VFMADD231PS  64(SI), Z5, Z4
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x02, R8
+	JGE          rows1_units10_x
 
-units10_x_end:
-	MOVQ  56(AX), DI
-	MOVQ  72(AX), R8
+rows1_units10_x_rest:
+	ADDQ  $0x02, R8
 	TESTQ R8, R8
-	JLE   units10_h_end
+	JLE   rows1_units10_x_one_end
 
-units10_h:
+rows1_units10_x_one:
 	VBROADCASTSS (DI), Z5
-	VFMADD231PS  (DX), Z5, Z0
-	VFMADD231PS  64(DX), Z5, Z1
-	VFMADD231PS  (DX)(CX*1), Z5, Z2
-	VFMADD231PS  64(DX)(CX*1), Z5, Z3
+	VFMADD231PS  (CX), Z5, Z0
+	VFMADD231PS  64(CX), Z5, Z1
+	VFMADD231PS  (CX)(DX*1), Z5, Z2
+	VFMADD231PS  64(CX)(DX*1), Z5, Z3
 	VFMADD231PS  (SI), Z5, Z4
-	ADDQ         $0x04, DI
-	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000080, BX
 	ADDQ         $0x00000040, SI
 	DECQ         R8
-	JNZ          units10_h
+	JNZ          rows1_units10_x_one
 
-units10_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, K1, 256(AX)
+rows1_units10_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows1_units10_h_rest
+
+rows1_units10_h:
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  (CX), Z5, Z0
+	VFMADD231PS  64(CX), Z5, Z1
+	VFMADD231PS  (CX)(DX*1), Z5, Z2
+	VFMADD231PS  64(CX)(DX*1), Z5, Z3
+	VFMADD231PS  (SI), Z5, Z4
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  128(CX), Z5, Z0
+	VFMADD231PS  192(CX), Z5, Z1
+	VFMADD231PS  128(CX)(DX*1), Z5, Z2
+	VFMADD231PS  192(CX)(DX*1), Z5, Z3
+	VFMADD231PS  64(SI), Z5, Z4
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x02, R8
+	JGE          rows1_units10_h
+
+rows1_units10_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows1_units10_h_one_end
+
+rows1_units10_h_one:
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  (CX), Z5, Z0
+	VFMADD231PS  64(CX), Z5, Z1
+	VFMADD231PS  (CX)(DX*1), Z5, Z2
+	VFMADD231PS  64(CX)(DX*1), Z5, Z3
+	VFMADD231PS  (SI), Z5, Z4
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000040, SI
+	DECQ         R8
+	JNZ          rows1_units10_h_one
+
+rows1_units10_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, K1, 256(CX)
 	JMP     end
 
-units9:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units9:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS   64(CX), Z1
 	VMOVUPS   128(CX), Z2
 	VMOVUPS   192(CX), Z3
 	VMOVUPS.Z 256(CX), K1, Y4
-	MOVQ      88(AX), CX
-	MOVQ      80(AX), DX
-	LEAQ      (DX)(CX*2), BX
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
 	LEAQ      (BX), SI
 	MOVQ      32(AX), DI
 	MOVQ      48(AX), R8
-	TESTQ     R8, R8
-	JLE       units9_x_end
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows1_units9_x_rest
 
-units9_x:
+rows1_units9_x:
 	VBROADCASTSS (DI), Z5
-	VFMADD231PS  (DX), Z5, Z0
-	VFMADD231PS  64(DX), Z5, Z1
-	VFMADD231PS  (DX)(CX*1), Z5, Z2
-	VFMADD231PS  64(DX)(CX*1), Z5, Z3
+	VFMADD231PS  (CX), Z5, Z0
+	VFMADD231PS  64(CX), Z5, Z1
+	VFMADD231PS  (CX)(DX*1), Z5, Z2
+	VFMADD231PS  64(CX)(DX*1), Z5, Z3
 	VFMADD231PS  (SI), Y5, Y4
-	ADDQ         $0x04, DI
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000080, BX
-	ADDQ         $0x00000020, SI
-	DECQ         R8
-	JNZ          units9_x
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  128(CX), Z5, Z0
+	VFMADD231PS  192(CX), Z5, Z1
+	VFMADD231PS  128(CX)(DX*1), Z5, Z2
+	VFMADD231PS  192(CX)(DX*1), Z5, Z3
+	VFMADD231PS  32(SI), Y5, Y4
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x02, R8
+	JGE          rows1_units9_x
 
-units9_x_end:
-	MOVQ  56(AX), DI
-	MOVQ  72(AX), R8
+rows1_units9_x_rest:
+	ADDQ  $0x02, R8
 	TESTQ R8, R8
-	JLE   units9_h_end
+	JLE   rows1_units9_x_one_end
 
-units9_h:
+rows1_units9_x_one:
 	VBROADCASTSS (DI), Z5
-	VFMADD231PS  (DX), Z5, Z0
-	VFMADD231PS  64(DX), Z5, Z1
-	VFMADD231PS  (DX)(CX*1), Z5, Z2
-	VFMADD231PS  64(DX)(CX*1), Z5, Z3
+	VFMADD231PS  (CX), Z5, Z0
+	VFMADD231PS  64(CX), Z5, Z1
+	VFMADD231PS  (CX)(DX*1), Z5, Z2
+	VFMADD231PS  64(CX)(DX*1), Z5, Z3
 	VFMADD231PS  (SI), Y5, Y4
-	ADDQ         $0x04, DI
-	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000080, BX
 	ADDQ         $0x00000020, SI
 	DECQ         R8
-	JNZ          units9_h
+	JNZ          rows1_units9_x_one
 
-units9_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Y4, K1, 256(AX)
+rows1_units9_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows1_units9_h_rest
+
+rows1_units9_h:
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  (CX), Z5, Z0
+	VFMADD231PS  64(CX), Z5, Z1
+	VFMADD231PS  (CX)(DX*1), Z5, Z2
+	VFMADD231PS  64(CX)(DX*1), Z5, Z3
+	VFMADD231PS  (SI), Y5, Y4
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  128(CX), Z5, Z0
+	VFMADD231PS  192(CX), Z5, Z1
+	VFMADD231PS  128(CX)(DX*1), Z5, Z2
+	VFMADD231PS  192(CX)(DX*1), Z5, Z3
+	VFMADD231PS  32(SI), Y5, Y4
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x02, R8
+	JGE          rows1_units9_h
+
+rows1_units9_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows1_units9_h_one_end
+
+rows1_units9_h_one:
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  (CX), Z5, Z0
+	VFMADD231PS  64(CX), Z5, Z1
+	VFMADD231PS  (CX)(DX*1), Z5, Z2
+	VFMADD231PS  64(CX)(DX*1), Z5, Z3
+	VFMADD231PS  (SI), Y5, Y4
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000020, SI
+	DECQ         R8
+	JNZ          rows1_units9_h_one
+
+rows1_units9_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Y4, K1, 256(CX)
 	JMP     end
 
-units8:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units8:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS   64(CX), Z1
 	VMOVUPS   128(CX), Z2
 	VMOVUPS.Z 192(CX), K1, Z3
-	MOVQ      88(AX), CX
-	MOVQ      80(AX), DX
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
 	MOVQ      32(AX), BX
 	MOVQ      48(AX), SI
-	TESTQ     SI, SI
-	JLE       units8_x_end
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows1_units8_x_rest
 
-units8_x:
+rows1_units8_x:
 	VBROADCASTSS (BX), Z4
-	VFMADD231PS  (DX), Z4, Z0
-	VFMADD231PS  64(DX), Z4, Z1
-	VFMADD231PS  (DX)(CX*1), Z4, Z2
-	VFMADD231PS  64(DX)(CX*1), Z4, Z3
-	ADDQ         $0x04, BX
-	ADDQ         $0x00000080, DX
-	DECQ         SI
-	JNZ          units8_x
+	VFMADD231PS  (CX), Z4, Z0
+	VFMADD231PS  64(CX), Z4, Z1
+	VFMADD231PS  (CX)(DX*1), Z4, Z2
+	VFMADD231PS  64(CX)(DX*1), Z4, Z3
+	VBROADCASTSS 4(BX), Z4
+	VFMADD231PS  128(CX), Z4, Z0
+	VFMADD231PS  192(CX), Z4, Z1
+	VFMADD231PS  128(CX)(DX*1), Z4, Z2
+	VFMADD231PS  192(CX)(DX*1), Z4, Z3
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, SI
+	JGE          rows1_units8_x
 
-units8_x_end:
-	MOVQ  56(AX), BX
-	MOVQ  72(AX), SI
+rows1_units8_x_rest:
+	ADDQ  $0x02, SI
 	TESTQ SI, SI
-	JLE   units8_h_end
+	JLE   rows1_units8_x_one_end
 
-units8_h:
+rows1_units8_x_one:
 	VBROADCASTSS (BX), Z4
-	VFMADD231PS  (DX), Z4, Z0
-	VFMADD231PS  64(DX), Z4, Z1
-	VFMADD231PS  (DX)(CX*1), Z4, Z2
-	VFMADD231PS  64(DX)(CX*1), Z4, Z3
-	ADDQ         $0x04, BX
-	ADDQ         $0x00000080, DX
+	VFMADD231PS  (CX), Z4, Z0
+	VFMADD231PS  64(CX), Z4, Z1
+	VFMADD231PS  (CX)(DX*1), Z4, Z2
+	VFMADD231PS  64(CX)(DX*1), Z4, Z3
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
 	DECQ         SI
-	JNZ          units8_h
+	JNZ          rows1_units8_x_one
 
-units8_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, K1, 192(AX)
+rows1_units8_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows1_units8_h_rest
+
+rows1_units8_h:
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  (CX), Z4, Z0
+	VFMADD231PS  64(CX), Z4, Z1
+	VFMADD231PS  (CX)(DX*1), Z4, Z2
+	VFMADD231PS  64(CX)(DX*1), Z4, Z3
+	VBROADCASTSS 4(BX), Z4
+	VFMADD231PS  128(CX), Z4, Z0
+	VFMADD231PS  192(CX), Z4, Z1
+	VFMADD231PS  128(CX)(DX*1), Z4, Z2
+	VFMADD231PS  192(CX)(DX*1), Z4, Z3
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, SI
+	JGE          rows1_units8_h
+
+rows1_units8_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows1_units8_h_one_end
+
+rows1_units8_h_one:
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  (CX), Z4, Z0
+	VFMADD231PS  64(CX), Z4, Z1
+	VFMADD231PS  (CX)(DX*1), Z4, Z2
+	VFMADD231PS  64(CX)(DX*1), Z4, Z3
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	DECQ         SI
+	JNZ          rows1_units8_h_one
+
+rows1_units8_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, K1, 192(CX)
 	JMP     end
 
-units7:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units7:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS   64(CX), Z1
 	VMOVUPS   128(CX), Z2
 	VMOVUPS.Z 192(CX), K1, Y3
-	MOVQ      88(AX), CX
-	MOVQ      80(AX), DX
-	LEAQ      (DX)(CX*1), CX
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*1), DX
 	MOVQ      32(AX), BX
 	MOVQ      48(AX), SI
-	TESTQ     SI, SI
-	JLE       units7_x_end
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows1_units7_x_rest
 
-units7_x:
+rows1_units7_x:
 	VBROADCASTSS (BX), Z4
-	VFMADD231PS  (DX), Z4, Z0
-	VFMADD231PS  64(DX), Z4, Z1
-	VFMADD231PS  (CX), Z4, Z2
-	VFMADD231PS  64(CX), Y4, Y3
-	ADDQ         $0x04, BX
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000060, CX
-	DECQ         SI
-	JNZ          units7_x
+	VFMADD231PS  (CX), Z4, Z0
+	VFMADD231PS  64(CX), Z4, Z1
+	VFMADD231PS  (DX), Z4, Z2
+	VFMADD231PS  64(DX), Y4, Y3
+	VBROADCASTSS 4(BX), Z4
+	VFMADD231PS  128(CX), Z4, Z0
+	VFMADD231PS  192(CX), Z4, Z1
+	VFMADD231PS  96(DX), Z4, Z2
+	VFMADD231PS  160(DX), Y4, Y3
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows1_units7_x
 
-units7_x_end:
-	MOVQ  56(AX), BX
-	MOVQ  72(AX), SI
+rows1_units7_x_rest:
+	ADDQ  $0x02, SI
 	TESTQ SI, SI
-	JLE   units7_h_end
+	JLE   rows1_units7_x_one_end
 
-units7_h:
+rows1_units7_x_one:
 	VBROADCASTSS (BX), Z4
-	VFMADD231PS  (DX), Z4, Z0
-	VFMADD231PS  64(DX), Z4, Z1
-	VFMADD231PS  (CX), Z4, Z2
-	VFMADD231PS  64(CX), Y4, Y3
-	ADDQ         $0x04, BX
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000060, CX
+	VFMADD231PS  (CX), Z4, Z0
+	VFMADD231PS  64(CX), Z4, Z1
+	VFMADD231PS  (DX), Z4, Z2
+	VFMADD231PS  64(DX), Y4, Y3
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
 	DECQ         SI
-	JNZ          units7_h
+	JNZ          rows1_units7_x_one
 
-units7_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Y3, K1, 192(AX)
+rows1_units7_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows1_units7_h_rest
+
+rows1_units7_h:
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  (CX), Z4, Z0
+	VFMADD231PS  64(CX), Z4, Z1
+	VFMADD231PS  (DX), Z4, Z2
+	VFMADD231PS  64(DX), Y4, Y3
+	VBROADCASTSS 4(BX), Z4
+	VFMADD231PS  128(CX), Z4, Z0
+	VFMADD231PS  192(CX), Z4, Z1
+	VFMADD231PS  96(DX), Z4, Z2
+	VFMADD231PS  160(DX), Y4, Y3
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows1_units7_h
+
+rows1_units7_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows1_units7_h_one_end
+
+rows1_units7_h_one:
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  (CX), Z4, Z0
+	VFMADD231PS  64(CX), Z4, Z1
+	VFMADD231PS  (DX), Z4, Z2
+	VFMADD231PS  64(DX), Y4, Y3
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows1_units7_h_one
+
+rows1_units7_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Y3, K1, 192(CX)
 	JMP     end
 
-units6:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units6:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS   64(CX), Z1
 	VMOVUPS.Z 128(CX), K1, Z2
-	MOVQ      88(AX), CX
-	MOVQ      80(AX), DX
-	LEAQ      (DX)(CX*1), CX
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*1), DX
 	MOVQ      32(AX), BX
 	MOVQ      48(AX), SI
-	TESTQ     SI, SI
-	JLE       units6_x_end
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows1_units6_x_rest
 
-units6_x:
+rows1_units6_x:
 	VBROADCASTSS (BX), Z3
-	VFMADD231PS  (DX), Z3, Z0
-	VFMADD231PS  64(DX), Z3, Z1
-	VFMADD231PS  (CX), Z3, Z2
-	ADDQ         $0x04, BX
+	VFMADD231PS  (CX), Z3, Z0
+	VFMADD231PS  64(CX), Z3, Z1
+	VFMADD231PS  (DX), Z3, Z2
+	VBROADCASTSS 4(BX), Z3
+	VFMADD231PS  128(CX), Z3, Z0
+	VFMADD231PS  192(CX), Z3, Z1
+	VFMADD231PS  64(DX), Z3, Z2
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
 	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000040, CX
-	DECQ         SI
-	JNZ          units6_x
+	SUBQ         $0x02, SI
+	JGE          rows1_units6_x
 
-units6_x_end:
-	MOVQ  56(AX), BX
-	MOVQ  72(AX), SI
+rows1_units6_x_rest:
+	ADDQ  $0x02, SI
 	TESTQ SI, SI
-	JLE   units6_h_end
+	JLE   rows1_units6_x_one_end
 
-units6_h:
+rows1_units6_x_one:
 	VBROADCASTSS (BX), Z3
-	VFMADD231PS  (DX), Z3, Z0
-	VFMADD231PS  64(DX), Z3, Z1
-	VFMADD231PS  (CX), Z3, Z2
-	ADDQ         $0x04, BX
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000040, CX
+	VFMADD231PS  (CX), Z3, Z0
+	VFMADD231PS  64(CX), Z3, Z1
+	VFMADD231PS  (DX), Z3, Z2
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
 	DECQ         SI
-	JNZ          units6_h
+	JNZ          rows1_units6_x_one
 
-units6_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, K1, 128(AX)
+rows1_units6_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows1_units6_h_rest
+
+rows1_units6_h:
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  (CX), Z3, Z0
+	VFMADD231PS  64(CX), Z3, Z1
+	VFMADD231PS  (DX), Z3, Z2
+	VBROADCASTSS 4(BX), Z3
+	VFMADD231PS  128(CX), Z3, Z0
+	VFMADD231PS  192(CX), Z3, Z1
+	VFMADD231PS  64(DX), Z3, Z2
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows1_units6_h
+
+rows1_units6_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows1_units6_h_one_end
+
+rows1_units6_h_one:
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  (CX), Z3, Z0
+	VFMADD231PS  64(CX), Z3, Z1
+	VFMADD231PS  (DX), Z3, Z2
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows1_units6_h_one
+
+rows1_units6_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, K1, 128(CX)
 	JMP     end
 
-units5:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units5:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS   64(CX), Z1
 	VMOVUPS.Z 128(CX), K1, Y2
-	MOVQ      88(AX), CX
-	MOVQ      80(AX), DX
-	LEAQ      (DX)(CX*1), CX
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*1), DX
 	MOVQ      32(AX), BX
 	MOVQ      48(AX), SI
-	TESTQ     SI, SI
-	JLE       units5_x_end
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows1_units5_x_rest
 
-units5_x:
+rows1_units5_x:
 	VBROADCASTSS (BX), Z3
-	VFMADD231PS  (DX), Z3, Z0
-	VFMADD231PS  64(DX), Z3, Z1
-	VFMADD231PS  (CX), Y3, Y2
-	ADDQ         $0x04, BX
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000020, CX
-	DECQ         SI
-	JNZ          units5_x
+	VFMADD231PS  (CX), Z3, Z0
+	VFMADD231PS  64(CX), Z3, Z1
+	VFMADD231PS  (DX), Y3, Y2
+	VBROADCASTSS 4(BX), Z3
+	VFMADD231PS  128(CX), Z3, Z0
+	VFMADD231PS  192(CX), Z3, Z1
+	VFMADD231PS  32(DX), Y3, Y2
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows1_units5_x
 
-units5_x_end:
-	MOVQ  56(AX), BX
-	MOVQ  72(AX), SI
+rows1_units5_x_rest:
+	ADDQ  $0x02, SI
 	TESTQ SI, SI
-	JLE   units5_h_end
+	JLE   rows1_units5_x_one_end
 
-units5_h:
+rows1_units5_x_one:
 	VBROADCASTSS (BX), Z3
-	VFMADD231PS  (DX), Z3, Z0
-	VFMADD231PS  64(DX), Z3, Z1
-	VFMADD231PS  (CX), Y3, Y2
-	ADDQ         $0x04, BX
-	ADDQ         $0x00000080, DX
-	ADDQ         $0x00000020, CX
+	VFMADD231PS  (CX), Z3, Z0
+	VFMADD231PS  64(CX), Z3, Z1
+	VFMADD231PS  (DX), Y3, Y2
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
 	DECQ         SI
-	JNZ          units5_h
+	JNZ          rows1_units5_x_one
 
-units5_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Y2, K1, 128(AX)
+rows1_units5_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows1_units5_h_rest
+
+rows1_units5_h:
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  (CX), Z3, Z0
+	VFMADD231PS  64(CX), Z3, Z1
+	VFMADD231PS  (DX), Y3, Y2
+	VBROADCASTSS 4(BX), Z3
+	VFMADD231PS  128(CX), Z3, Z0
+	VFMADD231PS  192(CX), Z3, Z1
+	VFMADD231PS  32(DX), Y3, Y2
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows1_units5_h
+
+rows1_units5_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows1_units5_h_one_end
+
+rows1_units5_h_one:
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  (CX), Z3, Z0
+	VFMADD231PS  64(CX), Z3, Z1
+	VFMADD231PS  (DX), Y3, Y2
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows1_units5_h_one
+
+rows1_units5_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Y2, K1, 128(CX)
 	JMP     end
 
-units4:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units4:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS.Z 64(CX), K1, Z1
-	MOVQ      88(AX), CX
 	MOVQ      80(AX), CX
 	MOVQ      32(AX), DX
 	MOVQ      48(AX), BX
-	TESTQ     BX, BX
-	JLE       units4_x_end
+	MOVQ      40(AX), SI
+	SUBQ      $0x02, BX
+	JL        rows1_units4_x_rest
 
-units4_x:
+rows1_units4_x:
 	VBROADCASTSS (DX), Z2
 	VFMADD231PS  (CX), Z2, Z0
 	VFMADD231PS  64(CX), Z2, Z1
-	ADDQ         $0x04, DX
-	ADDQ         $0x00000080, CX
-	DECQ         BX
-	JNZ          units4_x
+	VBROADCASTSS 4(DX), Z2
+	VFMADD231PS  128(CX), Z2, Z0
+	VFMADD231PS  192(CX), Z2, Z1
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows1_units4_x
 
-units4_x_end:
-	MOVQ  56(AX), DX
-	MOVQ  72(AX), BX
+rows1_units4_x_rest:
+	ADDQ  $0x02, BX
 	TESTQ BX, BX
-	JLE   units4_h_end
+	JLE   rows1_units4_x_one_end
 
-units4_h:
+rows1_units4_x_one:
 	VBROADCASTSS (DX), Z2
 	VFMADD231PS  (CX), Z2, Z0
 	VFMADD231PS  64(CX), Z2, Z1
-	ADDQ         $0x04, DX
+	ADDQ         $0x00000004, DX
 	ADDQ         $0x00000080, CX
 	DECQ         BX
-	JNZ          units4_h
+	JNZ          rows1_units4_x_one
 
-units4_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, K1, 64(AX)
+rows1_units4_x_one_end:
+	MOVQ 56(AX), DX
+	MOVQ 72(AX), BX
+	MOVQ 64(AX), SI
+	SUBQ $0x02, BX
+	JL   rows1_units4_h_rest
+
+rows1_units4_h:
+	VBROADCASTSS (DX), Z2
+	VFMADD231PS  (CX), Z2, Z0
+	VFMADD231PS  64(CX), Z2, Z1
+	VBROADCASTSS 4(DX), Z2
+	VFMADD231PS  128(CX), Z2, Z0
+	VFMADD231PS  192(CX), Z2, Z1
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows1_units4_h
+
+rows1_units4_h_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows1_units4_h_one_end
+
+rows1_units4_h_one:
+	VBROADCASTSS (DX), Z2
+	VFMADD231PS  (CX), Z2, Z0
+	VFMADD231PS  64(CX), Z2, Z1
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows1_units4_h_one
+
+rows1_units4_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
 	JMP     end
 
-units3:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units3:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS   (CX), Z0
 	VMOVUPS.Z 64(CX), K1, Y1
-	MOVQ      88(AX), CX
 	MOVQ      80(AX), CX
 	LEAQ      (CX), DX
 	MOVQ      32(AX), BX
 	MOVQ      48(AX), SI
-	TESTQ     SI, SI
-	JLE       units3_x_end
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows1_units3_x_rest
 
-units3_x:
+rows1_units3_x:
 	VBROADCASTSS (BX), Z2
 	VFMADD231PS  (DX), Z2, Z0
 	VFMADD231PS  64(DX), Y2, Y1
-	ADDQ         $0x04, BX
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000060, DX
-	DECQ         SI
-	JNZ          units3_x
+	VBROADCASTSS 4(BX), Z2
+	VFMADD231PS  96(DX), Z2, Z0
+	VFMADD231PS  160(DX), Y2, Y1
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows1_units3_x
 
-units3_x_end:
-	MOVQ  56(AX), BX
-	MOVQ  72(AX), SI
+rows1_units3_x_rest:
+	ADDQ  $0x02, SI
 	TESTQ SI, SI
-	JLE   units3_h_end
+	JLE   rows1_units3_x_one_end
 
-units3_h:
+rows1_units3_x_one:
 	VBROADCASTSS (BX), Z2
 	VFMADD231PS  (DX), Z2, Z0
 	VFMADD231PS  64(DX), Y2, Y1
-	ADDQ         $0x04, BX
+	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000060, DX
 	DECQ         SI
-	JNZ          units3_h
+	JNZ          rows1_units3_x_one
 
-units3_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Y1, K1, 64(AX)
+rows1_units3_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows1_units3_h_rest
+
+rows1_units3_h:
+	VBROADCASTSS (BX), Z2
+	VFMADD231PS  (DX), Z2, Z0
+	VFMADD231PS  64(DX), Y2, Y1
+	VBROADCASTSS 4(BX), Z2
+	VFMADD231PS  96(DX), Z2, Z0
+	VFMADD231PS  160(DX), Y2, Y1
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows1_units3_h
+
+rows1_units3_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows1_units3_h_one_end
+
+rows1_units3_h_one:
+	VBROADCASTSS (BX), Z2
+	VFMADD231PS  (DX), Z2, Z0
+	VFMADD231PS  64(DX), Y2, Y1
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows1_units3_h_one
+
+rows1_units3_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
 	JMP     end
 
-units2:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units2:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS.Z (CX), K1, Z0
-	MOVQ      88(AX), CX
 	MOVQ      80(AX), CX
 	LEAQ      (CX), DX
 	MOVQ      32(AX), BX
 	MOVQ      48(AX), SI
-	TESTQ     SI, SI
-	JLE       units2_x_end
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows1_units2_x_rest
 
-units2_x:
+rows1_units2_x:
 	VBROADCASTSS (BX), Z1
 	VFMADD231PS  (DX), Z1, Z0
-	ADDQ         $0x04, BX
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000040, DX
-	DECQ         SI
-	JNZ          units2_x
+	VBROADCASTSS 4(BX), Z1
+	VFMADD231PS  64(DX), Z1, Z0
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows1_units2_x
 
-units2_x_end:
-	MOVQ  56(AX), BX
-	MOVQ  72(AX), SI
+rows1_units2_x_rest:
+	ADDQ  $0x02, SI
 	TESTQ SI, SI
-	JLE   units2_h_end
+	JLE   rows1_units2_x_one_end
 
-units2_h:
+rows1_units2_x_one:
 	VBROADCASTSS (BX), Z1
 	VFMADD231PS  (DX), Z1, Z0
-	ADDQ         $0x04, BX
+	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000040, DX
 	DECQ         SI
-	JNZ          units2_h
+	JNZ          rows1_units2_x_one
 
-units2_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Z0, K1, (AX)
+rows1_units2_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows1_units2_h_rest
+
+rows1_units2_h:
+	VBROADCASTSS (BX), Z1
+	VFMADD231PS  (DX), Z1, Z0
+	VBROADCASTSS 4(BX), Z1
+	VFMADD231PS  64(DX), Z1, Z0
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows1_units2_h
+
+rows1_units2_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows1_units2_h_one_end
+
+rows1_units2_h_one:
+	VBROADCASTSS (BX), Z1
+	VFMADD231PS  (DX), Z1, Z0
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows1_units2_h_one
+
+rows1_units2_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Z0, K1, (CX)
 	JMP     end
 
-units1:
-	MOVQ      120(AX), CX
-	LEAQ      masks<>+0(SB), DX
-	KMOVW     (DX)(CX*2), K1
+rows1_units1:
 	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), DX
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
 	VMOVUPS.Z (CX), K1, Y0
-	MOVQ      88(AX), CX
 	MOVQ      80(AX), CX
 	LEAQ      (CX), DX
 	MOVQ      32(AX), BX
 	MOVQ      48(AX), SI
-	TESTQ     SI, SI
-	JLE       units1_x_end
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows1_units1_x_rest
 
-units1_x:
+rows1_units1_x:
 	VBROADCASTSS (BX), Z1
 	VFMADD231PS  (DX), Y1, Y0
-	ADDQ         $0x04, BX
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000020, DX
-	DECQ         SI
-	JNZ          units1_x
+	VBROADCASTSS 4(BX), Z1
+	VFMADD231PS  32(DX), Y1, Y0
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows1_units1_x
 
-units1_x_end:
-	MOVQ  56(AX), BX
-	MOVQ  72(AX), SI
+rows1_units1_x_rest:
+	ADDQ  $0x02, SI
 	TESTQ SI, SI
-	JLE   units1_h_end
+	JLE   rows1_units1_x_one_end
 
-units1_h:
+rows1_units1_x_one:
 	VBROADCASTSS (BX), Z1
 	VFMADD231PS  (DX), Y1, Y0
-	ADDQ         $0x04, BX
+	ADDQ         $0x00000004, BX
 	ADDQ         $0x00000080, CX
 	ADDQ         $0x00000020, DX
 	DECQ         SI
-	JNZ          units1_h
+	JNZ          rows1_units1_x_one
 
-units1_h_end:
-	MOVQ    (AX), AX
-	VMOVUPS Y0, K1, (AX)
+rows1_units1_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows1_units1_h_rest
+
+rows1_units1_h:
+	VBROADCASTSS (BX), Z1
+	VFMADD231PS  (DX), Y1, Y0
+	VBROADCASTSS 4(BX), Z1
+	VFMADD231PS  32(DX), Y1, Y0
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows1_units1_h
+
+rows1_units1_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows1_units1_h_one_end
+
+rows1_units1_h_one:
+	VBROADCASTSS (BX), Z1
+	VFMADD231PS  (DX), Y1, Y0
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows1_units1_h_one
+
+rows1_units1_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DX
+	KMOVW   (DX)(AX*2), K1
+	VMOVUPS Y0, K1, (CX)
+	JMP     end
+
+rows2:
+	MOVQ      112(AX), CX
+	CMPQ      CX, $0x01
+	JE        rows2_units1
+	CMPQ      CX, $0x02
+	JE        rows2_units2
+	CMPQ      CX, $0x03
+	JE        rows2_units3
+	CMPQ      CX, $0x04
+	JE        rows2_units4
+	CMPQ      CX, $0x05
+	JE        rows2_units5
+	CMPQ      CX, $0x06
+	JE        rows2_units6
+	CMPQ      CX, $0x07
+	JE        rows2_units7
+	CMPQ      CX, $0x08
+	JE        rows2_units8
+	CMPQ      CX, $0x09
+	JE        rows2_units9
+	CMPQ      CX, $0x0a
+	JE        rows2_units10
+	CMPQ      CX, $0x0b
+	JE        rows2_units11
+	CMPQ      CX, $0x0c
+	JE        rows2_units12
+	CMPQ      CX, $0x0d
+	JE        rows2_units13
+	CMPQ      CX, $0x0e
+	JE        rows2_units14
+	CMPQ      CX, $0x0f
+	JE        rows2_units15
+	CMPQ      CX, $0x10
+	JE        rows2_units16
+	CMPQ      CX, $0x11
+	JE        rows2_units17
+	CMPQ      CX, $0x12
+	JE        rows2_units18
+	CMPQ      CX, $0x13
+	JE        rows2_units19
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS   320(CX), Z5
+	VMOVUPS   384(CX), Z6
+	VMOVUPS   448(CX), Z7
+	VMOVUPS   512(CX), Z8
+	VMOVUPS.Z 576(CX), K1, Z9
+	VMOVUPS   (CX)(DX*1), Z10
+	VMOVUPS   64(CX)(DX*1), Z11
+	VMOVUPS   128(CX)(DX*1), Z12
+	VMOVUPS   192(CX)(DX*1), Z13
+	VMOVUPS   256(CX)(DX*1), Z14
+	VMOVUPS   320(CX)(DX*1), Z15
+	VMOVUPS   384(CX)(DX*1), Z16
+	VMOVUPS   448(CX)(DX*1), Z17
+	VMOVUPS   512(CX)(DX*1), Z18
+	VMOVUPS.Z 576(CX)(DX*1), K1, Z19
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*2), SI
+	MOVQ      32(AX), DI
+	MOVQ      48(AX), R8
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows2_units20_x_rest
+
+rows2_units20_x:
+	VBROADCASTSS (DI), Z20
+	VBROADCASTSS (DI)(R9*1), Z21
+	VMOVUPS      (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z10
+	VMOVUPS      64(CX), Z22
+	VFMADD231PS  Z22, Z20, Z1
+	VFMADD231PS  Z22, Z21, Z11
+	VMOVUPS      (CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z12
+	VMOVUPS      64(CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z3
+	VFMADD231PS  Z22, Z21, Z13
+	VMOVUPS      (BX), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z14
+	VMOVUPS      64(BX), Z22
+	VFMADD231PS  Z22, Z20, Z5
+	VFMADD231PS  Z22, Z21, Z15
+	VMOVUPS      (BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z16
+	VMOVUPS      64(BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z7
+	VFMADD231PS  Z22, Z21, Z17
+	VMOVUPS      (SI), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z18
+	VMOVUPS      64(SI), Z22
+	VFMADD231PS  Z22, Z20, Z9
+	VFMADD231PS  Z22, Z21, Z19
+	VBROADCASTSS 4(DI), Z20
+	VBROADCASTSS 4(DI)(R9*1), Z21
+	VMOVUPS      128(CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z10
+	VMOVUPS      192(CX), Z22
+	VFMADD231PS  Z22, Z20, Z1
+	VFMADD231PS  Z22, Z21, Z11
+	VMOVUPS      128(CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z12
+	VMOVUPS      192(CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z3
+	VFMADD231PS  Z22, Z21, Z13
+	VMOVUPS      128(BX), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z14
+	VMOVUPS      192(BX), Z22
+	VFMADD231PS  Z22, Z20, Z5
+	VFMADD231PS  Z22, Z21, Z15
+	VMOVUPS      128(BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z16
+	VMOVUPS      192(BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z7
+	VFMADD231PS  Z22, Z21, Z17
+	VMOVUPS      128(SI), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z18
+	VMOVUPS      192(SI), Z22
+	VFMADD231PS  Z22, Z20, Z9
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	SUBQ         $0x02, R8
+	JGE          rows2_units20_x
+
+rows2_units20_x_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows2_units20_x_one_end
+
+rows2_units20_x_one:
+	VBROADCASTSS (DI), Z20
+	VBROADCASTSS (DI)(R9*1), Z21
+	VMOVUPS      (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z10
+	VMOVUPS      64(CX), Z22
+	VFMADD231PS  Z22, Z20, Z1
+	VFMADD231PS  Z22, Z21, Z11
+	VMOVUPS      (CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z12
+	VMOVUPS      64(CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z3
+	VFMADD231PS  Z22, Z21, Z13
+	VMOVUPS      (BX), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z14
+	VMOVUPS      64(BX), Z22
+	VFMADD231PS  Z22, Z20, Z5
+	VFMADD231PS  Z22, Z21, Z15
+	VMOVUPS      (BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z16
+	VMOVUPS      64(BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z7
+	VFMADD231PS  Z22, Z21, Z17
+	VMOVUPS      (SI), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z18
+	VMOVUPS      64(SI), Z22
+	VFMADD231PS  Z22, Z20, Z9
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000080, SI
+	DECQ         R8
+	JNZ          rows2_units20_x_one
+
+rows2_units20_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows2_units20_h_rest
+
+rows2_units20_h:
+	VBROADCASTSS (DI), Z20
+	VBROADCASTSS (DI)(R9*1), Z21
+	VMOVUPS      (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z10
+	VMOVUPS      64(CX), Z22
+	VFMADD231PS  Z22, Z20, Z1
+	VFMADD231PS  Z22, Z21, Z11
+	VMOVUPS      (CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z12
+	VMOVUPS      64(CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z3
+	VFMADD231PS  Z22, Z21, Z13
+	VMOVUPS      (BX), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z14
+	VMOVUPS      64(BX), Z22
+	VFMADD231PS  Z22, Z20, Z5
+	VFMADD231PS  Z22, Z21, Z15
+	VMOVUPS      (BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z16
+	VMOVUPS      64(BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z7
+	VFMADD231PS  Z22, Z21, Z17
+	VMOVUPS      (SI), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z18
+	VMOVUPS      64(SI), Z22
+	VFMADD231PS  Z22, Z20, Z9
+	VFMADD231PS  Z22, Z21, Z19
+	VBROADCASTSS 4(DI), Z20
+	VBROADCASTSS 4(DI)(R9*1), Z21
+	VMOVUPS      128(CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z10
+	VMOVUPS      192(CX), Z22
+	VFMADD231PS  Z22, Z20, Z1
+	VFMADD231PS  Z22, Z21, Z11
+	VMOVUPS      128(CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z12
+	VMOVUPS      192(CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z3
+	VFMADD231PS  Z22, Z21, Z13
+	VMOVUPS      128(BX), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z14
+	VMOVUPS      192(BX), Z22
+	VFMADD231PS  Z22, Z20, Z5
+	VFMADD231PS  Z22, Z21, Z15
+	VMOVUPS      128(BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z16
+	VMOVUPS      192(BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z7
+	VFMADD231PS  Z22, Z21, Z17
+	VMOVUPS      128(SI), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z18
+	VMOVUPS      192(SI), Z22
+	VFMADD231PS  Z22, Z20, Z9
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	SUBQ         $0x02, R8
+	JGE          rows2_units20_h
+
+rows2_units20_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows2_units20_h_one_end
+
+rows2_units20_h_one:
+	VBROADCASTSS (DI), Z20
+	VBROADCASTSS (DI)(R9*1), Z21
+	VMOVUPS      (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z10
+	VMOVUPS      64(CX), Z22
+	VFMADD231PS  Z22, Z20, Z1
+	VFMADD231PS  Z22, Z21, Z11
+	VMOVUPS      (CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z12
+	VMOVUPS      64(CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z3
+	VFMADD231PS  Z22, Z21, Z13
+	VMOVUPS      (BX), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z14
+	VMOVUPS      64(BX), Z22
+	VFMADD231PS  Z22, Z20, Z5
+	VFMADD231PS  Z22, Z21, Z15
+	VMOVUPS      (BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z16
+	VMOVUPS      64(BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z7
+	VFMADD231PS  Z22, Z21, Z17
+	VMOVUPS      (SI), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z18
+	VMOVUPS      64(SI), Z22
+	VFMADD231PS  Z22, Z20, Z9
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000080, SI
+	DECQ         R8
+	JNZ          rows2_units20_h_one
+
+rows2_units20_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, 512(CX)
+	VMOVUPS Z9, K1, 576(CX)
+	VMOVUPS Z10, (CX)(DX*1)
+	VMOVUPS Z11, 64(CX)(DX*1)
+	VMOVUPS Z12, 128(CX)(DX*1)
+	VMOVUPS Z13, 192(CX)(DX*1)
+	VMOVUPS Z14, 256(CX)(DX*1)
+	VMOVUPS Z15, 320(CX)(DX*1)
+	VMOVUPS Z16, 384(CX)(DX*1)
+	VMOVUPS Z17, 448(CX)(DX*1)
+	VMOVUPS Z18, 512(CX)(DX*1)
+	VMOVUPS Z19, K1, 576(CX)(DX*1)
+	JMP     end
+
+rows2_units19:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS   320(CX), Z5
+	VMOVUPS   384(CX), Z6
+	VMOVUPS   448(CX), Z7
+	VMOVUPS   512(CX), Z8
+	VMOVUPS.Z 576(CX), K1, Y9
+	VMOVUPS   (CX)(DX*1), Z10
+	VMOVUPS   64(CX)(DX*1), Z11
+	VMOVUPS   128(CX)(DX*1), Z12
+	VMOVUPS   192(CX)(DX*1), Z13
+	VMOVUPS   256(CX)(DX*1), Z14
+	VMOVUPS   320(CX)(DX*1), Z15
+	VMOVUPS   384(CX)(DX*1), Z16
+	VMOVUPS   448(CX)(DX*1), Z17
+	VMOVUPS   512(CX)(DX*1), Z18
+	VMOVUPS.Z 576(CX)(DX*1), K1, Y19
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*2), SI
+	LEAQ      (SI), DI
+	MOVQ      32(AX), R8
+	MOVQ      48(AX), R9
+	MOVQ      40(AX), R10
+	SUBQ      $0x02, R9
+	JL        rows2_units19_x_rest
+
+rows2_units19_x:
+	VBROADCASTSS (R8), Z20
+	VBROADCASTSS (R8)(R10*1), Z21
+	VMOVUPS      (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z10
+	VMOVUPS      64(CX), Z22
+	VFMADD231PS  Z22, Z20, Z1
+	VFMADD231PS  Z22, Z21, Z11
+	VMOVUPS      (CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z12
+	VMOVUPS      64(CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z3
+	VFMADD231PS  Z22, Z21, Z13
+	VMOVUPS      (BX), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z14
+	VMOVUPS      64(BX), Z22
+	VFMADD231PS  Z22, Z20, Z5
+	VFMADD231PS  Z22, Z21, Z15
+	VMOVUPS      (BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z16
+	VMOVUPS      64(BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z7
+	VFMADD231PS  Z22, Z21, Z17
+	VMOVUPS      (DI), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z18
+	VMOVUPS      64(DI), Y22
+	VFMADD231PS  Y22, Y20, Y9
+	VFMADD231PS  Y22, Y21, Y19
+	VBROADCASTSS 4(R8), Z20
+	VBROADCASTSS 4(R8)(R10*1), Z21
+	VMOVUPS      128(CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z10
+	VMOVUPS      192(CX), Z22
+	VFMADD231PS  Z22, Z20, Z1
+	VFMADD231PS  Z22, Z21, Z11
+	VMOVUPS      128(CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z12
+	VMOVUPS      192(CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z3
+	VFMADD231PS  Z22, Z21, Z13
+	VMOVUPS      128(BX), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z14
+	VMOVUPS      192(BX), Z22
+	VFMADD231PS  Z22, Z20, Z5
+	VFMADD231PS  Z22, Z21, Z15
+	VMOVUPS      128(BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z16
+	VMOVUPS      192(BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z7
+	VFMADD231PS  Z22, Z21, Z17
+	VMOVUPS      96(DI), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z18
+	VMOVUPS      160(DI), Y22
+	VFMADD231PS  Y22, Y20, Y9
+	VFMADD231PS  Y22, Y21, Y19
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x000000c0, DI
+	SUBQ         $0x02, R9
+	JGE          rows2_units19_x
+
+rows2_units19_x_rest:
+	ADDQ  $0x02, R9
+	TESTQ R9, R9
+	JLE   rows2_units19_x_one_end
+
+rows2_units19_x_one:
+	VBROADCASTSS (R8), Z20
+	VBROADCASTSS (R8)(R10*1), Z21
+	VMOVUPS      (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z10
+	VMOVUPS      64(CX), Z22
+	VFMADD231PS  Z22, Z20, Z1
+	VFMADD231PS  Z22, Z21, Z11
+	VMOVUPS      (CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z12
+	VMOVUPS      64(CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z3
+	VFMADD231PS  Z22, Z21, Z13
+	VMOVUPS      (BX), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z14
+	VMOVUPS      64(BX), Z22
+	VFMADD231PS  Z22, Z20, Z5
+	VFMADD231PS  Z22, Z21, Z15
+	VMOVUPS      (BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z16
+	VMOVUPS      64(BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z7
+	VFMADD231PS  Z22, Z21, Z17
+	VMOVUPS      (DI), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z18
+	VMOVUPS      64(DI), Y22
+	VFMADD231PS  Y22, Y20, Y9
+	VFMADD231PS  Y22, Y21, Y19
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000060, DI
+	DECQ         R9
+	JNZ          rows2_units19_x_one
+
+rows2_units19_x_one_end:
+	MOVQ 56(AX), R8
+	MOVQ 72(AX), R9
+	MOVQ 64(AX), R10
+	SUBQ $0x02, R9
+	JL   rows2_units19_h_rest
+
+rows2_units19_h:
+	VBROADCASTSS (R8), Z20
+	VBROADCASTSS (R8)(R10*1), Z21
+	VMOVUPS      (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z10
+	VMOVUPS      64(CX), Z22
+	VFMADD231PS  Z22, Z20, Z1
+	VFMADD231PS  Z22, Z21, Z11
+	VMOVUPS      (CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z12
+	VMOVUPS      64(CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z3
+	VFMADD231PS  Z22, Z21, Z13
+	VMOVUPS      (BX), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z14
+	VMOVUPS      64(BX), Z22
+	VFMADD231PS  Z22, Z20, Z5
+	VFMADD231PS  Z22, Z21, Z15
+	VMOVUPS      (BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z16
+	VMOVUPS      64(BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z7
+	VFMADD231PS  Z22, Z21, Z17
+	VMOVUPS      (DI), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z18
+	VMOVUPS      64(DI), Y22
+	VFMADD231PS  Y22, Y20, Y9
+	VFMADD231PS  Y22, Y21, Y19
+	VBROADCASTSS 4(R8), Z20
+	VBROADCASTSS 4(R8)(R10*1), Z21
+	VMOVUPS      128(CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z10
+	VMOVUPS      192(CX), Z22
+	VFMADD231PS  Z22, Z20, Z1
+	VFMADD231PS  Z22, Z21, Z11
+	VMOVUPS      128(CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z12
+	VMOVUPS      192(CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z3
+	VFMADD231PS  Z22, Z21, Z13
+	VMOVUPS      128(BX), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z14
+	VMOVUPS      192(BX), Z22
+	VFMADD231PS  Z22, Z20, Z5
+	VFMADD231PS  Z22, Z21, Z15
+	VMOVUPS      128(BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z16
+	VMOVUPS      192(BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z7
+	VFMADD231PS  Z22, Z21, Z17
+	VMOVUPS      96(DI), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z18
+	VMOVUPS      160(DI), Y22
+	VFMADD231PS  Y22, Y20, Y9
+	VFMADD231PS  Y22, Y21, Y19
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x000000c0, DI
+	SUBQ         $0x02, R9
+	JGE          rows2_units19_h
+
+rows2_units19_h_rest:
+	ADDQ  $0x02, R9
+	TESTQ R9, R9
+	JLE   rows2_units19_h_one_end
+
+rows2_units19_h_one:
+	VBROADCASTSS (R8), Z20
+	VBROADCASTSS (R8)(R10*1), Z21
+	VMOVUPS      (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z10
+	VMOVUPS      64(CX), Z22
+	VFMADD231PS  Z22, Z20, Z1
+	VFMADD231PS  Z22, Z21, Z11
+	VMOVUPS      (CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z12
+	VMOVUPS      64(CX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z3
+	VFMADD231PS  Z22, Z21, Z13
+	VMOVUPS      (BX), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z14
+	VMOVUPS      64(BX), Z22
+	VFMADD231PS  Z22, Z20, Z5
+	VFMADD231PS  Z22, Z21, Z15
+	VMOVUPS      (BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z16
+	VMOVUPS      64(BX)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z7
+	VFMADD231PS  Z22, Z21, Z17
+	VMOVUPS      (DI), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z18
+	VMOVUPS      64(DI), Y22
+	VFMADD231PS  Y22, Y20, Y9
+	VFMADD231PS  Y22, Y21, Y19
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000060, DI
+	DECQ         R9
+	JNZ          rows2_units19_h_one
+
+rows2_units19_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, 512(CX)
+	VMOVUPS Y9, K1, 576(CX)
+	VMOVUPS Z10, (CX)(DX*1)
+	VMOVUPS Z11, 64(CX)(DX*1)
+	VMOVUPS Z12, 128(CX)(DX*1)
+	VMOVUPS Z13, 192(CX)(DX*1)
+	VMOVUPS Z14, 256(CX)(DX*1)
+	VMOVUPS Z15, 320(CX)(DX*1)
+	VMOVUPS Z16, 384(CX)(DX*1)
+	VMOVUPS Z17, 448(CX)(DX*1)
+	VMOVUPS Z18, 512(CX)(DX*1)
+	VMOVUPS Y19, K1, 576(CX)(DX*1)
+	JMP     end
+
+rows2_units18:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS   320(CX), Z5
+	VMOVUPS   384(CX), Z6
+	VMOVUPS   448(CX), Z7
+	VMOVUPS.Z 512(CX), K1, Z8
+	VMOVUPS   (CX)(DX*1), Z9
+	VMOVUPS   64(CX)(DX*1), Z10
+	VMOVUPS   128(CX)(DX*1), Z11
+	VMOVUPS   192(CX)(DX*1), Z12
+	VMOVUPS   256(CX)(DX*1), Z13
+	VMOVUPS   320(CX)(DX*1), Z14
+	VMOVUPS   384(CX)(DX*1), Z15
+	VMOVUPS   448(CX)(DX*1), Z16
+	VMOVUPS.Z 512(CX)(DX*1), K1, Z17
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*2), SI
+	LEAQ      (SI), DI
+	MOVQ      32(AX), R8
+	MOVQ      48(AX), R9
+	MOVQ      40(AX), R10
+	SUBQ      $0x02, R9
+	JL        rows2_units18_x_rest
+
+rows2_units18_x:
+	VBROADCASTSS (R8), Z18
+	VBROADCASTSS (R8)(R10*1), Z19
+	VMOVUPS      (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z9
+	VMOVUPS      64(CX), Z20
+	VFMADD231PS  Z20, Z18, Z1
+	VFMADD231PS  Z20, Z19, Z10
+	VMOVUPS      (CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z11
+	VMOVUPS      64(CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z3
+	VFMADD231PS  Z20, Z19, Z12
+	VMOVUPS      (BX), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z13
+	VMOVUPS      64(BX), Z20
+	VFMADD231PS  Z20, Z18, Z5
+	VFMADD231PS  Z20, Z19, Z14
+	VMOVUPS      (BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z15
+	VMOVUPS      64(BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z7
+	VFMADD231PS  Z20, Z19, Z16
+	VMOVUPS      (DI), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z17
+	VBROADCASTSS 4(R8), Z18
+	VBROADCASTSS 4(R8)(R10*1), Z19
+	VMOVUPS      128(CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z9
+	VMOVUPS      192(CX), Z20
+	VFMADD231PS  Z20, Z18, Z1
+	VFMADD231PS  Z20, Z19, Z10
+	VMOVUPS      128(CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z11
+	VMOVUPS      192(CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z3
+	VFMADD231PS  Z20, Z19, Z12
+	VMOVUPS      128(BX), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z13
+	VMOVUPS      192(BX), Z20
+	VFMADD231PS  Z20, Z18, Z5
+	VFMADD231PS  Z20, Z19, Z14
+	VMOVUPS      128(BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z15
+	VMOVUPS      192(BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z7
+	VFMADD231PS  Z20, Z19, Z16
+	VMOVUPS      64(DI), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x02, R9
+	JGE          rows2_units18_x
+
+rows2_units18_x_rest:
+	ADDQ  $0x02, R9
+	TESTQ R9, R9
+	JLE   rows2_units18_x_one_end
+
+rows2_units18_x_one:
+	VBROADCASTSS (R8), Z18
+	VBROADCASTSS (R8)(R10*1), Z19
+	VMOVUPS      (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z9
+	VMOVUPS      64(CX), Z20
+	VFMADD231PS  Z20, Z18, Z1
+	VFMADD231PS  Z20, Z19, Z10
+	VMOVUPS      (CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z11
+	VMOVUPS      64(CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z3
+	VFMADD231PS  Z20, Z19, Z12
+	VMOVUPS      (BX), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z13
+	VMOVUPS      64(BX), Z20
+	VFMADD231PS  Z20, Z18, Z5
+	VFMADD231PS  Z20, Z19, Z14
+	VMOVUPS      (BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z15
+	VMOVUPS      64(BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z7
+	VFMADD231PS  Z20, Z19, Z16
+	VMOVUPS      (DI), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000040, DI
+	DECQ         R9
+	JNZ          rows2_units18_x_one
+
+rows2_units18_x_one_end:
+	MOVQ 56(AX), R8
+	MOVQ 72(AX), R9
+	MOVQ 64(AX), R10
+	SUBQ $0x02, R9
+	JL   rows2_units18_h_rest
+
+rows2_units18_h:
+	VBROADCASTSS (R8), Z18
+	VBROADCASTSS (R8)(R10*1), Z19
+	VMOVUPS      (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z9
+	VMOVUPS      64(CX), Z20
+	VFMADD231PS  Z20, Z18, Z1
+	VFMADD231PS  Z20, Z19, Z10
+	VMOVUPS      (CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z11
+	VMOVUPS      64(CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z3
+	VFMADD231PS  Z20, Z19, Z12
+	VMOVUPS      (BX), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z13
+	VMOVUPS      64(BX), Z20
+	VFMADD231PS  Z20, Z18, Z5
+	VFMADD231PS  Z20, Z19, Z14
+	VMOVUPS      (BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z15
+	VMOVUPS      64(BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z7
+	VFMADD231PS  Z20, Z19, Z16
+	VMOVUPS      (DI), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z17
+	VBROADCASTSS 4(R8), Z18
+	VBROADCASTSS 4(R8)(R10*1), Z19
+	VMOVUPS      128(CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z9
+	VMOVUPS      192(CX), Z20
+	VFMADD231PS  Z20, Z18, Z1
+	VFMADD231PS  Z20, Z19, Z10
+	VMOVUPS      128(CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z11
+	VMOVUPS      192(CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z3
+	VFMADD231PS  Z20, Z19, Z12
+	VMOVUPS      128(BX), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z13
+	VMOVUPS      192(BX), Z20
+	VFMADD231PS  Z20, Z18, Z5
+	VFMADD231PS  Z20, Z19, Z14
+	VMOVUPS      128(BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z15
+	VMOVUPS      192(BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z7
+	VFMADD231PS  Z20, Z19, Z16
+	VMOVUPS      64(DI), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x02, R9
+	JGE          rows2_units18_h
+
+rows2_units18_h_rest:
+	ADDQ  $0x02, R9
+	TESTQ R9, R9
+	JLE   rows2_units18_h_one_end
+
+rows2_units18_h_one:
+	VBROADCASTSS (R8), Z18
+	VBROADCASTSS (R8)(R10*1), Z19
+	VMOVUPS      (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z9
+	VMOVUPS      64(CX), Z20
+	VFMADD231PS  Z20, Z18, Z1
+	VFMADD231PS  Z20, Z19, Z10
+	VMOVUPS      (CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z11
+	VMOVUPS      64(CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z3
+	VFMADD231PS  Z20, Z19, Z12
+	VMOVUPS      (BX), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z13
+	VMOVUPS      64(BX), Z20
+	VFMADD231PS  Z20, Z18, Z5
+	VFMADD231PS  Z20, Z19, Z14
+	VMOVUPS      (BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z15
+	VMOVUPS      64(BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z7
+	VFMADD231PS  Z20, Z19, Z16
+	VMOVUPS      (DI), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000040, DI
+	DECQ         R9
+	JNZ          rows2_units18_h_one
+
+rows2_units18_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, K1, 512(CX)
+	VMOVUPS Z9, (CX)(DX*1)
+	VMOVUPS Z10, 64(CX)(DX*1)
+	VMOVUPS Z11, 128(CX)(DX*1)
+	VMOVUPS Z12, 192(CX)(DX*1)
+	VMOVUPS Z13, 256(CX)(DX*1)
+	VMOVUPS Z14, 320(CX)(DX*1)
+	VMOVUPS Z15, 384(CX)(DX*1)
+	VMOVUPS Z16, 448(CX)(DX*1)
+	VMOVUPS Z17, K1, 512(CX)(DX*1)
+	JMP     end
+
+rows2_units17:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS   320(CX), Z5
+	VMOVUPS   384(CX), Z6
+	VMOVUPS   448(CX), Z7
+	VMOVUPS.Z 512(CX), K1, Y8
+	VMOVUPS   (CX)(DX*1), Z9
+	VMOVUPS   64(CX)(DX*1), Z10
+	VMOVUPS   128(CX)(DX*1), Z11
+	VMOVUPS   192(CX)(DX*1), Z12
+	VMOVUPS   256(CX)(DX*1), Z13
+	VMOVUPS   320(CX)(DX*1), Z14
+	VMOVUPS   384(CX)(DX*1), Z15
+	VMOVUPS   448(CX)(DX*1), Z16
+	VMOVUPS.Z 512(CX)(DX*1), K1, Y17
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*2), SI
+	LEAQ      (SI), DI
+	MOVQ      32(AX), R8
+	MOVQ      48(AX), R9
+	MOVQ      40(AX), R10
+	SUBQ      $0x02, R9
+	JL        rows2_units17_x_rest
+
+rows2_units17_x:
+	VBROADCASTSS (R8), Z18
+	VBROADCASTSS (R8)(R10*1), Z19
+	VMOVUPS      (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z9
+	VMOVUPS      64(CX), Z20
+	VFMADD231PS  Z20, Z18, Z1
+	VFMADD231PS  Z20, Z19, Z10
+	VMOVUPS      (CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z11
+	VMOVUPS      64(CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z3
+	VFMADD231PS  Z20, Z19, Z12
+	VMOVUPS      (BX), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z13
+	VMOVUPS      64(BX), Z20
+	VFMADD231PS  Z20, Z18, Z5
+	VFMADD231PS  Z20, Z19, Z14
+	VMOVUPS      (BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z15
+	VMOVUPS      64(BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z7
+	VFMADD231PS  Z20, Z19, Z16
+	VMOVUPS      (DI), Y20
+	VFMADD231PS  Y20, Y18, Y8
+	VFMADD231PS  Y20, Y19, Y17
+	VBROADCASTSS 4(R8), Z18
+	VBROADCASTSS 4(R8)(R10*1), Z19
+	VMOVUPS      128(CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z9
+	VMOVUPS      192(CX), Z20
+	VFMADD231PS  Z20, Z18, Z1
+	VFMADD231PS  Z20, Z19, Z10
+	VMOVUPS      128(CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z11
+	VMOVUPS      192(CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z3
+	VFMADD231PS  Z20, Z19, Z12
+	VMOVUPS      128(BX), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z13
+	VMOVUPS      192(BX), Z20
+	VFMADD231PS  Z20, Z18, Z5
+	VFMADD231PS  Z20, Z19, Z14
+	VMOVUPS      128(BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z15
+	VMOVUPS      192(BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z7
+	VFMADD231PS  Z20, Z19, Z16
+	VMOVUPS      32(DI), Y20
+	VFMADD231PS  Y20, Y18, Y8
+	VFMADD231PS  Y20, Y19, Y17
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x02, R9
+	JGE          rows2_units17_x
+
+rows2_units17_x_rest:
+	ADDQ  $0x02, R9
+	TESTQ R9, R9
+	JLE   rows2_units17_x_one_end
+
+rows2_units17_x_one:
+	VBROADCASTSS (R8), Z18
+	VBROADCASTSS (R8)(R10*1), Z19
+	VMOVUPS      (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z9
+	VMOVUPS      64(CX), Z20
+	VFMADD231PS  Z20, Z18, Z1
+	VFMADD231PS  Z20, Z19, Z10
+	VMOVUPS      (CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z11
+	VMOVUPS      64(CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z3
+	VFMADD231PS  Z20, Z19, Z12
+	VMOVUPS      (BX), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z13
+	VMOVUPS      64(BX), Z20
+	VFMADD231PS  Z20, Z18, Z5
+	VFMADD231PS  Z20, Z19, Z14
+	VMOVUPS      (BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z15
+	VMOVUPS      64(BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z7
+	VFMADD231PS  Z20, Z19, Z16
+	VMOVUPS      (DI), Y20
+	VFMADD231PS  Y20, Y18, Y8
+	VFMADD231PS  Y20, Y19, Y17
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000020, DI
+	DECQ         R9
+	JNZ          rows2_units17_x_one
+
+rows2_units17_x_one_end:
+	MOVQ 56(AX), R8
+	MOVQ 72(AX), R9
+	MOVQ 64(AX), R10
+	SUBQ $0x02, R9
+	JL   rows2_units17_h_rest
+
+rows2_units17_h:
+	VBROADCASTSS (R8), Z18
+	VBROADCASTSS (R8)(R10*1), Z19
+	VMOVUPS      (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z9
+	VMOVUPS      64(CX), Z20
+	VFMADD231PS  Z20, Z18, Z1
+	VFMADD231PS  Z20, Z19, Z10
+	VMOVUPS      (CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z11
+	VMOVUPS      64(CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z3
+	VFMADD231PS  Z20, Z19, Z12
+	VMOVUPS      (BX), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z13
+	VMOVUPS      64(BX), Z20
+	VFMADD231PS  Z20, Z18, Z5
+	VFMADD231PS  Z20, Z19, Z14
+	VMOVUPS      (BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z15
+	VMOVUPS      64(BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z7
+	VFMADD231PS  Z20, Z19, Z16
+	VMOVUPS      (DI), Y20
+	VFMADD231PS  Y20, Y18, Y8
+	VFMADD231PS  Y20, Y19, Y17
+	VBROADCASTSS 4(R8), Z18
+	VBROADCASTSS 4(R8)(R10*1), Z19
+	VMOVUPS      128(CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z9
+	VMOVUPS      192(CX), Z20
+	VFMADD231PS  Z20, Z18, Z1
+	VFMADD231PS  Z20, Z19, Z10
+	VMOVUPS      128(CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z11
+	VMOVUPS      192(CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z3
+	VFMADD231PS  Z20, Z19, Z12
+	VMOVUPS      128(BX), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z13
+	VMOVUPS      192(BX), Z20
+	VFMADD231PS  Z20, Z18, Z5
+	VFMADD231PS  Z20, Z19, Z14
+	VMOVUPS      128(BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z15
+	VMOVUPS      192(BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z7
+	VFMADD231PS  Z20, Z19, Z16
+	VMOVUPS      32(DI), Y20
+	VFMADD231PS  Y20, Y18, Y8
+	VFMADD231PS  Y20, Y19, Y17
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x02, R9
+	JGE          rows2_units17_h
+
+rows2_units17_h_rest:
+	ADDQ  $0x02, R9
+	TESTQ R9, R9
+	JLE   rows2_units17_h_one_end
+
+rows2_units17_h_one:
+	VBROADCASTSS (R8), Z18
+	VBROADCASTSS (R8)(R10*1), Z19
+	VMOVUPS      (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z9
+	VMOVUPS      64(CX), Z20
+	VFMADD231PS  Z20, Z18, Z1
+	VFMADD231PS  Z20, Z19, Z10
+	VMOVUPS      (CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z11
+	VMOVUPS      64(CX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z3
+	VFMADD231PS  Z20, Z19, Z12
+	VMOVUPS      (BX), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z13
+	VMOVUPS      64(BX), Z20
+	VFMADD231PS  Z20, Z18, Z5
+	VFMADD231PS  Z20, Z19, Z14
+	VMOVUPS      (BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z15
+	VMOVUPS      64(BX)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z7
+	VFMADD231PS  Z20, Z19, Z16
+	VMOVUPS      (DI), Y20
+	VFMADD231PS  Y20, Y18, Y8
+	VFMADD231PS  Y20, Y19, Y17
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000020, DI
+	DECQ         R9
+	JNZ          rows2_units17_h_one
+
+rows2_units17_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Y8, K1, 512(CX)
+	VMOVUPS Z9, (CX)(DX*1)
+	VMOVUPS Z10, 64(CX)(DX*1)
+	VMOVUPS Z11, 128(CX)(DX*1)
+	VMOVUPS Z12, 192(CX)(DX*1)
+	VMOVUPS Z13, 256(CX)(DX*1)
+	VMOVUPS Z14, 320(CX)(DX*1)
+	VMOVUPS Z15, 384(CX)(DX*1)
+	VMOVUPS Z16, 448(CX)(DX*1)
+	VMOVUPS Y17, K1, 512(CX)(DX*1)
+	JMP     end
+
+rows2_units16:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS   320(CX), Z5
+	VMOVUPS   384(CX), Z6
+	VMOVUPS.Z 448(CX), K1, Z7
+	VMOVUPS   (CX)(DX*1), Z8
+	VMOVUPS   64(CX)(DX*1), Z9
+	VMOVUPS   128(CX)(DX*1), Z10
+	VMOVUPS   192(CX)(DX*1), Z11
+	VMOVUPS   256(CX)(DX*1), Z12
+	VMOVUPS   320(CX)(DX*1), Z13
+	VMOVUPS   384(CX)(DX*1), Z14
+	VMOVUPS.Z 448(CX)(DX*1), K1, Z15
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	MOVQ      32(AX), SI
+	MOVQ      48(AX), DI
+	MOVQ      40(AX), R8
+	SUBQ      $0x02, DI
+	JL        rows2_units16_x_rest
+
+rows2_units16_x:
+	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (SI)(R8*1), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z8
+	VMOVUPS      64(CX), Z18
+	VFMADD231PS  Z18, Z16, Z1
+	VFMADD231PS  Z18, Z17, Z9
+	VMOVUPS      (CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z3
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      (BX), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      64(BX), Z18
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      (BX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z14
+	VMOVUPS      64(BX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z15
+	VBROADCASTSS 4(SI), Z16
+	VBROADCASTSS 4(SI)(R8*1), Z17
+	VMOVUPS      128(CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z8
+	VMOVUPS      192(CX), Z18
+	VFMADD231PS  Z18, Z16, Z1
+	VFMADD231PS  Z18, Z17, Z9
+	VMOVUPS      128(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      192(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z3
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      128(BX), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      192(BX), Z18
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      128(BX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z14
+	VMOVUPS      192(BX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x02, DI
+	JGE          rows2_units16_x
+
+rows2_units16_x_rest:
+	ADDQ  $0x02, DI
+	TESTQ DI, DI
+	JLE   rows2_units16_x_one_end
+
+rows2_units16_x_one:
+	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (SI)(R8*1), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z8
+	VMOVUPS      64(CX), Z18
+	VFMADD231PS  Z18, Z16, Z1
+	VFMADD231PS  Z18, Z17, Z9
+	VMOVUPS      (CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z3
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      (BX), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      64(BX), Z18
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      (BX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z14
+	VMOVUPS      64(BX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	DECQ         DI
+	JNZ          rows2_units16_x_one
+
+rows2_units16_x_one_end:
+	MOVQ 56(AX), SI
+	MOVQ 72(AX), DI
+	MOVQ 64(AX), R8
+	SUBQ $0x02, DI
+	JL   rows2_units16_h_rest
+
+rows2_units16_h:
+	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (SI)(R8*1), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z8
+	VMOVUPS      64(CX), Z18
+	VFMADD231PS  Z18, Z16, Z1
+	VFMADD231PS  Z18, Z17, Z9
+	VMOVUPS      (CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z3
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      (BX), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      64(BX), Z18
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      (BX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z14
+	VMOVUPS      64(BX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z15
+	VBROADCASTSS 4(SI), Z16
+	VBROADCASTSS 4(SI)(R8*1), Z17
+	VMOVUPS      128(CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z8
+	VMOVUPS      192(CX), Z18
+	VFMADD231PS  Z18, Z16, Z1
+	VFMADD231PS  Z18, Z17, Z9
+	VMOVUPS      128(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      192(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z3
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      128(BX), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      192(BX), Z18
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      128(BX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z14
+	VMOVUPS      192(BX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x02, DI
+	JGE          rows2_units16_h
+
+rows2_units16_h_rest:
+	ADDQ  $0x02, DI
+	TESTQ DI, DI
+	JLE   rows2_units16_h_one_end
+
+rows2_units16_h_one:
+	VBROADCASTSS (SI), Z16
+	VBROADCASTSS (SI)(R8*1), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z8
+	VMOVUPS      64(CX), Z18
+	VFMADD231PS  Z18, Z16, Z1
+	VFMADD231PS  Z18, Z17, Z9
+	VMOVUPS      (CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z3
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      (BX), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      64(BX), Z18
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      (BX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z14
+	VMOVUPS      64(BX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	DECQ         DI
+	JNZ          rows2_units16_h_one
+
+rows2_units16_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, K1, 448(CX)
+	VMOVUPS Z8, (CX)(DX*1)
+	VMOVUPS Z9, 64(CX)(DX*1)
+	VMOVUPS Z10, 128(CX)(DX*1)
+	VMOVUPS Z11, 192(CX)(DX*1)
+	VMOVUPS Z12, 256(CX)(DX*1)
+	VMOVUPS Z13, 320(CX)(DX*1)
+	VMOVUPS Z14, 384(CX)(DX*1)
+	VMOVUPS Z15, K1, 448(CX)(DX*1)
+	JMP     end
+
+rows2_units15:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS   320(CX), Z5
+	VMOVUPS   384(CX), Z6
+	VMOVUPS.Z 448(CX), K1, Y7
+	VMOVUPS   (CX)(DX*1), Z8
+	VMOVUPS   64(CX)(DX*1), Z9
+	VMOVUPS   128(CX)(DX*1), Z10
+	VMOVUPS   192(CX)(DX*1), Z11
+	VMOVUPS   256(CX)(DX*1), Z12
+	VMOVUPS   320(CX)(DX*1), Z13
+	VMOVUPS   384(CX)(DX*1), Z14
+	VMOVUPS.Z 448(CX)(DX*1), K1, Y15
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*1), SI
+	MOVQ      32(AX), DI
+	MOVQ      48(AX), R8
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows2_units15_x_rest
+
+rows2_units15_x:
+	VBROADCASTSS (DI), Z16
+	VBROADCASTSS (DI)(R9*1), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z8
+	VMOVUPS      64(CX), Z18
+	VFMADD231PS  Z18, Z16, Z1
+	VFMADD231PS  Z18, Z17, Z9
+	VMOVUPS      (CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z3
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      (BX), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      64(BX), Z18
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      (SI), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z14
+	VMOVUPS      64(SI), Y18
+	VFMADD231PS  Y18, Y16, Y7
+	VFMADD231PS  Y18, Y17, Y15
+	VBROADCASTSS 4(DI), Z16
+	VBROADCASTSS 4(DI)(R9*1), Z17
+	VMOVUPS      128(CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z8
+	VMOVUPS      192(CX), Z18
+	VFMADD231PS  Z18, Z16, Z1
+	VFMADD231PS  Z18, Z17, Z9
+	VMOVUPS      128(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      192(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z3
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      128(BX), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      192(BX), Z18
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      96(SI), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z14
+	VMOVUPS      160(SI), Y18
+	VFMADD231PS  Y18, Y16, Y7
+	VFMADD231PS  Y18, Y17, Y15
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x000000c0, SI
+	SUBQ         $0x02, R8
+	JGE          rows2_units15_x
+
+rows2_units15_x_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows2_units15_x_one_end
+
+rows2_units15_x_one:
+	VBROADCASTSS (DI), Z16
+	VBROADCASTSS (DI)(R9*1), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z8
+	VMOVUPS      64(CX), Z18
+	VFMADD231PS  Z18, Z16, Z1
+	VFMADD231PS  Z18, Z17, Z9
+	VMOVUPS      (CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z3
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      (BX), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      64(BX), Z18
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      (SI), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z14
+	VMOVUPS      64(SI), Y18
+	VFMADD231PS  Y18, Y16, Y7
+	VFMADD231PS  Y18, Y17, Y15
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000060, SI
+	DECQ         R8
+	JNZ          rows2_units15_x_one
+
+rows2_units15_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows2_units15_h_rest
+
+rows2_units15_h:
+	VBROADCASTSS (DI), Z16
+	VBROADCASTSS (DI)(R9*1), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z8
+	VMOVUPS      64(CX), Z18
+	VFMADD231PS  Z18, Z16, Z1
+	VFMADD231PS  Z18, Z17, Z9
+	VMOVUPS      (CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z3
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      (BX), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      64(BX), Z18
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      (SI), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z14
+	VMOVUPS      64(SI), Y18
+	VFMADD231PS  Y18, Y16, Y7
+	VFMADD231PS  Y18, Y17, Y15
+	VBROADCASTSS 4(DI), Z16
+	VBROADCASTSS 4(DI)(R9*1), Z17
+	VMOVUPS      128(CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z8
+	VMOVUPS      192(CX), Z18
+	VFMADD231PS  Z18, Z16, Z1
+	VFMADD231PS  Z18, Z17, Z9
+	VMOVUPS      128(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      192(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z3
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      128(BX), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      192(BX), Z18
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      96(SI), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z14
+	VMOVUPS      160(SI), Y18
+	VFMADD231PS  Y18, Y16, Y7
+	VFMADD231PS  Y18, Y17, Y15
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x000000c0, SI
+	SUBQ         $0x02, R8
+	JGE          rows2_units15_h
+
+rows2_units15_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows2_units15_h_one_end
+
+rows2_units15_h_one:
+	VBROADCASTSS (DI), Z16
+	VBROADCASTSS (DI)(R9*1), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z8
+	VMOVUPS      64(CX), Z18
+	VFMADD231PS  Z18, Z16, Z1
+	VFMADD231PS  Z18, Z17, Z9
+	VMOVUPS      (CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z16, Z3
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      (BX), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      64(BX), Z18
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      (SI), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z14
+	VMOVUPS      64(SI), Y18
+	VFMADD231PS  Y18, Y16, Y7
+	VFMADD231PS  Y18, Y17, Y15
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000060, SI
+	DECQ         R8
+	JNZ          rows2_units15_h_one
+
+rows2_units15_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Y7, K1, 448(CX)
+	VMOVUPS Z8, (CX)(DX*1)
+	VMOVUPS Z9, 64(CX)(DX*1)
+	VMOVUPS Z10, 128(CX)(DX*1)
+	VMOVUPS Z11, 192(CX)(DX*1)
+	VMOVUPS Z12, 256(CX)(DX*1)
+	VMOVUPS Z13, 320(CX)(DX*1)
+	VMOVUPS Z14, 384(CX)(DX*1)
+	VMOVUPS Y15, K1, 448(CX)(DX*1)
+	JMP     end
+
+rows2_units14:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS   320(CX), Z5
+	VMOVUPS.Z 384(CX), K1, Z6
+	VMOVUPS   (CX)(DX*1), Z7
+	VMOVUPS   64(CX)(DX*1), Z8
+	VMOVUPS   128(CX)(DX*1), Z9
+	VMOVUPS   192(CX)(DX*1), Z10
+	VMOVUPS   256(CX)(DX*1), Z11
+	VMOVUPS   320(CX)(DX*1), Z12
+	VMOVUPS.Z 384(CX)(DX*1), K1, Z13
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*1), SI
+	MOVQ      32(AX), DI
+	MOVQ      48(AX), R8
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows2_units14_x_rest
+
+rows2_units14_x:
+	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DI)(R9*1), Z15
+	VMOVUPS      (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z7
+	VMOVUPS      64(CX), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VFMADD231PS  Z16, Z15, Z8
+	VMOVUPS      (CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z9
+	VMOVUPS      64(CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VFMADD231PS  Z16, Z15, Z10
+	VMOVUPS      (BX), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z11
+	VMOVUPS      64(BX), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VFMADD231PS  Z16, Z15, Z12
+	VMOVUPS      (SI), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z13
+	VBROADCASTSS 4(DI), Z14
+	VBROADCASTSS 4(DI)(R9*1), Z15
+	VMOVUPS      128(CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z7
+	VMOVUPS      192(CX), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VFMADD231PS  Z16, Z15, Z8
+	VMOVUPS      128(CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z9
+	VMOVUPS      192(CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VFMADD231PS  Z16, Z15, Z10
+	VMOVUPS      128(BX), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z11
+	VMOVUPS      192(BX), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VFMADD231PS  Z16, Z15, Z12
+	VMOVUPS      64(SI), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x02, R8
+	JGE          rows2_units14_x
+
+rows2_units14_x_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows2_units14_x_one_end
+
+rows2_units14_x_one:
+	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DI)(R9*1), Z15
+	VMOVUPS      (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z7
+	VMOVUPS      64(CX), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VFMADD231PS  Z16, Z15, Z8
+	VMOVUPS      (CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z9
+	VMOVUPS      64(CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VFMADD231PS  Z16, Z15, Z10
+	VMOVUPS      (BX), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z11
+	VMOVUPS      64(BX), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VFMADD231PS  Z16, Z15, Z12
+	VMOVUPS      (SI), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000040, SI
+	DECQ         R8
+	JNZ          rows2_units14_x_one
+
+rows2_units14_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows2_units14_h_rest
+
+rows2_units14_h:
+	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DI)(R9*1), Z15
+	VMOVUPS      (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z7
+	VMOVUPS      64(CX), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VFMADD231PS  Z16, Z15, Z8
+	VMOVUPS      (CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z9
+	VMOVUPS      64(CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VFMADD231PS  Z16, Z15, Z10
+	VMOVUPS      (BX), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z11
+	VMOVUPS      64(BX), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VFMADD231PS  Z16, Z15, Z12
+	VMOVUPS      (SI), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z13
+	VBROADCASTSS 4(DI), Z14
+	VBROADCASTSS 4(DI)(R9*1), Z15
+	VMOVUPS      128(CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z7
+	VMOVUPS      192(CX), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VFMADD231PS  Z16, Z15, Z8
+	VMOVUPS      128(CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z9
+	VMOVUPS      192(CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VFMADD231PS  Z16, Z15, Z10
+	VMOVUPS      128(BX), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z11
+	VMOVUPS      192(BX), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VFMADD231PS  Z16, Z15, Z12
+	VMOVUPS      64(SI), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x02, R8
+	JGE          rows2_units14_h
+
+rows2_units14_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows2_units14_h_one_end
+
+rows2_units14_h_one:
+	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DI)(R9*1), Z15
+	VMOVUPS      (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z7
+	VMOVUPS      64(CX), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VFMADD231PS  Z16, Z15, Z8
+	VMOVUPS      (CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z9
+	VMOVUPS      64(CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VFMADD231PS  Z16, Z15, Z10
+	VMOVUPS      (BX), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z11
+	VMOVUPS      64(BX), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VFMADD231PS  Z16, Z15, Z12
+	VMOVUPS      (SI), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000040, SI
+	DECQ         R8
+	JNZ          rows2_units14_h_one
+
+rows2_units14_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, K1, 384(CX)
+	VMOVUPS Z7, (CX)(DX*1)
+	VMOVUPS Z8, 64(CX)(DX*1)
+	VMOVUPS Z9, 128(CX)(DX*1)
+	VMOVUPS Z10, 192(CX)(DX*1)
+	VMOVUPS Z11, 256(CX)(DX*1)
+	VMOVUPS Z12, 320(CX)(DX*1)
+	VMOVUPS Z13, K1, 384(CX)(DX*1)
+	JMP     end
+
+rows2_units13:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS   320(CX), Z5
+	VMOVUPS.Z 384(CX), K1, Y6
+	VMOVUPS   (CX)(DX*1), Z7
+	VMOVUPS   64(CX)(DX*1), Z8
+	VMOVUPS   128(CX)(DX*1), Z9
+	VMOVUPS   192(CX)(DX*1), Z10
+	VMOVUPS   256(CX)(DX*1), Z11
+	VMOVUPS   320(CX)(DX*1), Z12
+	VMOVUPS.Z 384(CX)(DX*1), K1, Y13
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*1), SI
+	MOVQ      32(AX), DI
+	MOVQ      48(AX), R8
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows2_units13_x_rest
+
+rows2_units13_x:
+	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DI)(R9*1), Z15
+	VMOVUPS      (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z7
+	VMOVUPS      64(CX), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VFMADD231PS  Z16, Z15, Z8
+	VMOVUPS      (CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z9
+	VMOVUPS      64(CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VFMADD231PS  Z16, Z15, Z10
+	VMOVUPS      (BX), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z11
+	VMOVUPS      64(BX), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VFMADD231PS  Z16, Z15, Z12
+	VMOVUPS      (SI), Y16
+	VFMADD231PS  Y16, Y14, Y6
+	VFMADD231PS  Y16, Y15, Y13
+	VBROADCASTSS 4(DI), Z14
+	VBROADCASTSS 4(DI)(R9*1), Z15
+	VMOVUPS      128(CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z7
+	VMOVUPS      192(CX), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VFMADD231PS  Z16, Z15, Z8
+	VMOVUPS      128(CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z9
+	VMOVUPS      192(CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VFMADD231PS  Z16, Z15, Z10
+	VMOVUPS      128(BX), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z11
+	VMOVUPS      192(BX), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VFMADD231PS  Z16, Z15, Z12
+	VMOVUPS      32(SI), Y16
+	VFMADD231PS  Y16, Y14, Y6
+	VFMADD231PS  Y16, Y15, Y13
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x02, R8
+	JGE          rows2_units13_x
+
+rows2_units13_x_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows2_units13_x_one_end
+
+rows2_units13_x_one:
+	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DI)(R9*1), Z15
+	VMOVUPS      (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z7
+	VMOVUPS      64(CX), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VFMADD231PS  Z16, Z15, Z8
+	VMOVUPS      (CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z9
+	VMOVUPS      64(CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VFMADD231PS  Z16, Z15, Z10
+	VMOVUPS      (BX), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z11
+	VMOVUPS      64(BX), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VFMADD231PS  Z16, Z15, Z12
+	VMOVUPS      (SI), Y16
+	VFMADD231PS  Y16, Y14, Y6
+	VFMADD231PS  Y16, Y15, Y13
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000020, SI
+	DECQ         R8
+	JNZ          rows2_units13_x_one
+
+rows2_units13_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows2_units13_h_rest
+
+rows2_units13_h:
+	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DI)(R9*1), Z15
+	VMOVUPS      (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z7
+	VMOVUPS      64(CX), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VFMADD231PS  Z16, Z15, Z8
+	VMOVUPS      (CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z9
+	VMOVUPS      64(CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VFMADD231PS  Z16, Z15, Z10
+	VMOVUPS      (BX), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z11
+	VMOVUPS      64(BX), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VFMADD231PS  Z16, Z15, Z12
+	VMOVUPS      (SI), Y16
+	VFMADD231PS  Y16, Y14, Y6
+	VFMADD231PS  Y16, Y15, Y13
+	VBROADCASTSS 4(DI), Z14
+	VBROADCASTSS 4(DI)(R9*1), Z15
+	VMOVUPS      128(CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z7
+	VMOVUPS      192(CX), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VFMADD231PS  Z16, Z15, Z8
+	VMOVUPS      128(CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z9
+	VMOVUPS      192(CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VFMADD231PS  Z16, Z15, Z10
+	VMOVUPS      128(BX), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z11
+	VMOVUPS      192(BX), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VFMADD231PS  Z16, Z15, Z12
+	VMOVUPS      32(SI), Y16
+	VFMADD231PS  Y16, Y14, Y6
+	VFMADD231PS  Y16, Y15, Y13
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x02, R8
+	JGE          rows2_units13_h
+
+rows2_units13_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows2_units13_h_one_end
+
+rows2_units13_h_one:
+	VBROADCASTSS (DI), Z14
+	VBROADCASTSS (DI)(R9*1), Z15
+	VMOVUPS      (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z7
+	VMOVUPS      64(CX), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VFMADD231PS  Z16, Z15, Z8
+	VMOVUPS      (CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z9
+	VMOVUPS      64(CX)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VFMADD231PS  Z16, Z15, Z10
+	VMOVUPS      (BX), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z11
+	VMOVUPS      64(BX), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VFMADD231PS  Z16, Z15, Z12
+	VMOVUPS      (SI), Y16
+	VFMADD231PS  Y16, Y14, Y6
+	VFMADD231PS  Y16, Y15, Y13
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000020, SI
+	DECQ         R8
+	JNZ          rows2_units13_h_one
+
+rows2_units13_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Y6, K1, 384(CX)
+	VMOVUPS Z7, (CX)(DX*1)
+	VMOVUPS Z8, 64(CX)(DX*1)
+	VMOVUPS Z9, 128(CX)(DX*1)
+	VMOVUPS Z10, 192(CX)(DX*1)
+	VMOVUPS Z11, 256(CX)(DX*1)
+	VMOVUPS Z12, 320(CX)(DX*1)
+	VMOVUPS Y13, K1, 384(CX)(DX*1)
+	JMP     end
+
+rows2_units12:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS.Z 320(CX), K1, Z5
+	VMOVUPS   (CX)(DX*1), Z6
+	VMOVUPS   64(CX)(DX*1), Z7
+	VMOVUPS   128(CX)(DX*1), Z8
+	VMOVUPS   192(CX)(DX*1), Z9
+	VMOVUPS   256(CX)(DX*1), Z10
+	VMOVUPS.Z 320(CX)(DX*1), K1, Z11
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	MOVQ      32(AX), SI
+	MOVQ      48(AX), DI
+	MOVQ      40(AX), R8
+	SUBQ      $0x02, DI
+	JL        rows2_units12_x_rest
+
+rows2_units12_x:
+	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (SI)(R8*1), Z13
+	VMOVUPS      (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z6
+	VMOVUPS      64(CX), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VFMADD231PS  Z14, Z13, Z7
+	VMOVUPS      (CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z8
+	VMOVUPS      64(CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VFMADD231PS  Z14, Z13, Z9
+	VMOVUPS      (BX), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z10
+	VMOVUPS      64(BX), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VFMADD231PS  Z14, Z13, Z11
+	VBROADCASTSS 4(SI), Z12
+	VBROADCASTSS 4(SI)(R8*1), Z13
+	VMOVUPS      128(CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z6
+	VMOVUPS      192(CX), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VFMADD231PS  Z14, Z13, Z7
+	VMOVUPS      128(CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z8
+	VMOVUPS      192(CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VFMADD231PS  Z14, Z13, Z9
+	VMOVUPS      128(BX), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z10
+	VMOVUPS      192(BX), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x02, DI
+	JGE          rows2_units12_x
+
+rows2_units12_x_rest:
+	ADDQ  $0x02, DI
+	TESTQ DI, DI
+	JLE   rows2_units12_x_one_end
+
+rows2_units12_x_one:
+	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (SI)(R8*1), Z13
+	VMOVUPS      (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z6
+	VMOVUPS      64(CX), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VFMADD231PS  Z14, Z13, Z7
+	VMOVUPS      (CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z8
+	VMOVUPS      64(CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VFMADD231PS  Z14, Z13, Z9
+	VMOVUPS      (BX), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z10
+	VMOVUPS      64(BX), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	DECQ         DI
+	JNZ          rows2_units12_x_one
+
+rows2_units12_x_one_end:
+	MOVQ 56(AX), SI
+	MOVQ 72(AX), DI
+	MOVQ 64(AX), R8
+	SUBQ $0x02, DI
+	JL   rows2_units12_h_rest
+
+rows2_units12_h:
+	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (SI)(R8*1), Z13
+	VMOVUPS      (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z6
+	VMOVUPS      64(CX), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VFMADD231PS  Z14, Z13, Z7
+	VMOVUPS      (CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z8
+	VMOVUPS      64(CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VFMADD231PS  Z14, Z13, Z9
+	VMOVUPS      (BX), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z10
+	VMOVUPS      64(BX), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VFMADD231PS  Z14, Z13, Z11
+	VBROADCASTSS 4(SI), Z12
+	VBROADCASTSS 4(SI)(R8*1), Z13
+	VMOVUPS      128(CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z6
+	VMOVUPS      192(CX), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VFMADD231PS  Z14, Z13, Z7
+	VMOVUPS      128(CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z8
+	VMOVUPS      192(CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VFMADD231PS  Z14, Z13, Z9
+	VMOVUPS      128(BX), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z10
+	VMOVUPS      192(BX), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x02, DI
+	JGE          rows2_units12_h
+
+rows2_units12_h_rest:
+	ADDQ  $0x02, DI
+	TESTQ DI, DI
+	JLE   rows2_units12_h_one_end
+
+rows2_units12_h_one:
+	VBROADCASTSS (SI), Z12
+	VBROADCASTSS (SI)(R8*1), Z13
+	VMOVUPS      (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z6
+	VMOVUPS      64(CX), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VFMADD231PS  Z14, Z13, Z7
+	VMOVUPS      (CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z8
+	VMOVUPS      64(CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VFMADD231PS  Z14, Z13, Z9
+	VMOVUPS      (BX), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z10
+	VMOVUPS      64(BX), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	DECQ         DI
+	JNZ          rows2_units12_h_one
+
+rows2_units12_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, K1, 320(CX)
+	VMOVUPS Z6, (CX)(DX*1)
+	VMOVUPS Z7, 64(CX)(DX*1)
+	VMOVUPS Z8, 128(CX)(DX*1)
+	VMOVUPS Z9, 192(CX)(DX*1)
+	VMOVUPS Z10, 256(CX)(DX*1)
+	VMOVUPS Z11, K1, 320(CX)(DX*1)
+	JMP     end
+
+rows2_units11:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS.Z 320(CX), K1, Y5
+	VMOVUPS   (CX)(DX*1), Z6
+	VMOVUPS   64(CX)(DX*1), Z7
+	VMOVUPS   128(CX)(DX*1), Z8
+	VMOVUPS   192(CX)(DX*1), Z9
+	VMOVUPS   256(CX)(DX*1), Z10
+	VMOVUPS.Z 320(CX)(DX*1), K1, Y11
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX), SI
+	MOVQ      32(AX), DI
+	MOVQ      48(AX), R8
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows2_units11_x_rest
+
+rows2_units11_x:
+	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DI)(R9*1), Z13
+	VMOVUPS      (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z6
+	VMOVUPS      64(CX), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VFMADD231PS  Z14, Z13, Z7
+	VMOVUPS      (CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z8
+	VMOVUPS      64(CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VFMADD231PS  Z14, Z13, Z9
+	VMOVUPS      (SI), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z10
+	VMOVUPS      64(SI), Y14
+	VFMADD231PS  Y14, Y12, Y5
+	VFMADD231PS  Y14, Y13, Y11
+	VBROADCASTSS 4(DI), Z12
+	VBROADCASTSS 4(DI)(R9*1), Z13
+	VMOVUPS      128(CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z6
+	VMOVUPS      192(CX), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VFMADD231PS  Z14, Z13, Z7
+	VMOVUPS      128(CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z8
+	VMOVUPS      192(CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VFMADD231PS  Z14, Z13, Z9
+	VMOVUPS      96(SI), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z10
+	VMOVUPS      160(SI), Y14
+	VFMADD231PS  Y14, Y12, Y5
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x000000c0, SI
+	SUBQ         $0x02, R8
+	JGE          rows2_units11_x
+
+rows2_units11_x_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows2_units11_x_one_end
+
+rows2_units11_x_one:
+	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DI)(R9*1), Z13
+	VMOVUPS      (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z6
+	VMOVUPS      64(CX), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VFMADD231PS  Z14, Z13, Z7
+	VMOVUPS      (CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z8
+	VMOVUPS      64(CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VFMADD231PS  Z14, Z13, Z9
+	VMOVUPS      (SI), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z10
+	VMOVUPS      64(SI), Y14
+	VFMADD231PS  Y14, Y12, Y5
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000060, SI
+	DECQ         R8
+	JNZ          rows2_units11_x_one
+
+rows2_units11_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows2_units11_h_rest
+
+rows2_units11_h:
+	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DI)(R9*1), Z13
+	VMOVUPS      (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z6
+	VMOVUPS      64(CX), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VFMADD231PS  Z14, Z13, Z7
+	VMOVUPS      (CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z8
+	VMOVUPS      64(CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VFMADD231PS  Z14, Z13, Z9
+	VMOVUPS      (SI), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z10
+	VMOVUPS      64(SI), Y14
+	VFMADD231PS  Y14, Y12, Y5
+	VFMADD231PS  Y14, Y13, Y11
+	VBROADCASTSS 4(DI), Z12
+	VBROADCASTSS 4(DI)(R9*1), Z13
+	VMOVUPS      128(CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z6
+	VMOVUPS      192(CX), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VFMADD231PS  Z14, Z13, Z7
+	VMOVUPS      128(CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z8
+	VMOVUPS      192(CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VFMADD231PS  Z14, Z13, Z9
+	VMOVUPS      96(SI), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z10
+	VMOVUPS      160(SI), Y14
+	VFMADD231PS  Y14, Y12, Y5
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x000000c0, SI
+	SUBQ         $0x02, R8
+	JGE          rows2_units11_h
+
+rows2_units11_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows2_units11_h_one_end
+
+rows2_units11_h_one:
+	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (DI)(R9*1), Z13
+	VMOVUPS      (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z6
+	VMOVUPS      64(CX), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VFMADD231PS  Z14, Z13, Z7
+	VMOVUPS      (CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z8
+	VMOVUPS      64(CX)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VFMADD231PS  Z14, Z13, Z9
+	VMOVUPS      (SI), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z10
+	VMOVUPS      64(SI), Y14
+	VFMADD231PS  Y14, Y12, Y5
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000060, SI
+	DECQ         R8
+	JNZ          rows2_units11_h_one
+
+rows2_units11_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Y5, K1, 320(CX)
+	VMOVUPS Z6, (CX)(DX*1)
+	VMOVUPS Z7, 64(CX)(DX*1)
+	VMOVUPS Z8, 128(CX)(DX*1)
+	VMOVUPS Z9, 192(CX)(DX*1)
+	VMOVUPS Z10, 256(CX)(DX*1)
+	VMOVUPS Y11, K1, 320(CX)(DX*1)
+	JMP     end
+
+rows2_units10:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS.Z 256(CX), K1, Z4
+	VMOVUPS   (CX)(DX*1), Z5
+	VMOVUPS   64(CX)(DX*1), Z6
+	VMOVUPS   128(CX)(DX*1), Z7
+	VMOVUPS   192(CX)(DX*1), Z8
+	VMOVUPS.Z 256(CX)(DX*1), K1, Z9
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX), SI
+	MOVQ      32(AX), DI
+	MOVQ      48(AX), R8
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows2_units10_x_rest
+
+rows2_units10_x:
+	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DI)(R9*1), Z11
+	VMOVUPS      (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z5
+	VMOVUPS      64(CX), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VFMADD231PS  Z12, Z11, Z6
+	VMOVUPS      (CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z7
+	VMOVUPS      64(CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VFMADD231PS  Z12, Z11, Z8
+	VMOVUPS      (SI), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS 4(DI), Z10
+	VBROADCASTSS 4(DI)(R9*1), Z11
+	VMOVUPS      128(CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z5
+	VMOVUPS      192(CX), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VFMADD231PS  Z12, Z11, Z6
+	VMOVUPS      128(CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z7
+	VMOVUPS      192(CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VFMADD231PS  Z12, Z11, Z8
+	VMOVUPS      64(SI), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x02, R8
+	JGE          rows2_units10_x
+
+rows2_units10_x_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows2_units10_x_one_end
+
+rows2_units10_x_one:
+	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DI)(R9*1), Z11
+	VMOVUPS      (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z5
+	VMOVUPS      64(CX), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VFMADD231PS  Z12, Z11, Z6
+	VMOVUPS      (CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z7
+	VMOVUPS      64(CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VFMADD231PS  Z12, Z11, Z8
+	VMOVUPS      (SI), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000040, SI
+	DECQ         R8
+	JNZ          rows2_units10_x_one
+
+rows2_units10_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows2_units10_h_rest
+
+rows2_units10_h:
+	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DI)(R9*1), Z11
+	VMOVUPS      (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z5
+	VMOVUPS      64(CX), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VFMADD231PS  Z12, Z11, Z6
+	VMOVUPS      (CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z7
+	VMOVUPS      64(CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VFMADD231PS  Z12, Z11, Z8
+	VMOVUPS      (SI), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS 4(DI), Z10
+	VBROADCASTSS 4(DI)(R9*1), Z11
+	VMOVUPS      128(CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z5
+	VMOVUPS      192(CX), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VFMADD231PS  Z12, Z11, Z6
+	VMOVUPS      128(CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z7
+	VMOVUPS      192(CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VFMADD231PS  Z12, Z11, Z8
+	VMOVUPS      64(SI), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x02, R8
+	JGE          rows2_units10_h
+
+rows2_units10_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows2_units10_h_one_end
+
+rows2_units10_h_one:
+	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DI)(R9*1), Z11
+	VMOVUPS      (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z5
+	VMOVUPS      64(CX), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VFMADD231PS  Z12, Z11, Z6
+	VMOVUPS      (CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z7
+	VMOVUPS      64(CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VFMADD231PS  Z12, Z11, Z8
+	VMOVUPS      (SI), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000040, SI
+	DECQ         R8
+	JNZ          rows2_units10_h_one
+
+rows2_units10_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, K1, 256(CX)
+	VMOVUPS Z5, (CX)(DX*1)
+	VMOVUPS Z6, 64(CX)(DX*1)
+	VMOVUPS Z7, 128(CX)(DX*1)
+	VMOVUPS Z8, 192(CX)(DX*1)
+	VMOVUPS Z9, K1, 256(CX)(DX*1)
+	JMP     end
+
+rows2_units9:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS.Z 256(CX), K1, Y4
+	VMOVUPS   (CX)(DX*1), Z5
+	VMOVUPS   64(CX)(DX*1), Z6
+	VMOVUPS   128(CX)(DX*1), Z7
+	VMOVUPS   192(CX)(DX*1), Z8
+	VMOVUPS.Z 256(CX)(DX*1), K1, Y9
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX), SI
+	MOVQ      32(AX), DI
+	MOVQ      48(AX), R8
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows2_units9_x_rest
+
+rows2_units9_x:
+	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DI)(R9*1), Z11
+	VMOVUPS      (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z5
+	VMOVUPS      64(CX), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VFMADD231PS  Z12, Z11, Z6
+	VMOVUPS      (CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z7
+	VMOVUPS      64(CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VFMADD231PS  Z12, Z11, Z8
+	VMOVUPS      (SI), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y9
+	VBROADCASTSS 4(DI), Z10
+	VBROADCASTSS 4(DI)(R9*1), Z11
+	VMOVUPS      128(CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z5
+	VMOVUPS      192(CX), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VFMADD231PS  Z12, Z11, Z6
+	VMOVUPS      128(CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z7
+	VMOVUPS      192(CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VFMADD231PS  Z12, Z11, Z8
+	VMOVUPS      32(SI), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x02, R8
+	JGE          rows2_units9_x
+
+rows2_units9_x_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows2_units9_x_one_end
+
+rows2_units9_x_one:
+	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DI)(R9*1), Z11
+	VMOVUPS      (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z5
+	VMOVUPS      64(CX), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VFMADD231PS  Z12, Z11, Z6
+	VMOVUPS      (CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z7
+	VMOVUPS      64(CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VFMADD231PS  Z12, Z11, Z8
+	VMOVUPS      (SI), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000020, SI
+	DECQ         R8
+	JNZ          rows2_units9_x_one
+
+rows2_units9_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows2_units9_h_rest
+
+rows2_units9_h:
+	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DI)(R9*1), Z11
+	VMOVUPS      (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z5
+	VMOVUPS      64(CX), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VFMADD231PS  Z12, Z11, Z6
+	VMOVUPS      (CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z7
+	VMOVUPS      64(CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VFMADD231PS  Z12, Z11, Z8
+	VMOVUPS      (SI), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y9
+	VBROADCASTSS 4(DI), Z10
+	VBROADCASTSS 4(DI)(R9*1), Z11
+	VMOVUPS      128(CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z5
+	VMOVUPS      192(CX), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VFMADD231PS  Z12, Z11, Z6
+	VMOVUPS      128(CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z7
+	VMOVUPS      192(CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VFMADD231PS  Z12, Z11, Z8
+	VMOVUPS      32(SI), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x02, R8
+	JGE          rows2_units9_h
+
+rows2_units9_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows2_units9_h_one_end
+
+rows2_units9_h_one:
+	VBROADCASTSS (DI), Z10
+	VBROADCASTSS (DI)(R9*1), Z11
+	VMOVUPS      (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z5
+	VMOVUPS      64(CX), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VFMADD231PS  Z12, Z11, Z6
+	VMOVUPS      (CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z7
+	VMOVUPS      64(CX)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VFMADD231PS  Z12, Z11, Z8
+	VMOVUPS      (SI), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000020, SI
+	DECQ         R8
+	JNZ          rows2_units9_h_one
+
+rows2_units9_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Y4, K1, 256(CX)
+	VMOVUPS Z5, (CX)(DX*1)
+	VMOVUPS Z6, 64(CX)(DX*1)
+	VMOVUPS Z7, 128(CX)(DX*1)
+	VMOVUPS Z8, 192(CX)(DX*1)
+	VMOVUPS Y9, K1, 256(CX)(DX*1)
+	JMP     end
+
+rows2_units8:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS.Z 192(CX), K1, Z3
+	VMOVUPS   (CX)(DX*1), Z4
+	VMOVUPS   64(CX)(DX*1), Z5
+	VMOVUPS   128(CX)(DX*1), Z6
+	VMOVUPS.Z 192(CX)(DX*1), K1, Z7
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows2_units8_x_rest
+
+rows2_units8_x:
+	VBROADCASTSS (BX), Z8
+	VBROADCASTSS (BX)(DI*1), Z9
+	VMOVUPS      (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      64(CX), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      (CX)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      64(CX)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS 4(BX), Z8
+	VBROADCASTSS 4(BX)(DI*1), Z9
+	VMOVUPS      128(CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      192(CX), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      128(CX)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      192(CX)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, SI
+	JGE          rows2_units8_x
+
+rows2_units8_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows2_units8_x_one_end
+
+rows2_units8_x_one:
+	VBROADCASTSS (BX), Z8
+	VBROADCASTSS (BX)(DI*1), Z9
+	VMOVUPS      (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      64(CX), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      (CX)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      64(CX)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	DECQ         SI
+	JNZ          rows2_units8_x_one
+
+rows2_units8_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows2_units8_h_rest
+
+rows2_units8_h:
+	VBROADCASTSS (BX), Z8
+	VBROADCASTSS (BX)(DI*1), Z9
+	VMOVUPS      (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      64(CX), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      (CX)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      64(CX)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS 4(BX), Z8
+	VBROADCASTSS 4(BX)(DI*1), Z9
+	VMOVUPS      128(CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      192(CX), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      128(CX)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      192(CX)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, SI
+	JGE          rows2_units8_h
+
+rows2_units8_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows2_units8_h_one_end
+
+rows2_units8_h_one:
+	VBROADCASTSS (BX), Z8
+	VBROADCASTSS (BX)(DI*1), Z9
+	VMOVUPS      (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      64(CX), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      (CX)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      64(CX)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	DECQ         SI
+	JNZ          rows2_units8_h_one
+
+rows2_units8_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, K1, 192(CX)
+	VMOVUPS Z4, (CX)(DX*1)
+	VMOVUPS Z5, 64(CX)(DX*1)
+	VMOVUPS Z6, 128(CX)(DX*1)
+	VMOVUPS Z7, K1, 192(CX)(DX*1)
+	JMP     end
+
+rows2_units7:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS.Z 192(CX), K1, Y3
+	VMOVUPS   (CX)(DX*1), Z4
+	VMOVUPS   64(CX)(DX*1), Z5
+	VMOVUPS   128(CX)(DX*1), Z6
+	VMOVUPS.Z 192(CX)(DX*1), K1, Y7
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*1), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows2_units7_x_rest
+
+rows2_units7_x:
+	VBROADCASTSS (BX), Z8
+	VBROADCASTSS (BX)(DI*1), Z9
+	VMOVUPS      (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      64(CX), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      (DX), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      64(DX), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	VBROADCASTSS 4(BX), Z8
+	VBROADCASTSS 4(BX)(DI*1), Z9
+	VMOVUPS      128(CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      192(CX), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      96(DX), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      160(DX), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows2_units7_x
+
+rows2_units7_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows2_units7_x_one_end
+
+rows2_units7_x_one:
+	VBROADCASTSS (BX), Z8
+	VBROADCASTSS (BX)(DI*1), Z9
+	VMOVUPS      (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      64(CX), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      (DX), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      64(DX), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows2_units7_x_one
+
+rows2_units7_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows2_units7_h_rest
+
+rows2_units7_h:
+	VBROADCASTSS (BX), Z8
+	VBROADCASTSS (BX)(DI*1), Z9
+	VMOVUPS      (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      64(CX), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      (DX), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      64(DX), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	VBROADCASTSS 4(BX), Z8
+	VBROADCASTSS 4(BX)(DI*1), Z9
+	VMOVUPS      128(CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      192(CX), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      96(DX), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      160(DX), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows2_units7_h
+
+rows2_units7_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows2_units7_h_one_end
+
+rows2_units7_h_one:
+	VBROADCASTSS (BX), Z8
+	VBROADCASTSS (BX)(DI*1), Z9
+	VMOVUPS      (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      64(CX), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VFMADD231PS  Z10, Z9, Z5
+	VMOVUPS      (DX), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z6
+	VMOVUPS      64(DX), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows2_units7_h_one
+
+rows2_units7_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Y3, K1, 192(CX)
+	VMOVUPS Z4, (CX)(DX*1)
+	VMOVUPS Z5, 64(CX)(DX*1)
+	VMOVUPS Z6, 128(CX)(DX*1)
+	VMOVUPS Y7, K1, 192(CX)(DX*1)
+	JMP     end
+
+rows2_units6:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS.Z 128(CX), K1, Z2
+	VMOVUPS   (CX)(DX*1), Z3
+	VMOVUPS   64(CX)(DX*1), Z4
+	VMOVUPS.Z 128(CX)(DX*1), K1, Z5
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*1), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows2_units6_x_rest
+
+rows2_units6_x:
+	VBROADCASTSS (BX), Z6
+	VBROADCASTSS (BX)(DI*1), Z7
+	VMOVUPS      (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z3
+	VMOVUPS      64(CX), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VFMADD231PS  Z8, Z7, Z4
+	VMOVUPS      (DX), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS 4(BX), Z6
+	VBROADCASTSS 4(BX)(DI*1), Z7
+	VMOVUPS      128(CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z3
+	VMOVUPS      192(CX), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VFMADD231PS  Z8, Z7, Z4
+	VMOVUPS      64(DX), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows2_units6_x
+
+rows2_units6_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows2_units6_x_one_end
+
+rows2_units6_x_one:
+	VBROADCASTSS (BX), Z6
+	VBROADCASTSS (BX)(DI*1), Z7
+	VMOVUPS      (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z3
+	VMOVUPS      64(CX), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VFMADD231PS  Z8, Z7, Z4
+	VMOVUPS      (DX), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows2_units6_x_one
+
+rows2_units6_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows2_units6_h_rest
+
+rows2_units6_h:
+	VBROADCASTSS (BX), Z6
+	VBROADCASTSS (BX)(DI*1), Z7
+	VMOVUPS      (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z3
+	VMOVUPS      64(CX), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VFMADD231PS  Z8, Z7, Z4
+	VMOVUPS      (DX), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS 4(BX), Z6
+	VBROADCASTSS 4(BX)(DI*1), Z7
+	VMOVUPS      128(CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z3
+	VMOVUPS      192(CX), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VFMADD231PS  Z8, Z7, Z4
+	VMOVUPS      64(DX), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows2_units6_h
+
+rows2_units6_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows2_units6_h_one_end
+
+rows2_units6_h_one:
+	VBROADCASTSS (BX), Z6
+	VBROADCASTSS (BX)(DI*1), Z7
+	VMOVUPS      (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z3
+	VMOVUPS      64(CX), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VFMADD231PS  Z8, Z7, Z4
+	VMOVUPS      (DX), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows2_units6_h_one
+
+rows2_units6_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, K1, 128(CX)
+	VMOVUPS Z3, (CX)(DX*1)
+	VMOVUPS Z4, 64(CX)(DX*1)
+	VMOVUPS Z5, K1, 128(CX)(DX*1)
+	JMP     end
+
+rows2_units5:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS.Z 128(CX), K1, Y2
+	VMOVUPS   (CX)(DX*1), Z3
+	VMOVUPS   64(CX)(DX*1), Z4
+	VMOVUPS.Z 128(CX)(DX*1), K1, Y5
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*1), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows2_units5_x_rest
+
+rows2_units5_x:
+	VBROADCASTSS (BX), Z6
+	VBROADCASTSS (BX)(DI*1), Z7
+	VMOVUPS      (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z3
+	VMOVUPS      64(CX), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VFMADD231PS  Z8, Z7, Z4
+	VMOVUPS      (DX), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y5
+	VBROADCASTSS 4(BX), Z6
+	VBROADCASTSS 4(BX)(DI*1), Z7
+	VMOVUPS      128(CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z3
+	VMOVUPS      192(CX), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VFMADD231PS  Z8, Z7, Z4
+	VMOVUPS      32(DX), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows2_units5_x
+
+rows2_units5_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows2_units5_x_one_end
+
+rows2_units5_x_one:
+	VBROADCASTSS (BX), Z6
+	VBROADCASTSS (BX)(DI*1), Z7
+	VMOVUPS      (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z3
+	VMOVUPS      64(CX), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VFMADD231PS  Z8, Z7, Z4
+	VMOVUPS      (DX), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows2_units5_x_one
+
+rows2_units5_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows2_units5_h_rest
+
+rows2_units5_h:
+	VBROADCASTSS (BX), Z6
+	VBROADCASTSS (BX)(DI*1), Z7
+	VMOVUPS      (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z3
+	VMOVUPS      64(CX), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VFMADD231PS  Z8, Z7, Z4
+	VMOVUPS      (DX), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y5
+	VBROADCASTSS 4(BX), Z6
+	VBROADCASTSS 4(BX)(DI*1), Z7
+	VMOVUPS      128(CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z3
+	VMOVUPS      192(CX), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VFMADD231PS  Z8, Z7, Z4
+	VMOVUPS      32(DX), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows2_units5_h
+
+rows2_units5_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows2_units5_h_one_end
+
+rows2_units5_h_one:
+	VBROADCASTSS (BX), Z6
+	VBROADCASTSS (BX)(DI*1), Z7
+	VMOVUPS      (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z3
+	VMOVUPS      64(CX), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VFMADD231PS  Z8, Z7, Z4
+	VMOVUPS      (DX), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows2_units5_h_one
+
+rows2_units5_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Y2, K1, 128(CX)
+	VMOVUPS Z3, (CX)(DX*1)
+	VMOVUPS Z4, 64(CX)(DX*1)
+	VMOVUPS Y5, K1, 128(CX)(DX*1)
+	JMP     end
+
+rows2_units4:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Z3
+	MOVQ      80(AX), CX
+	MOVQ      32(AX), DX
+	MOVQ      48(AX), BX
+	MOVQ      40(AX), SI
+	SUBQ      $0x02, BX
+	JL        rows2_units4_x_rest
+
+rows2_units4_x:
+	VMOVUPS      (CX), Z4
+	VMOVUPS      64(CX), Z5
+	VBROADCASTSS (DX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (DX)(SI*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	VMOVUPS      128(CX), Z4
+	VMOVUPS      192(CX), Z5
+	VBROADCASTSS 4(DX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows2_units4_x
+
+rows2_units4_x_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows2_units4_x_one_end
+
+rows2_units4_x_one:
+	VMOVUPS      (CX), Z4
+	VMOVUPS      64(CX), Z5
+	VBROADCASTSS (DX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (DX)(SI*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows2_units4_x_one
+
+rows2_units4_x_one_end:
+	MOVQ 56(AX), DX
+	MOVQ 72(AX), BX
+	MOVQ 64(AX), SI
+	SUBQ $0x02, BX
+	JL   rows2_units4_h_rest
+
+rows2_units4_h:
+	VMOVUPS      (CX), Z4
+	VMOVUPS      64(CX), Z5
+	VBROADCASTSS (DX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (DX)(SI*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	VMOVUPS      128(CX), Z4
+	VMOVUPS      192(CX), Z5
+	VBROADCASTSS 4(DX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows2_units4_h
+
+rows2_units4_h_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows2_units4_h_one_end
+
+rows2_units4_h_one:
+	VMOVUPS      (CX), Z4
+	VMOVUPS      64(CX), Z5
+	VBROADCASTSS (DX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (DX)(SI*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows2_units4_h_one
+
+rows2_units4_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, K1, 64(CX)(DX*1)
+	JMP     end
+
+rows2_units3:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Y1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Y3
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows2_units3_x_rest
+
+rows2_units3_x:
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Y5
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (BX)(DI*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      96(DX), Z4
+	VMOVUPS      160(DX), Y5
+	VBROADCASTSS 4(BX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows2_units3_x
+
+rows2_units3_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows2_units3_x_one_end
+
+rows2_units3_x_one:
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Y5
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (BX)(DI*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows2_units3_x_one
+
+rows2_units3_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows2_units3_h_rest
+
+rows2_units3_h:
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Y5
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (BX)(DI*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      96(DX), Z4
+	VMOVUPS      160(DX), Y5
+	VBROADCASTSS 4(BX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows2_units3_h
+
+rows2_units3_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows2_units3_h_one_end
+
+rows2_units3_h_one:
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Y5
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (BX)(DI*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows2_units3_h_one
+
+rows2_units3_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Y3, K1, 64(CX)(DX*1)
+	JMP     end
+
+rows2_units2:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows2_units2_x_rest
+
+rows2_units2_x:
+	VMOVUPS      (DX), Z2
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (BX)(DI*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	VMOVUPS      64(DX), Z2
+	VBROADCASTSS 4(BX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows2_units2_x
+
+rows2_units2_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows2_units2_x_one_end
+
+rows2_units2_x_one:
+	VMOVUPS      (DX), Z2
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (BX)(DI*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows2_units2_x_one
+
+rows2_units2_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows2_units2_h_rest
+
+rows2_units2_h:
+	VMOVUPS      (DX), Z2
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (BX)(DI*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	VMOVUPS      64(DX), Z2
+	VBROADCASTSS 4(BX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows2_units2_h
+
+rows2_units2_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows2_units2_h_one_end
+
+rows2_units2_h_one:
+	VMOVUPS      (DX), Z2
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (BX)(DI*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows2_units2_h_one
+
+rows2_units2_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	JMP     end
+
+rows2_units1:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS.Z (CX), K1, Y0
+	VMOVUPS.Z (CX)(DX*1), K1, Y1
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows2_units1_x_rest
+
+rows2_units1_x:
+	VMOVUPS      (DX), Y2
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (BX)(DI*1), Z3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      32(DX), Y2
+	VBROADCASTSS 4(BX), Z3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows2_units1_x
+
+rows2_units1_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows2_units1_x_one_end
+
+rows2_units1_x_one:
+	VMOVUPS      (DX), Y2
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (BX)(DI*1), Z3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows2_units1_x_one
+
+rows2_units1_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows2_units1_h_rest
+
+rows2_units1_h:
+	VMOVUPS      (DX), Y2
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (BX)(DI*1), Z3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      32(DX), Y2
+	VBROADCASTSS 4(BX), Z3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows2_units1_h
+
+rows2_units1_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows2_units1_h_one_end
+
+rows2_units1_h_one:
+	VMOVUPS      (DX), Y2
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (BX)(DI*1), Z3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows2_units1_h_one
+
+rows2_units1_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(DX*1)
+	JMP     end
+
+rows3:
+	MOVQ      112(AX), CX
+	CMPQ      CX, $0x01
+	JE        rows3_units1
+	CMPQ      CX, $0x02
+	JE        rows3_units2
+	CMPQ      CX, $0x03
+	JE        rows3_units3
+	CMPQ      CX, $0x04
+	JE        rows3_units4
+	CMPQ      CX, $0x05
+	JE        rows3_units5
+	CMPQ      CX, $0x06
+	JE        rows3_units6
+	CMPQ      CX, $0x07
+	JE        rows3_units7
+	CMPQ      CX, $0x08
+	JE        rows3_units8
+	CMPQ      CX, $0x09
+	JE        rows3_units9
+	CMPQ      CX, $0x0a
+	JE        rows3_units10
+	CMPQ      CX, $0x0b
+	JE        rows3_units11
+	CMPQ      CX, $0x0c
+	JE        rows3_units12
+	CMPQ      CX, $0x0d
+	JE        rows3_units13
+	CMPQ      CX, $0x0e
+	JE        rows3_units14
+	CMPQ      CX, $0x0f
+	JE        rows3_units15
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS   320(CX), Z5
+	VMOVUPS   384(CX), Z6
+	VMOVUPS.Z 448(CX), K1, Z7
+	VMOVUPS   (CX)(DX*1), Z8
+	VMOVUPS   64(CX)(DX*1), Z9
+	VMOVUPS   128(CX)(DX*1), Z10
+	VMOVUPS   192(CX)(DX*1), Z11
+	VMOVUPS   256(CX)(DX*1), Z12
+	VMOVUPS   320(CX)(DX*1), Z13
+	VMOVUPS   384(CX)(DX*1), Z14
+	VMOVUPS.Z 448(CX)(DX*1), K1, Z15
+	VMOVUPS   (CX)(DX*2), Z16
+	VMOVUPS   64(CX)(DX*2), Z17
+	VMOVUPS   128(CX)(DX*2), Z18
+	VMOVUPS   192(CX)(DX*2), Z19
+	VMOVUPS   256(CX)(DX*2), Z20
+	VMOVUPS   320(CX)(DX*2), Z21
+	VMOVUPS   384(CX)(DX*2), Z22
+	VMOVUPS.Z 448(CX)(DX*2), K1, Z23
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	MOVQ      32(AX), SI
+	MOVQ      48(AX), DI
+	MOVQ      40(AX), R8
+	SUBQ      $0x02, DI
+	JL        rows3_units16_x_rest
+
+rows3_units16_x:
+	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (SI)(R8*2), Z26
+	VMOVUPS      (CX), Z27
+	VFMADD231PS  Z27, Z24, Z0
+	VFMADD231PS  Z27, Z25, Z8
+	VFMADD231PS  Z27, Z26, Z16
+	VMOVUPS      64(CX), Z27
+	VFMADD231PS  Z27, Z24, Z1
+	VFMADD231PS  Z27, Z25, Z9
+	VFMADD231PS  Z27, Z26, Z17
+	VMOVUPS      (CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z10
+	VFMADD231PS  Z27, Z26, Z18
+	VMOVUPS      64(CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z3
+	VFMADD231PS  Z27, Z25, Z11
+	VFMADD231PS  Z27, Z26, Z19
+	VMOVUPS      (BX), Z27
+	VFMADD231PS  Z27, Z24, Z4
+	VFMADD231PS  Z27, Z25, Z12
+	VFMADD231PS  Z27, Z26, Z20
+	VMOVUPS      64(BX), Z27
+	VFMADD231PS  Z27, Z24, Z5
+	VFMADD231PS  Z27, Z25, Z13
+	VFMADD231PS  Z27, Z26, Z21
+	VMOVUPS      (BX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z14
+	VFMADD231PS  Z27, Z26, Z22
+	VMOVUPS      64(BX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z7
+	VFMADD231PS  Z27, Z25, Z15
+	VFMADD231PS  Z27, Z26, Z23
+	VBROADCASTSS 4(SI), Z24
+	VBROADCASTSS 4(SI)(R8*1), Z25
+	VBROADCASTSS 4(SI)(R8*2), Z26
+	VMOVUPS      128(CX), Z27
+	VFMADD231PS  Z27, Z24, Z0
+	VFMADD231PS  Z27, Z25, Z8
+	VFMADD231PS  Z27, Z26, Z16
+	VMOVUPS      192(CX), Z27
+	VFMADD231PS  Z27, Z24, Z1
+	VFMADD231PS  Z27, Z25, Z9
+	VFMADD231PS  Z27, Z26, Z17
+	VMOVUPS      128(CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z10
+	VFMADD231PS  Z27, Z26, Z18
+	VMOVUPS      192(CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z3
+	VFMADD231PS  Z27, Z25, Z11
+	VFMADD231PS  Z27, Z26, Z19
+	VMOVUPS      128(BX), Z27
+	VFMADD231PS  Z27, Z24, Z4
+	VFMADD231PS  Z27, Z25, Z12
+	VFMADD231PS  Z27, Z26, Z20
+	VMOVUPS      192(BX), Z27
+	VFMADD231PS  Z27, Z24, Z5
+	VFMADD231PS  Z27, Z25, Z13
+	VFMADD231PS  Z27, Z26, Z21
+	VMOVUPS      128(BX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z14
+	VFMADD231PS  Z27, Z26, Z22
+	VMOVUPS      192(BX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z7
+	VFMADD231PS  Z27, Z25, Z15
+	VFMADD231PS  Z27, Z26, Z23
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x02, DI
+	JGE          rows3_units16_x
+
+rows3_units16_x_rest:
+	ADDQ  $0x02, DI
+	TESTQ DI, DI
+	JLE   rows3_units16_x_one_end
+
+rows3_units16_x_one:
+	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (SI)(R8*2), Z26
+	VMOVUPS      (CX), Z27
+	VFMADD231PS  Z27, Z24, Z0
+	VFMADD231PS  Z27, Z25, Z8
+	VFMADD231PS  Z27, Z26, Z16
+	VMOVUPS      64(CX), Z27
+	VFMADD231PS  Z27, Z24, Z1
+	VFMADD231PS  Z27, Z25, Z9
+	VFMADD231PS  Z27, Z26, Z17
+	VMOVUPS      (CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z10
+	VFMADD231PS  Z27, Z26, Z18
+	VMOVUPS      64(CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z3
+	VFMADD231PS  Z27, Z25, Z11
+	VFMADD231PS  Z27, Z26, Z19
+	VMOVUPS      (BX), Z27
+	VFMADD231PS  Z27, Z24, Z4
+	VFMADD231PS  Z27, Z25, Z12
+	VFMADD231PS  Z27, Z26, Z20
+	VMOVUPS      64(BX), Z27
+	VFMADD231PS  Z27, Z24, Z5
+	VFMADD231PS  Z27, Z25, Z13
+	VFMADD231PS  Z27, Z26, Z21
+	VMOVUPS      (BX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z14
+	VFMADD231PS  Z27, Z26, Z22
+	VMOVUPS      64(BX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z7
+	VFMADD231PS  Z27, Z25, Z15
+	VFMADD231PS  Z27, Z26, Z23
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	DECQ         DI
+	JNZ          rows3_units16_x_one
+
+rows3_units16_x_one_end:
+	MOVQ 56(AX), SI
+	MOVQ 72(AX), DI
+	MOVQ 64(AX), R8
+	SUBQ $0x02, DI
+	JL   rows3_units16_h_rest
+
+rows3_units16_h:
+	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (SI)(R8*2), Z26
+	VMOVUPS      (CX), Z27
+	VFMADD231PS  Z27, Z24, Z0
+	VFMADD231PS  Z27, Z25, Z8
+	VFMADD231PS  Z27, Z26, Z16
+	VMOVUPS      64(CX), Z27
+	VFMADD231PS  Z27, Z24, Z1
+	VFMADD231PS  Z27, Z25, Z9
+	VFMADD231PS  Z27, Z26, Z17
+	VMOVUPS      (CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z10
+	VFMADD231PS  Z27, Z26, Z18
+	VMOVUPS      64(CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z3
+	VFMADD231PS  Z27, Z25, Z11
+	VFMADD231PS  Z27, Z26, Z19
+	VMOVUPS      (BX), Z27
+	VFMADD231PS  Z27, Z24, Z4
+	VFMADD231PS  Z27, Z25, Z12
+	VFMADD231PS  Z27, Z26, Z20
+	VMOVUPS      64(BX), Z27
+	VFMADD231PS  Z27, Z24, Z5
+	VFMADD231PS  Z27, Z25, Z13
+	VFMADD231PS  Z27, Z26, Z21
+	VMOVUPS      (BX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z14
+	VFMADD231PS  Z27, Z26, Z22
+	VMOVUPS      64(BX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z7
+	VFMADD231PS  Z27, Z25, Z15
+	VFMADD231PS  Z27, Z26, Z23
+	VBROADCASTSS 4(SI), Z24
+	VBROADCASTSS 4(SI)(R8*1), Z25
+	VBROADCASTSS 4(SI)(R8*2), Z26
+	VMOVUPS      128(CX), Z27
+	VFMADD231PS  Z27, Z24, Z0
+	VFMADD231PS  Z27, Z25, Z8
+	VFMADD231PS  Z27, Z26, Z16
+	VMOVUPS      192(CX), Z27
+	VFMADD231PS  Z27, Z24, Z1
+	VFMADD231PS  Z27, Z25, Z9
+	VFMADD231PS  Z27, Z26, Z17
+	VMOVUPS      128(CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z10
+	VFMADD231PS  Z27, Z26, Z18
+	VMOVUPS      192(CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z3
+	VFMADD231PS  Z27, Z25, Z11
+	VFMADD231PS  Z27, Z26, Z19
+	VMOVUPS      128(BX), Z27
+	VFMADD231PS  Z27, Z24, Z4
+	VFMADD231PS  Z27, Z25, Z12
+	VFMADD231PS  Z27, Z26, Z20
+	VMOVUPS      192(BX), Z27
+	VFMADD231PS  Z27, Z24, Z5
+	VFMADD231PS  Z27, Z25, Z13
+	VFMADD231PS  Z27, Z26, Z21
+	VMOVUPS      128(BX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z14
+	VFMADD231PS  Z27, Z26, Z22
+	VMOVUPS      192(BX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z7
+	VFMADD231PS  Z27, Z25, Z15
+	VFMADD231PS  Z27, Z26, Z23
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x02, DI
+	JGE          rows3_units16_h
+
+rows3_units16_h_rest:
+	ADDQ  $0x02, DI
+	TESTQ DI, DI
+	JLE   rows3_units16_h_one_end
+
+rows3_units16_h_one:
+	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (SI)(R8*2), Z26
+	VMOVUPS      (CX), Z27
+	VFMADD231PS  Z27, Z24, Z0
+	VFMADD231PS  Z27, Z25, Z8
+	VFMADD231PS  Z27, Z26, Z16
+	VMOVUPS      64(CX), Z27
+	VFMADD231PS  Z27, Z24, Z1
+	VFMADD231PS  Z27, Z25, Z9
+	VFMADD231PS  Z27, Z26, Z17
+	VMOVUPS      (CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z10
+	VFMADD231PS  Z27, Z26, Z18
+	VMOVUPS      64(CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z3
+	VFMADD231PS  Z27, Z25, Z11
+	VFMADD231PS  Z27, Z26, Z19
+	VMOVUPS      (BX), Z27
+	VFMADD231PS  Z27, Z24, Z4
+	VFMADD231PS  Z27, Z25, Z12
+	VFMADD231PS  Z27, Z26, Z20
+	VMOVUPS      64(BX), Z27
+	VFMADD231PS  Z27, Z24, Z5
+	VFMADD231PS  Z27, Z25, Z13
+	VFMADD231PS  Z27, Z26, Z21
+	VMOVUPS      (BX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z14
+	VFMADD231PS  Z27, Z26, Z22
+	VMOVUPS      64(BX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z7
+	VFMADD231PS  Z27, Z25, Z15
+	VFMADD231PS  Z27, Z26, Z23
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	DECQ         DI
+	JNZ          rows3_units16_h_one
+
+rows3_units16_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, K1, 448(CX)
+	VMOVUPS Z8, (CX)(DX*1)
+	VMOVUPS Z9, 64(CX)(DX*1)
+	VMOVUPS Z10, 128(CX)(DX*1)
+	VMOVUPS Z11, 192(CX)(DX*1)
+	VMOVUPS Z12, 256(CX)(DX*1)
+	VMOVUPS Z13, 320(CX)(DX*1)
+	VMOVUPS Z14, 384(CX)(DX*1)
+	VMOVUPS Z15, K1, 448(CX)(DX*1)
+	VMOVUPS Z16, (CX)(DX*2)
+	VMOVUPS Z17, 64(CX)(DX*2)
+	VMOVUPS Z18, 128(CX)(DX*2)
+	VMOVUPS Z19, 192(CX)(DX*2)
+	VMOVUPS Z20, 256(CX)(DX*2)
+	VMOVUPS Z21, 320(CX)(DX*2)
+	VMOVUPS Z22, 384(CX)(DX*2)
+	VMOVUPS Z23, K1, 448(CX)(DX*2)
+	JMP     end
+
+rows3_units15:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS   320(CX), Z5
+	VMOVUPS   384(CX), Z6
+	VMOVUPS.Z 448(CX), K1, Y7
+	VMOVUPS   (CX)(DX*1), Z8
+	VMOVUPS   64(CX)(DX*1), Z9
+	VMOVUPS   128(CX)(DX*1), Z10
+	VMOVUPS   192(CX)(DX*1), Z11
+	VMOVUPS   256(CX)(DX*1), Z12
+	VMOVUPS   320(CX)(DX*1), Z13
+	VMOVUPS   384(CX)(DX*1), Z14
+	VMOVUPS.Z 448(CX)(DX*1), K1, Y15
+	VMOVUPS   (CX)(DX*2), Z16
+	VMOVUPS   64(CX)(DX*2), Z17
+	VMOVUPS   128(CX)(DX*2), Z18
+	VMOVUPS   192(CX)(DX*2), Z19
+	VMOVUPS   256(CX)(DX*2), Z20
+	VMOVUPS   320(CX)(DX*2), Z21
+	VMOVUPS   384(CX)(DX*2), Z22
+	VMOVUPS.Z 448(CX)(DX*2), K1, Y23
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*1), SI
+	MOVQ      32(AX), DI
+	MOVQ      48(AX), R8
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows3_units15_x_rest
+
+rows3_units15_x:
+	VBROADCASTSS (DI), Z24
+	VBROADCASTSS (DI)(R9*1), Z25
+	VBROADCASTSS (DI)(R9*2), Z26
+	VMOVUPS      (CX), Z27
+	VFMADD231PS  Z27, Z24, Z0
+	VFMADD231PS  Z27, Z25, Z8
+	VFMADD231PS  Z27, Z26, Z16
+	VMOVUPS      64(CX), Z27
+	VFMADD231PS  Z27, Z24, Z1
+	VFMADD231PS  Z27, Z25, Z9
+	VFMADD231PS  Z27, Z26, Z17
+	VMOVUPS      (CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z10
+	VFMADD231PS  Z27, Z26, Z18
+	VMOVUPS      64(CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z3
+	VFMADD231PS  Z27, Z25, Z11
+	VFMADD231PS  Z27, Z26, Z19
+	VMOVUPS      (BX), Z27
+	VFMADD231PS  Z27, Z24, Z4
+	VFMADD231PS  Z27, Z25, Z12
+	VFMADD231PS  Z27, Z26, Z20
+	VMOVUPS      64(BX), Z27
+	VFMADD231PS  Z27, Z24, Z5
+	VFMADD231PS  Z27, Z25, Z13
+	VFMADD231PS  Z27, Z26, Z21
+	VMOVUPS      (SI), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z14
+	VFMADD231PS  Z27, Z26, Z22
+	VMOVUPS      64(SI), Y27
+	VFMADD231PS  Y27, Y24, Y7
+	VFMADD231PS  Y27, Y25, Y15
+	VFMADD231PS  Y27, Y26, Y23
+	VBROADCASTSS 4(DI), Z24
+	VBROADCASTSS 4(DI)(R9*1), Z25
+	VBROADCASTSS 4(DI)(R9*2), Z26
+	VMOVUPS      128(CX), Z27
+	VFMADD231PS  Z27, Z24, Z0
+	VFMADD231PS  Z27, Z25, Z8
+	VFMADD231PS  Z27, Z26, Z16
+	VMOVUPS      192(CX), Z27
+	VFMADD231PS  Z27, Z24, Z1
+	VFMADD231PS  Z27, Z25, Z9
+	VFMADD231PS  Z27, Z26, Z17
+	VMOVUPS      128(CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z10
+	VFMADD231PS  Z27, Z26, Z18
+	VMOVUPS      192(CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z3
+	VFMADD231PS  Z27, Z25, Z11
+	VFMADD231PS  Z27, Z26, Z19
+	VMOVUPS      128(BX), Z27
+	VFMADD231PS  Z27, Z24, Z4
+	VFMADD231PS  Z27, Z25, Z12
+	VFMADD231PS  Z27, Z26, Z20
+	VMOVUPS      192(BX), Z27
+	VFMADD231PS  Z27, Z24, Z5
+	VFMADD231PS  Z27, Z25, Z13
+	VFMADD231PS  Z27, Z26, Z21
+	VMOVUPS      96(SI), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z14
+	VFMADD231PS  Z27, Z26, Z22
+	VMOVUPS      160(SI), Y27
+	VFMADD231PS  Y27, Y24, Y7
+	VFMADD231PS  Y27, Y25, Y15
+	VFMADD231PS  Y27, Y26, Y23
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x000000c0, SI
+	SUBQ         $0x02, R8
+	JGE          rows3_units15_x
+
+rows3_units15_x_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows3_units15_x_one_end
+
+rows3_units15_x_one:
+	VBROADCASTSS (DI), Z24
+	VBROADCASTSS (DI)(R9*1), Z25
+	VBROADCASTSS (DI)(R9*2), Z26
+	VMOVUPS      (CX), Z27
+	VFMADD231PS  Z27, Z24, Z0
+	VFMADD231PS  Z27, Z25, Z8
+	VFMADD231PS  Z27, Z26, Z16
+	VMOVUPS      64(CX), Z27
+	VFMADD231PS  Z27, Z24, Z1
+	VFMADD231PS  Z27, Z25, Z9
+	VFMADD231PS  Z27, Z26, Z17
+	VMOVUPS      (CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z10
+	VFMADD231PS  Z27, Z26, Z18
+	VMOVUPS      64(CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z3
+	VFMADD231PS  Z27, Z25, Z11
+	VFMADD231PS  Z27, Z26, Z19
+	VMOVUPS      (BX), Z27
+	VFMADD231PS  Z27, Z24, Z4
+	VFMADD231PS  Z27, Z25, Z12
+	VFMADD231PS  Z27, Z26, Z20
+	VMOVUPS      64(BX), Z27
+	VFMADD231PS  Z27, Z24, Z5
+	VFMADD231PS  Z27, Z25, Z13
+	VFMADD231PS  Z27, Z26, Z21
+	VMOVUPS      (SI), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z14
+	VFMADD231PS  Z27, Z26, Z22
+	VMOVUPS      64(SI), Y27
+	VFMADD231PS  Y27, Y24, Y7
+	VFMADD231PS  Y27, Y25, Y15
+	VFMADD231PS  Y27, Y26, Y23
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000060, SI
+	DECQ         R8
+	JNZ          rows3_units15_x_one
+
+rows3_units15_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows3_units15_h_rest
+
+rows3_units15_h:
+	VBROADCASTSS (DI), Z24
+	VBROADCASTSS (DI)(R9*1), Z25
+	VBROADCASTSS (DI)(R9*2), Z26
+	VMOVUPS      (CX), Z27
+	VFMADD231PS  Z27, Z24, Z0
+	VFMADD231PS  Z27, Z25, Z8
+	VFMADD231PS  Z27, Z26, Z16
+	VMOVUPS      64(CX), Z27
+	VFMADD231PS  Z27, Z24, Z1
+	VFMADD231PS  Z27, Z25, Z9
+	VFMADD231PS  Z27, Z26, Z17
+	VMOVUPS      (CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z10
+	VFMADD231PS  Z27, Z26, Z18
+	VMOVUPS      64(CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z3
+	VFMADD231PS  Z27, Z25, Z11
+	VFMADD231PS  Z27, Z26, Z19
+	VMOVUPS      (BX), Z27
+	VFMADD231PS  Z27, Z24, Z4
+	VFMADD231PS  Z27, Z25, Z12
+	VFMADD231PS  Z27, Z26, Z20
+	VMOVUPS      64(BX), Z27
+	VFMADD231PS  Z27, Z24, Z5
+	VFMADD231PS  Z27, Z25, Z13
+	VFMADD231PS  Z27, Z26, Z21
+	VMOVUPS      (SI), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z14
+	VFMADD231PS  Z27, Z26, Z22
+	VMOVUPS      64(SI), Y27
+	VFMADD231PS  Y27, Y24, Y7
+	VFMADD231PS  Y27, Y25, Y15
+	VFMADD231PS  Y27, Y26, Y23
+	VBROADCASTSS 4(DI), Z24
+	VBROADCASTSS 4(DI)(R9*1), Z25
+	VBROADCASTSS 4(DI)(R9*2), Z26
+	VMOVUPS      128(CX), Z27
+	VFMADD231PS  Z27, Z24, Z0
+	VFMADD231PS  Z27, Z25, Z8
+	VFMADD231PS  Z27, Z26, Z16
+	VMOVUPS      192(CX), Z27
+	VFMADD231PS  Z27, Z24, Z1
+	VFMADD231PS  Z27, Z25, Z9
+	VFMADD231PS  Z27, Z26, Z17
+	VMOVUPS      128(CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z10
+	VFMADD231PS  Z27, Z26, Z18
+	VMOVUPS      192(CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z3
+	VFMADD231PS  Z27, Z25, Z11
+	VFMADD231PS  Z27, Z26, Z19
+	VMOVUPS      128(BX), Z27
+	VFMADD231PS  Z27, Z24, Z4
+	VFMADD231PS  Z27, Z25, Z12
+	VFMADD231PS  Z27, Z26, Z20
+	VMOVUPS      192(BX), Z27
+	VFMADD231PS  Z27, Z24, Z5
+	VFMADD231PS  Z27, Z25, Z13
+	VFMADD231PS  Z27, Z26, Z21
+	VMOVUPS      96(SI), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z14
+	VFMADD231PS  Z27, Z26, Z22
+	VMOVUPS      160(SI), Y27
+	VFMADD231PS  Y27, Y24, Y7
+	VFMADD231PS  Y27, Y25, Y15
+	VFMADD231PS  Y27, Y26, Y23
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x000000c0, SI
+	SUBQ         $0x02, R8
+	JGE          rows3_units15_h
+
+rows3_units15_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows3_units15_h_one_end
+
+rows3_units15_h_one:
+	VBROADCASTSS (DI), Z24
+	VBROADCASTSS (DI)(R9*1), Z25
+	VBROADCASTSS (DI)(R9*2), Z26
+	VMOVUPS      (CX), Z27
+	VFMADD231PS  Z27, Z24, Z0
+	VFMADD231PS  Z27, Z25, Z8
+	VFMADD231PS  Z27, Z26, Z16
+	VMOVUPS      64(CX), Z27
+	VFMADD231PS  Z27, Z24, Z1
+	VFMADD231PS  Z27, Z25, Z9
+	VFMADD231PS  Z27, Z26, Z17
+	VMOVUPS      (CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z10
+	VFMADD231PS  Z27, Z26, Z18
+	VMOVUPS      64(CX)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z3
+	VFMADD231PS  Z27, Z25, Z11
+	VFMADD231PS  Z27, Z26, Z19
+	VMOVUPS      (BX), Z27
+	VFMADD231PS  Z27, Z24, Z4
+	VFMADD231PS  Z27, Z25, Z12
+	VFMADD231PS  Z27, Z26, Z20
+	VMOVUPS      64(BX), Z27
+	VFMADD231PS  Z27, Z24, Z5
+	VFMADD231PS  Z27, Z25, Z13
+	VFMADD231PS  Z27, Z26, Z21
+	VMOVUPS      (SI), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z14
+	VFMADD231PS  Z27, Z26, Z22
+	VMOVUPS      64(SI), Y27
+	VFMADD231PS  Y27, Y24, Y7
+	VFMADD231PS  Y27, Y25, Y15
+	VFMADD231PS  Y27, Y26, Y23
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000060, SI
+	DECQ         R8
+	JNZ          rows3_units15_h_one
+
+rows3_units15_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Y7, K1, 448(CX)
+	VMOVUPS Z8, (CX)(DX*1)
+	VMOVUPS Z9, 64(CX)(DX*1)
+	VMOVUPS Z10, 128(CX)(DX*1)
+	VMOVUPS Z11, 192(CX)(DX*1)
+	VMOVUPS Z12, 256(CX)(DX*1)
+	VMOVUPS Z13, 320(CX)(DX*1)
+	VMOVUPS Z14, 384(CX)(DX*1)
+	VMOVUPS Y15, K1, 448(CX)(DX*1)
+	VMOVUPS Z16, (CX)(DX*2)
+	VMOVUPS Z17, 64(CX)(DX*2)
+	VMOVUPS Z18, 128(CX)(DX*2)
+	VMOVUPS Z19, 192(CX)(DX*2)
+	VMOVUPS Z20, 256(CX)(DX*2)
+	VMOVUPS Z21, 320(CX)(DX*2)
+	VMOVUPS Z22, 384(CX)(DX*2)
+	VMOVUPS Y23, K1, 448(CX)(DX*2)
+	JMP     end
+
+rows3_units14:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS   320(CX), Z5
+	VMOVUPS.Z 384(CX), K1, Z6
+	VMOVUPS   (CX)(DX*1), Z7
+	VMOVUPS   64(CX)(DX*1), Z8
+	VMOVUPS   128(CX)(DX*1), Z9
+	VMOVUPS   192(CX)(DX*1), Z10
+	VMOVUPS   256(CX)(DX*1), Z11
+	VMOVUPS   320(CX)(DX*1), Z12
+	VMOVUPS.Z 384(CX)(DX*1), K1, Z13
+	VMOVUPS   (CX)(DX*2), Z14
+	VMOVUPS   64(CX)(DX*2), Z15
+	VMOVUPS   128(CX)(DX*2), Z16
+	VMOVUPS   192(CX)(DX*2), Z17
+	VMOVUPS   256(CX)(DX*2), Z18
+	VMOVUPS   320(CX)(DX*2), Z19
+	VMOVUPS.Z 384(CX)(DX*2), K1, Z20
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*1), SI
+	MOVQ      32(AX), DI
+	MOVQ      48(AX), R8
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows3_units14_x_rest
+
+rows3_units14_x:
+	VBROADCASTSS (DI), Z21
+	VBROADCASTSS (DI)(R9*1), Z22
+	VBROADCASTSS (DI)(R9*2), Z23
+	VMOVUPS      (CX), Z24
+	VFMADD231PS  Z24, Z21, Z0
+	VFMADD231PS  Z24, Z22, Z7
+	VFMADD231PS  Z24, Z23, Z14
+	VMOVUPS      64(CX), Z24
+	VFMADD231PS  Z24, Z21, Z1
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      (CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z2
+	VFMADD231PS  Z24, Z22, Z9
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      64(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z3
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      (BX), Z24
+	VFMADD231PS  Z24, Z21, Z4
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      64(BX), Z24
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z19
+	VMOVUPS      (SI), Z24
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z20
+	VBROADCASTSS 4(DI), Z21
+	VBROADCASTSS 4(DI)(R9*1), Z22
+	VBROADCASTSS 4(DI)(R9*2), Z23
+	VMOVUPS      128(CX), Z24
+	VFMADD231PS  Z24, Z21, Z0
+	VFMADD231PS  Z24, Z22, Z7
+	VFMADD231PS  Z24, Z23, Z14
+	VMOVUPS      192(CX), Z24
+	VFMADD231PS  Z24, Z21, Z1
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      128(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z2
+	VFMADD231PS  Z24, Z22, Z9
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      192(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z3
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      128(BX), Z24
+	VFMADD231PS  Z24, Z21, Z4
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      192(BX), Z24
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z19
+	VMOVUPS      64(SI), Z24
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z20
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x02, R8
+	JGE          rows3_units14_x
+
+rows3_units14_x_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows3_units14_x_one_end
+
+rows3_units14_x_one:
+	VBROADCASTSS (DI), Z21
+	VBROADCASTSS (DI)(R9*1), Z22
+	VBROADCASTSS (DI)(R9*2), Z23
+	VMOVUPS      (CX), Z24
+	VFMADD231PS  Z24, Z21, Z0
+	VFMADD231PS  Z24, Z22, Z7
+	VFMADD231PS  Z24, Z23, Z14
+	VMOVUPS      64(CX), Z24
+	VFMADD231PS  Z24, Z21, Z1
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      (CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z2
+	VFMADD231PS  Z24, Z22, Z9
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      64(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z3
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      (BX), Z24
+	VFMADD231PS  Z24, Z21, Z4
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      64(BX), Z24
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z19
+	VMOVUPS      (SI), Z24
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z20
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000040, SI
+	DECQ         R8
+	JNZ          rows3_units14_x_one
+
+rows3_units14_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows3_units14_h_rest
+
+rows3_units14_h:
+	VBROADCASTSS (DI), Z21
+	VBROADCASTSS (DI)(R9*1), Z22
+	VBROADCASTSS (DI)(R9*2), Z23
+	VMOVUPS      (CX), Z24
+	VFMADD231PS  Z24, Z21, Z0
+	VFMADD231PS  Z24, Z22, Z7
+	VFMADD231PS  Z24, Z23, Z14
+	VMOVUPS      64(CX), Z24
+	VFMADD231PS  Z24, Z21, Z1
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      (CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z2
+	VFMADD231PS  Z24, Z22, Z9
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      64(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z3
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      (BX), Z24
+	VFMADD231PS  Z24, Z21, Z4
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      64(BX), Z24
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z19
+	VMOVUPS      (SI), Z24
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z20
+	VBROADCASTSS 4(DI), Z21
+	VBROADCASTSS 4(DI)(R9*1), Z22
+	VBROADCASTSS 4(DI)(R9*2), Z23
+	VMOVUPS      128(CX), Z24
+	VFMADD231PS  Z24, Z21, Z0
+	VFMADD231PS  Z24, Z22, Z7
+	VFMADD231PS  Z24, Z23, Z14
+	VMOVUPS      192(CX), Z24
+	VFMADD231PS  Z24, Z21, Z1
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      128(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z2
+	VFMADD231PS  Z24, Z22, Z9
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      192(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z3
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      128(BX), Z24
+	VFMADD231PS  Z24, Z21, Z4
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      192(BX), Z24
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z19
+	VMOVUPS      64(SI), Z24
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z20
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x02, R8
+	JGE          rows3_units14_h
+
+rows3_units14_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows3_units14_h_one_end
+
+rows3_units14_h_one:
+	VBROADCASTSS (DI), Z21
+	VBROADCASTSS (DI)(R9*1), Z22
+	VBROADCASTSS (DI)(R9*2), Z23
+	VMOVUPS      (CX), Z24
+	VFMADD231PS  Z24, Z21, Z0
+	VFMADD231PS  Z24, Z22, Z7
+	VFMADD231PS  Z24, Z23, Z14
+	VMOVUPS      64(CX), Z24
+	VFMADD231PS  Z24, Z21, Z1
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      (CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z2
+	VFMADD231PS  Z24, Z22, Z9
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      64(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z3
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      (BX), Z24
+	VFMADD231PS  Z24, Z21, Z4
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      64(BX), Z24
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z19
+	VMOVUPS      (SI), Z24
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z20
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000040, SI
+	DECQ         R8
+	JNZ          rows3_units14_h_one
+
+rows3_units14_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, K1, 384(CX)
+	VMOVUPS Z7, (CX)(DX*1)
+	VMOVUPS Z8, 64(CX)(DX*1)
+	VMOVUPS Z9, 128(CX)(DX*1)
+	VMOVUPS Z10, 192(CX)(DX*1)
+	VMOVUPS Z11, 256(CX)(DX*1)
+	VMOVUPS Z12, 320(CX)(DX*1)
+	VMOVUPS Z13, K1, 384(CX)(DX*1)
+	VMOVUPS Z14, (CX)(DX*2)
+	VMOVUPS Z15, 64(CX)(DX*2)
+	VMOVUPS Z16, 128(CX)(DX*2)
+	VMOVUPS Z17, 192(CX)(DX*2)
+	VMOVUPS Z18, 256(CX)(DX*2)
+	VMOVUPS Z19, 320(CX)(DX*2)
+	VMOVUPS Z20, K1, 384(CX)(DX*2)
+	JMP     end
+
+rows3_units13:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS   320(CX), Z5
+	VMOVUPS.Z 384(CX), K1, Y6
+	VMOVUPS   (CX)(DX*1), Z7
+	VMOVUPS   64(CX)(DX*1), Z8
+	VMOVUPS   128(CX)(DX*1), Z9
+	VMOVUPS   192(CX)(DX*1), Z10
+	VMOVUPS   256(CX)(DX*1), Z11
+	VMOVUPS   320(CX)(DX*1), Z12
+	VMOVUPS.Z 384(CX)(DX*1), K1, Y13
+	VMOVUPS   (CX)(DX*2), Z14
+	VMOVUPS   64(CX)(DX*2), Z15
+	VMOVUPS   128(CX)(DX*2), Z16
+	VMOVUPS   192(CX)(DX*2), Z17
+	VMOVUPS   256(CX)(DX*2), Z18
+	VMOVUPS   320(CX)(DX*2), Z19
+	VMOVUPS.Z 384(CX)(DX*2), K1, Y20
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX)(DX*1), SI
+	MOVQ      32(AX), DI
+	MOVQ      48(AX), R8
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows3_units13_x_rest
+
+rows3_units13_x:
+	VBROADCASTSS (DI), Z21
+	VBROADCASTSS (DI)(R9*1), Z22
+	VBROADCASTSS (DI)(R9*2), Z23
+	VMOVUPS      (CX), Z24
+	VFMADD231PS  Z24, Z21, Z0
+	VFMADD231PS  Z24, Z22, Z7
+	VFMADD231PS  Z24, Z23, Z14
+	VMOVUPS      64(CX), Z24
+	VFMADD231PS  Z24, Z21, Z1
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      (CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z2
+	VFMADD231PS  Z24, Z22, Z9
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      64(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z3
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      (BX), Z24
+	VFMADD231PS  Z24, Z21, Z4
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      64(BX), Z24
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z19
+	VMOVUPS      (SI), Y24
+	VFMADD231PS  Y24, Y21, Y6
+	VFMADD231PS  Y24, Y22, Y13
+	VFMADD231PS  Y24, Y23, Y20
+	VBROADCASTSS 4(DI), Z21
+	VBROADCASTSS 4(DI)(R9*1), Z22
+	VBROADCASTSS 4(DI)(R9*2), Z23
+	VMOVUPS      128(CX), Z24
+	VFMADD231PS  Z24, Z21, Z0
+	VFMADD231PS  Z24, Z22, Z7
+	VFMADD231PS  Z24, Z23, Z14
+	VMOVUPS      192(CX), Z24
+	VFMADD231PS  Z24, Z21, Z1
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      128(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z2
+	VFMADD231PS  Z24, Z22, Z9
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      192(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z3
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      128(BX), Z24
+	VFMADD231PS  Z24, Z21, Z4
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      192(BX), Z24
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z19
+	VMOVUPS      32(SI), Y24
+	VFMADD231PS  Y24, Y21, Y6
+	VFMADD231PS  Y24, Y22, Y13
+	VFMADD231PS  Y24, Y23, Y20
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x02, R8
+	JGE          rows3_units13_x
+
+rows3_units13_x_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows3_units13_x_one_end
+
+rows3_units13_x_one:
+	VBROADCASTSS (DI), Z21
+	VBROADCASTSS (DI)(R9*1), Z22
+	VBROADCASTSS (DI)(R9*2), Z23
+	VMOVUPS      (CX), Z24
+	VFMADD231PS  Z24, Z21, Z0
+	VFMADD231PS  Z24, Z22, Z7
+	VFMADD231PS  Z24, Z23, Z14
+	VMOVUPS      64(CX), Z24
+	VFMADD231PS  Z24, Z21, Z1
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      (CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z2
+	VFMADD231PS  Z24, Z22, Z9
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      64(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z3
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      (BX), Z24
+	VFMADD231PS  Z24, Z21, Z4
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      64(BX), Z24
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z19
+	VMOVUPS      (SI), Y24
+	VFMADD231PS  Y24, Y21, Y6
+	VFMADD231PS  Y24, Y22, Y13
+	VFMADD231PS  Y24, Y23, Y20
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000020, SI
+	DECQ         R8
+	JNZ          rows3_units13_x_one
+
+rows3_units13_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows3_units13_h_rest
+
+rows3_units13_h:
+	VBROADCASTSS (DI), Z21
+	VBROADCASTSS (DI)(R9*1), Z22
+	VBROADCASTSS (DI)(R9*2), Z23
+	VMOVUPS      (CX), Z24
+	VFMADD231PS  Z24, Z21, Z0
+	VFMADD231PS  Z24, Z22, Z7
+	VFMADD231PS  Z24, Z23, Z14
+	VMOVUPS      64(CX), Z24
+	VFMADD231PS  Z24, Z21, Z1
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      (CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z2
+	VFMADD231PS  Z24, Z22, Z9
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      64(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z3
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      (BX), Z24
+	VFMADD231PS  Z24, Z21, Z4
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      64(BX), Z24
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z19
+	VMOVUPS      (SI), Y24
+	VFMADD231PS  Y24, Y21, Y6
+	VFMADD231PS  Y24, Y22, Y13
+	VFMADD231PS  Y24, Y23, Y20
+	VBROADCASTSS 4(DI), Z21
+	VBROADCASTSS 4(DI)(R9*1), Z22
+	VBROADCASTSS 4(DI)(R9*2), Z23
+	VMOVUPS      128(CX), Z24
+	VFMADD231PS  Z24, Z21, Z0
+	VFMADD231PS  Z24, Z22, Z7
+	VFMADD231PS  Z24, Z23, Z14
+	VMOVUPS      192(CX), Z24
+	VFMADD231PS  Z24, Z21, Z1
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      128(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z2
+	VFMADD231PS  Z24, Z22, Z9
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      192(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z3
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      128(BX), Z24
+	VFMADD231PS  Z24, Z21, Z4
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      192(BX), Z24
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z19
+	VMOVUPS      32(SI), Y24
+	VFMADD231PS  Y24, Y21, Y6
+	VFMADD231PS  Y24, Y22, Y13
+	VFMADD231PS  Y24, Y23, Y20
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x02, R8
+	JGE          rows3_units13_h
+
+rows3_units13_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows3_units13_h_one_end
+
+rows3_units13_h_one:
+	VBROADCASTSS (DI), Z21
+	VBROADCASTSS (DI)(R9*1), Z22
+	VBROADCASTSS (DI)(R9*2), Z23
+	VMOVUPS      (CX), Z24
+	VFMADD231PS  Z24, Z21, Z0
+	VFMADD231PS  Z24, Z22, Z7
+	VFMADD231PS  Z24, Z23, Z14
+	VMOVUPS      64(CX), Z24
+	VFMADD231PS  Z24, Z21, Z1
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      (CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z2
+	VFMADD231PS  Z24, Z22, Z9
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      64(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z21, Z3
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      (BX), Z24
+	VFMADD231PS  Z24, Z21, Z4
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      64(BX), Z24
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z19
+	VMOVUPS      (SI), Y24
+	VFMADD231PS  Y24, Y21, Y6
+	VFMADD231PS  Y24, Y22, Y13
+	VFMADD231PS  Y24, Y23, Y20
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000020, SI
+	DECQ         R8
+	JNZ          rows3_units13_h_one
+
+rows3_units13_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Y6, K1, 384(CX)
+	VMOVUPS Z7, (CX)(DX*1)
+	VMOVUPS Z8, 64(CX)(DX*1)
+	VMOVUPS Z9, 128(CX)(DX*1)
+	VMOVUPS Z10, 192(CX)(DX*1)
+	VMOVUPS Z11, 256(CX)(DX*1)
+	VMOVUPS Z12, 320(CX)(DX*1)
+	VMOVUPS Y13, K1, 384(CX)(DX*1)
+	VMOVUPS Z14, (CX)(DX*2)
+	VMOVUPS Z15, 64(CX)(DX*2)
+	VMOVUPS Z16, 128(CX)(DX*2)
+	VMOVUPS Z17, 192(CX)(DX*2)
+	VMOVUPS Z18, 256(CX)(DX*2)
+	VMOVUPS Z19, 320(CX)(DX*2)
+	VMOVUPS Y20, K1, 384(CX)(DX*2)
+	JMP     end
+
+rows3_units12:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS.Z 320(CX), K1, Z5
+	VMOVUPS   (CX)(DX*1), Z6
+	VMOVUPS   64(CX)(DX*1), Z7
+	VMOVUPS   128(CX)(DX*1), Z8
+	VMOVUPS   192(CX)(DX*1), Z9
+	VMOVUPS   256(CX)(DX*1), Z10
+	VMOVUPS.Z 320(CX)(DX*1), K1, Z11
+	VMOVUPS   (CX)(DX*2), Z12
+	VMOVUPS   64(CX)(DX*2), Z13
+	VMOVUPS   128(CX)(DX*2), Z14
+	VMOVUPS   192(CX)(DX*2), Z15
+	VMOVUPS   256(CX)(DX*2), Z16
+	VMOVUPS.Z 320(CX)(DX*2), K1, Z17
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	MOVQ      32(AX), SI
+	MOVQ      48(AX), DI
+	MOVQ      40(AX), R8
+	SUBQ      $0x02, DI
+	JL        rows3_units12_x_rest
+
+rows3_units12_x:
+	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (SI)(R8*2), Z20
+	VMOVUPS      (CX), Z21
+	VFMADD231PS  Z21, Z18, Z0
+	VFMADD231PS  Z21, Z19, Z6
+	VFMADD231PS  Z21, Z20, Z12
+	VMOVUPS      64(CX), Z21
+	VFMADD231PS  Z21, Z18, Z1
+	VFMADD231PS  Z21, Z19, Z7
+	VFMADD231PS  Z21, Z20, Z13
+	VMOVUPS      (CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z8
+	VFMADD231PS  Z21, Z20, Z14
+	VMOVUPS      64(CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z3
+	VFMADD231PS  Z21, Z19, Z9
+	VFMADD231PS  Z21, Z20, Z15
+	VMOVUPS      (BX), Z21
+	VFMADD231PS  Z21, Z18, Z4
+	VFMADD231PS  Z21, Z19, Z10
+	VFMADD231PS  Z21, Z20, Z16
+	VMOVUPS      64(BX), Z21
+	VFMADD231PS  Z21, Z18, Z5
+	VFMADD231PS  Z21, Z19, Z11
+	VFMADD231PS  Z21, Z20, Z17
+	VBROADCASTSS 4(SI), Z18
+	VBROADCASTSS 4(SI)(R8*1), Z19
+	VBROADCASTSS 4(SI)(R8*2), Z20
+	VMOVUPS      128(CX), Z21
+	VFMADD231PS  Z21, Z18, Z0
+	VFMADD231PS  Z21, Z19, Z6
+	VFMADD231PS  Z21, Z20, Z12
+	VMOVUPS      192(CX), Z21
+	VFMADD231PS  Z21, Z18, Z1
+	VFMADD231PS  Z21, Z19, Z7
+	VFMADD231PS  Z21, Z20, Z13
+	VMOVUPS      128(CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z8
+	VFMADD231PS  Z21, Z20, Z14
+	VMOVUPS      192(CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z3
+	VFMADD231PS  Z21, Z19, Z9
+	VFMADD231PS  Z21, Z20, Z15
+	VMOVUPS      128(BX), Z21
+	VFMADD231PS  Z21, Z18, Z4
+	VFMADD231PS  Z21, Z19, Z10
+	VFMADD231PS  Z21, Z20, Z16
+	VMOVUPS      192(BX), Z21
+	VFMADD231PS  Z21, Z18, Z5
+	VFMADD231PS  Z21, Z19, Z11
+	VFMADD231PS  Z21, Z20, Z17
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x02, DI
+	JGE          rows3_units12_x
+
+rows3_units12_x_rest:
+	ADDQ  $0x02, DI
+	TESTQ DI, DI
+	JLE   rows3_units12_x_one_end
+
+rows3_units12_x_one:
+	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (SI)(R8*2), Z20
+	VMOVUPS      (CX), Z21
+	VFMADD231PS  Z21, Z18, Z0
+	VFMADD231PS  Z21, Z19, Z6
+	VFMADD231PS  Z21, Z20, Z12
+	VMOVUPS      64(CX), Z21
+	VFMADD231PS  Z21, Z18, Z1
+	VFMADD231PS  Z21, Z19, Z7
+	VFMADD231PS  Z21, Z20, Z13
+	VMOVUPS      (CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z8
+	VFMADD231PS  Z21, Z20, Z14
+	VMOVUPS      64(CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z3
+	VFMADD231PS  Z21, Z19, Z9
+	VFMADD231PS  Z21, Z20, Z15
+	VMOVUPS      (BX), Z21
+	VFMADD231PS  Z21, Z18, Z4
+	VFMADD231PS  Z21, Z19, Z10
+	VFMADD231PS  Z21, Z20, Z16
+	VMOVUPS      64(BX), Z21
+	VFMADD231PS  Z21, Z18, Z5
+	VFMADD231PS  Z21, Z19, Z11
+	VFMADD231PS  Z21, Z20, Z17
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	DECQ         DI
+	JNZ          rows3_units12_x_one
+
+rows3_units12_x_one_end:
+	MOVQ 56(AX), SI
+	MOVQ 72(AX), DI
+	MOVQ 64(AX), R8
+	SUBQ $0x02, DI
+	JL   rows3_units12_h_rest
+
+rows3_units12_h:
+	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (SI)(R8*2), Z20
+	VMOVUPS      (CX), Z21
+	VFMADD231PS  Z21, Z18, Z0
+	VFMADD231PS  Z21, Z19, Z6
+	VFMADD231PS  Z21, Z20, Z12
+	VMOVUPS      64(CX), Z21
+	VFMADD231PS  Z21, Z18, Z1
+	VFMADD231PS  Z21, Z19, Z7
+	VFMADD231PS  Z21, Z20, Z13
+	VMOVUPS      (CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z8
+	VFMADD231PS  Z21, Z20, Z14
+	VMOVUPS      64(CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z3
+	VFMADD231PS  Z21, Z19, Z9
+	VFMADD231PS  Z21, Z20, Z15
+	VMOVUPS      (BX), Z21
+	VFMADD231PS  Z21, Z18, Z4
+	VFMADD231PS  Z21, Z19, Z10
+	VFMADD231PS  Z21, Z20, Z16
+	VMOVUPS      64(BX), Z21
+	VFMADD231PS  Z21, Z18, Z5
+	VFMADD231PS  Z21, Z19, Z11
+	VFMADD231PS  Z21, Z20, Z17
+	VBROADCASTSS 4(SI), Z18
+	VBROADCASTSS 4(SI)(R8*1), Z19
+	VBROADCASTSS 4(SI)(R8*2), Z20
+	VMOVUPS      128(CX), Z21
+	VFMADD231PS  Z21, Z18, Z0
+	VFMADD231PS  Z21, Z19, Z6
+	VFMADD231PS  Z21, Z20, Z12
+	VMOVUPS      192(CX), Z21
+	VFMADD231PS  Z21, Z18, Z1
+	VFMADD231PS  Z21, Z19, Z7
+	VFMADD231PS  Z21, Z20, Z13
+	VMOVUPS      128(CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z8
+	VFMADD231PS  Z21, Z20, Z14
+	VMOVUPS      192(CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z3
+	VFMADD231PS  Z21, Z19, Z9
+	VFMADD231PS  Z21, Z20, Z15
+	VMOVUPS      128(BX), Z21
+	VFMADD231PS  Z21, Z18, Z4
+	VFMADD231PS  Z21, Z19, Z10
+	VFMADD231PS  Z21, Z20, Z16
+	VMOVUPS      192(BX), Z21
+	VFMADD231PS  Z21, Z18, Z5
+	VFMADD231PS  Z21, Z19, Z11
+	VFMADD231PS  Z21, Z20, Z17
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x02, DI
+	JGE          rows3_units12_h
+
+rows3_units12_h_rest:
+	ADDQ  $0x02, DI
+	TESTQ DI, DI
+	JLE   rows3_units12_h_one_end
+
+rows3_units12_h_one:
+	VBROADCASTSS (SI), Z18
+	VBROADCASTSS (SI)(R8*1), Z19
+	VBROADCASTSS (SI)(R8*2), Z20
+	VMOVUPS      (CX), Z21
+	VFMADD231PS  Z21, Z18, Z0
+	VFMADD231PS  Z21, Z19, Z6
+	VFMADD231PS  Z21, Z20, Z12
+	VMOVUPS      64(CX), Z21
+	VFMADD231PS  Z21, Z18, Z1
+	VFMADD231PS  Z21, Z19, Z7
+	VFMADD231PS  Z21, Z20, Z13
+	VMOVUPS      (CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z8
+	VFMADD231PS  Z21, Z20, Z14
+	VMOVUPS      64(CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z3
+	VFMADD231PS  Z21, Z19, Z9
+	VFMADD231PS  Z21, Z20, Z15
+	VMOVUPS      (BX), Z21
+	VFMADD231PS  Z21, Z18, Z4
+	VFMADD231PS  Z21, Z19, Z10
+	VFMADD231PS  Z21, Z20, Z16
+	VMOVUPS      64(BX), Z21
+	VFMADD231PS  Z21, Z18, Z5
+	VFMADD231PS  Z21, Z19, Z11
+	VFMADD231PS  Z21, Z20, Z17
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	DECQ         DI
+	JNZ          rows3_units12_h_one
+
+rows3_units12_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, K1, 320(CX)
+	VMOVUPS Z6, (CX)(DX*1)
+	VMOVUPS Z7, 64(CX)(DX*1)
+	VMOVUPS Z8, 128(CX)(DX*1)
+	VMOVUPS Z9, 192(CX)(DX*1)
+	VMOVUPS Z10, 256(CX)(DX*1)
+	VMOVUPS Z11, K1, 320(CX)(DX*1)
+	VMOVUPS Z12, (CX)(DX*2)
+	VMOVUPS Z13, 64(CX)(DX*2)
+	VMOVUPS Z14, 128(CX)(DX*2)
+	VMOVUPS Z15, 192(CX)(DX*2)
+	VMOVUPS Z16, 256(CX)(DX*2)
+	VMOVUPS Z17, K1, 320(CX)(DX*2)
+	JMP     end
+
+rows3_units11:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS.Z 320(CX), K1, Y5
+	VMOVUPS   (CX)(DX*1), Z6
+	VMOVUPS   64(CX)(DX*1), Z7
+	VMOVUPS   128(CX)(DX*1), Z8
+	VMOVUPS   192(CX)(DX*1), Z9
+	VMOVUPS   256(CX)(DX*1), Z10
+	VMOVUPS.Z 320(CX)(DX*1), K1, Y11
+	VMOVUPS   (CX)(DX*2), Z12
+	VMOVUPS   64(CX)(DX*2), Z13
+	VMOVUPS   128(CX)(DX*2), Z14
+	VMOVUPS   192(CX)(DX*2), Z15
+	VMOVUPS   256(CX)(DX*2), Z16
+	VMOVUPS.Z 320(CX)(DX*2), K1, Y17
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX), SI
+	MOVQ      32(AX), DI
+	MOVQ      48(AX), R8
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows3_units11_x_rest
+
+rows3_units11_x:
+	VBROADCASTSS (DI), Z18
+	VBROADCASTSS (DI)(R9*1), Z19
+	VBROADCASTSS (DI)(R9*2), Z20
+	VMOVUPS      (CX), Z21
+	VFMADD231PS  Z21, Z18, Z0
+	VFMADD231PS  Z21, Z19, Z6
+	VFMADD231PS  Z21, Z20, Z12
+	VMOVUPS      64(CX), Z21
+	VFMADD231PS  Z21, Z18, Z1
+	VFMADD231PS  Z21, Z19, Z7
+	VFMADD231PS  Z21, Z20, Z13
+	VMOVUPS      (CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z8
+	VFMADD231PS  Z21, Z20, Z14
+	VMOVUPS      64(CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z3
+	VFMADD231PS  Z21, Z19, Z9
+	VFMADD231PS  Z21, Z20, Z15
+	VMOVUPS      (SI), Z21
+	VFMADD231PS  Z21, Z18, Z4
+	VFMADD231PS  Z21, Z19, Z10
+	VFMADD231PS  Z21, Z20, Z16
+	VMOVUPS      64(SI), Y21
+	VFMADD231PS  Y21, Y18, Y5
+	VFMADD231PS  Y21, Y19, Y11
+	VFMADD231PS  Y21, Y20, Y17
+	VBROADCASTSS 4(DI), Z18
+	VBROADCASTSS 4(DI)(R9*1), Z19
+	VBROADCASTSS 4(DI)(R9*2), Z20
+	VMOVUPS      128(CX), Z21
+	VFMADD231PS  Z21, Z18, Z0
+	VFMADD231PS  Z21, Z19, Z6
+	VFMADD231PS  Z21, Z20, Z12
+	VMOVUPS      192(CX), Z21
+	VFMADD231PS  Z21, Z18, Z1
+	VFMADD231PS  Z21, Z19, Z7
+	VFMADD231PS  Z21, Z20, Z13
+	VMOVUPS      128(CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z8
+	VFMADD231PS  Z21, Z20, Z14
+	VMOVUPS      192(CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z3
+	VFMADD231PS  Z21, Z19, Z9
+	VFMADD231PS  Z21, Z20, Z15
+	VMOVUPS      96(SI), Z21
+	VFMADD231PS  Z21, Z18, Z4
+	VFMADD231PS  Z21, Z19, Z10
+	VFMADD231PS  Z21, Z20, Z16
+	VMOVUPS      160(SI), Y21
+	VFMADD231PS  Y21, Y18, Y5
+	VFMADD231PS  Y21, Y19, Y11
+	VFMADD231PS  Y21, Y20, Y17
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x000000c0, SI
+	SUBQ         $0x02, R8
+	JGE          rows3_units11_x
+
+rows3_units11_x_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows3_units11_x_one_end
+
+rows3_units11_x_one:
+	VBROADCASTSS (DI), Z18
+	VBROADCASTSS (DI)(R9*1), Z19
+	VBROADCASTSS (DI)(R9*2), Z20
+	VMOVUPS      (CX), Z21
+	VFMADD231PS  Z21, Z18, Z0
+	VFMADD231PS  Z21, Z19, Z6
+	VFMADD231PS  Z21, Z20, Z12
+	VMOVUPS      64(CX), Z21
+	VFMADD231PS  Z21, Z18, Z1
+	VFMADD231PS  Z21, Z19, Z7
+	VFMADD231PS  Z21, Z20, Z13
+	VMOVUPS      (CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z8
+	VFMADD231PS  Z21, Z20, Z14
+	VMOVUPS      64(CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z3
+	VFMADD231PS  Z21, Z19, Z9
+	VFMADD231PS  Z21, Z20, Z15
+	VMOVUPS      (SI), Z21
+	VFMADD231PS  Z21, Z18, Z4
+	VFMADD231PS  Z21, Z19, Z10
+	VFMADD231PS  Z21, Z20, Z16
+	VMOVUPS      64(SI), Y21
+	VFMADD231PS  Y21, Y18, Y5
+	VFMADD231PS  Y21, Y19, Y11
+	VFMADD231PS  Y21, Y20, Y17
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000060, SI
+	DECQ         R8
+	JNZ          rows3_units11_x_one
+
+rows3_units11_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows3_units11_h_rest
+
+rows3_units11_h:
+	VBROADCASTSS (DI), Z18
+	VBROADCASTSS (DI)(R9*1), Z19
+	VBROADCASTSS (DI)(R9*2), Z20
+	VMOVUPS      (CX), Z21
+	VFMADD231PS  Z21, Z18, Z0
+	VFMADD231PS  Z21, Z19, Z6
+	VFMADD231PS  Z21, Z20, Z12
+	VMOVUPS      64(CX), Z21
+	VFMADD231PS  Z21, Z18, Z1
+	VFMADD231PS  Z21, Z19, Z7
+	VFMADD231PS  Z21, Z20, Z13
+	VMOVUPS      (CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z8
+	VFMADD231PS  Z21, Z20, Z14
+	VMOVUPS      64(CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z3
+	VFMADD231PS  Z21, Z19, Z9
+	VFMADD231PS  Z21, Z20, Z15
+	VMOVUPS      (SI), Z21
+	VFMADD231PS  Z21, Z18, Z4
+	VFMADD231PS  Z21, Z19, Z10
+	VFMADD231PS  Z21, Z20, Z16
+	VMOVUPS      64(SI), Y21
+	VFMADD231PS  Y21, Y18, Y5
+	VFMADD231PS  Y21, Y19, Y11
+	VFMADD231PS  Y21, Y20, Y17
+	VBROADCASTSS 4(DI), Z18
+	VBROADCASTSS 4(DI)(R9*1), Z19
+	VBROADCASTSS 4(DI)(R9*2), Z20
+	VMOVUPS      128(CX), Z21
+	VFMADD231PS  Z21, Z18, Z0
+	VFMADD231PS  Z21, Z19, Z6
+	VFMADD231PS  Z21, Z20, Z12
+	VMOVUPS      192(CX), Z21
+	VFMADD231PS  Z21, Z18, Z1
+	VFMADD231PS  Z21, Z19, Z7
+	VFMADD231PS  Z21, Z20, Z13
+	VMOVUPS      128(CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z8
+	VFMADD231PS  Z21, Z20, Z14
+	VMOVUPS      192(CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z3
+	VFMADD231PS  Z21, Z19, Z9
+	VFMADD231PS  Z21, Z20, Z15
+	VMOVUPS      96(SI), Z21
+	VFMADD231PS  Z21, Z18, Z4
+	VFMADD231PS  Z21, Z19, Z10
+	VFMADD231PS  Z21, Z20, Z16
+	VMOVUPS      160(SI), Y21
+	VFMADD231PS  Y21, Y18, Y5
+	VFMADD231PS  Y21, Y19, Y11
+	VFMADD231PS  Y21, Y20, Y17
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x000000c0, SI
+	SUBQ         $0x02, R8
+	JGE          rows3_units11_h
+
+rows3_units11_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows3_units11_h_one_end
+
+rows3_units11_h_one:
+	VBROADCASTSS (DI), Z18
+	VBROADCASTSS (DI)(R9*1), Z19
+	VBROADCASTSS (DI)(R9*2), Z20
+	VMOVUPS      (CX), Z21
+	VFMADD231PS  Z21, Z18, Z0
+	VFMADD231PS  Z21, Z19, Z6
+	VFMADD231PS  Z21, Z20, Z12
+	VMOVUPS      64(CX), Z21
+	VFMADD231PS  Z21, Z18, Z1
+	VFMADD231PS  Z21, Z19, Z7
+	VFMADD231PS  Z21, Z20, Z13
+	VMOVUPS      (CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z8
+	VFMADD231PS  Z21, Z20, Z14
+	VMOVUPS      64(CX)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z3
+	VFMADD231PS  Z21, Z19, Z9
+	VFMADD231PS  Z21, Z20, Z15
+	VMOVUPS      (SI), Z21
+	VFMADD231PS  Z21, Z18, Z4
+	VFMADD231PS  Z21, Z19, Z10
+	VFMADD231PS  Z21, Z20, Z16
+	VMOVUPS      64(SI), Y21
+	VFMADD231PS  Y21, Y18, Y5
+	VFMADD231PS  Y21, Y19, Y11
+	VFMADD231PS  Y21, Y20, Y17
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000060, SI
+	DECQ         R8
+	JNZ          rows3_units11_h_one
+
+rows3_units11_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Y5, K1, 320(CX)
+	VMOVUPS Z6, (CX)(DX*1)
+	VMOVUPS Z7, 64(CX)(DX*1)
+	VMOVUPS Z8, 128(CX)(DX*1)
+	VMOVUPS Z9, 192(CX)(DX*1)
+	VMOVUPS Z10, 256(CX)(DX*1)
+	VMOVUPS Y11, K1, 320(CX)(DX*1)
+	VMOVUPS Z12, (CX)(DX*2)
+	VMOVUPS Z13, 64(CX)(DX*2)
+	VMOVUPS Z14, 128(CX)(DX*2)
+	VMOVUPS Z15, 192(CX)(DX*2)
+	VMOVUPS Z16, 256(CX)(DX*2)
+	VMOVUPS Y17, K1, 320(CX)(DX*2)
+	JMP     end
+
+rows3_units10:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS.Z 256(CX), K1, Z4
+	VMOVUPS   (CX)(DX*1), Z5
+	VMOVUPS   64(CX)(DX*1), Z6
+	VMOVUPS   128(CX)(DX*1), Z7
+	VMOVUPS   192(CX)(DX*1), Z8
+	VMOVUPS.Z 256(CX)(DX*1), K1, Z9
+	VMOVUPS   (CX)(DX*2), Z10
+	VMOVUPS   64(CX)(DX*2), Z11
+	VMOVUPS   128(CX)(DX*2), Z12
+	VMOVUPS   192(CX)(DX*2), Z13
+	VMOVUPS.Z 256(CX)(DX*2), K1, Z14
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX), SI
+	MOVQ      32(AX), DI
+	MOVQ      48(AX), R8
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows3_units10_x_rest
+
+rows3_units10_x:
+	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DI)(R9*1), Z16
+	VBROADCASTSS (DI)(R9*2), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z15, Z0
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(CX), Z18
+	VFMADD231PS  Z18, Z15, Z1
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      (CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z2
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      64(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z3
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      (SI), Z18
+	VFMADD231PS  Z18, Z15, Z4
+	VFMADD231PS  Z18, Z16, Z9
+	VFMADD231PS  Z18, Z17, Z14
+	VBROADCASTSS 4(DI), Z15
+	VBROADCASTSS 4(DI)(R9*1), Z16
+	VBROADCASTSS 4(DI)(R9*2), Z17
+	VMOVUPS      128(CX), Z18
+	VFMADD231PS  Z18, Z15, Z0
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      192(CX), Z18
+	VFMADD231PS  Z18, Z15, Z1
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      128(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z2
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      192(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z3
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      64(SI), Z18
+	VFMADD231PS  Z18, Z15, Z4
+	VFMADD231PS  Z18, Z16, Z9
+	VFMADD231PS  Z18, Z17, Z14
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x02, R8
+	JGE          rows3_units10_x
+
+rows3_units10_x_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows3_units10_x_one_end
+
+rows3_units10_x_one:
+	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DI)(R9*1), Z16
+	VBROADCASTSS (DI)(R9*2), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z15, Z0
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(CX), Z18
+	VFMADD231PS  Z18, Z15, Z1
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      (CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z2
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      64(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z3
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      (SI), Z18
+	VFMADD231PS  Z18, Z15, Z4
+	VFMADD231PS  Z18, Z16, Z9
+	VFMADD231PS  Z18, Z17, Z14
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000040, SI
+	DECQ         R8
+	JNZ          rows3_units10_x_one
+
+rows3_units10_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows3_units10_h_rest
+
+rows3_units10_h:
+	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DI)(R9*1), Z16
+	VBROADCASTSS (DI)(R9*2), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z15, Z0
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(CX), Z18
+	VFMADD231PS  Z18, Z15, Z1
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      (CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z2
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      64(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z3
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      (SI), Z18
+	VFMADD231PS  Z18, Z15, Z4
+	VFMADD231PS  Z18, Z16, Z9
+	VFMADD231PS  Z18, Z17, Z14
+	VBROADCASTSS 4(DI), Z15
+	VBROADCASTSS 4(DI)(R9*1), Z16
+	VBROADCASTSS 4(DI)(R9*2), Z17
+	VMOVUPS      128(CX), Z18
+	VFMADD231PS  Z18, Z15, Z0
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      192(CX), Z18
+	VFMADD231PS  Z18, Z15, Z1
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      128(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z2
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      192(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z3
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      64(SI), Z18
+	VFMADD231PS  Z18, Z15, Z4
+	VFMADD231PS  Z18, Z16, Z9
+	VFMADD231PS  Z18, Z17, Z14
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x02, R8
+	JGE          rows3_units10_h
+
+rows3_units10_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows3_units10_h_one_end
+
+rows3_units10_h_one:
+	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DI)(R9*1), Z16
+	VBROADCASTSS (DI)(R9*2), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z15, Z0
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(CX), Z18
+	VFMADD231PS  Z18, Z15, Z1
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      (CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z2
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      64(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z3
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      (SI), Z18
+	VFMADD231PS  Z18, Z15, Z4
+	VFMADD231PS  Z18, Z16, Z9
+	VFMADD231PS  Z18, Z17, Z14
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000040, SI
+	DECQ         R8
+	JNZ          rows3_units10_h_one
+
+rows3_units10_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, K1, 256(CX)
+	VMOVUPS Z5, (CX)(DX*1)
+	VMOVUPS Z6, 64(CX)(DX*1)
+	VMOVUPS Z7, 128(CX)(DX*1)
+	VMOVUPS Z8, 192(CX)(DX*1)
+	VMOVUPS Z9, K1, 256(CX)(DX*1)
+	VMOVUPS Z10, (CX)(DX*2)
+	VMOVUPS Z11, 64(CX)(DX*2)
+	VMOVUPS Z12, 128(CX)(DX*2)
+	VMOVUPS Z13, 192(CX)(DX*2)
+	VMOVUPS Z14, K1, 256(CX)(DX*2)
+	JMP     end
+
+rows3_units9:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS.Z 256(CX), K1, Y4
+	VMOVUPS   (CX)(DX*1), Z5
+	VMOVUPS   64(CX)(DX*1), Z6
+	VMOVUPS   128(CX)(DX*1), Z7
+	VMOVUPS   192(CX)(DX*1), Z8
+	VMOVUPS.Z 256(CX)(DX*1), K1, Y9
+	VMOVUPS   (CX)(DX*2), Z10
+	VMOVUPS   64(CX)(DX*2), Z11
+	VMOVUPS   128(CX)(DX*2), Z12
+	VMOVUPS   192(CX)(DX*2), Z13
+	VMOVUPS.Z 256(CX)(DX*2), K1, Y14
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX), SI
+	MOVQ      32(AX), DI
+	MOVQ      48(AX), R8
+	MOVQ      40(AX), R9
+	SUBQ      $0x02, R8
+	JL        rows3_units9_x_rest
+
+rows3_units9_x:
+	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DI)(R9*1), Z16
+	VBROADCASTSS (DI)(R9*2), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z15, Z0
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(CX), Z18
+	VFMADD231PS  Z18, Z15, Z1
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      (CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z2
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      64(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z3
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      (SI), Y18
+	VFMADD231PS  Y18, Y15, Y4
+	VFMADD231PS  Y18, Y16, Y9
+	VFMADD231PS  Y18, Y17, Y14
+	VBROADCASTSS 4(DI), Z15
+	VBROADCASTSS 4(DI)(R9*1), Z16
+	VBROADCASTSS 4(DI)(R9*2), Z17
+	VMOVUPS      128(CX), Z18
+	VFMADD231PS  Z18, Z15, Z0
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      192(CX), Z18
+	VFMADD231PS  Z18, Z15, Z1
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      128(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z2
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      192(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z3
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      32(SI), Y18
+	VFMADD231PS  Y18, Y15, Y4
+	VFMADD231PS  Y18, Y16, Y9
+	VFMADD231PS  Y18, Y17, Y14
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x02, R8
+	JGE          rows3_units9_x
+
+rows3_units9_x_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows3_units9_x_one_end
+
+rows3_units9_x_one:
+	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DI)(R9*1), Z16
+	VBROADCASTSS (DI)(R9*2), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z15, Z0
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(CX), Z18
+	VFMADD231PS  Z18, Z15, Z1
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      (CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z2
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      64(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z3
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      (SI), Y18
+	VFMADD231PS  Y18, Y15, Y4
+	VFMADD231PS  Y18, Y16, Y9
+	VFMADD231PS  Y18, Y17, Y14
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000020, SI
+	DECQ         R8
+	JNZ          rows3_units9_x_one
+
+rows3_units9_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	SUBQ $0x02, R8
+	JL   rows3_units9_h_rest
+
+rows3_units9_h:
+	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DI)(R9*1), Z16
+	VBROADCASTSS (DI)(R9*2), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z15, Z0
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(CX), Z18
+	VFMADD231PS  Z18, Z15, Z1
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      (CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z2
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      64(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z3
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      (SI), Y18
+	VFMADD231PS  Y18, Y15, Y4
+	VFMADD231PS  Y18, Y16, Y9
+	VFMADD231PS  Y18, Y17, Y14
+	VBROADCASTSS 4(DI), Z15
+	VBROADCASTSS 4(DI)(R9*1), Z16
+	VBROADCASTSS 4(DI)(R9*2), Z17
+	VMOVUPS      128(CX), Z18
+	VFMADD231PS  Z18, Z15, Z0
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      192(CX), Z18
+	VFMADD231PS  Z18, Z15, Z1
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      128(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z2
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      192(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z3
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      32(SI), Y18
+	VFMADD231PS  Y18, Y15, Y4
+	VFMADD231PS  Y18, Y16, Y9
+	VFMADD231PS  Y18, Y17, Y14
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x02, R8
+	JGE          rows3_units9_h
+
+rows3_units9_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows3_units9_h_one_end
+
+rows3_units9_h_one:
+	VBROADCASTSS (DI), Z15
+	VBROADCASTSS (DI)(R9*1), Z16
+	VBROADCASTSS (DI)(R9*2), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z15, Z0
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(CX), Z18
+	VFMADD231PS  Z18, Z15, Z1
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      (CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z2
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      64(CX)(DX*1), Z18
+	VFMADD231PS  Z18, Z15, Z3
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      (SI), Y18
+	VFMADD231PS  Y18, Y15, Y4
+	VFMADD231PS  Y18, Y16, Y9
+	VFMADD231PS  Y18, Y17, Y14
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000020, SI
+	DECQ         R8
+	JNZ          rows3_units9_h_one
+
+rows3_units9_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Y4, K1, 256(CX)
+	VMOVUPS Z5, (CX)(DX*1)
+	VMOVUPS Z6, 64(CX)(DX*1)
+	VMOVUPS Z7, 128(CX)(DX*1)
+	VMOVUPS Z8, 192(CX)(DX*1)
+	VMOVUPS Y9, K1, 256(CX)(DX*1)
+	VMOVUPS Z10, (CX)(DX*2)
+	VMOVUPS Z11, 64(CX)(DX*2)
+	VMOVUPS Z12, 128(CX)(DX*2)
+	VMOVUPS Z13, 192(CX)(DX*2)
+	VMOVUPS Y14, K1, 256(CX)(DX*2)
+	JMP     end
+
+rows3_units8:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS.Z 192(CX), K1, Z3
+	VMOVUPS   (CX)(DX*1), Z4
+	VMOVUPS   64(CX)(DX*1), Z5
+	VMOVUPS   128(CX)(DX*1), Z6
+	VMOVUPS.Z 192(CX)(DX*1), K1, Z7
+	VMOVUPS   (CX)(DX*2), Z8
+	VMOVUPS   64(CX)(DX*2), Z9
+	VMOVUPS   128(CX)(DX*2), Z10
+	VMOVUPS.Z 192(CX)(DX*2), K1, Z11
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows3_units8_x_rest
+
+rows3_units8_x:
+	VBROADCASTSS (BX), Z12
+	VBROADCASTSS (BX)(DI*1), Z13
+	VBROADCASTSS (BX)(DI*2), Z14
+	VMOVUPS      (CX), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      64(CX), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      (CX)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      64(CX)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z11
+	VBROADCASTSS 4(BX), Z12
+	VBROADCASTSS 4(BX)(DI*1), Z13
+	VBROADCASTSS 4(BX)(DI*2), Z14
+	VMOVUPS      128(CX), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      192(CX), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      128(CX)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      192(CX)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z11
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, SI
+	JGE          rows3_units8_x
+
+rows3_units8_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows3_units8_x_one_end
+
+rows3_units8_x_one:
+	VBROADCASTSS (BX), Z12
+	VBROADCASTSS (BX)(DI*1), Z13
+	VBROADCASTSS (BX)(DI*2), Z14
+	VMOVUPS      (CX), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      64(CX), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      (CX)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      64(CX)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z11
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	DECQ         SI
+	JNZ          rows3_units8_x_one
+
+rows3_units8_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows3_units8_h_rest
+
+rows3_units8_h:
+	VBROADCASTSS (BX), Z12
+	VBROADCASTSS (BX)(DI*1), Z13
+	VBROADCASTSS (BX)(DI*2), Z14
+	VMOVUPS      (CX), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      64(CX), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      (CX)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      64(CX)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z11
+	VBROADCASTSS 4(BX), Z12
+	VBROADCASTSS 4(BX)(DI*1), Z13
+	VBROADCASTSS 4(BX)(DI*2), Z14
+	VMOVUPS      128(CX), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      192(CX), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      128(CX)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      192(CX)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z11
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, SI
+	JGE          rows3_units8_h
+
+rows3_units8_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows3_units8_h_one_end
+
+rows3_units8_h_one:
+	VBROADCASTSS (BX), Z12
+	VBROADCASTSS (BX)(DI*1), Z13
+	VBROADCASTSS (BX)(DI*2), Z14
+	VMOVUPS      (CX), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      64(CX), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      (CX)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      64(CX)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z3
+	VFMADD231PS  Z15, Z13, Z7
+	VFMADD231PS  Z15, Z14, Z11
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	DECQ         SI
+	JNZ          rows3_units8_h_one
+
+rows3_units8_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, K1, 192(CX)
+	VMOVUPS Z4, (CX)(DX*1)
+	VMOVUPS Z5, 64(CX)(DX*1)
+	VMOVUPS Z6, 128(CX)(DX*1)
+	VMOVUPS Z7, K1, 192(CX)(DX*1)
+	VMOVUPS Z8, (CX)(DX*2)
+	VMOVUPS Z9, 64(CX)(DX*2)
+	VMOVUPS Z10, 128(CX)(DX*2)
+	VMOVUPS Z11, K1, 192(CX)(DX*2)
+	JMP     end
+
+rows3_units7:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS.Z 192(CX), K1, Y3
+	VMOVUPS   (CX)(DX*1), Z4
+	VMOVUPS   64(CX)(DX*1), Z5
+	VMOVUPS   128(CX)(DX*1), Z6
+	VMOVUPS.Z 192(CX)(DX*1), K1, Y7
+	VMOVUPS   (CX)(DX*2), Z8
+	VMOVUPS   64(CX)(DX*2), Z9
+	VMOVUPS   128(CX)(DX*2), Z10
+	VMOVUPS.Z 192(CX)(DX*2), K1, Y11
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*1), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows3_units7_x_rest
+
+rows3_units7_x:
+	VBROADCASTSS (BX), Z12
+	VBROADCASTSS (BX)(DI*1), Z13
+	VBROADCASTSS (BX)(DI*2), Z14
+	VMOVUPS      (CX), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      64(CX), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      (DX), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      64(DX), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	VBROADCASTSS 4(BX), Z12
+	VBROADCASTSS 4(BX)(DI*1), Z13
+	VBROADCASTSS 4(BX)(DI*2), Z14
+	VMOVUPS      128(CX), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      192(CX), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      96(DX), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      160(DX), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows3_units7_x
+
+rows3_units7_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows3_units7_x_one_end
+
+rows3_units7_x_one:
+	VBROADCASTSS (BX), Z12
+	VBROADCASTSS (BX)(DI*1), Z13
+	VBROADCASTSS (BX)(DI*2), Z14
+	VMOVUPS      (CX), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      64(CX), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      (DX), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      64(DX), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows3_units7_x_one
+
+rows3_units7_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows3_units7_h_rest
+
+rows3_units7_h:
+	VBROADCASTSS (BX), Z12
+	VBROADCASTSS (BX)(DI*1), Z13
+	VBROADCASTSS (BX)(DI*2), Z14
+	VMOVUPS      (CX), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      64(CX), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      (DX), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      64(DX), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	VBROADCASTSS 4(BX), Z12
+	VBROADCASTSS 4(BX)(DI*1), Z13
+	VBROADCASTSS 4(BX)(DI*2), Z14
+	VMOVUPS      128(CX), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      192(CX), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      96(DX), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      160(DX), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows3_units7_h
+
+rows3_units7_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows3_units7_h_one_end
+
+rows3_units7_h_one:
+	VBROADCASTSS (BX), Z12
+	VBROADCASTSS (BX)(DI*1), Z13
+	VBROADCASTSS (BX)(DI*2), Z14
+	VMOVUPS      (CX), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      64(CX), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	VFMADD231PS  Z15, Z13, Z5
+	VFMADD231PS  Z15, Z14, Z9
+	VMOVUPS      (DX), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z6
+	VFMADD231PS  Z15, Z14, Z10
+	VMOVUPS      64(DX), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows3_units7_h_one
+
+rows3_units7_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Y3, K1, 192(CX)
+	VMOVUPS Z4, (CX)(DX*1)
+	VMOVUPS Z5, 64(CX)(DX*1)
+	VMOVUPS Z6, 128(CX)(DX*1)
+	VMOVUPS Y7, K1, 192(CX)(DX*1)
+	VMOVUPS Z8, (CX)(DX*2)
+	VMOVUPS Z9, 64(CX)(DX*2)
+	VMOVUPS Z10, 128(CX)(DX*2)
+	VMOVUPS Y11, K1, 192(CX)(DX*2)
+	JMP     end
+
+rows3_units6:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS.Z 128(CX), K1, Z2
+	VMOVUPS   (CX)(DX*1), Z3
+	VMOVUPS   64(CX)(DX*1), Z4
+	VMOVUPS.Z 128(CX)(DX*1), K1, Z5
+	VMOVUPS   (CX)(DX*2), Z6
+	VMOVUPS   64(CX)(DX*2), Z7
+	VMOVUPS.Z 128(CX)(DX*2), K1, Z8
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*1), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows3_units6_x_rest
+
+rows3_units6_x:
+	VMOVUPS      (CX), Z9
+	VMOVUPS      64(CX), Z10
+	VMOVUPS      (DX), Z11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Z9, Z12, Z6
+	VFMADD231PS  Z10, Z12, Z7
+	VFMADD231PS  Z11, Z12, Z8
+	VMOVUPS      128(CX), Z9
+	VMOVUPS      192(CX), Z10
+	VMOVUPS      64(DX), Z11
+	VBROADCASTSS 4(BX), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 4(BX)(DI*1), Z12
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 4(BX)(DI*2), Z12
+	VFMADD231PS  Z9, Z12, Z6
+	VFMADD231PS  Z10, Z12, Z7
+	VFMADD231PS  Z11, Z12, Z8
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows3_units6_x
+
+rows3_units6_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows3_units6_x_one_end
+
+rows3_units6_x_one:
+	VMOVUPS      (CX), Z9
+	VMOVUPS      64(CX), Z10
+	VMOVUPS      (DX), Z11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Z9, Z12, Z6
+	VFMADD231PS  Z10, Z12, Z7
+	VFMADD231PS  Z11, Z12, Z8
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows3_units6_x_one
+
+rows3_units6_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows3_units6_h_rest
+
+rows3_units6_h:
+	VMOVUPS      (CX), Z9
+	VMOVUPS      64(CX), Z10
+	VMOVUPS      (DX), Z11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Z9, Z12, Z6
+	VFMADD231PS  Z10, Z12, Z7
+	VFMADD231PS  Z11, Z12, Z8
+	VMOVUPS      128(CX), Z9
+	VMOVUPS      192(CX), Z10
+	VMOVUPS      64(DX), Z11
+	VBROADCASTSS 4(BX), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 4(BX)(DI*1), Z12
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 4(BX)(DI*2), Z12
+	VFMADD231PS  Z9, Z12, Z6
+	VFMADD231PS  Z10, Z12, Z7
+	VFMADD231PS  Z11, Z12, Z8
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows3_units6_h
+
+rows3_units6_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows3_units6_h_one_end
+
+rows3_units6_h_one:
+	VMOVUPS      (CX), Z9
+	VMOVUPS      64(CX), Z10
+	VMOVUPS      (DX), Z11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Z9, Z12, Z6
+	VFMADD231PS  Z10, Z12, Z7
+	VFMADD231PS  Z11, Z12, Z8
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows3_units6_h_one
+
+rows3_units6_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, K1, 128(CX)
+	VMOVUPS Z3, (CX)(DX*1)
+	VMOVUPS Z4, 64(CX)(DX*1)
+	VMOVUPS Z5, K1, 128(CX)(DX*1)
+	VMOVUPS Z6, (CX)(DX*2)
+	VMOVUPS Z7, 64(CX)(DX*2)
+	VMOVUPS Z8, K1, 128(CX)(DX*2)
+	JMP     end
+
+rows3_units5:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS.Z 128(CX), K1, Y2
+	VMOVUPS   (CX)(DX*1), Z3
+	VMOVUPS   64(CX)(DX*1), Z4
+	VMOVUPS.Z 128(CX)(DX*1), K1, Y5
+	VMOVUPS   (CX)(DX*2), Z6
+	VMOVUPS   64(CX)(DX*2), Z7
+	VMOVUPS.Z 128(CX)(DX*2), K1, Y8
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*1), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows3_units5_x_rest
+
+rows3_units5_x:
+	VMOVUPS      (CX), Z9
+	VMOVUPS      64(CX), Z10
+	VMOVUPS      (DX), Y11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Z9, Z12, Z6
+	VFMADD231PS  Z10, Z12, Z7
+	VFMADD231PS  Y11, Y12, Y8
+	VMOVUPS      128(CX), Z9
+	VMOVUPS      192(CX), Z10
+	VMOVUPS      32(DX), Y11
+	VBROADCASTSS 4(BX), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS 4(BX)(DI*1), Z12
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(BX)(DI*2), Z12
+	VFMADD231PS  Z9, Z12, Z6
+	VFMADD231PS  Z10, Z12, Z7
+	VFMADD231PS  Y11, Y12, Y8
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows3_units5_x
+
+rows3_units5_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows3_units5_x_one_end
+
+rows3_units5_x_one:
+	VMOVUPS      (CX), Z9
+	VMOVUPS      64(CX), Z10
+	VMOVUPS      (DX), Y11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Z9, Z12, Z6
+	VFMADD231PS  Z10, Z12, Z7
+	VFMADD231PS  Y11, Y12, Y8
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows3_units5_x_one
+
+rows3_units5_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows3_units5_h_rest
+
+rows3_units5_h:
+	VMOVUPS      (CX), Z9
+	VMOVUPS      64(CX), Z10
+	VMOVUPS      (DX), Y11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Z9, Z12, Z6
+	VFMADD231PS  Z10, Z12, Z7
+	VFMADD231PS  Y11, Y12, Y8
+	VMOVUPS      128(CX), Z9
+	VMOVUPS      192(CX), Z10
+	VMOVUPS      32(DX), Y11
+	VBROADCASTSS 4(BX), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS 4(BX)(DI*1), Z12
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(BX)(DI*2), Z12
+	VFMADD231PS  Z9, Z12, Z6
+	VFMADD231PS  Z10, Z12, Z7
+	VFMADD231PS  Y11, Y12, Y8
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows3_units5_h
+
+rows3_units5_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows3_units5_h_one_end
+
+rows3_units5_h_one:
+	VMOVUPS      (CX), Z9
+	VMOVUPS      64(CX), Z10
+	VMOVUPS      (DX), Y11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Z9, Z12, Z3
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Z9, Z12, Z6
+	VFMADD231PS  Z10, Z12, Z7
+	VFMADD231PS  Y11, Y12, Y8
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows3_units5_h_one
+
+rows3_units5_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Y2, K1, 128(CX)
+	VMOVUPS Z3, (CX)(DX*1)
+	VMOVUPS Z4, 64(CX)(DX*1)
+	VMOVUPS Y5, K1, 128(CX)(DX*1)
+	VMOVUPS Z6, (CX)(DX*2)
+	VMOVUPS Z7, 64(CX)(DX*2)
+	VMOVUPS Y8, K1, 128(CX)(DX*2)
+	JMP     end
+
+rows3_units4:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Z3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Z5
+	MOVQ      80(AX), CX
+	MOVQ      32(AX), DX
+	MOVQ      48(AX), BX
+	MOVQ      40(AX), SI
+	SUBQ      $0x02, BX
+	JL        rows3_units4_x_rest
+
+rows3_units4_x:
+	VMOVUPS      (CX), Z6
+	VMOVUPS      64(CX), Z7
+	VBROADCASTSS (DX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (DX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (DX)(SI*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      128(CX), Z6
+	VMOVUPS      192(CX), Z7
+	VBROADCASTSS 4(DX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows3_units4_x
+
+rows3_units4_x_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows3_units4_x_one_end
+
+rows3_units4_x_one:
+	VMOVUPS      (CX), Z6
+	VMOVUPS      64(CX), Z7
+	VBROADCASTSS (DX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (DX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (DX)(SI*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows3_units4_x_one
+
+rows3_units4_x_one_end:
+	MOVQ 56(AX), DX
+	MOVQ 72(AX), BX
+	MOVQ 64(AX), SI
+	SUBQ $0x02, BX
+	JL   rows3_units4_h_rest
+
+rows3_units4_h:
+	VMOVUPS      (CX), Z6
+	VMOVUPS      64(CX), Z7
+	VBROADCASTSS (DX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (DX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (DX)(SI*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      128(CX), Z6
+	VMOVUPS      192(CX), Z7
+	VBROADCASTSS 4(DX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows3_units4_h
+
+rows3_units4_h_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows3_units4_h_one_end
+
+rows3_units4_h_one:
+	VMOVUPS      (CX), Z6
+	VMOVUPS      64(CX), Z7
+	VBROADCASTSS (DX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (DX)(SI*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (DX)(SI*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows3_units4_h_one
+
+rows3_units4_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Z5, K1, 64(CX)(DX*2)
+	JMP     end
+
+rows3_units3:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Y1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Y3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Y5
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows3_units3_x_rest
+
+rows3_units3_x:
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Y7
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (BX)(DI*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (BX)(DI*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      96(DX), Z6
+	VMOVUPS      160(DX), Y7
+	VBROADCASTSS 4(BX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows3_units3_x
+
+rows3_units3_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows3_units3_x_one_end
+
+rows3_units3_x_one:
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Y7
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (BX)(DI*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (BX)(DI*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows3_units3_x_one
+
+rows3_units3_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows3_units3_h_rest
+
+rows3_units3_h:
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Y7
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (BX)(DI*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (BX)(DI*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      96(DX), Z6
+	VMOVUPS      160(DX), Y7
+	VBROADCASTSS 4(BX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows3_units3_h
+
+rows3_units3_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows3_units3_h_one_end
+
+rows3_units3_h_one:
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Y7
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (BX)(DI*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (BX)(DI*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows3_units3_h_one
+
+rows3_units3_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Y3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Y5, K1, 64(CX)(DX*2)
+	JMP     end
+
+rows3_units2:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows3_units2_x_rest
+
+rows3_units2_x:
+	VMOVUPS      (DX), Z3
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (BX)(DI*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (BX)(DI*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      64(DX), Z3
+	VBROADCASTSS 4(BX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows3_units2_x
+
+rows3_units2_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows3_units2_x_one_end
+
+rows3_units2_x_one:
+	VMOVUPS      (DX), Z3
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (BX)(DI*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (BX)(DI*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows3_units2_x_one
+
+rows3_units2_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows3_units2_h_rest
+
+rows3_units2_h:
+	VMOVUPS      (DX), Z3
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (BX)(DI*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (BX)(DI*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      64(DX), Z3
+	VBROADCASTSS 4(BX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows3_units2_h
+
+rows3_units2_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows3_units2_h_one_end
+
+rows3_units2_h_one:
+	VMOVUPS      (DX), Z3
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (BX)(DI*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (BX)(DI*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows3_units2_h_one
+
+rows3_units2_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	JMP     end
+
+rows3_units1:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	MOVQ      120(AX), BX
+	LEAQ      masks<>+0(SB), SI
+	KMOVW     (SI)(BX*2), K1
+	VMOVUPS.Z (CX), K1, Y0
+	VMOVUPS.Z (CX)(DX*1), K1, Y1
+	VMOVUPS.Z (CX)(DX*2), K1, Y2
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	SUBQ      $0x02, SI
+	JL        rows3_units1_x_rest
+
+rows3_units1_x:
+	VMOVUPS      (DX), Y3
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (BX)(DI*1), Z4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (BX)(DI*2), Z4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      32(DX), Y3
+	VBROADCASTSS 4(BX), Z4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows3_units1_x
+
+rows3_units1_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows3_units1_x_one_end
+
+rows3_units1_x_one:
+	VMOVUPS      (DX), Y3
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (BX)(DI*1), Z4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (BX)(DI*2), Z4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows3_units1_x_one
+
+rows3_units1_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	SUBQ $0x02, SI
+	JL   rows3_units1_h_rest
+
+rows3_units1_h:
+	VMOVUPS      (DX), Y3
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (BX)(DI*1), Z4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (BX)(DI*2), Z4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      32(DX), Y3
+	VBROADCASTSS 4(BX), Z4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows3_units1_h
+
+rows3_units1_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows3_units1_h_one_end
+
+rows3_units1_h_one:
+	VMOVUPS      (DX), Y3
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (BX)(DI*1), Z4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (BX)(DI*2), Z4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows3_units1_h_one
+
+rows3_units1_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), BX
+	KMOVW   (BX)(AX*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(DX*1)
+	VMOVUPS Y2, K1, (CX)(DX*2)
+	JMP     end
+
+rows4:
+	MOVQ      112(AX), CX
+	CMPQ      CX, $0x01
+	JE        rows4_units1
+	CMPQ      CX, $0x02
+	JE        rows4_units2
+	CMPQ      CX, $0x03
+	JE        rows4_units3
+	CMPQ      CX, $0x04
+	JE        rows4_units4
+	CMPQ      CX, $0x05
+	JE        rows4_units5
+	CMPQ      CX, $0x06
+	JE        rows4_units6
+	CMPQ      CX, $0x07
+	JE        rows4_units7
+	CMPQ      CX, $0x08
+	JE        rows4_units8
+	CMPQ      CX, $0x09
+	JE        rows4_units9
+	CMPQ      CX, $0x0a
+	JE        rows4_units10
+	CMPQ      CX, $0x0b
+	JE        rows4_units11
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS.Z 320(CX), K1, Z5
+	VMOVUPS   (CX)(DX*1), Z6
+	VMOVUPS   64(CX)(DX*1), Z7
+	VMOVUPS   128(CX)(DX*1), Z8
+	VMOVUPS   192(CX)(DX*1), Z9
+	VMOVUPS   256(CX)(DX*1), Z10
+	VMOVUPS.Z 320(CX)(DX*1), K1, Z11
+	VMOVUPS   (CX)(DX*2), Z12
+	VMOVUPS   64(CX)(DX*2), Z13
+	VMOVUPS   128(CX)(DX*2), Z14
+	VMOVUPS   192(CX)(DX*2), Z15
+	VMOVUPS   256(CX)(DX*2), Z16
+	VMOVUPS.Z 320(CX)(DX*2), K1, Z17
+	VMOVUPS   (BX), Z18
+	VMOVUPS   64(BX), Z19
+	VMOVUPS   128(BX), Z20
+	VMOVUPS   192(BX), Z21
+	VMOVUPS   256(BX), Z22
+	VMOVUPS.Z 320(BX), K1, Z23
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	MOVQ      32(AX), SI
+	MOVQ      48(AX), DI
+	MOVQ      40(AX), R8
+	LEAQ      (SI)(R8*2), R9
+	ADDQ      R8, R9
+	SUBQ      $0x02, DI
+	JL        rows4_units12_x_rest
+
+rows4_units12_x:
+	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (R9), Z27
+	VMOVUPS      (CX), Z28
+	VFMADD231PS  Z28, Z24, Z0
+	VFMADD231PS  Z28, Z25, Z6
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z18
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  Z28, Z24, Z1
+	VFMADD231PS  Z28, Z25, Z7
+	VFMADD231PS  Z28, Z26, Z13
+	VFMADD231PS  Z28, Z27, Z19
+	VMOVUPS      (CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z2
+	VFMADD231PS  Z28, Z25, Z8
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z20
+	VMOVUPS      64(CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z3
+	VFMADD231PS  Z28, Z25, Z9
+	VFMADD231PS  Z28, Z26, Z15
+	VFMADD231PS  Z28, Z27, Z21
+	VMOVUPS      (BX), Z28
+	VFMADD231PS  Z28, Z24, Z4
+	VFMADD231PS  Z28, Z25, Z10
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z22
+	VMOVUPS      64(BX), Z28
+	VFMADD231PS  Z28, Z24, Z5
+	VFMADD231PS  Z28, Z25, Z11
+	VFMADD231PS  Z28, Z26, Z17
+	VFMADD231PS  Z28, Z27, Z23
+	VBROADCASTSS 4(SI), Z24
+	VBROADCASTSS 4(SI)(R8*1), Z25
+	VBROADCASTSS 4(SI)(R8*2), Z26
+	VBROADCASTSS 4(R9), Z27
+	VMOVUPS      128(CX), Z28
+	VFMADD231PS  Z28, Z24, Z0
+	VFMADD231PS  Z28, Z25, Z6
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z18
+	VMOVUPS      192(CX), Z28
+	VFMADD231PS  Z28, Z24, Z1
+	VFMADD231PS  Z28, Z25, Z7
+	VFMADD231PS  Z28, Z26, Z13
+	VFMADD231PS  Z28, Z27, Z19
+	VMOVUPS      128(CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z2
+	VFMADD231PS  Z28, Z25, Z8
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z20
+	VMOVUPS      192(CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z3
+	VFMADD231PS  Z28, Z25, Z9
+	VFMADD231PS  Z28, Z26, Z15
+	VFMADD231PS  Z28, Z27, Z21
+	VMOVUPS      128(BX), Z28
+	VFMADD231PS  Z28, Z24, Z4
+	VFMADD231PS  Z28, Z25, Z10
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z22
+	VMOVUPS      192(BX), Z28
+	VFMADD231PS  Z28, Z24, Z5
+	VFMADD231PS  Z28, Z25, Z11
+	VFMADD231PS  Z28, Z26, Z17
+	VFMADD231PS  Z28, Z27, Z23
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x02, DI
+	JGE          rows4_units12_x
+
+rows4_units12_x_rest:
+	ADDQ  $0x02, DI
+	TESTQ DI, DI
+	JLE   rows4_units12_x_one_end
+
+rows4_units12_x_one:
+	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (R9), Z27
+	VMOVUPS      (CX), Z28
+	VFMADD231PS  Z28, Z24, Z0
+	VFMADD231PS  Z28, Z25, Z6
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z18
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  Z28, Z24, Z1
+	VFMADD231PS  Z28, Z25, Z7
+	VFMADD231PS  Z28, Z26, Z13
+	VFMADD231PS  Z28, Z27, Z19
+	VMOVUPS      (CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z2
+	VFMADD231PS  Z28, Z25, Z8
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z20
+	VMOVUPS      64(CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z3
+	VFMADD231PS  Z28, Z25, Z9
+	VFMADD231PS  Z28, Z26, Z15
+	VFMADD231PS  Z28, Z27, Z21
+	VMOVUPS      (BX), Z28
+	VFMADD231PS  Z28, Z24, Z4
+	VFMADD231PS  Z28, Z25, Z10
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z22
+	VMOVUPS      64(BX), Z28
+	VFMADD231PS  Z28, Z24, Z5
+	VFMADD231PS  Z28, Z25, Z11
+	VFMADD231PS  Z28, Z26, Z17
+	VFMADD231PS  Z28, Z27, Z23
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	DECQ         DI
+	JNZ          rows4_units12_x_one
+
+rows4_units12_x_one_end:
+	MOVQ 56(AX), SI
+	MOVQ 72(AX), DI
+	MOVQ 64(AX), R8
+	LEAQ (SI)(R8*2), R9
+	ADDQ R8, R9
+	SUBQ $0x02, DI
+	JL   rows4_units12_h_rest
+
+rows4_units12_h:
+	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (R9), Z27
+	VMOVUPS      (CX), Z28
+	VFMADD231PS  Z28, Z24, Z0
+	VFMADD231PS  Z28, Z25, Z6
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z18
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  Z28, Z24, Z1
+	VFMADD231PS  Z28, Z25, Z7
+	VFMADD231PS  Z28, Z26, Z13
+	VFMADD231PS  Z28, Z27, Z19
+	VMOVUPS      (CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z2
+	VFMADD231PS  Z28, Z25, Z8
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z20
+	VMOVUPS      64(CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z3
+	VFMADD231PS  Z28, Z25, Z9
+	VFMADD231PS  Z28, Z26, Z15
+	VFMADD231PS  Z28, Z27, Z21
+	VMOVUPS      (BX), Z28
+	VFMADD231PS  Z28, Z24, Z4
+	VFMADD231PS  Z28, Z25, Z10
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z22
+	VMOVUPS      64(BX), Z28
+	VFMADD231PS  Z28, Z24, Z5
+	VFMADD231PS  Z28, Z25, Z11
+	VFMADD231PS  Z28, Z26, Z17
+	VFMADD231PS  Z28, Z27, Z23
+	VBROADCASTSS 4(SI), Z24
+	VBROADCASTSS 4(SI)(R8*1), Z25
+	VBROADCASTSS 4(SI)(R8*2), Z26
+	VBROADCASTSS 4(R9), Z27
+	VMOVUPS      128(CX), Z28
+	VFMADD231PS  Z28, Z24, Z0
+	VFMADD231PS  Z28, Z25, Z6
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z18
+	VMOVUPS      192(CX), Z28
+	VFMADD231PS  Z28, Z24, Z1
+	VFMADD231PS  Z28, Z25, Z7
+	VFMADD231PS  Z28, Z26, Z13
+	VFMADD231PS  Z28, Z27, Z19
+	VMOVUPS      128(CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z2
+	VFMADD231PS  Z28, Z25, Z8
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z20
+	VMOVUPS      192(CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z3
+	VFMADD231PS  Z28, Z25, Z9
+	VFMADD231PS  Z28, Z26, Z15
+	VFMADD231PS  Z28, Z27, Z21
+	VMOVUPS      128(BX), Z28
+	VFMADD231PS  Z28, Z24, Z4
+	VFMADD231PS  Z28, Z25, Z10
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z22
+	VMOVUPS      192(BX), Z28
+	VFMADD231PS  Z28, Z24, Z5
+	VFMADD231PS  Z28, Z25, Z11
+	VFMADD231PS  Z28, Z26, Z17
+	VFMADD231PS  Z28, Z27, Z23
+	ADDQ         $0x00000008, SI
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x02, DI
+	JGE          rows4_units12_h
+
+rows4_units12_h_rest:
+	ADDQ  $0x02, DI
+	TESTQ DI, DI
+	JLE   rows4_units12_h_one_end
+
+rows4_units12_h_one:
+	VBROADCASTSS (SI), Z24
+	VBROADCASTSS (SI)(R8*1), Z25
+	VBROADCASTSS (SI)(R8*2), Z26
+	VBROADCASTSS (R9), Z27
+	VMOVUPS      (CX), Z28
+	VFMADD231PS  Z28, Z24, Z0
+	VFMADD231PS  Z28, Z25, Z6
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z18
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  Z28, Z24, Z1
+	VFMADD231PS  Z28, Z25, Z7
+	VFMADD231PS  Z28, Z26, Z13
+	VFMADD231PS  Z28, Z27, Z19
+	VMOVUPS      (CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z2
+	VFMADD231PS  Z28, Z25, Z8
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z20
+	VMOVUPS      64(CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z3
+	VFMADD231PS  Z28, Z25, Z9
+	VFMADD231PS  Z28, Z26, Z15
+	VFMADD231PS  Z28, Z27, Z21
+	VMOVUPS      (BX), Z28
+	VFMADD231PS  Z28, Z24, Z4
+	VFMADD231PS  Z28, Z25, Z10
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z22
+	VMOVUPS      64(BX), Z28
+	VFMADD231PS  Z28, Z24, Z5
+	VFMADD231PS  Z28, Z25, Z11
+	VFMADD231PS  Z28, Z26, Z17
+	VFMADD231PS  Z28, Z27, Z23
+	ADDQ         $0x00000004, SI
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	DECQ         DI
+	JNZ          rows4_units12_h_one
+
+rows4_units12_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, K1, 320(CX)
+	VMOVUPS Z6, (CX)(DX*1)
+	VMOVUPS Z7, 64(CX)(DX*1)
+	VMOVUPS Z8, 128(CX)(DX*1)
+	VMOVUPS Z9, 192(CX)(DX*1)
+	VMOVUPS Z10, 256(CX)(DX*1)
+	VMOVUPS Z11, K1, 320(CX)(DX*1)
+	VMOVUPS Z12, (CX)(DX*2)
+	VMOVUPS Z13, 64(CX)(DX*2)
+	VMOVUPS Z14, 128(CX)(DX*2)
+	VMOVUPS Z15, 192(CX)(DX*2)
+	VMOVUPS Z16, 256(CX)(DX*2)
+	VMOVUPS Z17, K1, 320(CX)(DX*2)
+	VMOVUPS Z18, (BX)
+	VMOVUPS Z19, 64(BX)
+	VMOVUPS Z20, 128(BX)
+	VMOVUPS Z21, 192(BX)
+	VMOVUPS Z22, 256(BX)
+	VMOVUPS Z23, K1, 320(BX)
+	JMP     end
+
+rows4_units11:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS   256(CX), Z4
+	VMOVUPS.Z 320(CX), K1, Y5
+	VMOVUPS   (CX)(DX*1), Z6
+	VMOVUPS   64(CX)(DX*1), Z7
+	VMOVUPS   128(CX)(DX*1), Z8
+	VMOVUPS   192(CX)(DX*1), Z9
+	VMOVUPS   256(CX)(DX*1), Z10
+	VMOVUPS.Z 320(CX)(DX*1), K1, Y11
+	VMOVUPS   (CX)(DX*2), Z12
+	VMOVUPS   64(CX)(DX*2), Z13
+	VMOVUPS   128(CX)(DX*2), Z14
+	VMOVUPS   192(CX)(DX*2), Z15
+	VMOVUPS   256(CX)(DX*2), Z16
+	VMOVUPS.Z 320(CX)(DX*2), K1, Y17
+	VMOVUPS   (BX), Z18
+	VMOVUPS   64(BX), Z19
+	VMOVUPS   128(BX), Z20
+	VMOVUPS   192(BX), Z21
+	VMOVUPS   256(BX), Z22
+	VMOVUPS.Z 320(BX), K1, Y23
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX), SI
+	MOVQ      32(AX), DI
+	MOVQ      48(AX), R8
+	MOVQ      40(AX), R9
+	LEAQ      (DI)(R9*2), R10
+	ADDQ      R9, R10
+	SUBQ      $0x02, R8
+	JL        rows4_units11_x_rest
+
+rows4_units11_x:
+	VBROADCASTSS (DI), Z24
+	VBROADCASTSS (DI)(R9*1), Z25
+	VBROADCASTSS (DI)(R9*2), Z26
+	VBROADCASTSS (R10), Z27
+	VMOVUPS      (CX), Z28
+	VFMADD231PS  Z28, Z24, Z0
+	VFMADD231PS  Z28, Z25, Z6
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z18
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  Z28, Z24, Z1
+	VFMADD231PS  Z28, Z25, Z7
+	VFMADD231PS  Z28, Z26, Z13
+	VFMADD231PS  Z28, Z27, Z19
+	VMOVUPS      (CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z2
+	VFMADD231PS  Z28, Z25, Z8
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z20
+	VMOVUPS      64(CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z3
+	VFMADD231PS  Z28, Z25, Z9
+	VFMADD231PS  Z28, Z26, Z15
+	VFMADD231PS  Z28, Z27, Z21
+	VMOVUPS      (SI), Z28
+	VFMADD231PS  Z28, Z24, Z4
+	VFMADD231PS  Z28, Z25, Z10
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z22
+	VMOVUPS      64(SI), Y28
+	VFMADD231PS  Y28, Y24, Y5
+	VFMADD231PS  Y28, Y25, Y11
+	VFMADD231PS  Y28, Y26, Y17
+	VFMADD231PS  Y28, Y27, Y23
+	VBROADCASTSS 4(DI), Z24
+	VBROADCASTSS 4(DI)(R9*1), Z25
+	VBROADCASTSS 4(DI)(R9*2), Z26
+	VBROADCASTSS 4(R10), Z27
+	VMOVUPS      128(CX), Z28
+	VFMADD231PS  Z28, Z24, Z0
+	VFMADD231PS  Z28, Z25, Z6
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z18
+	VMOVUPS      192(CX), Z28
+	VFMADD231PS  Z28, Z24, Z1
+	VFMADD231PS  Z28, Z25, Z7
+	VFMADD231PS  Z28, Z26, Z13
+	VFMADD231PS  Z28, Z27, Z19
+	VMOVUPS      128(CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z2
+	VFMADD231PS  Z28, Z25, Z8
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z20
+	VMOVUPS      192(CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z3
+	VFMADD231PS  Z28, Z25, Z9
+	VFMADD231PS  Z28, Z26, Z15
+	VFMADD231PS  Z28, Z27, Z21
+	VMOVUPS      96(SI), Z28
+	VFMADD231PS  Z28, Z24, Z4
+	VFMADD231PS  Z28, Z25, Z10
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z22
+	VMOVUPS      160(SI), Y28
+	VFMADD231PS  Y28, Y24, Y5
+	VFMADD231PS  Y28, Y25, Y11
+	VFMADD231PS  Y28, Y26, Y17
+	VFMADD231PS  Y28, Y27, Y23
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x000000c0, SI
+	SUBQ         $0x02, R8
+	JGE          rows4_units11_x
+
+rows4_units11_x_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows4_units11_x_one_end
+
+rows4_units11_x_one:
+	VBROADCASTSS (DI), Z24
+	VBROADCASTSS (DI)(R9*1), Z25
+	VBROADCASTSS (DI)(R9*2), Z26
+	VBROADCASTSS (R10), Z27
+	VMOVUPS      (CX), Z28
+	VFMADD231PS  Z28, Z24, Z0
+	VFMADD231PS  Z28, Z25, Z6
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z18
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  Z28, Z24, Z1
+	VFMADD231PS  Z28, Z25, Z7
+	VFMADD231PS  Z28, Z26, Z13
+	VFMADD231PS  Z28, Z27, Z19
+	VMOVUPS      (CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z2
+	VFMADD231PS  Z28, Z25, Z8
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z20
+	VMOVUPS      64(CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z3
+	VFMADD231PS  Z28, Z25, Z9
+	VFMADD231PS  Z28, Z26, Z15
+	VFMADD231PS  Z28, Z27, Z21
+	VMOVUPS      (SI), Z28
+	VFMADD231PS  Z28, Z24, Z4
+	VFMADD231PS  Z28, Z25, Z10
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z22
+	VMOVUPS      64(SI), Y28
+	VFMADD231PS  Y28, Y24, Y5
+	VFMADD231PS  Y28, Y25, Y11
+	VFMADD231PS  Y28, Y26, Y17
+	VFMADD231PS  Y28, Y27, Y23
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000060, SI
+	DECQ         R8
+	JNZ          rows4_units11_x_one
+
+rows4_units11_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	LEAQ (DI)(R9*2), R10
+	ADDQ R9, R10
+	SUBQ $0x02, R8
+	JL   rows4_units11_h_rest
+
+rows4_units11_h:
+	VBROADCASTSS (DI), Z24
+	VBROADCASTSS (DI)(R9*1), Z25
+	VBROADCASTSS (DI)(R9*2), Z26
+	VBROADCASTSS (R10), Z27
+	VMOVUPS      (CX), Z28
+	VFMADD231PS  Z28, Z24, Z0
+	VFMADD231PS  Z28, Z25, Z6
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z18
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  Z28, Z24, Z1
+	VFMADD231PS  Z28, Z25, Z7
+	VFMADD231PS  Z28, Z26, Z13
+	VFMADD231PS  Z28, Z27, Z19
+	VMOVUPS      (CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z2
+	VFMADD231PS  Z28, Z25, Z8
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z20
+	VMOVUPS      64(CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z3
+	VFMADD231PS  Z28, Z25, Z9
+	VFMADD231PS  Z28, Z26, Z15
+	VFMADD231PS  Z28, Z27, Z21
+	VMOVUPS      (SI), Z28
+	VFMADD231PS  Z28, Z24, Z4
+	VFMADD231PS  Z28, Z25, Z10
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z22
+	VMOVUPS      64(SI), Y28
+	VFMADD231PS  Y28, Y24, Y5
+	VFMADD231PS  Y28, Y25, Y11
+	VFMADD231PS  Y28, Y26, Y17
+	VFMADD231PS  Y28, Y27, Y23
+	VBROADCASTSS 4(DI), Z24
+	VBROADCASTSS 4(DI)(R9*1), Z25
+	VBROADCASTSS 4(DI)(R9*2), Z26
+	VBROADCASTSS 4(R10), Z27
+	VMOVUPS      128(CX), Z28
+	VFMADD231PS  Z28, Z24, Z0
+	VFMADD231PS  Z28, Z25, Z6
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z18
+	VMOVUPS      192(CX), Z28
+	VFMADD231PS  Z28, Z24, Z1
+	VFMADD231PS  Z28, Z25, Z7
+	VFMADD231PS  Z28, Z26, Z13
+	VFMADD231PS  Z28, Z27, Z19
+	VMOVUPS      128(CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z2
+	VFMADD231PS  Z28, Z25, Z8
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z20
+	VMOVUPS      192(CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z3
+	VFMADD231PS  Z28, Z25, Z9
+	VFMADD231PS  Z28, Z26, Z15
+	VFMADD231PS  Z28, Z27, Z21
+	VMOVUPS      96(SI), Z28
+	VFMADD231PS  Z28, Z24, Z4
+	VFMADD231PS  Z28, Z25, Z10
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z22
+	VMOVUPS      160(SI), Y28
+	VFMADD231PS  Y28, Y24, Y5
+	VFMADD231PS  Y28, Y25, Y11
+	VFMADD231PS  Y28, Y26, Y17
+	VFMADD231PS  Y28, Y27, Y23
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x000000c0, SI
+	SUBQ         $0x02, R8
+	JGE          rows4_units11_h
+
+rows4_units11_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows4_units11_h_one_end
+
+rows4_units11_h_one:
+	VBROADCASTSS (DI), Z24
+	VBROADCASTSS (DI)(R9*1), Z25
+	VBROADCASTSS (DI)(R9*2), Z26
+	VBROADCASTSS (R10), Z27
+	VMOVUPS      (CX), Z28
+	VFMADD231PS  Z28, Z24, Z0
+	VFMADD231PS  Z28, Z25, Z6
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z18
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  Z28, Z24, Z1
+	VFMADD231PS  Z28, Z25, Z7
+	VFMADD231PS  Z28, Z26, Z13
+	VFMADD231PS  Z28, Z27, Z19
+	VMOVUPS      (CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z2
+	VFMADD231PS  Z28, Z25, Z8
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z20
+	VMOVUPS      64(CX)(DX*1), Z28
+	VFMADD231PS  Z28, Z24, Z3
+	VFMADD231PS  Z28, Z25, Z9
+	VFMADD231PS  Z28, Z26, Z15
+	VFMADD231PS  Z28, Z27, Z21
+	VMOVUPS      (SI), Z28
+	VFMADD231PS  Z28, Z24, Z4
+	VFMADD231PS  Z28, Z25, Z10
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z22
+	VMOVUPS      64(SI), Y28
+	VFMADD231PS  Y28, Y24, Y5
+	VFMADD231PS  Y28, Y25, Y11
+	VFMADD231PS  Y28, Y26, Y17
+	VFMADD231PS  Y28, Y27, Y23
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000060, SI
+	DECQ         R8
+	JNZ          rows4_units11_h_one
+
+rows4_units11_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Y5, K1, 320(CX)
+	VMOVUPS Z6, (CX)(DX*1)
+	VMOVUPS Z7, 64(CX)(DX*1)
+	VMOVUPS Z8, 128(CX)(DX*1)
+	VMOVUPS Z9, 192(CX)(DX*1)
+	VMOVUPS Z10, 256(CX)(DX*1)
+	VMOVUPS Y11, K1, 320(CX)(DX*1)
+	VMOVUPS Z12, (CX)(DX*2)
+	VMOVUPS Z13, 64(CX)(DX*2)
+	VMOVUPS Z14, 128(CX)(DX*2)
+	VMOVUPS Z15, 192(CX)(DX*2)
+	VMOVUPS Z16, 256(CX)(DX*2)
+	VMOVUPS Y17, K1, 320(CX)(DX*2)
+	VMOVUPS Z18, (BX)
+	VMOVUPS Z19, 64(BX)
+	VMOVUPS Z20, 128(BX)
+	VMOVUPS Z21, 192(BX)
+	VMOVUPS Z22, 256(BX)
+	VMOVUPS Y23, K1, 320(BX)
+	JMP     end
+
+rows4_units10:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS.Z 256(CX), K1, Z4
+	VMOVUPS   (CX)(DX*1), Z5
+	VMOVUPS   64(CX)(DX*1), Z6
+	VMOVUPS   128(CX)(DX*1), Z7
+	VMOVUPS   192(CX)(DX*1), Z8
+	VMOVUPS.Z 256(CX)(DX*1), K1, Z9
+	VMOVUPS   (CX)(DX*2), Z10
+	VMOVUPS   64(CX)(DX*2), Z11
+	VMOVUPS   128(CX)(DX*2), Z12
+	VMOVUPS   192(CX)(DX*2), Z13
+	VMOVUPS.Z 256(CX)(DX*2), K1, Z14
+	VMOVUPS   (BX), Z15
+	VMOVUPS   64(BX), Z16
+	VMOVUPS   128(BX), Z17
+	VMOVUPS   192(BX), Z18
+	VMOVUPS.Z 256(BX), K1, Z19
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX), SI
+	MOVQ      32(AX), DI
+	MOVQ      48(AX), R8
+	MOVQ      40(AX), R9
+	LEAQ      (DI)(R9*2), R10
+	ADDQ      R9, R10
+	SUBQ      $0x02, R8
+	JL        rows4_units10_x_rest
+
+rows4_units10_x:
+	VBROADCASTSS (DI), Z20
+	VBROADCASTSS (DI)(R9*1), Z21
+	VBROADCASTSS (DI)(R9*2), Z22
+	VBROADCASTSS (R10), Z23
+	VMOVUPS      (CX), Z24
+	VFMADD231PS  Z24, Z20, Z0
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      64(CX), Z24
+	VFMADD231PS  Z24, Z20, Z1
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      (CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z2
+	VFMADD231PS  Z24, Z21, Z7
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      64(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z3
+	VFMADD231PS  Z24, Z21, Z8
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      (SI), Z24
+	VFMADD231PS  Z24, Z20, Z4
+	VFMADD231PS  Z24, Z21, Z9
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z19
+	VBROADCASTSS 4(DI), Z20
+	VBROADCASTSS 4(DI)(R9*1), Z21
+	VBROADCASTSS 4(DI)(R9*2), Z22
+	VBROADCASTSS 4(R10), Z23
+	VMOVUPS      128(CX), Z24
+	VFMADD231PS  Z24, Z20, Z0
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      192(CX), Z24
+	VFMADD231PS  Z24, Z20, Z1
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      128(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z2
+	VFMADD231PS  Z24, Z21, Z7
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      192(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z3
+	VFMADD231PS  Z24, Z21, Z8
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      64(SI), Z24
+	VFMADD231PS  Z24, Z20, Z4
+	VFMADD231PS  Z24, Z21, Z9
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z19
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x02, R8
+	JGE          rows4_units10_x
+
+rows4_units10_x_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows4_units10_x_one_end
+
+rows4_units10_x_one:
+	VBROADCASTSS (DI), Z20
+	VBROADCASTSS (DI)(R9*1), Z21
+	VBROADCASTSS (DI)(R9*2), Z22
+	VBROADCASTSS (R10), Z23
+	VMOVUPS      (CX), Z24
+	VFMADD231PS  Z24, Z20, Z0
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      64(CX), Z24
+	VFMADD231PS  Z24, Z20, Z1
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      (CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z2
+	VFMADD231PS  Z24, Z21, Z7
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      64(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z3
+	VFMADD231PS  Z24, Z21, Z8
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      (SI), Z24
+	VFMADD231PS  Z24, Z20, Z4
+	VFMADD231PS  Z24, Z21, Z9
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z19
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000040, SI
+	DECQ         R8
+	JNZ          rows4_units10_x_one
+
+rows4_units10_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	LEAQ (DI)(R9*2), R10
+	ADDQ R9, R10
+	SUBQ $0x02, R8
+	JL   rows4_units10_h_rest
+
+rows4_units10_h:
+	VBROADCASTSS (DI), Z20
+	VBROADCASTSS (DI)(R9*1), Z21
+	VBROADCASTSS (DI)(R9*2), Z22
+	VBROADCASTSS (R10), Z23
+	VMOVUPS      (CX), Z24
+	VFMADD231PS  Z24, Z20, Z0
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      64(CX), Z24
+	VFMADD231PS  Z24, Z20, Z1
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      (CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z2
+	VFMADD231PS  Z24, Z21, Z7
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      64(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z3
+	VFMADD231PS  Z24, Z21, Z8
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      (SI), Z24
+	VFMADD231PS  Z24, Z20, Z4
+	VFMADD231PS  Z24, Z21, Z9
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z19
+	VBROADCASTSS 4(DI), Z20
+	VBROADCASTSS 4(DI)(R9*1), Z21
+	VBROADCASTSS 4(DI)(R9*2), Z22
+	VBROADCASTSS 4(R10), Z23
+	VMOVUPS      128(CX), Z24
+	VFMADD231PS  Z24, Z20, Z0
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      192(CX), Z24
+	VFMADD231PS  Z24, Z20, Z1
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      128(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z2
+	VFMADD231PS  Z24, Z21, Z7
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      192(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z3
+	VFMADD231PS  Z24, Z21, Z8
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      64(SI), Z24
+	VFMADD231PS  Z24, Z20, Z4
+	VFMADD231PS  Z24, Z21, Z9
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z19
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000080, SI
+	SUBQ         $0x02, R8
+	JGE          rows4_units10_h
+
+rows4_units10_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows4_units10_h_one_end
+
+rows4_units10_h_one:
+	VBROADCASTSS (DI), Z20
+	VBROADCASTSS (DI)(R9*1), Z21
+	VBROADCASTSS (DI)(R9*2), Z22
+	VBROADCASTSS (R10), Z23
+	VMOVUPS      (CX), Z24
+	VFMADD231PS  Z24, Z20, Z0
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      64(CX), Z24
+	VFMADD231PS  Z24, Z20, Z1
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      (CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z2
+	VFMADD231PS  Z24, Z21, Z7
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      64(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z3
+	VFMADD231PS  Z24, Z21, Z8
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      (SI), Z24
+	VFMADD231PS  Z24, Z20, Z4
+	VFMADD231PS  Z24, Z21, Z9
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z19
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000040, SI
+	DECQ         R8
+	JNZ          rows4_units10_h_one
+
+rows4_units10_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, K1, 256(CX)
+	VMOVUPS Z5, (CX)(DX*1)
+	VMOVUPS Z6, 64(CX)(DX*1)
+	VMOVUPS Z7, 128(CX)(DX*1)
+	VMOVUPS Z8, 192(CX)(DX*1)
+	VMOVUPS Z9, K1, 256(CX)(DX*1)
+	VMOVUPS Z10, (CX)(DX*2)
+	VMOVUPS Z11, 64(CX)(DX*2)
+	VMOVUPS Z12, 128(CX)(DX*2)
+	VMOVUPS Z13, 192(CX)(DX*2)
+	VMOVUPS Z14, K1, 256(CX)(DX*2)
+	VMOVUPS Z15, (BX)
+	VMOVUPS Z16, 64(BX)
+	VMOVUPS Z17, 128(BX)
+	VMOVUPS Z18, 192(BX)
+	VMOVUPS Z19, K1, 256(BX)
+	JMP     end
+
+rows4_units9:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS   192(CX), Z3
+	VMOVUPS.Z 256(CX), K1, Y4
+	VMOVUPS   (CX)(DX*1), Z5
+	VMOVUPS   64(CX)(DX*1), Z6
+	VMOVUPS   128(CX)(DX*1), Z7
+	VMOVUPS   192(CX)(DX*1), Z8
+	VMOVUPS.Z 256(CX)(DX*1), K1, Y9
+	VMOVUPS   (CX)(DX*2), Z10
+	VMOVUPS   64(CX)(DX*2), Z11
+	VMOVUPS   128(CX)(DX*2), Z12
+	VMOVUPS   192(CX)(DX*2), Z13
+	VMOVUPS.Z 256(CX)(DX*2), K1, Y14
+	VMOVUPS   (BX), Z15
+	VMOVUPS   64(BX), Z16
+	VMOVUPS   128(BX), Z17
+	VMOVUPS   192(BX), Z18
+	VMOVUPS.Z 256(BX), K1, Y19
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	LEAQ      (BX), SI
+	MOVQ      32(AX), DI
+	MOVQ      48(AX), R8
+	MOVQ      40(AX), R9
+	LEAQ      (DI)(R9*2), R10
+	ADDQ      R9, R10
+	SUBQ      $0x02, R8
+	JL        rows4_units9_x_rest
+
+rows4_units9_x:
+	VBROADCASTSS (DI), Z20
+	VBROADCASTSS (DI)(R9*1), Z21
+	VBROADCASTSS (DI)(R9*2), Z22
+	VBROADCASTSS (R10), Z23
+	VMOVUPS      (CX), Z24
+	VFMADD231PS  Z24, Z20, Z0
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      64(CX), Z24
+	VFMADD231PS  Z24, Z20, Z1
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      (CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z2
+	VFMADD231PS  Z24, Z21, Z7
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      64(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z3
+	VFMADD231PS  Z24, Z21, Z8
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      (SI), Y24
+	VFMADD231PS  Y24, Y20, Y4
+	VFMADD231PS  Y24, Y21, Y9
+	VFMADD231PS  Y24, Y22, Y14
+	VFMADD231PS  Y24, Y23, Y19
+	VBROADCASTSS 4(DI), Z20
+	VBROADCASTSS 4(DI)(R9*1), Z21
+	VBROADCASTSS 4(DI)(R9*2), Z22
+	VBROADCASTSS 4(R10), Z23
+	VMOVUPS      128(CX), Z24
+	VFMADD231PS  Z24, Z20, Z0
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      192(CX), Z24
+	VFMADD231PS  Z24, Z20, Z1
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      128(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z2
+	VFMADD231PS  Z24, Z21, Z7
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      192(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z3
+	VFMADD231PS  Z24, Z21, Z8
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      32(SI), Y24
+	VFMADD231PS  Y24, Y20, Y4
+	VFMADD231PS  Y24, Y21, Y9
+	VFMADD231PS  Y24, Y22, Y14
+	VFMADD231PS  Y24, Y23, Y19
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x02, R8
+	JGE          rows4_units9_x
+
+rows4_units9_x_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows4_units9_x_one_end
+
+rows4_units9_x_one:
+	VBROADCASTSS (DI), Z20
+	VBROADCASTSS (DI)(R9*1), Z21
+	VBROADCASTSS (DI)(R9*2), Z22
+	VBROADCASTSS (R10), Z23
+	VMOVUPS      (CX), Z24
+	VFMADD231PS  Z24, Z20, Z0
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      64(CX), Z24
+	VFMADD231PS  Z24, Z20, Z1
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      (CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z2
+	VFMADD231PS  Z24, Z21, Z7
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      64(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z3
+	VFMADD231PS  Z24, Z21, Z8
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      (SI), Y24
+	VFMADD231PS  Y24, Y20, Y4
+	VFMADD231PS  Y24, Y21, Y9
+	VFMADD231PS  Y24, Y22, Y14
+	VFMADD231PS  Y24, Y23, Y19
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000020, SI
+	DECQ         R8
+	JNZ          rows4_units9_x_one
+
+rows4_units9_x_one_end:
+	MOVQ 56(AX), DI
+	MOVQ 72(AX), R8
+	MOVQ 64(AX), R9
+	LEAQ (DI)(R9*2), R10
+	ADDQ R9, R10
+	SUBQ $0x02, R8
+	JL   rows4_units9_h_rest
+
+rows4_units9_h:
+	VBROADCASTSS (DI), Z20
+	VBROADCASTSS (DI)(R9*1), Z21
+	VBROADCASTSS (DI)(R9*2), Z22
+	VBROADCASTSS (R10), Z23
+	VMOVUPS      (CX), Z24
+	VFMADD231PS  Z24, Z20, Z0
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      64(CX), Z24
+	VFMADD231PS  Z24, Z20, Z1
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      (CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z2
+	VFMADD231PS  Z24, Z21, Z7
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      64(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z3
+	VFMADD231PS  Z24, Z21, Z8
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      (SI), Y24
+	VFMADD231PS  Y24, Y20, Y4
+	VFMADD231PS  Y24, Y21, Y9
+	VFMADD231PS  Y24, Y22, Y14
+	VFMADD231PS  Y24, Y23, Y19
+	VBROADCASTSS 4(DI), Z20
+	VBROADCASTSS 4(DI)(R9*1), Z21
+	VBROADCASTSS 4(DI)(R9*2), Z22
+	VBROADCASTSS 4(R10), Z23
+	VMOVUPS      128(CX), Z24
+	VFMADD231PS  Z24, Z20, Z0
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      192(CX), Z24
+	VFMADD231PS  Z24, Z20, Z1
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      128(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z2
+	VFMADD231PS  Z24, Z21, Z7
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      192(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z3
+	VFMADD231PS  Z24, Z21, Z8
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      32(SI), Y24
+	VFMADD231PS  Y24, Y20, Y4
+	VFMADD231PS  Y24, Y21, Y9
+	VFMADD231PS  Y24, Y22, Y14
+	VFMADD231PS  Y24, Y23, Y19
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x02, R8
+	JGE          rows4_units9_h
+
+rows4_units9_h_rest:
+	ADDQ  $0x02, R8
+	TESTQ R8, R8
+	JLE   rows4_units9_h_one_end
+
+rows4_units9_h_one:
+	VBROADCASTSS (DI), Z20
+	VBROADCASTSS (DI)(R9*1), Z21
+	VBROADCASTSS (DI)(R9*2), Z22
+	VBROADCASTSS (R10), Z23
+	VMOVUPS      (CX), Z24
+	VFMADD231PS  Z24, Z20, Z0
+	VFMADD231PS  Z24, Z21, Z5
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z15
+	VMOVUPS      64(CX), Z24
+	VFMADD231PS  Z24, Z20, Z1
+	VFMADD231PS  Z24, Z21, Z6
+	VFMADD231PS  Z24, Z22, Z11
+	VFMADD231PS  Z24, Z23, Z16
+	VMOVUPS      (CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z2
+	VFMADD231PS  Z24, Z21, Z7
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z17
+	VMOVUPS      64(CX)(DX*1), Z24
+	VFMADD231PS  Z24, Z20, Z3
+	VFMADD231PS  Z24, Z21, Z8
+	VFMADD231PS  Z24, Z22, Z13
+	VFMADD231PS  Z24, Z23, Z18
+	VMOVUPS      (SI), Y24
+	VFMADD231PS  Y24, Y20, Y4
+	VFMADD231PS  Y24, Y21, Y9
+	VFMADD231PS  Y24, Y22, Y14
+	VFMADD231PS  Y24, Y23, Y19
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000020, SI
+	DECQ         R8
+	JNZ          rows4_units9_h_one
+
+rows4_units9_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Y4, K1, 256(CX)
+	VMOVUPS Z5, (CX)(DX*1)
+	VMOVUPS Z6, 64(CX)(DX*1)
+	VMOVUPS Z7, 128(CX)(DX*1)
+	VMOVUPS Z8, 192(CX)(DX*1)
+	VMOVUPS Y9, K1, 256(CX)(DX*1)
+	VMOVUPS Z10, (CX)(DX*2)
+	VMOVUPS Z11, 64(CX)(DX*2)
+	VMOVUPS Z12, 128(CX)(DX*2)
+	VMOVUPS Z13, 192(CX)(DX*2)
+	VMOVUPS Y14, K1, 256(CX)(DX*2)
+	VMOVUPS Z15, (BX)
+	VMOVUPS Z16, 64(BX)
+	VMOVUPS Z17, 128(BX)
+	VMOVUPS Z18, 192(BX)
+	VMOVUPS Y19, K1, 256(BX)
+	JMP     end
+
+rows4_units8:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS.Z 192(CX), K1, Z3
+	VMOVUPS   (CX)(DX*1), Z4
+	VMOVUPS   64(CX)(DX*1), Z5
+	VMOVUPS   128(CX)(DX*1), Z6
+	VMOVUPS.Z 192(CX)(DX*1), K1, Z7
+	VMOVUPS   (CX)(DX*2), Z8
+	VMOVUPS   64(CX)(DX*2), Z9
+	VMOVUPS   128(CX)(DX*2), Z10
+	VMOVUPS.Z 192(CX)(DX*2), K1, Z11
+	VMOVUPS   (BX), Z12
+	VMOVUPS   64(BX), Z13
+	VMOVUPS   128(BX), Z14
+	VMOVUPS.Z 192(BX), K1, Z15
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows4_units8_x_rest
+
+rows4_units8_x:
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VMOVUPS      (CX)(DX*1), Z18
+	VMOVUPS      64(CX)(DX*1), Z19
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (BX)(DI*1), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (BX)(DI*2), Z20
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z16, Z20, Z12
+	VFMADD231PS  Z17, Z20, Z13
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      128(CX), Z16
+	VMOVUPS      192(CX), Z17
+	VMOVUPS      128(CX)(DX*1), Z18
+	VMOVUPS      192(CX)(DX*1), Z19
+	VBROADCASTSS 4(BX), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 4(BX)(DI*1), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 4(BX)(DI*2), Z20
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 4(R8), Z20
+	VFMADD231PS  Z16, Z20, Z12
+	VFMADD231PS  Z17, Z20, Z13
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, SI
+	JGE          rows4_units8_x
+
+rows4_units8_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows4_units8_x_one_end
+
+rows4_units8_x_one:
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VMOVUPS      (CX)(DX*1), Z18
+	VMOVUPS      64(CX)(DX*1), Z19
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (BX)(DI*1), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (BX)(DI*2), Z20
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z16, Z20, Z12
+	VFMADD231PS  Z17, Z20, Z13
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	DECQ         SI
+	JNZ          rows4_units8_x_one
+
+rows4_units8_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows4_units8_h_rest
+
+rows4_units8_h:
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VMOVUPS      (CX)(DX*1), Z18
+	VMOVUPS      64(CX)(DX*1), Z19
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (BX)(DI*1), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (BX)(DI*2), Z20
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z16, Z20, Z12
+	VFMADD231PS  Z17, Z20, Z13
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VMOVUPS      128(CX), Z16
+	VMOVUPS      192(CX), Z17
+	VMOVUPS      128(CX)(DX*1), Z18
+	VMOVUPS      192(CX)(DX*1), Z19
+	VBROADCASTSS 4(BX), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 4(BX)(DI*1), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 4(BX)(DI*2), Z20
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 4(R8), Z20
+	VFMADD231PS  Z16, Z20, Z12
+	VFMADD231PS  Z17, Z20, Z13
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, SI
+	JGE          rows4_units8_h
+
+rows4_units8_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows4_units8_h_one_end
+
+rows4_units8_h_one:
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VMOVUPS      (CX)(DX*1), Z18
+	VMOVUPS      64(CX)(DX*1), Z19
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (BX)(DI*1), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (BX)(DI*2), Z20
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z16, Z20, Z12
+	VFMADD231PS  Z17, Z20, Z13
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	DECQ         SI
+	JNZ          rows4_units8_h_one
+
+rows4_units8_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, K1, 192(CX)
+	VMOVUPS Z4, (CX)(DX*1)
+	VMOVUPS Z5, 64(CX)(DX*1)
+	VMOVUPS Z6, 128(CX)(DX*1)
+	VMOVUPS Z7, K1, 192(CX)(DX*1)
+	VMOVUPS Z8, (CX)(DX*2)
+	VMOVUPS Z9, 64(CX)(DX*2)
+	VMOVUPS Z10, 128(CX)(DX*2)
+	VMOVUPS Z11, K1, 192(CX)(DX*2)
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	VMOVUPS Z14, 128(BX)
+	VMOVUPS Z15, K1, 192(BX)
+	JMP     end
+
+rows4_units7:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS.Z 192(CX), K1, Y3
+	VMOVUPS   (CX)(DX*1), Z4
+	VMOVUPS   64(CX)(DX*1), Z5
+	VMOVUPS   128(CX)(DX*1), Z6
+	VMOVUPS.Z 192(CX)(DX*1), K1, Y7
+	VMOVUPS   (CX)(DX*2), Z8
+	VMOVUPS   64(CX)(DX*2), Z9
+	VMOVUPS   128(CX)(DX*2), Z10
+	VMOVUPS.Z 192(CX)(DX*2), K1, Y11
+	VMOVUPS   (BX), Z12
+	VMOVUPS   64(BX), Z13
+	VMOVUPS   128(BX), Z14
+	VMOVUPS.Z 192(BX), K1, Y15
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*1), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows4_units7_x_rest
+
+rows4_units7_x:
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Y19
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Y19, Y20, Y3
+	VBROADCASTSS (BX)(DI*1), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Y19, Y20, Y7
+	VBROADCASTSS (BX)(DI*2), Z20
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Y19, Y20, Y11
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z16, Z20, Z12
+	VFMADD231PS  Z17, Z20, Z13
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Y19, Y20, Y15
+	VMOVUPS      128(CX), Z16
+	VMOVUPS      192(CX), Z17
+	VMOVUPS      96(DX), Z18
+	VMOVUPS      160(DX), Y19
+	VBROADCASTSS 4(BX), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Y19, Y20, Y3
+	VBROADCASTSS 4(BX)(DI*1), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Y19, Y20, Y7
+	VBROADCASTSS 4(BX)(DI*2), Z20
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Y19, Y20, Y11
+	VBROADCASTSS 4(R8), Z20
+	VFMADD231PS  Z16, Z20, Z12
+	VFMADD231PS  Z17, Z20, Z13
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Y19, Y20, Y15
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows4_units7_x
+
+rows4_units7_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows4_units7_x_one_end
+
+rows4_units7_x_one:
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Y19
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Y19, Y20, Y3
+	VBROADCASTSS (BX)(DI*1), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Y19, Y20, Y7
+	VBROADCASTSS (BX)(DI*2), Z20
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Y19, Y20, Y11
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z16, Z20, Z12
+	VFMADD231PS  Z17, Z20, Z13
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Y19, Y20, Y15
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows4_units7_x_one
+
+rows4_units7_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows4_units7_h_rest
+
+rows4_units7_h:
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Y19
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Y19, Y20, Y3
+	VBROADCASTSS (BX)(DI*1), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Y19, Y20, Y7
+	VBROADCASTSS (BX)(DI*2), Z20
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Y19, Y20, Y11
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z16, Z20, Z12
+	VFMADD231PS  Z17, Z20, Z13
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Y19, Y20, Y15
+	VMOVUPS      128(CX), Z16
+	VMOVUPS      192(CX), Z17
+	VMOVUPS      96(DX), Z18
+	VMOVUPS      160(DX), Y19
+	VBROADCASTSS 4(BX), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Y19, Y20, Y3
+	VBROADCASTSS 4(BX)(DI*1), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Y19, Y20, Y7
+	VBROADCASTSS 4(BX)(DI*2), Z20
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Y19, Y20, Y11
+	VBROADCASTSS 4(R8), Z20
+	VFMADD231PS  Z16, Z20, Z12
+	VFMADD231PS  Z17, Z20, Z13
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Y19, Y20, Y15
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows4_units7_h
+
+rows4_units7_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows4_units7_h_one_end
+
+rows4_units7_h_one:
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Y19
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z16, Z20, Z0
+	VFMADD231PS  Z17, Z20, Z1
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Y19, Y20, Y3
+	VBROADCASTSS (BX)(DI*1), Z20
+	VFMADD231PS  Z16, Z20, Z4
+	VFMADD231PS  Z17, Z20, Z5
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Y19, Y20, Y7
+	VBROADCASTSS (BX)(DI*2), Z20
+	VFMADD231PS  Z16, Z20, Z8
+	VFMADD231PS  Z17, Z20, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Y19, Y20, Y11
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z16, Z20, Z12
+	VFMADD231PS  Z17, Z20, Z13
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Y19, Y20, Y15
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows4_units7_h_one
+
+rows4_units7_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Y3, K1, 192(CX)
+	VMOVUPS Z4, (CX)(DX*1)
+	VMOVUPS Z5, 64(CX)(DX*1)
+	VMOVUPS Z6, 128(CX)(DX*1)
+	VMOVUPS Y7, K1, 192(CX)(DX*1)
+	VMOVUPS Z8, (CX)(DX*2)
+	VMOVUPS Z9, 64(CX)(DX*2)
+	VMOVUPS Z10, 128(CX)(DX*2)
+	VMOVUPS Y11, K1, 192(CX)(DX*2)
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	VMOVUPS Z14, 128(BX)
+	VMOVUPS Y15, K1, 192(BX)
+	JMP     end
+
+rows4_units6:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS.Z 128(CX), K1, Z2
+	VMOVUPS   (CX)(DX*1), Z3
+	VMOVUPS   64(CX)(DX*1), Z4
+	VMOVUPS.Z 128(CX)(DX*1), K1, Z5
+	VMOVUPS   (CX)(DX*2), Z6
+	VMOVUPS   64(CX)(DX*2), Z7
+	VMOVUPS.Z 128(CX)(DX*2), K1, Z8
+	VMOVUPS   (BX), Z9
+	VMOVUPS   64(BX), Z10
+	VMOVUPS.Z 128(BX), K1, Z11
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*1), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows4_units6_x_rest
+
+rows4_units6_x:
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VMOVUPS      (DX), Z14
+	VBROADCASTSS (BX), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VFMADD231PS  Z14, Z15, Z2
+	VBROADCASTSS (BX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Z14, Z15, Z5
+	VBROADCASTSS (BX)(DI*2), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Z14, Z15, Z8
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z12, Z15, Z9
+	VFMADD231PS  Z13, Z15, Z10
+	VFMADD231PS  Z14, Z15, Z11
+	VMOVUPS      128(CX), Z12
+	VMOVUPS      192(CX), Z13
+	VMOVUPS      64(DX), Z14
+	VBROADCASTSS 4(BX), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VFMADD231PS  Z14, Z15, Z2
+	VBROADCASTSS 4(BX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Z14, Z15, Z5
+	VBROADCASTSS 4(BX)(DI*2), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Z14, Z15, Z8
+	VBROADCASTSS 4(R8), Z15
+	VFMADD231PS  Z12, Z15, Z9
+	VFMADD231PS  Z13, Z15, Z10
+	VFMADD231PS  Z14, Z15, Z11
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows4_units6_x
+
+rows4_units6_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows4_units6_x_one_end
+
+rows4_units6_x_one:
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VMOVUPS      (DX), Z14
+	VBROADCASTSS (BX), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VFMADD231PS  Z14, Z15, Z2
+	VBROADCASTSS (BX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Z14, Z15, Z5
+	VBROADCASTSS (BX)(DI*2), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Z14, Z15, Z8
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z12, Z15, Z9
+	VFMADD231PS  Z13, Z15, Z10
+	VFMADD231PS  Z14, Z15, Z11
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows4_units6_x_one
+
+rows4_units6_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows4_units6_h_rest
+
+rows4_units6_h:
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VMOVUPS      (DX), Z14
+	VBROADCASTSS (BX), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VFMADD231PS  Z14, Z15, Z2
+	VBROADCASTSS (BX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Z14, Z15, Z5
+	VBROADCASTSS (BX)(DI*2), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Z14, Z15, Z8
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z12, Z15, Z9
+	VFMADD231PS  Z13, Z15, Z10
+	VFMADD231PS  Z14, Z15, Z11
+	VMOVUPS      128(CX), Z12
+	VMOVUPS      192(CX), Z13
+	VMOVUPS      64(DX), Z14
+	VBROADCASTSS 4(BX), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VFMADD231PS  Z14, Z15, Z2
+	VBROADCASTSS 4(BX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Z14, Z15, Z5
+	VBROADCASTSS 4(BX)(DI*2), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Z14, Z15, Z8
+	VBROADCASTSS 4(R8), Z15
+	VFMADD231PS  Z12, Z15, Z9
+	VFMADD231PS  Z13, Z15, Z10
+	VFMADD231PS  Z14, Z15, Z11
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows4_units6_h
+
+rows4_units6_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows4_units6_h_one_end
+
+rows4_units6_h_one:
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VMOVUPS      (DX), Z14
+	VBROADCASTSS (BX), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VFMADD231PS  Z14, Z15, Z2
+	VBROADCASTSS (BX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Z14, Z15, Z5
+	VBROADCASTSS (BX)(DI*2), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Z14, Z15, Z8
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z12, Z15, Z9
+	VFMADD231PS  Z13, Z15, Z10
+	VFMADD231PS  Z14, Z15, Z11
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows4_units6_h_one
+
+rows4_units6_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, K1, 128(CX)
+	VMOVUPS Z3, (CX)(DX*1)
+	VMOVUPS Z4, 64(CX)(DX*1)
+	VMOVUPS Z5, K1, 128(CX)(DX*1)
+	VMOVUPS Z6, (CX)(DX*2)
+	VMOVUPS Z7, 64(CX)(DX*2)
+	VMOVUPS Z8, K1, 128(CX)(DX*2)
+	VMOVUPS Z9, (BX)
+	VMOVUPS Z10, 64(BX)
+	VMOVUPS Z11, K1, 128(BX)
+	JMP     end
+
+rows4_units5:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS.Z 128(CX), K1, Y2
+	VMOVUPS   (CX)(DX*1), Z3
+	VMOVUPS   64(CX)(DX*1), Z4
+	VMOVUPS.Z 128(CX)(DX*1), K1, Y5
+	VMOVUPS   (CX)(DX*2), Z6
+	VMOVUPS   64(CX)(DX*2), Z7
+	VMOVUPS.Z 128(CX)(DX*2), K1, Y8
+	VMOVUPS   (BX), Z9
+	VMOVUPS   64(BX), Z10
+	VMOVUPS.Z 128(BX), K1, Y11
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*1), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows4_units5_x_rest
+
+rows4_units5_x:
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VMOVUPS      (DX), Y14
+	VBROADCASTSS (BX), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VFMADD231PS  Y14, Y15, Y2
+	VBROADCASTSS (BX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Y14, Y15, Y5
+	VBROADCASTSS (BX)(DI*2), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Y14, Y15, Y8
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z12, Z15, Z9
+	VFMADD231PS  Z13, Z15, Z10
+	VFMADD231PS  Y14, Y15, Y11
+	VMOVUPS      128(CX), Z12
+	VMOVUPS      192(CX), Z13
+	VMOVUPS      32(DX), Y14
+	VBROADCASTSS 4(BX), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VFMADD231PS  Y14, Y15, Y2
+	VBROADCASTSS 4(BX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Y14, Y15, Y5
+	VBROADCASTSS 4(BX)(DI*2), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Y14, Y15, Y8
+	VBROADCASTSS 4(R8), Z15
+	VFMADD231PS  Z12, Z15, Z9
+	VFMADD231PS  Z13, Z15, Z10
+	VFMADD231PS  Y14, Y15, Y11
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows4_units5_x
+
+rows4_units5_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows4_units5_x_one_end
+
+rows4_units5_x_one:
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VMOVUPS      (DX), Y14
+	VBROADCASTSS (BX), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VFMADD231PS  Y14, Y15, Y2
+	VBROADCASTSS (BX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Y14, Y15, Y5
+	VBROADCASTSS (BX)(DI*2), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Y14, Y15, Y8
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z12, Z15, Z9
+	VFMADD231PS  Z13, Z15, Z10
+	VFMADD231PS  Y14, Y15, Y11
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows4_units5_x_one
+
+rows4_units5_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows4_units5_h_rest
+
+rows4_units5_h:
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VMOVUPS      (DX), Y14
+	VBROADCASTSS (BX), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VFMADD231PS  Y14, Y15, Y2
+	VBROADCASTSS (BX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Y14, Y15, Y5
+	VBROADCASTSS (BX)(DI*2), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Y14, Y15, Y8
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z12, Z15, Z9
+	VFMADD231PS  Z13, Z15, Z10
+	VFMADD231PS  Y14, Y15, Y11
+	VMOVUPS      128(CX), Z12
+	VMOVUPS      192(CX), Z13
+	VMOVUPS      32(DX), Y14
+	VBROADCASTSS 4(BX), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VFMADD231PS  Y14, Y15, Y2
+	VBROADCASTSS 4(BX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Y14, Y15, Y5
+	VBROADCASTSS 4(BX)(DI*2), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Y14, Y15, Y8
+	VBROADCASTSS 4(R8), Z15
+	VFMADD231PS  Z12, Z15, Z9
+	VFMADD231PS  Z13, Z15, Z10
+	VFMADD231PS  Y14, Y15, Y11
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows4_units5_h
+
+rows4_units5_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows4_units5_h_one_end
+
+rows4_units5_h_one:
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VMOVUPS      (DX), Y14
+	VBROADCASTSS (BX), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VFMADD231PS  Y14, Y15, Y2
+	VBROADCASTSS (BX)(DI*1), Z15
+	VFMADD231PS  Z12, Z15, Z3
+	VFMADD231PS  Z13, Z15, Z4
+	VFMADD231PS  Y14, Y15, Y5
+	VBROADCASTSS (BX)(DI*2), Z15
+	VFMADD231PS  Z12, Z15, Z6
+	VFMADD231PS  Z13, Z15, Z7
+	VFMADD231PS  Y14, Y15, Y8
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z12, Z15, Z9
+	VFMADD231PS  Z13, Z15, Z10
+	VFMADD231PS  Y14, Y15, Y11
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows4_units5_h_one
+
+rows4_units5_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Y2, K1, 128(CX)
+	VMOVUPS Z3, (CX)(DX*1)
+	VMOVUPS Z4, 64(CX)(DX*1)
+	VMOVUPS Y5, K1, 128(CX)(DX*1)
+	VMOVUPS Z6, (CX)(DX*2)
+	VMOVUPS Z7, 64(CX)(DX*2)
+	VMOVUPS Y8, K1, 128(CX)(DX*2)
+	VMOVUPS Z9, (BX)
+	VMOVUPS Z10, 64(BX)
+	VMOVUPS Y11, K1, 128(BX)
+	JMP     end
+
+rows4_units4:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Z3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Z5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	MOVQ      80(AX), CX
+	MOVQ      32(AX), DX
+	MOVQ      48(AX), BX
+	MOVQ      40(AX), SI
+	LEAQ      (DX)(SI*2), DI
+	ADDQ      SI, DI
+	SUBQ      $0x02, BX
+	JL        rows4_units4_x_rest
+
+rows4_units4_x:
+	VMOVUPS      (CX), Z8
+	VMOVUPS      64(CX), Z9
+	VBROADCASTSS (DX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (DX)(SI*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (DX)(SI*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      128(CX), Z8
+	VMOVUPS      192(CX), Z9
+	VBROADCASTSS 4(DX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows4_units4_x
+
+rows4_units4_x_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows4_units4_x_one_end
+
+rows4_units4_x_one:
+	VMOVUPS      (CX), Z8
+	VMOVUPS      64(CX), Z9
+	VBROADCASTSS (DX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (DX)(SI*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (DX)(SI*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows4_units4_x_one
+
+rows4_units4_x_one_end:
+	MOVQ 56(AX), DX
+	MOVQ 72(AX), BX
+	MOVQ 64(AX), SI
+	LEAQ (DX)(SI*2), DI
+	ADDQ SI, DI
+	SUBQ $0x02, BX
+	JL   rows4_units4_h_rest
+
+rows4_units4_h:
+	VMOVUPS      (CX), Z8
+	VMOVUPS      64(CX), Z9
+	VBROADCASTSS (DX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (DX)(SI*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (DX)(SI*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      128(CX), Z8
+	VMOVUPS      192(CX), Z9
+	VBROADCASTSS 4(DX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows4_units4_h
+
+rows4_units4_h_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows4_units4_h_one_end
+
+rows4_units4_h_one:
+	VMOVUPS      (CX), Z8
+	VMOVUPS      64(CX), Z9
+	VBROADCASTSS (DX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (DX)(SI*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (DX)(SI*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows4_units4_h_one
+
+rows4_units4_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Z5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	JMP     end
+
+rows4_units3:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Y1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Y3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Y5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Y7
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows4_units3_x_rest
+
+rows4_units3_x:
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Y9
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (BX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (BX)(DI*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      96(DX), Z8
+	VMOVUPS      160(DX), Y9
+	VBROADCASTSS 4(BX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows4_units3_x
+
+rows4_units3_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows4_units3_x_one_end
+
+rows4_units3_x_one:
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Y9
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (BX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (BX)(DI*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows4_units3_x_one
+
+rows4_units3_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows4_units3_h_rest
+
+rows4_units3_h:
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Y9
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (BX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (BX)(DI*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      96(DX), Z8
+	VMOVUPS      160(DX), Y9
+	VBROADCASTSS 4(BX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows4_units3_h
+
+rows4_units3_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows4_units3_h_one_end
+
+rows4_units3_h_one:
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Y9
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (BX)(DI*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (BX)(DI*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows4_units3_h_one
+
+rows4_units3_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Y3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Y5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Y7, K1, 64(BX)
+	JMP     end
+
+rows4_units2:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VMOVUPS.Z (BX), K1, Z3
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows4_units2_x_rest
+
+rows4_units2_x:
+	VMOVUPS      (DX), Z4
+	VBROADCASTSS (BX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (BX)(DI*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS (BX)(DI*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (R8), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	VMOVUPS      64(DX), Z4
+	VBROADCASTSS 4(BX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 4(R8), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows4_units2_x
+
+rows4_units2_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows4_units2_x_one_end
+
+rows4_units2_x_one:
+	VMOVUPS      (DX), Z4
+	VBROADCASTSS (BX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (BX)(DI*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS (BX)(DI*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (R8), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows4_units2_x_one
+
+rows4_units2_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows4_units2_h_rest
+
+rows4_units2_h:
+	VMOVUPS      (DX), Z4
+	VBROADCASTSS (BX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (BX)(DI*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS (BX)(DI*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (R8), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	VMOVUPS      64(DX), Z4
+	VBROADCASTSS 4(BX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 4(R8), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows4_units2_h
+
+rows4_units2_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows4_units2_h_one_end
+
+rows4_units2_h_one:
+	VMOVUPS      (DX), Z4
+	VBROADCASTSS (BX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (BX)(DI*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS (BX)(DI*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (R8), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows4_units2_h_one
+
+rows4_units2_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	VMOVUPS Z3, K1, (BX)
+	JMP     end
+
+rows4_units1:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS.Z (CX), K1, Y0
+	VMOVUPS.Z (CX)(DX*1), K1, Y1
+	VMOVUPS.Z (CX)(DX*2), K1, Y2
+	VMOVUPS.Z (BX), K1, Y3
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows4_units1_x_rest
+
+rows4_units1_x:
+	VMOVUPS      (DX), Y4
+	VBROADCASTSS (BX), Z5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (BX)(DI*1), Z5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (BX)(DI*2), Z5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R8), Z5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      32(DX), Y4
+	VBROADCASTSS 4(BX), Z5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 4(R8), Z5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows4_units1_x
+
+rows4_units1_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows4_units1_x_one_end
+
+rows4_units1_x_one:
+	VMOVUPS      (DX), Y4
+	VBROADCASTSS (BX), Z5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (BX)(DI*1), Z5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (BX)(DI*2), Z5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R8), Z5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows4_units1_x_one
+
+rows4_units1_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows4_units1_h_rest
+
+rows4_units1_h:
+	VMOVUPS      (DX), Y4
+	VBROADCASTSS (BX), Z5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (BX)(DI*1), Z5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (BX)(DI*2), Z5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R8), Z5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      32(DX), Y4
+	VBROADCASTSS 4(BX), Z5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 4(R8), Z5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows4_units1_h
+
+rows4_units1_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows4_units1_h_one_end
+
+rows4_units1_h_one:
+	VMOVUPS      (DX), Y4
+	VBROADCASTSS (BX), Z5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (BX)(DI*1), Z5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (BX)(DI*2), Z5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R8), Z5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows4_units1_h_one
+
+rows4_units1_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(DX*1)
+	VMOVUPS Y2, K1, (CX)(DX*2)
+	VMOVUPS Y3, K1, (BX)
+	JMP     end
+
+rows5:
+	MOVQ      112(AX), CX
+	CMPQ      CX, $0x01
+	JE        rows5_units1
+	CMPQ      CX, $0x02
+	JE        rows5_units2
+	CMPQ      CX, $0x03
+	JE        rows5_units3
+	CMPQ      CX, $0x04
+	JE        rows5_units4
+	CMPQ      CX, $0x05
+	JE        rows5_units5
+	CMPQ      CX, $0x06
+	JE        rows5_units6
+	CMPQ      CX, $0x07
+	JE        rows5_units7
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS.Z 192(CX), K1, Z3
+	VMOVUPS   (CX)(DX*1), Z4
+	VMOVUPS   64(CX)(DX*1), Z5
+	VMOVUPS   128(CX)(DX*1), Z6
+	VMOVUPS.Z 192(CX)(DX*1), K1, Z7
+	VMOVUPS   (CX)(DX*2), Z8
+	VMOVUPS   64(CX)(DX*2), Z9
+	VMOVUPS   128(CX)(DX*2), Z10
+	VMOVUPS.Z 192(CX)(DX*2), K1, Z11
+	VMOVUPS   (BX), Z12
+	VMOVUPS   64(BX), Z13
+	VMOVUPS   128(BX), Z14
+	VMOVUPS.Z 192(BX), K1, Z15
+	VMOVUPS   (BX)(DX*1), Z16
+	VMOVUPS   64(BX)(DX*1), Z17
+	VMOVUPS   128(BX)(DX*1), Z18
+	VMOVUPS.Z 192(BX)(DX*1), K1, Z19
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows5_units8_x_rest
+
+rows5_units8_x:
+	VMOVUPS      (CX), Z20
+	VMOVUPS      64(CX), Z21
+	VMOVUPS      (CX)(DX*1), Z22
+	VMOVUPS      64(CX)(DX*1), Z23
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z20, Z24, Z0
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (BX)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (BX)(DI*2), Z24
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (R8)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z16
+	VFMADD231PS  Z21, Z24, Z17
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VMOVUPS      128(CX), Z20
+	VMOVUPS      192(CX), Z21
+	VMOVUPS      128(CX)(DX*1), Z22
+	VMOVUPS      192(CX)(DX*1), Z23
+	VBROADCASTSS 4(BX), Z24
+	VFMADD231PS  Z20, Z24, Z0
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 4(BX)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 4(BX)(DI*2), Z24
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 4(R8), Z24
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 4(R8)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z16
+	VFMADD231PS  Z21, Z24, Z17
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, SI
+	JGE          rows5_units8_x
+
+rows5_units8_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows5_units8_x_one_end
+
+rows5_units8_x_one:
+	VMOVUPS      (CX), Z20
+	VMOVUPS      64(CX), Z21
+	VMOVUPS      (CX)(DX*1), Z22
+	VMOVUPS      64(CX)(DX*1), Z23
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z20, Z24, Z0
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (BX)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (BX)(DI*2), Z24
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (R8)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z16
+	VFMADD231PS  Z21, Z24, Z17
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	DECQ         SI
+	JNZ          rows5_units8_x_one
+
+rows5_units8_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows5_units8_h_rest
+
+rows5_units8_h:
+	VMOVUPS      (CX), Z20
+	VMOVUPS      64(CX), Z21
+	VMOVUPS      (CX)(DX*1), Z22
+	VMOVUPS      64(CX)(DX*1), Z23
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z20, Z24, Z0
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (BX)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (BX)(DI*2), Z24
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (R8)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z16
+	VFMADD231PS  Z21, Z24, Z17
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VMOVUPS      128(CX), Z20
+	VMOVUPS      192(CX), Z21
+	VMOVUPS      128(CX)(DX*1), Z22
+	VMOVUPS      192(CX)(DX*1), Z23
+	VBROADCASTSS 4(BX), Z24
+	VFMADD231PS  Z20, Z24, Z0
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 4(BX)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 4(BX)(DI*2), Z24
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 4(R8), Z24
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 4(R8)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z16
+	VFMADD231PS  Z21, Z24, Z17
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, SI
+	JGE          rows5_units8_h
+
+rows5_units8_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows5_units8_h_one_end
+
+rows5_units8_h_one:
+	VMOVUPS      (CX), Z20
+	VMOVUPS      64(CX), Z21
+	VMOVUPS      (CX)(DX*1), Z22
+	VMOVUPS      64(CX)(DX*1), Z23
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z20, Z24, Z0
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (BX)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (BX)(DI*2), Z24
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (R8)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z16
+	VFMADD231PS  Z21, Z24, Z17
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	DECQ         SI
+	JNZ          rows5_units8_h_one
+
+rows5_units8_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, K1, 192(CX)
+	VMOVUPS Z4, (CX)(DX*1)
+	VMOVUPS Z5, 64(CX)(DX*1)
+	VMOVUPS Z6, 128(CX)(DX*1)
+	VMOVUPS Z7, K1, 192(CX)(DX*1)
+	VMOVUPS Z8, (CX)(DX*2)
+	VMOVUPS Z9, 64(CX)(DX*2)
+	VMOVUPS Z10, 128(CX)(DX*2)
+	VMOVUPS Z11, K1, 192(CX)(DX*2)
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	VMOVUPS Z14, 128(BX)
+	VMOVUPS Z15, K1, 192(BX)
+	VMOVUPS Z16, (BX)(DX*1)
+	VMOVUPS Z17, 64(BX)(DX*1)
+	VMOVUPS Z18, 128(BX)(DX*1)
+	VMOVUPS Z19, K1, 192(BX)(DX*1)
+	JMP     end
+
+rows5_units7:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS   128(CX), Z2
+	VMOVUPS.Z 192(CX), K1, Y3
+	VMOVUPS   (CX)(DX*1), Z4
+	VMOVUPS   64(CX)(DX*1), Z5
+	VMOVUPS   128(CX)(DX*1), Z6
+	VMOVUPS.Z 192(CX)(DX*1), K1, Y7
+	VMOVUPS   (CX)(DX*2), Z8
+	VMOVUPS   64(CX)(DX*2), Z9
+	VMOVUPS   128(CX)(DX*2), Z10
+	VMOVUPS.Z 192(CX)(DX*2), K1, Y11
+	VMOVUPS   (BX), Z12
+	VMOVUPS   64(BX), Z13
+	VMOVUPS   128(BX), Z14
+	VMOVUPS.Z 192(BX), K1, Y15
+	VMOVUPS   (BX)(DX*1), Z16
+	VMOVUPS   64(BX)(DX*1), Z17
+	VMOVUPS   128(BX)(DX*1), Z18
+	VMOVUPS.Z 192(BX)(DX*1), K1, Y19
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*1), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows5_units7_x_rest
+
+rows5_units7_x:
+	VMOVUPS      (CX), Z20
+	VMOVUPS      64(CX), Z21
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Y23
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z20, Z24, Z0
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Y23, Y24, Y3
+	VBROADCASTSS (BX)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Y23, Y24, Y7
+	VBROADCASTSS (BX)(DI*2), Z24
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Y23, Y24, Y11
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Y23, Y24, Y15
+	VBROADCASTSS (R8)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z16
+	VFMADD231PS  Z21, Z24, Z17
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Y23, Y24, Y19
+	VMOVUPS      128(CX), Z20
+	VMOVUPS      192(CX), Z21
+	VMOVUPS      96(DX), Z22
+	VMOVUPS      160(DX), Y23
+	VBROADCASTSS 4(BX), Z24
+	VFMADD231PS  Z20, Z24, Z0
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Y23, Y24, Y3
+	VBROADCASTSS 4(BX)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Y23, Y24, Y7
+	VBROADCASTSS 4(BX)(DI*2), Z24
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Y23, Y24, Y11
+	VBROADCASTSS 4(R8), Z24
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Y23, Y24, Y15
+	VBROADCASTSS 4(R8)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z16
+	VFMADD231PS  Z21, Z24, Z17
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Y23, Y24, Y19
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows5_units7_x
+
+rows5_units7_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows5_units7_x_one_end
+
+rows5_units7_x_one:
+	VMOVUPS      (CX), Z20
+	VMOVUPS      64(CX), Z21
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Y23
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z20, Z24, Z0
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Y23, Y24, Y3
+	VBROADCASTSS (BX)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Y23, Y24, Y7
+	VBROADCASTSS (BX)(DI*2), Z24
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Y23, Y24, Y11
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Y23, Y24, Y15
+	VBROADCASTSS (R8)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z16
+	VFMADD231PS  Z21, Z24, Z17
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Y23, Y24, Y19
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows5_units7_x_one
+
+rows5_units7_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows5_units7_h_rest
+
+rows5_units7_h:
+	VMOVUPS      (CX), Z20
+	VMOVUPS      64(CX), Z21
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Y23
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z20, Z24, Z0
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Y23, Y24, Y3
+	VBROADCASTSS (BX)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Y23, Y24, Y7
+	VBROADCASTSS (BX)(DI*2), Z24
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Y23, Y24, Y11
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Y23, Y24, Y15
+	VBROADCASTSS (R8)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z16
+	VFMADD231PS  Z21, Z24, Z17
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Y23, Y24, Y19
+	VMOVUPS      128(CX), Z20
+	VMOVUPS      192(CX), Z21
+	VMOVUPS      96(DX), Z22
+	VMOVUPS      160(DX), Y23
+	VBROADCASTSS 4(BX), Z24
+	VFMADD231PS  Z20, Z24, Z0
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Y23, Y24, Y3
+	VBROADCASTSS 4(BX)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Y23, Y24, Y7
+	VBROADCASTSS 4(BX)(DI*2), Z24
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Y23, Y24, Y11
+	VBROADCASTSS 4(R8), Z24
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Y23, Y24, Y15
+	VBROADCASTSS 4(R8)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z16
+	VFMADD231PS  Z21, Z24, Z17
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Y23, Y24, Y19
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows5_units7_h
+
+rows5_units7_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows5_units7_h_one_end
+
+rows5_units7_h_one:
+	VMOVUPS      (CX), Z20
+	VMOVUPS      64(CX), Z21
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Y23
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z20, Z24, Z0
+	VFMADD231PS  Z21, Z24, Z1
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Y23, Y24, Y3
+	VBROADCASTSS (BX)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z4
+	VFMADD231PS  Z21, Z24, Z5
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Y23, Y24, Y7
+	VBROADCASTSS (BX)(DI*2), Z24
+	VFMADD231PS  Z20, Z24, Z8
+	VFMADD231PS  Z21, Z24, Z9
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Y23, Y24, Y11
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z20, Z24, Z12
+	VFMADD231PS  Z21, Z24, Z13
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Y23, Y24, Y15
+	VBROADCASTSS (R8)(DI*1), Z24
+	VFMADD231PS  Z20, Z24, Z16
+	VFMADD231PS  Z21, Z24, Z17
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Y23, Y24, Y19
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows5_units7_h_one
+
+rows5_units7_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Y3, K1, 192(CX)
+	VMOVUPS Z4, (CX)(DX*1)
+	VMOVUPS Z5, 64(CX)(DX*1)
+	VMOVUPS Z6, 128(CX)(DX*1)
+	VMOVUPS Y7, K1, 192(CX)(DX*1)
+	VMOVUPS Z8, (CX)(DX*2)
+	VMOVUPS Z9, 64(CX)(DX*2)
+	VMOVUPS Z10, 128(CX)(DX*2)
+	VMOVUPS Y11, K1, 192(CX)(DX*2)
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	VMOVUPS Z14, 128(BX)
+	VMOVUPS Y15, K1, 192(BX)
+	VMOVUPS Z16, (BX)(DX*1)
+	VMOVUPS Z17, 64(BX)(DX*1)
+	VMOVUPS Z18, 128(BX)(DX*1)
+	VMOVUPS Y19, K1, 192(BX)(DX*1)
+	JMP     end
+
+rows5_units6:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS.Z 128(CX), K1, Z2
+	VMOVUPS   (CX)(DX*1), Z3
+	VMOVUPS   64(CX)(DX*1), Z4
+	VMOVUPS.Z 128(CX)(DX*1), K1, Z5
+	VMOVUPS   (CX)(DX*2), Z6
+	VMOVUPS   64(CX)(DX*2), Z7
+	VMOVUPS.Z 128(CX)(DX*2), K1, Z8
+	VMOVUPS   (BX), Z9
+	VMOVUPS   64(BX), Z10
+	VMOVUPS.Z 128(BX), K1, Z11
+	VMOVUPS   (BX)(DX*1), Z12
+	VMOVUPS   64(BX)(DX*1), Z13
+	VMOVUPS.Z 128(BX)(DX*1), K1, Z14
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*1), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows5_units6_x_rest
+
+rows5_units6_x:
+	VMOVUPS      (CX), Z15
+	VMOVUPS      64(CX), Z16
+	VMOVUPS      (DX), Z17
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS (BX)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (BX)(DI*2), Z18
+	VFMADD231PS  Z15, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R8)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VFMADD231PS  Z17, Z18, Z14
+	VMOVUPS      128(CX), Z15
+	VMOVUPS      192(CX), Z16
+	VMOVUPS      64(DX), Z17
+	VBROADCASTSS 4(BX), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 4(BX)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 4(BX)(DI*2), Z18
+	VFMADD231PS  Z15, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 4(R8)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VFMADD231PS  Z17, Z18, Z14
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows5_units6_x
+
+rows5_units6_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows5_units6_x_one_end
+
+rows5_units6_x_one:
+	VMOVUPS      (CX), Z15
+	VMOVUPS      64(CX), Z16
+	VMOVUPS      (DX), Z17
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS (BX)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (BX)(DI*2), Z18
+	VFMADD231PS  Z15, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R8)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VFMADD231PS  Z17, Z18, Z14
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows5_units6_x_one
+
+rows5_units6_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows5_units6_h_rest
+
+rows5_units6_h:
+	VMOVUPS      (CX), Z15
+	VMOVUPS      64(CX), Z16
+	VMOVUPS      (DX), Z17
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS (BX)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (BX)(DI*2), Z18
+	VFMADD231PS  Z15, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R8)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VFMADD231PS  Z17, Z18, Z14
+	VMOVUPS      128(CX), Z15
+	VMOVUPS      192(CX), Z16
+	VMOVUPS      64(DX), Z17
+	VBROADCASTSS 4(BX), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS 4(BX)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 4(BX)(DI*2), Z18
+	VFMADD231PS  Z15, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 4(R8)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VFMADD231PS  Z17, Z18, Z14
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows5_units6_h
+
+rows5_units6_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows5_units6_h_one_end
+
+rows5_units6_h_one:
+	VMOVUPS      (CX), Z15
+	VMOVUPS      64(CX), Z16
+	VMOVUPS      (DX), Z17
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS (BX)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (BX)(DI*2), Z18
+	VFMADD231PS  Z15, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Z17, Z18, Z8
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R8)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VFMADD231PS  Z17, Z18, Z14
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows5_units6_h_one
+
+rows5_units6_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, K1, 128(CX)
+	VMOVUPS Z3, (CX)(DX*1)
+	VMOVUPS Z4, 64(CX)(DX*1)
+	VMOVUPS Z5, K1, 128(CX)(DX*1)
+	VMOVUPS Z6, (CX)(DX*2)
+	VMOVUPS Z7, 64(CX)(DX*2)
+	VMOVUPS Z8, K1, 128(CX)(DX*2)
+	VMOVUPS Z9, (BX)
+	VMOVUPS Z10, 64(BX)
+	VMOVUPS Z11, K1, 128(BX)
+	VMOVUPS Z12, (BX)(DX*1)
+	VMOVUPS Z13, 64(BX)(DX*1)
+	VMOVUPS Z14, K1, 128(BX)(DX*1)
+	JMP     end
+
+rows5_units5:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS   64(CX), Z1
+	VMOVUPS.Z 128(CX), K1, Y2
+	VMOVUPS   (CX)(DX*1), Z3
+	VMOVUPS   64(CX)(DX*1), Z4
+	VMOVUPS.Z 128(CX)(DX*1), K1, Y5
+	VMOVUPS   (CX)(DX*2), Z6
+	VMOVUPS   64(CX)(DX*2), Z7
+	VMOVUPS.Z 128(CX)(DX*2), K1, Y8
+	VMOVUPS   (BX), Z9
+	VMOVUPS   64(BX), Z10
+	VMOVUPS.Z 128(BX), K1, Y11
+	VMOVUPS   (BX)(DX*1), Z12
+	VMOVUPS   64(BX)(DX*1), Z13
+	VMOVUPS.Z 128(BX)(DX*1), K1, Y14
+	MOVQ      80(AX), CX
+	MOVQ      88(AX), DX
+	LEAQ      (CX)(DX*1), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows5_units5_x_rest
+
+rows5_units5_x:
+	VMOVUPS      (CX), Z15
+	VMOVUPS      64(CX), Z16
+	VMOVUPS      (DX), Y17
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Y17, Y18, Y2
+	VBROADCASTSS (BX)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS (BX)(DI*2), Z18
+	VFMADD231PS  Z15, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Y17, Y18, Y8
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS (R8)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VFMADD231PS  Y17, Y18, Y14
+	VMOVUPS      128(CX), Z15
+	VMOVUPS      192(CX), Z16
+	VMOVUPS      32(DX), Y17
+	VBROADCASTSS 4(BX), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Y17, Y18, Y2
+	VBROADCASTSS 4(BX)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 4(BX)(DI*2), Z18
+	VFMADD231PS  Z15, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Y17, Y18, Y8
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 4(R8)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VFMADD231PS  Y17, Y18, Y14
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows5_units5_x
+
+rows5_units5_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows5_units5_x_one_end
+
+rows5_units5_x_one:
+	VMOVUPS      (CX), Z15
+	VMOVUPS      64(CX), Z16
+	VMOVUPS      (DX), Y17
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Y17, Y18, Y2
+	VBROADCASTSS (BX)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS (BX)(DI*2), Z18
+	VFMADD231PS  Z15, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Y17, Y18, Y8
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS (R8)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VFMADD231PS  Y17, Y18, Y14
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows5_units5_x_one
+
+rows5_units5_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows5_units5_h_rest
+
+rows5_units5_h:
+	VMOVUPS      (CX), Z15
+	VMOVUPS      64(CX), Z16
+	VMOVUPS      (DX), Y17
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Y17, Y18, Y2
+	VBROADCASTSS (BX)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS (BX)(DI*2), Z18
+	VFMADD231PS  Z15, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Y17, Y18, Y8
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS (R8)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VFMADD231PS  Y17, Y18, Y14
+	VMOVUPS      128(CX), Z15
+	VMOVUPS      192(CX), Z16
+	VMOVUPS      32(DX), Y17
+	VBROADCASTSS 4(BX), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Y17, Y18, Y2
+	VBROADCASTSS 4(BX)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 4(BX)(DI*2), Z18
+	VFMADD231PS  Z15, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Y17, Y18, Y8
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 4(R8)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VFMADD231PS  Y17, Y18, Y14
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows5_units5_h
+
+rows5_units5_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows5_units5_h_one_end
+
+rows5_units5_h_one:
+	VMOVUPS      (CX), Z15
+	VMOVUPS      64(CX), Z16
+	VMOVUPS      (DX), Y17
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Y17, Y18, Y2
+	VBROADCASTSS (BX)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z3
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS (BX)(DI*2), Z18
+	VFMADD231PS  Z15, Z18, Z6
+	VFMADD231PS  Z16, Z18, Z7
+	VFMADD231PS  Y17, Y18, Y8
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z15, Z18, Z9
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS (R8)(DI*1), Z18
+	VFMADD231PS  Z15, Z18, Z12
+	VFMADD231PS  Z16, Z18, Z13
+	VFMADD231PS  Y17, Y18, Y14
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows5_units5_h_one
+
+rows5_units5_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Y2, K1, 128(CX)
+	VMOVUPS Z3, (CX)(DX*1)
+	VMOVUPS Z4, 64(CX)(DX*1)
+	VMOVUPS Y5, K1, 128(CX)(DX*1)
+	VMOVUPS Z6, (CX)(DX*2)
+	VMOVUPS Z7, 64(CX)(DX*2)
+	VMOVUPS Y8, K1, 128(CX)(DX*2)
+	VMOVUPS Z9, (BX)
+	VMOVUPS Z10, 64(BX)
+	VMOVUPS Y11, K1, 128(BX)
+	VMOVUPS Z12, (BX)(DX*1)
+	VMOVUPS Z13, 64(BX)(DX*1)
+	VMOVUPS Y14, K1, 128(BX)(DX*1)
+	JMP     end
+
+rows5_units4:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Z3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Z5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	VMOVUPS   (BX)(DX*1), Z8
+	VMOVUPS.Z 64(BX)(DX*1), K1, Z9
+	MOVQ      80(AX), CX
+	MOVQ      32(AX), DX
+	MOVQ      48(AX), BX
+	MOVQ      40(AX), SI
+	LEAQ      (DX)(SI*2), DI
+	ADDQ      SI, DI
+	SUBQ      $0x02, BX
+	JL        rows5_units4_x_rest
+
+rows5_units4_x:
+	VMOVUPS      (CX), Z10
+	VMOVUPS      64(CX), Z11
+	VBROADCASTSS (DX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (DX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (DX)(SI*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (DI)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      128(CX), Z10
+	VMOVUPS      192(CX), Z11
+	VBROADCASTSS 4(DX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 4(DI)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows5_units4_x
+
+rows5_units4_x_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows5_units4_x_one_end
+
+rows5_units4_x_one:
+	VMOVUPS      (CX), Z10
+	VMOVUPS      64(CX), Z11
+	VBROADCASTSS (DX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (DX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (DX)(SI*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (DI)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows5_units4_x_one
+
+rows5_units4_x_one_end:
+	MOVQ 56(AX), DX
+	MOVQ 72(AX), BX
+	MOVQ 64(AX), SI
+	LEAQ (DX)(SI*2), DI
+	ADDQ SI, DI
+	SUBQ $0x02, BX
+	JL   rows5_units4_h_rest
+
+rows5_units4_h:
+	VMOVUPS      (CX), Z10
+	VMOVUPS      64(CX), Z11
+	VBROADCASTSS (DX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (DX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (DX)(SI*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (DI)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      128(CX), Z10
+	VMOVUPS      192(CX), Z11
+	VBROADCASTSS 4(DX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 4(DI)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows5_units4_h
+
+rows5_units4_h_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows5_units4_h_one_end
+
+rows5_units4_h_one:
+	VMOVUPS      (CX), Z10
+	VMOVUPS      64(CX), Z11
+	VBROADCASTSS (DX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (DX)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (DX)(SI*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (DI)(SI*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows5_units4_h_one
+
+rows5_units4_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Z5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	VMOVUPS Z8, (BX)(DX*1)
+	VMOVUPS Z9, K1, 64(BX)(DX*1)
+	JMP     end
+
+rows5_units3:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Y1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Y3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Y5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Y7
+	VMOVUPS   (BX)(DX*1), Z8
+	VMOVUPS.Z 64(BX)(DX*1), K1, Y9
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows5_units3_x_rest
+
+rows5_units3_x:
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Y11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R8)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      96(DX), Z10
+	VMOVUPS      160(DX), Y11
+	VBROADCASTSS 4(BX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(R8)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows5_units3_x
+
+rows5_units3_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows5_units3_x_one_end
+
+rows5_units3_x_one:
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Y11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R8)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows5_units3_x_one
+
+rows5_units3_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows5_units3_h_rest
+
+rows5_units3_h:
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Y11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R8)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      96(DX), Z10
+	VMOVUPS      160(DX), Y11
+	VBROADCASTSS 4(BX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(R8)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows5_units3_h
+
+rows5_units3_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows5_units3_h_one_end
+
+rows5_units3_h_one:
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Y11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R8)(DI*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows5_units3_h_one
+
+rows5_units3_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Y3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Y5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Y7, K1, 64(BX)
+	VMOVUPS Z8, (BX)(DX*1)
+	VMOVUPS Y9, K1, 64(BX)(DX*1)
+	JMP     end
+
+rows5_units2:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VMOVUPS.Z (BX), K1, Z3
+	VMOVUPS.Z (BX)(DX*1), K1, Z4
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows5_units2_x_rest
+
+rows5_units2_x:
+	VMOVUPS      (DX), Z5
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (BX)(DI*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (BX)(DI*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS (R8)(DI*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      64(DX), Z5
+	VBROADCASTSS 4(BX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 4(R8), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 4(R8)(DI*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows5_units2_x
+
+rows5_units2_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows5_units2_x_one_end
+
+rows5_units2_x_one:
+	VMOVUPS      (DX), Z5
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (BX)(DI*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (BX)(DI*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS (R8)(DI*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows5_units2_x_one
+
+rows5_units2_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows5_units2_h_rest
+
+rows5_units2_h:
+	VMOVUPS      (DX), Z5
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (BX)(DI*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (BX)(DI*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS (R8)(DI*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      64(DX), Z5
+	VBROADCASTSS 4(BX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 4(R8), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 4(R8)(DI*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows5_units2_h
+
+rows5_units2_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows5_units2_h_one_end
+
+rows5_units2_h_one:
+	VMOVUPS      (DX), Z5
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (BX)(DI*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (BX)(DI*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS (R8)(DI*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows5_units2_h_one
+
+rows5_units2_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	VMOVUPS Z3, K1, (BX)
+	VMOVUPS Z4, K1, (BX)(DX*1)
+	JMP     end
+
+rows5_units1:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS.Z (CX), K1, Y0
+	VMOVUPS.Z (CX)(DX*1), K1, Y1
+	VMOVUPS.Z (CX)(DX*2), K1, Y2
+	VMOVUPS.Z (BX), K1, Y3
+	VMOVUPS.Z (BX)(DX*1), K1, Y4
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows5_units1_x_rest
+
+rows5_units1_x:
+	VMOVUPS      (DX), Y5
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (BX)(DI*1), Z6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (BX)(DI*2), Z6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R8)(DI*1), Z6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      32(DX), Y5
+	VBROADCASTSS 4(BX), Z6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 4(R8), Z6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 4(R8)(DI*1), Z6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows5_units1_x
+
+rows5_units1_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows5_units1_x_one_end
+
+rows5_units1_x_one:
+	VMOVUPS      (DX), Y5
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (BX)(DI*1), Z6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (BX)(DI*2), Z6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R8)(DI*1), Z6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows5_units1_x_one
+
+rows5_units1_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows5_units1_h_rest
+
+rows5_units1_h:
+	VMOVUPS      (DX), Y5
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (BX)(DI*1), Z6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (BX)(DI*2), Z6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R8)(DI*1), Z6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      32(DX), Y5
+	VBROADCASTSS 4(BX), Z6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 4(R8), Z6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 4(R8)(DI*1), Z6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows5_units1_h
+
+rows5_units1_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows5_units1_h_one_end
+
+rows5_units1_h_one:
+	VMOVUPS      (DX), Y5
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (BX)(DI*1), Z6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (BX)(DI*2), Z6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R8)(DI*1), Z6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows5_units1_h_one
+
+rows5_units1_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(DX*1)
+	VMOVUPS Y2, K1, (CX)(DX*2)
+	VMOVUPS Y3, K1, (BX)
+	VMOVUPS Y4, K1, (BX)(DX*1)
+	JMP     end
+
+rows6:
+	MOVQ      112(AX), CX
+	CMPQ      CX, $0x01
+	JE        rows6_units1
+	CMPQ      CX, $0x02
+	JE        rows6_units2
+	CMPQ      CX, $0x03
+	JE        rows6_units3
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Z3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Z5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	VMOVUPS   (BX)(DX*1), Z8
+	VMOVUPS.Z 64(BX)(DX*1), K1, Z9
+	VMOVUPS   (BX)(DX*2), Z10
+	VMOVUPS.Z 64(BX)(DX*2), K1, Z11
+	MOVQ      80(AX), CX
+	MOVQ      32(AX), DX
+	MOVQ      48(AX), BX
+	MOVQ      40(AX), SI
+	LEAQ      (DX)(SI*2), DI
+	ADDQ      SI, DI
+	SUBQ      $0x02, BX
+	JL        rows6_units4_x_rest
+
+rows6_units4_x:
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VBROADCASTSS (DX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (DX)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (DX)(SI*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (DI)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (DI)(SI*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      128(CX), Z12
+	VMOVUPS      192(CX), Z13
+	VBROADCASTSS 4(DX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 4(DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 4(DI)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 4(DI)(SI*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows6_units4_x
+
+rows6_units4_x_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows6_units4_x_one_end
+
+rows6_units4_x_one:
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VBROADCASTSS (DX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (DX)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (DX)(SI*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (DI)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (DI)(SI*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows6_units4_x_one
+
+rows6_units4_x_one_end:
+	MOVQ 56(AX), DX
+	MOVQ 72(AX), BX
+	MOVQ 64(AX), SI
+	LEAQ (DX)(SI*2), DI
+	ADDQ SI, DI
+	SUBQ $0x02, BX
+	JL   rows6_units4_h_rest
+
+rows6_units4_h:
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VBROADCASTSS (DX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (DX)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (DX)(SI*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (DI)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (DI)(SI*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      128(CX), Z12
+	VMOVUPS      192(CX), Z13
+	VBROADCASTSS 4(DX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 4(DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 4(DI)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 4(DI)(SI*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows6_units4_h
+
+rows6_units4_h_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows6_units4_h_one_end
+
+rows6_units4_h_one:
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VBROADCASTSS (DX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (DX)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (DX)(SI*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (DI)(SI*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (DI)(SI*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows6_units4_h_one
+
+rows6_units4_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Z5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	VMOVUPS Z8, (BX)(DX*1)
+	VMOVUPS Z9, K1, 64(BX)(DX*1)
+	VMOVUPS Z10, (BX)(DX*2)
+	VMOVUPS Z11, K1, 64(BX)(DX*2)
+	JMP     end
+
+rows6_units3:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Y1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Y3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Y5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Y7
+	VMOVUPS   (BX)(DX*1), Z8
+	VMOVUPS.Z 64(BX)(DX*1), K1, Y9
+	VMOVUPS   (BX)(DX*2), Z10
+	VMOVUPS.Z 64(BX)(DX*2), K1, Y11
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows6_units3_x_rest
+
+rows6_units3_x:
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Y13
+	VBROADCASTSS (BX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (BX)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (BX)(DI*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R8)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R8)(DI*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      96(DX), Z12
+	VMOVUPS      160(DX), Y13
+	VBROADCASTSS 4(BX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 4(R8)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(R8)(DI*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows6_units3_x
+
+rows6_units3_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows6_units3_x_one_end
+
+rows6_units3_x_one:
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Y13
+	VBROADCASTSS (BX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (BX)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (BX)(DI*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R8)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R8)(DI*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows6_units3_x_one
+
+rows6_units3_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows6_units3_h_rest
+
+rows6_units3_h:
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Y13
+	VBROADCASTSS (BX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (BX)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (BX)(DI*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R8)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R8)(DI*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      96(DX), Z12
+	VMOVUPS      160(DX), Y13
+	VBROADCASTSS 4(BX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 4(R8)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(R8)(DI*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows6_units3_h
+
+rows6_units3_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows6_units3_h_one_end
+
+rows6_units3_h_one:
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Y13
+	VBROADCASTSS (BX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (BX)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (BX)(DI*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R8)(DI*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R8)(DI*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows6_units3_h_one
+
+rows6_units3_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Y3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Y5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Y7, K1, 64(BX)
+	VMOVUPS Z8, (BX)(DX*1)
+	VMOVUPS Y9, K1, 64(BX)(DX*1)
+	VMOVUPS Z10, (BX)(DX*2)
+	VMOVUPS Y11, K1, 64(BX)(DX*2)
+	JMP     end
+
+rows6_units2:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VMOVUPS.Z (BX), K1, Z3
+	VMOVUPS.Z (BX)(DX*1), K1, Z4
+	VMOVUPS.Z (BX)(DX*2), K1, Z5
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows6_units2_x_rest
+
+rows6_units2_x:
+	VMOVUPS      (DX), Z6
+	VBROADCASTSS (BX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (BX)(DI*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS (BX)(DI*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (R8), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS (R8)(DI*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (R8)(DI*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	VMOVUPS      64(DX), Z6
+	VBROADCASTSS 4(BX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 4(R8), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 4(R8)(DI*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 4(R8)(DI*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows6_units2_x
+
+rows6_units2_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows6_units2_x_one_end
+
+rows6_units2_x_one:
+	VMOVUPS      (DX), Z6
+	VBROADCASTSS (BX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (BX)(DI*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS (BX)(DI*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (R8), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS (R8)(DI*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (R8)(DI*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows6_units2_x_one
+
+rows6_units2_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows6_units2_h_rest
+
+rows6_units2_h:
+	VMOVUPS      (DX), Z6
+	VBROADCASTSS (BX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (BX)(DI*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS (BX)(DI*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (R8), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS (R8)(DI*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (R8)(DI*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	VMOVUPS      64(DX), Z6
+	VBROADCASTSS 4(BX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 4(R8), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 4(R8)(DI*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 4(R8)(DI*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows6_units2_h
+
+rows6_units2_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows6_units2_h_one_end
+
+rows6_units2_h_one:
+	VMOVUPS      (DX), Z6
+	VBROADCASTSS (BX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (BX)(DI*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS (BX)(DI*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (R8), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS (R8)(DI*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (R8)(DI*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows6_units2_h_one
+
+rows6_units2_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	VMOVUPS Z3, K1, (BX)
+	VMOVUPS Z4, K1, (BX)(DX*1)
+	VMOVUPS Z5, K1, (BX)(DX*2)
+	JMP     end
+
+rows6_units1:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	MOVQ      120(AX), SI
+	LEAQ      masks<>+0(SB), DI
+	KMOVW     (DI)(SI*2), K1
+	VMOVUPS.Z (CX), K1, Y0
+	VMOVUPS.Z (CX)(DX*1), K1, Y1
+	VMOVUPS.Z (CX)(DX*2), K1, Y2
+	VMOVUPS.Z (BX), K1, Y3
+	VMOVUPS.Z (BX)(DX*1), K1, Y4
+	VMOVUPS.Z (BX)(DX*2), K1, Y5
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	SUBQ      $0x02, SI
+	JL        rows6_units1_x_rest
+
+rows6_units1_x:
+	VMOVUPS      (DX), Y6
+	VBROADCASTSS (BX), Z7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (BX)(DI*1), Z7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (BX)(DI*2), Z7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R8), Z7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R8)(DI*1), Z7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R8)(DI*2), Z7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      32(DX), Y6
+	VBROADCASTSS 4(BX), Z7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 4(R8), Z7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 4(R8)(DI*1), Z7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 4(R8)(DI*2), Z7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows6_units1_x
+
+rows6_units1_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows6_units1_x_one_end
+
+rows6_units1_x_one:
+	VMOVUPS      (DX), Y6
+	VBROADCASTSS (BX), Z7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (BX)(DI*1), Z7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (BX)(DI*2), Z7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R8), Z7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R8)(DI*1), Z7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R8)(DI*2), Z7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows6_units1_x_one
+
+rows6_units1_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	SUBQ $0x02, SI
+	JL   rows6_units1_h_rest
+
+rows6_units1_h:
+	VMOVUPS      (DX), Y6
+	VBROADCASTSS (BX), Z7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (BX)(DI*1), Z7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (BX)(DI*2), Z7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R8), Z7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R8)(DI*1), Z7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R8)(DI*2), Z7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      32(DX), Y6
+	VBROADCASTSS 4(BX), Z7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 4(R8), Z7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 4(R8)(DI*1), Z7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 4(R8)(DI*2), Z7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows6_units1_h
+
+rows6_units1_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows6_units1_h_one_end
+
+rows6_units1_h_one:
+	VMOVUPS      (DX), Y6
+	VBROADCASTSS (BX), Z7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (BX)(DI*1), Z7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (BX)(DI*2), Z7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R8), Z7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R8)(DI*1), Z7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R8)(DI*2), Z7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows6_units1_h_one
+
+rows6_units1_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), SI
+	KMOVW   (SI)(AX*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(DX*1)
+	VMOVUPS Y2, K1, (CX)(DX*2)
+	VMOVUPS Y3, K1, (BX)
+	VMOVUPS Y4, K1, (BX)(DX*1)
+	VMOVUPS Y5, K1, (BX)(DX*2)
+	JMP     end
+
+rows7:
+	MOVQ      112(AX), CX
+	CMPQ      CX, $0x01
+	JE        rows7_units1
+	CMPQ      CX, $0x02
+	JE        rows7_units2
+	CMPQ      CX, $0x03
+	JE        rows7_units3
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	MOVQ      120(AX), DI
+	LEAQ      masks<>+0(SB), R8
+	KMOVW     (R8)(DI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Z3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Z5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	VMOVUPS   (BX)(DX*1), Z8
+	VMOVUPS.Z 64(BX)(DX*1), K1, Z9
+	VMOVUPS   (BX)(DX*2), Z10
+	VMOVUPS.Z 64(BX)(DX*2), K1, Z11
+	VMOVUPS   (SI), Z12
+	VMOVUPS.Z 64(SI), K1, Z13
+	MOVQ      80(AX), CX
+	MOVQ      32(AX), DX
+	MOVQ      48(AX), BX
+	MOVQ      40(AX), SI
+	LEAQ      (DX)(SI*2), DI
+	ADDQ      SI, DI
+	LEAQ      (DI)(SI*2), R8
+	ADDQ      SI, R8
+	SUBQ      $0x02, BX
+	JL        rows7_units4_x_rest
+
+rows7_units4_x:
+	VMOVUPS      (CX), Z14
+	VMOVUPS      64(CX), Z15
+	VBROADCASTSS (DX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (DX)(SI*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (DX)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (DI)(SI*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (DI)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      128(CX), Z14
+	VMOVUPS      192(CX), Z15
+	VBROADCASTSS 4(DX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 4(DI)(SI*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 4(DI)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 4(R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows7_units4_x
+
+rows7_units4_x_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows7_units4_x_one_end
+
+rows7_units4_x_one:
+	VMOVUPS      (CX), Z14
+	VMOVUPS      64(CX), Z15
+	VBROADCASTSS (DX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (DX)(SI*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (DX)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (DI)(SI*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (DI)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows7_units4_x_one
+
+rows7_units4_x_one_end:
+	MOVQ 56(AX), DX
+	MOVQ 72(AX), BX
+	MOVQ 64(AX), SI
+	LEAQ (DX)(SI*2), DI
+	ADDQ SI, DI
+	LEAQ (DI)(SI*2), R8
+	ADDQ SI, R8
+	SUBQ $0x02, BX
+	JL   rows7_units4_h_rest
+
+rows7_units4_h:
+	VMOVUPS      (CX), Z14
+	VMOVUPS      64(CX), Z15
+	VBROADCASTSS (DX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (DX)(SI*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (DX)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (DI)(SI*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (DI)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      128(CX), Z14
+	VMOVUPS      192(CX), Z15
+	VBROADCASTSS 4(DX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 4(DI)(SI*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 4(DI)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 4(R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows7_units4_h
+
+rows7_units4_h_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows7_units4_h_one_end
+
+rows7_units4_h_one:
+	VMOVUPS      (CX), Z14
+	VMOVUPS      64(CX), Z15
+	VBROADCASTSS (DX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (DX)(SI*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (DX)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (DI)(SI*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (DI)(SI*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows7_units4_h_one
+
+rows7_units4_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DI
+	KMOVW   (DI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Z5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	VMOVUPS Z8, (BX)(DX*1)
+	VMOVUPS Z9, K1, 64(BX)(DX*1)
+	VMOVUPS Z10, (BX)(DX*2)
+	VMOVUPS Z11, K1, 64(BX)(DX*2)
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	JMP     end
+
+rows7_units3:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	MOVQ      120(AX), DI
+	LEAQ      masks<>+0(SB), R8
+	KMOVW     (R8)(DI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Y1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Y3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Y5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Y7
+	VMOVUPS   (BX)(DX*1), Z8
+	VMOVUPS.Z 64(BX)(DX*1), K1, Y9
+	VMOVUPS   (BX)(DX*2), Z10
+	VMOVUPS.Z 64(BX)(DX*2), K1, Y11
+	VMOVUPS   (SI), Z12
+	VMOVUPS.Z 64(SI), K1, Y13
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	SUBQ      $0x02, SI
+	JL        rows7_units3_x_rest
+
+rows7_units3_x:
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Y15
+	VBROADCASTSS (BX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS (BX)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS (BX)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS (R8)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS (R8)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	VMOVUPS      96(DX), Z14
+	VMOVUPS      160(DX), Y15
+	VBROADCASTSS 4(BX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 4(R8), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 4(R8)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 4(R8)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS 4(R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows7_units3_x
+
+rows7_units3_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows7_units3_x_one_end
+
+rows7_units3_x_one:
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Y15
+	VBROADCASTSS (BX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS (BX)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS (BX)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS (R8)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS (R8)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows7_units3_x_one
+
+rows7_units3_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	SUBQ $0x02, SI
+	JL   rows7_units3_h_rest
+
+rows7_units3_h:
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Y15
+	VBROADCASTSS (BX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS (BX)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS (BX)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS (R8)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS (R8)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	VMOVUPS      96(DX), Z14
+	VMOVUPS      160(DX), Y15
+	VBROADCASTSS 4(BX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 4(R8), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 4(R8)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 4(R8)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS 4(R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows7_units3_h
+
+rows7_units3_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows7_units3_h_one_end
+
+rows7_units3_h_one:
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Y15
+	VBROADCASTSS (BX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS (BX)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS (BX)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS (R8)(DI*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS (R8)(DI*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows7_units3_h_one
+
+rows7_units3_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DI
+	KMOVW   (DI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Y3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Y5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Y7, K1, 64(BX)
+	VMOVUPS Z8, (BX)(DX*1)
+	VMOVUPS Y9, K1, 64(BX)(DX*1)
+	VMOVUPS Z10, (BX)(DX*2)
+	VMOVUPS Y11, K1, 64(BX)(DX*2)
+	VMOVUPS Z12, (SI)
+	VMOVUPS Y13, K1, 64(SI)
+	JMP     end
+
+rows7_units2:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	MOVQ      120(AX), DI
+	LEAQ      masks<>+0(SB), R8
+	KMOVW     (R8)(DI*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VMOVUPS.Z (BX), K1, Z3
+	VMOVUPS.Z (BX)(DX*1), K1, Z4
+	VMOVUPS.Z (BX)(DX*2), K1, Z5
+	VMOVUPS.Z (SI), K1, Z6
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	SUBQ      $0x02, SI
+	JL        rows7_units2_x_rest
+
+rows7_units2_x:
+	VMOVUPS      (DX), Z7
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (BX)(DI*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (BX)(DI*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (R8)(DI*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (R8)(DI*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      64(DX), Z7
+	VBROADCASTSS 4(BX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 4(R8), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 4(R8)(DI*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 4(R8)(DI*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 4(R9), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows7_units2_x
+
+rows7_units2_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows7_units2_x_one_end
+
+rows7_units2_x_one:
+	VMOVUPS      (DX), Z7
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (BX)(DI*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (BX)(DI*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (R8)(DI*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (R8)(DI*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows7_units2_x_one
+
+rows7_units2_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	SUBQ $0x02, SI
+	JL   rows7_units2_h_rest
+
+rows7_units2_h:
+	VMOVUPS      (DX), Z7
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (BX)(DI*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (BX)(DI*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (R8)(DI*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (R8)(DI*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      64(DX), Z7
+	VBROADCASTSS 4(BX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 4(R8), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 4(R8)(DI*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 4(R8)(DI*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 4(R9), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows7_units2_h
+
+rows7_units2_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows7_units2_h_one_end
+
+rows7_units2_h_one:
+	VMOVUPS      (DX), Z7
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (BX)(DI*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (BX)(DI*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (R8)(DI*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (R8)(DI*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows7_units2_h_one
+
+rows7_units2_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DI
+	KMOVW   (DI)(AX*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	VMOVUPS Z3, K1, (BX)
+	VMOVUPS Z4, K1, (BX)(DX*1)
+	VMOVUPS Z5, K1, (BX)(DX*2)
+	VMOVUPS Z6, K1, (SI)
+	JMP     end
+
+rows7_units1:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	MOVQ      120(AX), DI
+	LEAQ      masks<>+0(SB), R8
+	KMOVW     (R8)(DI*2), K1
+	VMOVUPS.Z (CX), K1, Y0
+	VMOVUPS.Z (CX)(DX*1), K1, Y1
+	VMOVUPS.Z (CX)(DX*2), K1, Y2
+	VMOVUPS.Z (BX), K1, Y3
+	VMOVUPS.Z (BX)(DX*1), K1, Y4
+	VMOVUPS.Z (BX)(DX*2), K1, Y5
+	VMOVUPS.Z (SI), K1, Y6
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	SUBQ      $0x02, SI
+	JL        rows7_units1_x_rest
+
+rows7_units1_x:
+	VMOVUPS      (DX), Y7
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (BX)(DI*1), Z8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (BX)(DI*2), Z8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R8)(DI*1), Z8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS (R8)(DI*2), Z8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      32(DX), Y7
+	VBROADCASTSS 4(BX), Z8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 4(R8), Z8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 4(R8)(DI*1), Z8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 4(R8)(DI*2), Z8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 4(R9), Z8
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows7_units1_x
+
+rows7_units1_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows7_units1_x_one_end
+
+rows7_units1_x_one:
+	VMOVUPS      (DX), Y7
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (BX)(DI*1), Z8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (BX)(DI*2), Z8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R8)(DI*1), Z8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS (R8)(DI*2), Z8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows7_units1_x_one
+
+rows7_units1_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	SUBQ $0x02, SI
+	JL   rows7_units1_h_rest
+
+rows7_units1_h:
+	VMOVUPS      (DX), Y7
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (BX)(DI*1), Z8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (BX)(DI*2), Z8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R8)(DI*1), Z8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS (R8)(DI*2), Z8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      32(DX), Y7
+	VBROADCASTSS 4(BX), Z8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 4(R8), Z8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 4(R8)(DI*1), Z8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 4(R8)(DI*2), Z8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 4(R9), Z8
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows7_units1_h
+
+rows7_units1_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows7_units1_h_one_end
+
+rows7_units1_h_one:
+	VMOVUPS      (DX), Y7
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (BX)(DI*1), Z8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (BX)(DI*2), Z8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R8)(DI*1), Z8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS (R8)(DI*2), Z8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows7_units1_h_one
+
+rows7_units1_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DI
+	KMOVW   (DI)(AX*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(DX*1)
+	VMOVUPS Y2, K1, (CX)(DX*2)
+	VMOVUPS Y3, K1, (BX)
+	VMOVUPS Y4, K1, (BX)(DX*1)
+	VMOVUPS Y5, K1, (BX)(DX*2)
+	VMOVUPS Y6, K1, (SI)
+	JMP     end
+
+rows8:
+	MOVQ      112(AX), CX
+	CMPQ      CX, $0x01
+	JE        rows8_units1
+	CMPQ      CX, $0x02
+	JE        rows8_units2
+	CMPQ      CX, $0x03
+	JE        rows8_units3
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	MOVQ      120(AX), DI
+	LEAQ      masks<>+0(SB), R8
+	KMOVW     (R8)(DI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Z3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Z5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	VMOVUPS   (BX)(DX*1), Z8
+	VMOVUPS.Z 64(BX)(DX*1), K1, Z9
+	VMOVUPS   (BX)(DX*2), Z10
+	VMOVUPS.Z 64(BX)(DX*2), K1, Z11
+	VMOVUPS   (SI), Z12
+	VMOVUPS.Z 64(SI), K1, Z13
+	VMOVUPS   (SI)(DX*1), Z14
+	VMOVUPS.Z 64(SI)(DX*1), K1, Z15
+	MOVQ      80(AX), CX
+	MOVQ      32(AX), DX
+	MOVQ      48(AX), BX
+	MOVQ      40(AX), SI
+	LEAQ      (DX)(SI*2), DI
+	ADDQ      SI, DI
+	LEAQ      (DI)(SI*2), R8
+	ADDQ      SI, R8
+	SUBQ      $0x02, BX
+	JL        rows8_units4_x_rest
+
+rows8_units4_x:
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VBROADCASTSS (DX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (DX)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (DX)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (DI)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (DI)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R8)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      128(CX), Z16
+	VMOVUPS      192(CX), Z17
+	VBROADCASTSS 4(DX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 4(DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 4(DI)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 4(DI)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 4(R8)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows8_units4_x
+
+rows8_units4_x_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows8_units4_x_one_end
+
+rows8_units4_x_one:
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VBROADCASTSS (DX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (DX)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (DX)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (DI)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (DI)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R8)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows8_units4_x_one
+
+rows8_units4_x_one_end:
+	MOVQ 56(AX), DX
+	MOVQ 72(AX), BX
+	MOVQ 64(AX), SI
+	LEAQ (DX)(SI*2), DI
+	ADDQ SI, DI
+	LEAQ (DI)(SI*2), R8
+	ADDQ SI, R8
+	SUBQ $0x02, BX
+	JL   rows8_units4_h_rest
+
+rows8_units4_h:
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VBROADCASTSS (DX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (DX)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (DX)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (DI)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (DI)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R8)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      128(CX), Z16
+	VMOVUPS      192(CX), Z17
+	VBROADCASTSS 4(DX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 4(DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 4(DI)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 4(DI)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 4(R8)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows8_units4_h
+
+rows8_units4_h_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows8_units4_h_one_end
+
+rows8_units4_h_one:
+	VMOVUPS      (CX), Z16
+	VMOVUPS      64(CX), Z17
+	VBROADCASTSS (DX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (DX)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (DX)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (DI)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (DI)(SI*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R8)(SI*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows8_units4_h_one
+
+rows8_units4_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DI
+	KMOVW   (DI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Z5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	VMOVUPS Z8, (BX)(DX*1)
+	VMOVUPS Z9, K1, 64(BX)(DX*1)
+	VMOVUPS Z10, (BX)(DX*2)
+	VMOVUPS Z11, K1, 64(BX)(DX*2)
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	VMOVUPS Z14, (SI)(DX*1)
+	VMOVUPS Z15, K1, 64(SI)(DX*1)
+	JMP     end
+
+rows8_units3:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	MOVQ      120(AX), DI
+	LEAQ      masks<>+0(SB), R8
+	KMOVW     (R8)(DI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Y1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Y3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Y5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Y7
+	VMOVUPS   (BX)(DX*1), Z8
+	VMOVUPS.Z 64(BX)(DX*1), K1, Y9
+	VMOVUPS   (BX)(DX*2), Z10
+	VMOVUPS.Z 64(BX)(DX*2), K1, Y11
+	VMOVUPS   (SI), Z12
+	VMOVUPS.Z 64(SI), K1, Y13
+	VMOVUPS   (SI)(DX*1), Z14
+	VMOVUPS.Z 64(SI)(DX*1), K1, Y15
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	SUBQ      $0x02, SI
+	JL        rows8_units3_x_rest
+
+rows8_units3_x:
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Y17
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS (BX)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS (BX)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS (R8)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS (R8)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS (R9)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	VMOVUPS      96(DX), Z16
+	VMOVUPS      160(DX), Y17
+	VBROADCASTSS 4(BX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 4(R8)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 4(R8)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 4(R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 4(R9)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows8_units3_x
+
+rows8_units3_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows8_units3_x_one_end
+
+rows8_units3_x_one:
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Y17
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS (BX)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS (BX)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS (R8)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS (R8)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS (R9)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows8_units3_x_one
+
+rows8_units3_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	SUBQ $0x02, SI
+	JL   rows8_units3_h_rest
+
+rows8_units3_h:
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Y17
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS (BX)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS (BX)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS (R8)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS (R8)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS (R9)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	VMOVUPS      96(DX), Z16
+	VMOVUPS      160(DX), Y17
+	VBROADCASTSS 4(BX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 4(R8)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 4(R8)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 4(R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 4(R9)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows8_units3_h
+
+rows8_units3_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows8_units3_h_one_end
+
+rows8_units3_h_one:
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Y17
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS (BX)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS (BX)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS (R8)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS (R8)(DI*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS (R9)(DI*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows8_units3_h_one
+
+rows8_units3_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DI
+	KMOVW   (DI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Y3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Y5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Y7, K1, 64(BX)
+	VMOVUPS Z8, (BX)(DX*1)
+	VMOVUPS Y9, K1, 64(BX)(DX*1)
+	VMOVUPS Z10, (BX)(DX*2)
+	VMOVUPS Y11, K1, 64(BX)(DX*2)
+	VMOVUPS Z12, (SI)
+	VMOVUPS Y13, K1, 64(SI)
+	VMOVUPS Z14, (SI)(DX*1)
+	VMOVUPS Y15, K1, 64(SI)(DX*1)
+	JMP     end
+
+rows8_units2:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	MOVQ      120(AX), DI
+	LEAQ      masks<>+0(SB), R8
+	KMOVW     (R8)(DI*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VMOVUPS.Z (BX), K1, Z3
+	VMOVUPS.Z (BX)(DX*1), K1, Z4
+	VMOVUPS.Z (BX)(DX*2), K1, Z5
+	VMOVUPS.Z (SI), K1, Z6
+	VMOVUPS.Z (SI)(DX*1), K1, Z7
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	SUBQ      $0x02, SI
+	JL        rows8_units2_x_rest
+
+rows8_units2_x:
+	VMOVUPS      (DX), Z8
+	VBROADCASTSS (BX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (BX)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS (BX)(DI*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS (R8)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (R8)(DI*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R9)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      64(DX), Z8
+	VBROADCASTSS 4(BX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 4(R8), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 4(R8)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 4(R8)(DI*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 4(R9), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 4(R9)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows8_units2_x
+
+rows8_units2_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows8_units2_x_one_end
+
+rows8_units2_x_one:
+	VMOVUPS      (DX), Z8
+	VBROADCASTSS (BX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (BX)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS (BX)(DI*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS (R8)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (R8)(DI*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R9)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows8_units2_x_one
+
+rows8_units2_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	SUBQ $0x02, SI
+	JL   rows8_units2_h_rest
+
+rows8_units2_h:
+	VMOVUPS      (DX), Z8
+	VBROADCASTSS (BX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (BX)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS (BX)(DI*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS (R8)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (R8)(DI*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R9)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      64(DX), Z8
+	VBROADCASTSS 4(BX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 4(R8), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 4(R8)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 4(R8)(DI*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 4(R9), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 4(R9)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows8_units2_h
+
+rows8_units2_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows8_units2_h_one_end
+
+rows8_units2_h_one:
+	VMOVUPS      (DX), Z8
+	VBROADCASTSS (BX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (BX)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS (BX)(DI*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS (R8)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (R8)(DI*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R9)(DI*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows8_units2_h_one
+
+rows8_units2_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DI
+	KMOVW   (DI)(AX*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	VMOVUPS Z3, K1, (BX)
+	VMOVUPS Z4, K1, (BX)(DX*1)
+	VMOVUPS Z5, K1, (BX)(DX*2)
+	VMOVUPS Z6, K1, (SI)
+	VMOVUPS Z7, K1, (SI)(DX*1)
+	JMP     end
+
+rows8_units1:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	MOVQ      120(AX), DI
+	LEAQ      masks<>+0(SB), R8
+	KMOVW     (R8)(DI*2), K1
+	VMOVUPS.Z (CX), K1, Y0
+	VMOVUPS.Z (CX)(DX*1), K1, Y1
+	VMOVUPS.Z (CX)(DX*2), K1, Y2
+	VMOVUPS.Z (BX), K1, Y3
+	VMOVUPS.Z (BX)(DX*1), K1, Y4
+	VMOVUPS.Z (BX)(DX*2), K1, Y5
+	VMOVUPS.Z (SI), K1, Y6
+	VMOVUPS.Z (SI)(DX*1), K1, Y7
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	SUBQ      $0x02, SI
+	JL        rows8_units1_x_rest
+
+rows8_units1_x:
+	VMOVUPS      (DX), Y8
+	VBROADCASTSS (BX), Z9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (BX)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS (BX)(DI*2), Z9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS (R8)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (R8)(DI*2), Z9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (R9)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      32(DX), Y8
+	VBROADCASTSS 4(BX), Z9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 4(R8), Z9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 4(R8)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 4(R8)(DI*2), Z9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 4(R9), Z9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 4(R9)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows8_units1_x
+
+rows8_units1_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows8_units1_x_one_end
+
+rows8_units1_x_one:
+	VMOVUPS      (DX), Y8
+	VBROADCASTSS (BX), Z9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (BX)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS (BX)(DI*2), Z9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS (R8)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (R8)(DI*2), Z9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (R9)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows8_units1_x_one
+
+rows8_units1_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	SUBQ $0x02, SI
+	JL   rows8_units1_h_rest
+
+rows8_units1_h:
+	VMOVUPS      (DX), Y8
+	VBROADCASTSS (BX), Z9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (BX)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS (BX)(DI*2), Z9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS (R8)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (R8)(DI*2), Z9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (R9)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      32(DX), Y8
+	VBROADCASTSS 4(BX), Z9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 4(R8), Z9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 4(R8)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 4(R8)(DI*2), Z9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 4(R9), Z9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 4(R9)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows8_units1_h
+
+rows8_units1_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows8_units1_h_one_end
+
+rows8_units1_h_one:
+	VMOVUPS      (DX), Y8
+	VBROADCASTSS (BX), Z9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (BX)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS (BX)(DI*2), Z9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS (R8)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (R8)(DI*2), Z9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (R9)(DI*1), Z9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows8_units1_h_one
+
+rows8_units1_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DI
+	KMOVW   (DI)(AX*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(DX*1)
+	VMOVUPS Y2, K1, (CX)(DX*2)
+	VMOVUPS Y3, K1, (BX)
+	VMOVUPS Y4, K1, (BX)(DX*1)
+	VMOVUPS Y5, K1, (BX)(DX*2)
+	VMOVUPS Y6, K1, (SI)
+	VMOVUPS Y7, K1, (SI)(DX*1)
+	JMP     end
+
+rows9:
+	MOVQ      112(AX), CX
+	CMPQ      CX, $0x01
+	JE        rows9_units1
+	CMPQ      CX, $0x02
+	JE        rows9_units2
+	CMPQ      CX, $0x03
+	JE        rows9_units3
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	MOVQ      120(AX), DI
+	LEAQ      masks<>+0(SB), R8
+	KMOVW     (R8)(DI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Z3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Z5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	VMOVUPS   (BX)(DX*1), Z8
+	VMOVUPS.Z 64(BX)(DX*1), K1, Z9
+	VMOVUPS   (BX)(DX*2), Z10
+	VMOVUPS.Z 64(BX)(DX*2), K1, Z11
+	VMOVUPS   (SI), Z12
+	VMOVUPS.Z 64(SI), K1, Z13
+	VMOVUPS   (SI)(DX*1), Z14
+	VMOVUPS.Z 64(SI)(DX*1), K1, Z15
+	VMOVUPS   (SI)(DX*2), Z16
+	VMOVUPS.Z 64(SI)(DX*2), K1, Z17
+	MOVQ      80(AX), CX
+	MOVQ      32(AX), DX
+	MOVQ      48(AX), BX
+	MOVQ      40(AX), SI
+	LEAQ      (DX)(SI*2), DI
+	ADDQ      SI, DI
+	LEAQ      (DI)(SI*2), R8
+	ADDQ      SI, R8
+	SUBQ      $0x02, BX
+	JL        rows9_units4_x_rest
+
+rows9_units4_x:
+	VMOVUPS      (CX), Z18
+	VMOVUPS      64(CX), Z19
+	VBROADCASTSS (DX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (DX)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (DX)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (DI)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (DI)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (R8)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (R8)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      128(CX), Z18
+	VMOVUPS      192(CX), Z19
+	VBROADCASTSS 4(DX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 4(DI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 4(DI)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 4(DI)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 4(R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 4(R8)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 4(R8)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows9_units4_x
+
+rows9_units4_x_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows9_units4_x_one_end
+
+rows9_units4_x_one:
+	VMOVUPS      (CX), Z18
+	VMOVUPS      64(CX), Z19
+	VBROADCASTSS (DX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (DX)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (DX)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (DI)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (DI)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (R8)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (R8)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows9_units4_x_one
+
+rows9_units4_x_one_end:
+	MOVQ 56(AX), DX
+	MOVQ 72(AX), BX
+	MOVQ 64(AX), SI
+	LEAQ (DX)(SI*2), DI
+	ADDQ SI, DI
+	LEAQ (DI)(SI*2), R8
+	ADDQ SI, R8
+	SUBQ $0x02, BX
+	JL   rows9_units4_h_rest
+
+rows9_units4_h:
+	VMOVUPS      (CX), Z18
+	VMOVUPS      64(CX), Z19
+	VBROADCASTSS (DX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (DX)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (DX)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (DI)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (DI)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (R8)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (R8)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      128(CX), Z18
+	VMOVUPS      192(CX), Z19
+	VBROADCASTSS 4(DX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 4(DI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 4(DI)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 4(DI)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 4(R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 4(R8)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 4(R8)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows9_units4_h
+
+rows9_units4_h_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows9_units4_h_one_end
+
+rows9_units4_h_one:
+	VMOVUPS      (CX), Z18
+	VMOVUPS      64(CX), Z19
+	VBROADCASTSS (DX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (DX)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (DX)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (DI)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (DI)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (R8)(SI*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (R8)(SI*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows9_units4_h_one
+
+rows9_units4_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DI
+	KMOVW   (DI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Z5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	VMOVUPS Z8, (BX)(DX*1)
+	VMOVUPS Z9, K1, 64(BX)(DX*1)
+	VMOVUPS Z10, (BX)(DX*2)
+	VMOVUPS Z11, K1, 64(BX)(DX*2)
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	VMOVUPS Z14, (SI)(DX*1)
+	VMOVUPS Z15, K1, 64(SI)(DX*1)
+	VMOVUPS Z16, (SI)(DX*2)
+	VMOVUPS Z17, K1, 64(SI)(DX*2)
+	JMP     end
+
+rows9_units3:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	MOVQ      120(AX), DI
+	LEAQ      masks<>+0(SB), R8
+	KMOVW     (R8)(DI*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Y1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Y3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Y5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Y7
+	VMOVUPS   (BX)(DX*1), Z8
+	VMOVUPS.Z 64(BX)(DX*1), K1, Y9
+	VMOVUPS   (BX)(DX*2), Z10
+	VMOVUPS.Z 64(BX)(DX*2), K1, Y11
+	VMOVUPS   (SI), Z12
+	VMOVUPS.Z 64(SI), K1, Y13
+	VMOVUPS   (SI)(DX*1), Z14
+	VMOVUPS.Z 64(SI)(DX*1), K1, Y15
+	VMOVUPS   (SI)(DX*2), Z16
+	VMOVUPS.Z 64(SI)(DX*2), K1, Y17
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	SUBQ      $0x02, SI
+	JL        rows9_units3_x_rest
+
+rows9_units3_x:
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Y19
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Y19, Y20, Y1
+	VBROADCASTSS (BX)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Y19, Y20, Y3
+	VBROADCASTSS (BX)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Y19, Y20, Y5
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Y19, Y20, Y7
+	VBROADCASTSS (R8)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Y19, Y20, Y9
+	VBROADCASTSS (R8)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Y19, Y20, Y11
+	VBROADCASTSS (R9), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Y19, Y20, Y13
+	VBROADCASTSS (R9)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Y19, Y20, Y15
+	VBROADCASTSS (R9)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Y19, Y20, Y17
+	VMOVUPS      96(DX), Z18
+	VMOVUPS      160(DX), Y19
+	VBROADCASTSS 4(BX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Y19, Y20, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Y19, Y20, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Y19, Y20, Y5
+	VBROADCASTSS 4(R8), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Y19, Y20, Y7
+	VBROADCASTSS 4(R8)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Y19, Y20, Y9
+	VBROADCASTSS 4(R8)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Y19, Y20, Y11
+	VBROADCASTSS 4(R9), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Y19, Y20, Y13
+	VBROADCASTSS 4(R9)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Y19, Y20, Y15
+	VBROADCASTSS 4(R9)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Y19, Y20, Y17
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows9_units3_x
+
+rows9_units3_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows9_units3_x_one_end
+
+rows9_units3_x_one:
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Y19
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Y19, Y20, Y1
+	VBROADCASTSS (BX)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Y19, Y20, Y3
+	VBROADCASTSS (BX)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Y19, Y20, Y5
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Y19, Y20, Y7
+	VBROADCASTSS (R8)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Y19, Y20, Y9
+	VBROADCASTSS (R8)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Y19, Y20, Y11
+	VBROADCASTSS (R9), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Y19, Y20, Y13
+	VBROADCASTSS (R9)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Y19, Y20, Y15
+	VBROADCASTSS (R9)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Y19, Y20, Y17
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows9_units3_x_one
+
+rows9_units3_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	SUBQ $0x02, SI
+	JL   rows9_units3_h_rest
+
+rows9_units3_h:
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Y19
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Y19, Y20, Y1
+	VBROADCASTSS (BX)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Y19, Y20, Y3
+	VBROADCASTSS (BX)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Y19, Y20, Y5
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Y19, Y20, Y7
+	VBROADCASTSS (R8)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Y19, Y20, Y9
+	VBROADCASTSS (R8)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Y19, Y20, Y11
+	VBROADCASTSS (R9), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Y19, Y20, Y13
+	VBROADCASTSS (R9)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Y19, Y20, Y15
+	VBROADCASTSS (R9)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Y19, Y20, Y17
+	VMOVUPS      96(DX), Z18
+	VMOVUPS      160(DX), Y19
+	VBROADCASTSS 4(BX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Y19, Y20, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Y19, Y20, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Y19, Y20, Y5
+	VBROADCASTSS 4(R8), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Y19, Y20, Y7
+	VBROADCASTSS 4(R8)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Y19, Y20, Y9
+	VBROADCASTSS 4(R8)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Y19, Y20, Y11
+	VBROADCASTSS 4(R9), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Y19, Y20, Y13
+	VBROADCASTSS 4(R9)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Y19, Y20, Y15
+	VBROADCASTSS 4(R9)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Y19, Y20, Y17
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows9_units3_h
+
+rows9_units3_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows9_units3_h_one_end
+
+rows9_units3_h_one:
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Y19
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Y19, Y20, Y1
+	VBROADCASTSS (BX)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Y19, Y20, Y3
+	VBROADCASTSS (BX)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Y19, Y20, Y5
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Y19, Y20, Y7
+	VBROADCASTSS (R8)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Y19, Y20, Y9
+	VBROADCASTSS (R8)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Y19, Y20, Y11
+	VBROADCASTSS (R9), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Y19, Y20, Y13
+	VBROADCASTSS (R9)(DI*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Y19, Y20, Y15
+	VBROADCASTSS (R9)(DI*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Y19, Y20, Y17
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows9_units3_h_one
+
+rows9_units3_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DI
+	KMOVW   (DI)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Y3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Y5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Y7, K1, 64(BX)
+	VMOVUPS Z8, (BX)(DX*1)
+	VMOVUPS Y9, K1, 64(BX)(DX*1)
+	VMOVUPS Z10, (BX)(DX*2)
+	VMOVUPS Y11, K1, 64(BX)(DX*2)
+	VMOVUPS Z12, (SI)
+	VMOVUPS Y13, K1, 64(SI)
+	VMOVUPS Z14, (SI)(DX*1)
+	VMOVUPS Y15, K1, 64(SI)(DX*1)
+	VMOVUPS Z16, (SI)(DX*2)
+	VMOVUPS Y17, K1, 64(SI)(DX*2)
+	JMP     end
+
+rows9_units2:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	MOVQ      120(AX), DI
+	LEAQ      masks<>+0(SB), R8
+	KMOVW     (R8)(DI*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VMOVUPS.Z (BX), K1, Z3
+	VMOVUPS.Z (BX)(DX*1), K1, Z4
+	VMOVUPS.Z (BX)(DX*2), K1, Z5
+	VMOVUPS.Z (SI), K1, Z6
+	VMOVUPS.Z (SI)(DX*1), K1, Z7
+	VMOVUPS.Z (SI)(DX*2), K1, Z8
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	SUBQ      $0x02, SI
+	JL        rows9_units2_x_rest
+
+rows9_units2_x:
+	VMOVUPS      (DX), Z9
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS (BX)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (BX)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (R8)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS (R8)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS (R9)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS (R9)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	VMOVUPS      64(DX), Z9
+	VBROADCASTSS 4(BX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 4(R8)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 4(R8)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 4(R9), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS 4(R9)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS 4(R9)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows9_units2_x
+
+rows9_units2_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows9_units2_x_one_end
+
+rows9_units2_x_one:
+	VMOVUPS      (DX), Z9
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS (BX)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (BX)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (R8)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS (R8)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS (R9)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS (R9)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows9_units2_x_one
+
+rows9_units2_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	SUBQ $0x02, SI
+	JL   rows9_units2_h_rest
+
+rows9_units2_h:
+	VMOVUPS      (DX), Z9
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS (BX)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (BX)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (R8)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS (R8)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS (R9)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS (R9)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	VMOVUPS      64(DX), Z9
+	VBROADCASTSS 4(BX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 4(R8)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 4(R8)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 4(R9), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS 4(R9)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS 4(R9)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows9_units2_h
+
+rows9_units2_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows9_units2_h_one_end
+
+rows9_units2_h_one:
+	VMOVUPS      (DX), Z9
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS (BX)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (BX)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (R8)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS (R8)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS (R9)(DI*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS (R9)(DI*2), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows9_units2_h_one
+
+rows9_units2_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DI
+	KMOVW   (DI)(AX*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	VMOVUPS Z3, K1, (BX)
+	VMOVUPS Z4, K1, (BX)(DX*1)
+	VMOVUPS Z5, K1, (BX)(DX*2)
+	VMOVUPS Z6, K1, (SI)
+	VMOVUPS Z7, K1, (SI)(DX*1)
+	VMOVUPS Z8, K1, (SI)(DX*2)
+	JMP     end
+
+rows9_units1:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	MOVQ      120(AX), DI
+	LEAQ      masks<>+0(SB), R8
+	KMOVW     (R8)(DI*2), K1
+	VMOVUPS.Z (CX), K1, Y0
+	VMOVUPS.Z (CX)(DX*1), K1, Y1
+	VMOVUPS.Z (CX)(DX*2), K1, Y2
+	VMOVUPS.Z (BX), K1, Y3
+	VMOVUPS.Z (BX)(DX*1), K1, Y4
+	VMOVUPS.Z (BX)(DX*2), K1, Y5
+	VMOVUPS.Z (SI), K1, Y6
+	VMOVUPS.Z (SI)(DX*1), K1, Y7
+	VMOVUPS.Z (SI)(DX*2), K1, Y8
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	SUBQ      $0x02, SI
+	JL        rows9_units1_x_rest
+
+rows9_units1_x:
+	VMOVUPS      (DX), Y9
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS (BX)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (BX)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R8)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS (R8)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS (R9)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS (R9)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y8
+	VMOVUPS      32(DX), Y9
+	VBROADCASTSS 4(BX), Z10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 4(R8)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS 4(R8)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(R9), Z10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS 4(R9)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS 4(R9)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y8
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows9_units1_x
+
+rows9_units1_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows9_units1_x_one_end
+
+rows9_units1_x_one:
+	VMOVUPS      (DX), Y9
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS (BX)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (BX)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R8)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS (R8)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS (R9)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS (R9)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y8
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows9_units1_x_one
+
+rows9_units1_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	SUBQ $0x02, SI
+	JL   rows9_units1_h_rest
+
+rows9_units1_h:
+	VMOVUPS      (DX), Y9
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS (BX)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (BX)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R8)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS (R8)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS (R9)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS (R9)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y8
+	VMOVUPS      32(DX), Y9
+	VBROADCASTSS 4(BX), Z10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 4(R8)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS 4(R8)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(R9), Z10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS 4(R9)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS 4(R9)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y8
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows9_units1_h
+
+rows9_units1_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows9_units1_h_one_end
+
+rows9_units1_h_one:
+	VMOVUPS      (DX), Y9
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS (BX)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (BX)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R8)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS (R8)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS (R9)(DI*1), Z10
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS (R9)(DI*2), Z10
+	VFMADD231PS  Y9, Y10, Y8
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows9_units1_h_one
+
+rows9_units1_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), DI
+	KMOVW   (DI)(AX*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(DX*1)
+	VMOVUPS Y2, K1, (CX)(DX*2)
+	VMOVUPS Y3, K1, (BX)
+	VMOVUPS Y4, K1, (BX)(DX*1)
+	VMOVUPS Y5, K1, (BX)(DX*2)
+	VMOVUPS Y6, K1, (SI)
+	VMOVUPS Y7, K1, (SI)(DX*1)
+	VMOVUPS Y8, K1, (SI)(DX*2)
+	JMP     end
+
+rows10:
+	MOVQ      112(AX), CX
+	CMPQ      CX, $0x01
+	JE        rows10_units1
+	CMPQ      CX, $0x02
+	JE        rows10_units2
+	CMPQ      CX, $0x03
+	JE        rows10_units3
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	LEAQ      (SI)(DX*2), DI
+	ADDQ      DX, DI
+	MOVQ      120(AX), R8
+	LEAQ      masks<>+0(SB), R9
+	KMOVW     (R9)(R8*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Z3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Z5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	VMOVUPS   (BX)(DX*1), Z8
+	VMOVUPS.Z 64(BX)(DX*1), K1, Z9
+	VMOVUPS   (BX)(DX*2), Z10
+	VMOVUPS.Z 64(BX)(DX*2), K1, Z11
+	VMOVUPS   (SI), Z12
+	VMOVUPS.Z 64(SI), K1, Z13
+	VMOVUPS   (SI)(DX*1), Z14
+	VMOVUPS.Z 64(SI)(DX*1), K1, Z15
+	VMOVUPS   (SI)(DX*2), Z16
+	VMOVUPS.Z 64(SI)(DX*2), K1, Z17
+	VMOVUPS   (DI), Z18
+	VMOVUPS.Z 64(DI), K1, Z19
+	MOVQ      80(AX), CX
+	MOVQ      32(AX), DX
+	MOVQ      48(AX), BX
+	MOVQ      40(AX), SI
+	LEAQ      (DX)(SI*2), DI
+	ADDQ      SI, DI
+	LEAQ      (DI)(SI*2), R8
+	ADDQ      SI, R8
+	LEAQ      (R8)(SI*2), R9
+	ADDQ      SI, R9
+	SUBQ      $0x02, BX
+	JL        rows10_units4_x_rest
+
+rows10_units4_x:
+	VMOVUPS      (CX), Z20
+	VMOVUPS      64(CX), Z21
+	VBROADCASTSS (DX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (DX)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (DX)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (DI)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (DI)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (R8), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (R8)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (R8)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R9), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	VMOVUPS      128(CX), Z20
+	VMOVUPS      192(CX), Z21
+	VBROADCASTSS 4(DX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 4(DI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 4(DI)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 4(DI)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 4(R8), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 4(R8)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 4(R8)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 4(R9), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows10_units4_x
+
+rows10_units4_x_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows10_units4_x_one_end
+
+rows10_units4_x_one:
+	VMOVUPS      (CX), Z20
+	VMOVUPS      64(CX), Z21
+	VBROADCASTSS (DX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (DX)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (DX)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (DI)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (DI)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (R8), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (R8)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (R8)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R9), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows10_units4_x_one
+
+rows10_units4_x_one_end:
+	MOVQ 56(AX), DX
+	MOVQ 72(AX), BX
+	MOVQ 64(AX), SI
+	LEAQ (DX)(SI*2), DI
+	ADDQ SI, DI
+	LEAQ (DI)(SI*2), R8
+	ADDQ SI, R8
+	LEAQ (R8)(SI*2), R9
+	ADDQ SI, R9
+	SUBQ $0x02, BX
+	JL   rows10_units4_h_rest
+
+rows10_units4_h:
+	VMOVUPS      (CX), Z20
+	VMOVUPS      64(CX), Z21
+	VBROADCASTSS (DX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (DX)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (DX)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (DI)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (DI)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (R8), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (R8)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (R8)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R9), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	VMOVUPS      128(CX), Z20
+	VMOVUPS      192(CX), Z21
+	VBROADCASTSS 4(DX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 4(DI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 4(DI)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 4(DI)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 4(R8), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 4(R8)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 4(R8)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 4(R9), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows10_units4_h
+
+rows10_units4_h_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows10_units4_h_one_end
+
+rows10_units4_h_one:
+	VMOVUPS      (CX), Z20
+	VMOVUPS      64(CX), Z21
+	VBROADCASTSS (DX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (DX)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (DX)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (DI)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (DI)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (R8), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (R8)(SI*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (R8)(SI*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R9), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows10_units4_h_one
+
+rows10_units4_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	LEAQ    (SI)(DX*2), DI
+	ADDQ    DX, DI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Z5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	VMOVUPS Z8, (BX)(DX*1)
+	VMOVUPS Z9, K1, 64(BX)(DX*1)
+	VMOVUPS Z10, (BX)(DX*2)
+	VMOVUPS Z11, K1, 64(BX)(DX*2)
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	VMOVUPS Z14, (SI)(DX*1)
+	VMOVUPS Z15, K1, 64(SI)(DX*1)
+	VMOVUPS Z16, (SI)(DX*2)
+	VMOVUPS Z17, K1, 64(SI)(DX*2)
+	VMOVUPS Z18, (DI)
+	VMOVUPS Z19, K1, 64(DI)
+	JMP     end
+
+rows10_units3:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	LEAQ      (SI)(DX*2), DI
+	ADDQ      DX, DI
+	MOVQ      120(AX), R8
+	LEAQ      masks<>+0(SB), R9
+	KMOVW     (R9)(R8*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Y1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Y3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Y5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Y7
+	VMOVUPS   (BX)(DX*1), Z8
+	VMOVUPS.Z 64(BX)(DX*1), K1, Y9
+	VMOVUPS   (BX)(DX*2), Z10
+	VMOVUPS.Z 64(BX)(DX*2), K1, Y11
+	VMOVUPS   (SI), Z12
+	VMOVUPS.Z 64(SI), K1, Y13
+	VMOVUPS   (SI)(DX*1), Z14
+	VMOVUPS.Z 64(SI)(DX*1), K1, Y15
+	VMOVUPS   (SI)(DX*2), Z16
+	VMOVUPS.Z 64(SI)(DX*2), K1, Y17
+	VMOVUPS   (DI), Z18
+	VMOVUPS.Z 64(DI), K1, Y19
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	LEAQ      (R9)(DI*2), R10
+	ADDQ      DI, R10
+	SUBQ      $0x02, SI
+	JL        rows10_units3_x_rest
+
+rows10_units3_x:
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Y21
+	VBROADCASTSS (BX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Y21, Y22, Y1
+	VBROADCASTSS (BX)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Y21, Y22, Y3
+	VBROADCASTSS (BX)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Y21, Y22, Y5
+	VBROADCASTSS (R8), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Y21, Y22, Y7
+	VBROADCASTSS (R8)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Y21, Y22, Y9
+	VBROADCASTSS (R8)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Y21, Y22, Y11
+	VBROADCASTSS (R9), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Y21, Y22, Y13
+	VBROADCASTSS (R9)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Y21, Y22, Y15
+	VBROADCASTSS (R9)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Y21, Y22, Y17
+	VBROADCASTSS (R10), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Y21, Y22, Y19
+	VMOVUPS      96(DX), Z20
+	VMOVUPS      160(DX), Y21
+	VBROADCASTSS 4(BX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Y21, Y22, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Y21, Y22, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Y21, Y22, Y5
+	VBROADCASTSS 4(R8), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Y21, Y22, Y7
+	VBROADCASTSS 4(R8)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Y21, Y22, Y9
+	VBROADCASTSS 4(R8)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Y21, Y22, Y11
+	VBROADCASTSS 4(R9), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Y21, Y22, Y13
+	VBROADCASTSS 4(R9)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Y21, Y22, Y15
+	VBROADCASTSS 4(R9)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Y21, Y22, Y17
+	VBROADCASTSS 4(R10), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Y21, Y22, Y19
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows10_units3_x
+
+rows10_units3_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows10_units3_x_one_end
+
+rows10_units3_x_one:
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Y21
+	VBROADCASTSS (BX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Y21, Y22, Y1
+	VBROADCASTSS (BX)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Y21, Y22, Y3
+	VBROADCASTSS (BX)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Y21, Y22, Y5
+	VBROADCASTSS (R8), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Y21, Y22, Y7
+	VBROADCASTSS (R8)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Y21, Y22, Y9
+	VBROADCASTSS (R8)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Y21, Y22, Y11
+	VBROADCASTSS (R9), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Y21, Y22, Y13
+	VBROADCASTSS (R9)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Y21, Y22, Y15
+	VBROADCASTSS (R9)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Y21, Y22, Y17
+	VBROADCASTSS (R10), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Y21, Y22, Y19
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows10_units3_x_one
+
+rows10_units3_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	LEAQ (R9)(DI*2), R10
+	ADDQ DI, R10
+	SUBQ $0x02, SI
+	JL   rows10_units3_h_rest
+
+rows10_units3_h:
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Y21
+	VBROADCASTSS (BX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Y21, Y22, Y1
+	VBROADCASTSS (BX)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Y21, Y22, Y3
+	VBROADCASTSS (BX)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Y21, Y22, Y5
+	VBROADCASTSS (R8), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Y21, Y22, Y7
+	VBROADCASTSS (R8)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Y21, Y22, Y9
+	VBROADCASTSS (R8)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Y21, Y22, Y11
+	VBROADCASTSS (R9), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Y21, Y22, Y13
+	VBROADCASTSS (R9)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Y21, Y22, Y15
+	VBROADCASTSS (R9)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Y21, Y22, Y17
+	VBROADCASTSS (R10), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Y21, Y22, Y19
+	VMOVUPS      96(DX), Z20
+	VMOVUPS      160(DX), Y21
+	VBROADCASTSS 4(BX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Y21, Y22, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Y21, Y22, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Y21, Y22, Y5
+	VBROADCASTSS 4(R8), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Y21, Y22, Y7
+	VBROADCASTSS 4(R8)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Y21, Y22, Y9
+	VBROADCASTSS 4(R8)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Y21, Y22, Y11
+	VBROADCASTSS 4(R9), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Y21, Y22, Y13
+	VBROADCASTSS 4(R9)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Y21, Y22, Y15
+	VBROADCASTSS 4(R9)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Y21, Y22, Y17
+	VBROADCASTSS 4(R10), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Y21, Y22, Y19
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows10_units3_h
+
+rows10_units3_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows10_units3_h_one_end
+
+rows10_units3_h_one:
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Y21
+	VBROADCASTSS (BX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Y21, Y22, Y1
+	VBROADCASTSS (BX)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Y21, Y22, Y3
+	VBROADCASTSS (BX)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Y21, Y22, Y5
+	VBROADCASTSS (R8), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Y21, Y22, Y7
+	VBROADCASTSS (R8)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Y21, Y22, Y9
+	VBROADCASTSS (R8)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Y21, Y22, Y11
+	VBROADCASTSS (R9), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Y21, Y22, Y13
+	VBROADCASTSS (R9)(DI*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Y21, Y22, Y15
+	VBROADCASTSS (R9)(DI*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Y21, Y22, Y17
+	VBROADCASTSS (R10), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Y21, Y22, Y19
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows10_units3_h_one
+
+rows10_units3_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	LEAQ    (SI)(DX*2), DI
+	ADDQ    DX, DI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Y3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Y5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Y7, K1, 64(BX)
+	VMOVUPS Z8, (BX)(DX*1)
+	VMOVUPS Y9, K1, 64(BX)(DX*1)
+	VMOVUPS Z10, (BX)(DX*2)
+	VMOVUPS Y11, K1, 64(BX)(DX*2)
+	VMOVUPS Z12, (SI)
+	VMOVUPS Y13, K1, 64(SI)
+	VMOVUPS Z14, (SI)(DX*1)
+	VMOVUPS Y15, K1, 64(SI)(DX*1)
+	VMOVUPS Z16, (SI)(DX*2)
+	VMOVUPS Y17, K1, 64(SI)(DX*2)
+	VMOVUPS Z18, (DI)
+	VMOVUPS Y19, K1, 64(DI)
+	JMP     end
+
+rows10_units2:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	LEAQ      (SI)(DX*2), DI
+	ADDQ      DX, DI
+	MOVQ      120(AX), R8
+	LEAQ      masks<>+0(SB), R9
+	KMOVW     (R9)(R8*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VMOVUPS.Z (BX), K1, Z3
+	VMOVUPS.Z (BX)(DX*1), K1, Z4
+	VMOVUPS.Z (BX)(DX*2), K1, Z5
+	VMOVUPS.Z (SI), K1, Z6
+	VMOVUPS.Z (SI)(DX*1), K1, Z7
+	VMOVUPS.Z (SI)(DX*2), K1, Z8
+	VMOVUPS.Z (DI), K1, Z9
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	LEAQ      (R9)(DI*2), R10
+	ADDQ      DI, R10
+	SUBQ      $0x02, SI
+	JL        rows10_units2_x_rest
+
+rows10_units2_x:
+	VMOVUPS      (DX), Z10
+	VBROADCASTSS (BX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS (BX)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS (BX)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS (R8)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS (R8)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS (R9), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS (R9)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VBROADCASTSS (R9)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS (R10), Z11
+	VFMADD231PS  Z10, Z11, Z9
+	VMOVUPS      64(DX), Z10
+	VBROADCASTSS 4(BX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS 4(R8), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS 4(R8)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS 4(R8)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS 4(R9), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS 4(R9)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VBROADCASTSS 4(R9)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS 4(R10), Z11
+	VFMADD231PS  Z10, Z11, Z9
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows10_units2_x
+
+rows10_units2_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows10_units2_x_one_end
+
+rows10_units2_x_one:
+	VMOVUPS      (DX), Z10
+	VBROADCASTSS (BX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS (BX)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS (BX)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS (R8)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS (R8)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS (R9), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS (R9)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VBROADCASTSS (R9)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS (R10), Z11
+	VFMADD231PS  Z10, Z11, Z9
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows10_units2_x_one
+
+rows10_units2_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	LEAQ (R9)(DI*2), R10
+	ADDQ DI, R10
+	SUBQ $0x02, SI
+	JL   rows10_units2_h_rest
+
+rows10_units2_h:
+	VMOVUPS      (DX), Z10
+	VBROADCASTSS (BX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS (BX)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS (BX)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS (R8)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS (R8)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS (R9), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS (R9)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VBROADCASTSS (R9)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS (R10), Z11
+	VFMADD231PS  Z10, Z11, Z9
+	VMOVUPS      64(DX), Z10
+	VBROADCASTSS 4(BX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS 4(R8), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS 4(R8)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS 4(R8)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS 4(R9), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS 4(R9)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VBROADCASTSS 4(R9)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS 4(R10), Z11
+	VFMADD231PS  Z10, Z11, Z9
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows10_units2_h
+
+rows10_units2_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows10_units2_h_one_end
+
+rows10_units2_h_one:
+	VMOVUPS      (DX), Z10
+	VBROADCASTSS (BX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS (BX)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS (BX)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS (R8)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS (R8)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS (R9), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS (R9)(DI*1), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VBROADCASTSS (R9)(DI*2), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS (R10), Z11
+	VFMADD231PS  Z10, Z11, Z9
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows10_units2_h_one
+
+rows10_units2_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	LEAQ    (SI)(DX*2), DI
+	ADDQ    DX, DI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(AX*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	VMOVUPS Z3, K1, (BX)
+	VMOVUPS Z4, K1, (BX)(DX*1)
+	VMOVUPS Z5, K1, (BX)(DX*2)
+	VMOVUPS Z6, K1, (SI)
+	VMOVUPS Z7, K1, (SI)(DX*1)
+	VMOVUPS Z8, K1, (SI)(DX*2)
+	VMOVUPS Z9, K1, (DI)
+	JMP     end
+
+rows10_units1:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	LEAQ      (SI)(DX*2), DI
+	ADDQ      DX, DI
+	MOVQ      120(AX), R8
+	LEAQ      masks<>+0(SB), R9
+	KMOVW     (R9)(R8*2), K1
+	VMOVUPS.Z (CX), K1, Y0
+	VMOVUPS.Z (CX)(DX*1), K1, Y1
+	VMOVUPS.Z (CX)(DX*2), K1, Y2
+	VMOVUPS.Z (BX), K1, Y3
+	VMOVUPS.Z (BX)(DX*1), K1, Y4
+	VMOVUPS.Z (BX)(DX*2), K1, Y5
+	VMOVUPS.Z (SI), K1, Y6
+	VMOVUPS.Z (SI)(DX*1), K1, Y7
+	VMOVUPS.Z (SI)(DX*2), K1, Y8
+	VMOVUPS.Z (DI), K1, Y9
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	LEAQ      (R9)(DI*2), R10
+	ADDQ      DI, R10
+	SUBQ      $0x02, SI
+	JL        rows10_units1_x_rest
+
+rows10_units1_x:
+	VMOVUPS      (DX), Y10
+	VBROADCASTSS (BX), Z11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS (BX)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS (BX)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS (R8)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS (R8)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS (R9), Z11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS (R9)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS (R9)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS (R10), Z11
+	VFMADD231PS  Y10, Y11, Y9
+	VMOVUPS      32(DX), Y10
+	VBROADCASTSS 4(BX), Z11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS 4(R8), Z11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS 4(R8)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS 4(R8)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS 4(R9), Z11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS 4(R9)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS 4(R9)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS 4(R10), Z11
+	VFMADD231PS  Y10, Y11, Y9
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows10_units1_x
+
+rows10_units1_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows10_units1_x_one_end
+
+rows10_units1_x_one:
+	VMOVUPS      (DX), Y10
+	VBROADCASTSS (BX), Z11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS (BX)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS (BX)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS (R8)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS (R8)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS (R9), Z11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS (R9)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS (R9)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS (R10), Z11
+	VFMADD231PS  Y10, Y11, Y9
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows10_units1_x_one
+
+rows10_units1_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	LEAQ (R9)(DI*2), R10
+	ADDQ DI, R10
+	SUBQ $0x02, SI
+	JL   rows10_units1_h_rest
+
+rows10_units1_h:
+	VMOVUPS      (DX), Y10
+	VBROADCASTSS (BX), Z11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS (BX)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS (BX)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS (R8)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS (R8)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS (R9), Z11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS (R9)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS (R9)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS (R10), Z11
+	VFMADD231PS  Y10, Y11, Y9
+	VMOVUPS      32(DX), Y10
+	VBROADCASTSS 4(BX), Z11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS 4(R8), Z11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS 4(R8)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS 4(R8)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS 4(R9), Z11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS 4(R9)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS 4(R9)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS 4(R10), Z11
+	VFMADD231PS  Y10, Y11, Y9
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows10_units1_h
+
+rows10_units1_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows10_units1_h_one_end
+
+rows10_units1_h_one:
+	VMOVUPS      (DX), Y10
+	VBROADCASTSS (BX), Z11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS (BX)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y1
+	VBROADCASTSS (BX)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y2
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS (R8)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS (R8)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS (R9), Z11
+	VFMADD231PS  Y10, Y11, Y6
+	VBROADCASTSS (R9)(DI*1), Z11
+	VFMADD231PS  Y10, Y11, Y7
+	VBROADCASTSS (R9)(DI*2), Z11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS (R10), Z11
+	VFMADD231PS  Y10, Y11, Y9
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows10_units1_h_one
+
+rows10_units1_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	LEAQ    (SI)(DX*2), DI
+	ADDQ    DX, DI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(AX*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(DX*1)
+	VMOVUPS Y2, K1, (CX)(DX*2)
+	VMOVUPS Y3, K1, (BX)
+	VMOVUPS Y4, K1, (BX)(DX*1)
+	VMOVUPS Y5, K1, (BX)(DX*2)
+	VMOVUPS Y6, K1, (SI)
+	VMOVUPS Y7, K1, (SI)(DX*1)
+	VMOVUPS Y8, K1, (SI)(DX*2)
+	VMOVUPS Y9, K1, (DI)
+	JMP     end
+
+rows11:
+	MOVQ      112(AX), CX
+	CMPQ      CX, $0x01
+	JE        rows11_units1
+	CMPQ      CX, $0x02
+	JE        rows11_units2
+	CMPQ      CX, $0x03
+	JE        rows11_units3
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	LEAQ      (SI)(DX*2), DI
+	ADDQ      DX, DI
+	MOVQ      120(AX), R8
+	LEAQ      masks<>+0(SB), R9
+	KMOVW     (R9)(R8*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Z3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Z5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	VMOVUPS   (BX)(DX*1), Z8
+	VMOVUPS.Z 64(BX)(DX*1), K1, Z9
+	VMOVUPS   (BX)(DX*2), Z10
+	VMOVUPS.Z 64(BX)(DX*2), K1, Z11
+	VMOVUPS   (SI), Z12
+	VMOVUPS.Z 64(SI), K1, Z13
+	VMOVUPS   (SI)(DX*1), Z14
+	VMOVUPS.Z 64(SI)(DX*1), K1, Z15
+	VMOVUPS   (SI)(DX*2), Z16
+	VMOVUPS.Z 64(SI)(DX*2), K1, Z17
+	VMOVUPS   (DI), Z18
+	VMOVUPS.Z 64(DI), K1, Z19
+	VMOVUPS   (DI)(DX*1), Z20
+	VMOVUPS.Z 64(DI)(DX*1), K1, Z21
+	MOVQ      80(AX), CX
+	MOVQ      32(AX), DX
+	MOVQ      48(AX), BX
+	MOVQ      40(AX), SI
+	LEAQ      (DX)(SI*2), DI
+	ADDQ      SI, DI
+	LEAQ      (DI)(SI*2), R8
+	ADDQ      SI, R8
+	LEAQ      (R8)(SI*2), R9
+	ADDQ      SI, R9
+	SUBQ      $0x02, BX
+	JL        rows11_units4_x_rest
+
+rows11_units4_x:
+	VMOVUPS      (CX), Z22
+	VMOVUPS      64(CX), Z23
+	VBROADCASTSS (DX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (DX)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (DX)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (DI)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (DI)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (R8)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (R8)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (R9)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      128(CX), Z22
+	VMOVUPS      192(CX), Z23
+	VBROADCASTSS 4(DX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 4(DI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 4(DI)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 4(DI)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 4(R8), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 4(R8)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 4(R8)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 4(R9), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 4(R9)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows11_units4_x
+
+rows11_units4_x_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows11_units4_x_one_end
+
+rows11_units4_x_one:
+	VMOVUPS      (CX), Z22
+	VMOVUPS      64(CX), Z23
+	VBROADCASTSS (DX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (DX)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (DX)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (DI)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (DI)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (R8)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (R8)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (R9)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows11_units4_x_one
+
+rows11_units4_x_one_end:
+	MOVQ 56(AX), DX
+	MOVQ 72(AX), BX
+	MOVQ 64(AX), SI
+	LEAQ (DX)(SI*2), DI
+	ADDQ SI, DI
+	LEAQ (DI)(SI*2), R8
+	ADDQ SI, R8
+	LEAQ (R8)(SI*2), R9
+	ADDQ SI, R9
+	SUBQ $0x02, BX
+	JL   rows11_units4_h_rest
+
+rows11_units4_h:
+	VMOVUPS      (CX), Z22
+	VMOVUPS      64(CX), Z23
+	VBROADCASTSS (DX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (DX)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (DX)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (DI)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (DI)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (R8)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (R8)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (R9)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      128(CX), Z22
+	VMOVUPS      192(CX), Z23
+	VBROADCASTSS 4(DX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 4(DI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 4(DI)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 4(DI)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 4(R8), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 4(R8)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 4(R8)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 4(R9), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 4(R9)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows11_units4_h
+
+rows11_units4_h_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows11_units4_h_one_end
+
+rows11_units4_h_one:
+	VMOVUPS      (CX), Z22
+	VMOVUPS      64(CX), Z23
+	VBROADCASTSS (DX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (DX)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (DX)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (DI)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (DI)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (R8)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (R8)(SI*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (R9)(SI*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows11_units4_h_one
+
+rows11_units4_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	LEAQ    (SI)(DX*2), DI
+	ADDQ    DX, DI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Z5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	VMOVUPS Z8, (BX)(DX*1)
+	VMOVUPS Z9, K1, 64(BX)(DX*1)
+	VMOVUPS Z10, (BX)(DX*2)
+	VMOVUPS Z11, K1, 64(BX)(DX*2)
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	VMOVUPS Z14, (SI)(DX*1)
+	VMOVUPS Z15, K1, 64(SI)(DX*1)
+	VMOVUPS Z16, (SI)(DX*2)
+	VMOVUPS Z17, K1, 64(SI)(DX*2)
+	VMOVUPS Z18, (DI)
+	VMOVUPS Z19, K1, 64(DI)
+	VMOVUPS Z20, (DI)(DX*1)
+	VMOVUPS Z21, K1, 64(DI)(DX*1)
+	JMP     end
+
+rows11_units3:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	LEAQ      (SI)(DX*2), DI
+	ADDQ      DX, DI
+	MOVQ      120(AX), R8
+	LEAQ      masks<>+0(SB), R9
+	KMOVW     (R9)(R8*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Y1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Y3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Y5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Y7
+	VMOVUPS   (BX)(DX*1), Z8
+	VMOVUPS.Z 64(BX)(DX*1), K1, Y9
+	VMOVUPS   (BX)(DX*2), Z10
+	VMOVUPS.Z 64(BX)(DX*2), K1, Y11
+	VMOVUPS   (SI), Z12
+	VMOVUPS.Z 64(SI), K1, Y13
+	VMOVUPS   (SI)(DX*1), Z14
+	VMOVUPS.Z 64(SI)(DX*1), K1, Y15
+	VMOVUPS   (SI)(DX*2), Z16
+	VMOVUPS.Z 64(SI)(DX*2), K1, Y17
+	VMOVUPS   (DI), Z18
+	VMOVUPS.Z 64(DI), K1, Y19
+	VMOVUPS   (DI)(DX*1), Z20
+	VMOVUPS.Z 64(DI)(DX*1), K1, Y21
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	LEAQ      (R9)(DI*2), R10
+	ADDQ      DI, R10
+	SUBQ      $0x02, SI
+	JL        rows11_units3_x_rest
+
+rows11_units3_x:
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Y23
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Y23, Y24, Y1
+	VBROADCASTSS (BX)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Y23, Y24, Y3
+	VBROADCASTSS (BX)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Y23, Y24, Y5
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Y23, Y24, Y7
+	VBROADCASTSS (R8)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Y23, Y24, Y9
+	VBROADCASTSS (R8)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Y23, Y24, Y11
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Y23, Y24, Y13
+	VBROADCASTSS (R9)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Y23, Y24, Y15
+	VBROADCASTSS (R9)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Y23, Y24, Y17
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Y23, Y24, Y19
+	VBROADCASTSS (R10)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Y23, Y24, Y21
+	VMOVUPS      96(DX), Z22
+	VMOVUPS      160(DX), Y23
+	VBROADCASTSS 4(BX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Y23, Y24, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Y23, Y24, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Y23, Y24, Y5
+	VBROADCASTSS 4(R8), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Y23, Y24, Y7
+	VBROADCASTSS 4(R8)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Y23, Y24, Y9
+	VBROADCASTSS 4(R8)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Y23, Y24, Y11
+	VBROADCASTSS 4(R9), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Y23, Y24, Y13
+	VBROADCASTSS 4(R9)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Y23, Y24, Y15
+	VBROADCASTSS 4(R9)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Y23, Y24, Y17
+	VBROADCASTSS 4(R10), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Y23, Y24, Y19
+	VBROADCASTSS 4(R10)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Y23, Y24, Y21
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows11_units3_x
+
+rows11_units3_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows11_units3_x_one_end
+
+rows11_units3_x_one:
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Y23
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Y23, Y24, Y1
+	VBROADCASTSS (BX)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Y23, Y24, Y3
+	VBROADCASTSS (BX)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Y23, Y24, Y5
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Y23, Y24, Y7
+	VBROADCASTSS (R8)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Y23, Y24, Y9
+	VBROADCASTSS (R8)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Y23, Y24, Y11
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Y23, Y24, Y13
+	VBROADCASTSS (R9)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Y23, Y24, Y15
+	VBROADCASTSS (R9)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Y23, Y24, Y17
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Y23, Y24, Y19
+	VBROADCASTSS (R10)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Y23, Y24, Y21
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows11_units3_x_one
+
+rows11_units3_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	LEAQ (R9)(DI*2), R10
+	ADDQ DI, R10
+	SUBQ $0x02, SI
+	JL   rows11_units3_h_rest
+
+rows11_units3_h:
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Y23
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Y23, Y24, Y1
+	VBROADCASTSS (BX)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Y23, Y24, Y3
+	VBROADCASTSS (BX)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Y23, Y24, Y5
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Y23, Y24, Y7
+	VBROADCASTSS (R8)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Y23, Y24, Y9
+	VBROADCASTSS (R8)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Y23, Y24, Y11
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Y23, Y24, Y13
+	VBROADCASTSS (R9)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Y23, Y24, Y15
+	VBROADCASTSS (R9)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Y23, Y24, Y17
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Y23, Y24, Y19
+	VBROADCASTSS (R10)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Y23, Y24, Y21
+	VMOVUPS      96(DX), Z22
+	VMOVUPS      160(DX), Y23
+	VBROADCASTSS 4(BX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Y23, Y24, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Y23, Y24, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Y23, Y24, Y5
+	VBROADCASTSS 4(R8), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Y23, Y24, Y7
+	VBROADCASTSS 4(R8)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Y23, Y24, Y9
+	VBROADCASTSS 4(R8)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Y23, Y24, Y11
+	VBROADCASTSS 4(R9), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Y23, Y24, Y13
+	VBROADCASTSS 4(R9)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Y23, Y24, Y15
+	VBROADCASTSS 4(R9)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Y23, Y24, Y17
+	VBROADCASTSS 4(R10), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Y23, Y24, Y19
+	VBROADCASTSS 4(R10)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Y23, Y24, Y21
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows11_units3_h
+
+rows11_units3_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows11_units3_h_one_end
+
+rows11_units3_h_one:
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Y23
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Y23, Y24, Y1
+	VBROADCASTSS (BX)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Y23, Y24, Y3
+	VBROADCASTSS (BX)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Y23, Y24, Y5
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Y23, Y24, Y7
+	VBROADCASTSS (R8)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Y23, Y24, Y9
+	VBROADCASTSS (R8)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Y23, Y24, Y11
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Y23, Y24, Y13
+	VBROADCASTSS (R9)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Y23, Y24, Y15
+	VBROADCASTSS (R9)(DI*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Y23, Y24, Y17
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Y23, Y24, Y19
+	VBROADCASTSS (R10)(DI*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Y23, Y24, Y21
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows11_units3_h_one
+
+rows11_units3_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	LEAQ    (SI)(DX*2), DI
+	ADDQ    DX, DI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Y3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Y5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Y7, K1, 64(BX)
+	VMOVUPS Z8, (BX)(DX*1)
+	VMOVUPS Y9, K1, 64(BX)(DX*1)
+	VMOVUPS Z10, (BX)(DX*2)
+	VMOVUPS Y11, K1, 64(BX)(DX*2)
+	VMOVUPS Z12, (SI)
+	VMOVUPS Y13, K1, 64(SI)
+	VMOVUPS Z14, (SI)(DX*1)
+	VMOVUPS Y15, K1, 64(SI)(DX*1)
+	VMOVUPS Z16, (SI)(DX*2)
+	VMOVUPS Y17, K1, 64(SI)(DX*2)
+	VMOVUPS Z18, (DI)
+	VMOVUPS Y19, K1, 64(DI)
+	VMOVUPS Z20, (DI)(DX*1)
+	VMOVUPS Y21, K1, 64(DI)(DX*1)
+	JMP     end
+
+rows11_units2:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	LEAQ      (SI)(DX*2), DI
+	ADDQ      DX, DI
+	MOVQ      120(AX), R8
+	LEAQ      masks<>+0(SB), R9
+	KMOVW     (R9)(R8*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VMOVUPS.Z (BX), K1, Z3
+	VMOVUPS.Z (BX)(DX*1), K1, Z4
+	VMOVUPS.Z (BX)(DX*2), K1, Z5
+	VMOVUPS.Z (SI), K1, Z6
+	VMOVUPS.Z (SI)(DX*1), K1, Z7
+	VMOVUPS.Z (SI)(DX*2), K1, Z8
+	VMOVUPS.Z (DI), K1, Z9
+	VMOVUPS.Z (DI)(DX*1), K1, Z10
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	LEAQ      (R9)(DI*2), R10
+	ADDQ      DI, R10
+	SUBQ      $0x02, SI
+	JL        rows11_units2_x_rest
+
+rows11_units2_x:
+	VMOVUPS      (DX), Z11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (R8)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS (R8)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS (R9)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (R9)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS (R10), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS (R10)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	VMOVUPS      64(DX), Z11
+	VBROADCASTSS 4(BX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 4(R8)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS 4(R8)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 4(R9), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS 4(R9)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 4(R9)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS 4(R10), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS 4(R10)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows11_units2_x
+
+rows11_units2_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows11_units2_x_one_end
+
+rows11_units2_x_one:
+	VMOVUPS      (DX), Z11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (R8)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS (R8)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS (R9)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (R9)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS (R10), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS (R10)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows11_units2_x_one
+
+rows11_units2_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	LEAQ (R9)(DI*2), R10
+	ADDQ DI, R10
+	SUBQ $0x02, SI
+	JL   rows11_units2_h_rest
+
+rows11_units2_h:
+	VMOVUPS      (DX), Z11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (R8)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS (R8)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS (R9)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (R9)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS (R10), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS (R10)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	VMOVUPS      64(DX), Z11
+	VBROADCASTSS 4(BX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 4(R8)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS 4(R8)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 4(R9), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS 4(R9)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 4(R9)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS 4(R10), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS 4(R10)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows11_units2_h
+
+rows11_units2_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows11_units2_h_one_end
+
+rows11_units2_h_one:
+	VMOVUPS      (DX), Z11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (R8)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS (R8)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS (R9)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (R9)(DI*2), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS (R10), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS (R10)(DI*1), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows11_units2_h_one
+
+rows11_units2_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	LEAQ    (SI)(DX*2), DI
+	ADDQ    DX, DI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(AX*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	VMOVUPS Z3, K1, (BX)
+	VMOVUPS Z4, K1, (BX)(DX*1)
+	VMOVUPS Z5, K1, (BX)(DX*2)
+	VMOVUPS Z6, K1, (SI)
+	VMOVUPS Z7, K1, (SI)(DX*1)
+	VMOVUPS Z8, K1, (SI)(DX*2)
+	VMOVUPS Z9, K1, (DI)
+	VMOVUPS Z10, K1, (DI)(DX*1)
+	JMP     end
+
+rows11_units1:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	LEAQ      (SI)(DX*2), DI
+	ADDQ      DX, DI
+	MOVQ      120(AX), R8
+	LEAQ      masks<>+0(SB), R9
+	KMOVW     (R9)(R8*2), K1
+	VMOVUPS.Z (CX), K1, Y0
+	VMOVUPS.Z (CX)(DX*1), K1, Y1
+	VMOVUPS.Z (CX)(DX*2), K1, Y2
+	VMOVUPS.Z (BX), K1, Y3
+	VMOVUPS.Z (BX)(DX*1), K1, Y4
+	VMOVUPS.Z (BX)(DX*2), K1, Y5
+	VMOVUPS.Z (SI), K1, Y6
+	VMOVUPS.Z (SI)(DX*1), K1, Y7
+	VMOVUPS.Z (SI)(DX*2), K1, Y8
+	VMOVUPS.Z (DI), K1, Y9
+	VMOVUPS.Z (DI)(DX*1), K1, Y10
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	LEAQ      (R9)(DI*2), R10
+	ADDQ      DI, R10
+	SUBQ      $0x02, SI
+	JL        rows11_units1_x_rest
+
+rows11_units1_x:
+	VMOVUPS      (DX), Y11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R8)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS (R8)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS (R9)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R9)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS (R10), Z12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS (R10)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y10
+	VMOVUPS      32(DX), Y11
+	VBROADCASTSS 4(BX), Z12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 4(R8)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS 4(R8)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(R9), Z12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS 4(R9)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(R9)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS 4(R10), Z12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS 4(R10)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y10
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows11_units1_x
+
+rows11_units1_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows11_units1_x_one_end
+
+rows11_units1_x_one:
+	VMOVUPS      (DX), Y11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R8)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS (R8)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS (R9)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R9)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS (R10), Z12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS (R10)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y10
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows11_units1_x_one
+
+rows11_units1_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	LEAQ (R9)(DI*2), R10
+	ADDQ DI, R10
+	SUBQ $0x02, SI
+	JL   rows11_units1_h_rest
+
+rows11_units1_h:
+	VMOVUPS      (DX), Y11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R8)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS (R8)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS (R9)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R9)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS (R10), Z12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS (R10)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y10
+	VMOVUPS      32(DX), Y11
+	VBROADCASTSS 4(BX), Z12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 4(R8)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS 4(R8)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(R9), Z12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS 4(R9)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(R9)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS 4(R10), Z12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS 4(R10)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y10
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows11_units1_h
+
+rows11_units1_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows11_units1_h_one_end
+
+rows11_units1_h_one:
+	VMOVUPS      (DX), Y11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Y11, Y12, Y0
+	VBROADCASTSS (BX)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (BX)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R8)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y4
+	VBROADCASTSS (R8)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Y11, Y12, Y6
+	VBROADCASTSS (R9)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R9)(DI*2), Z12
+	VFMADD231PS  Y11, Y12, Y8
+	VBROADCASTSS (R10), Z12
+	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS (R10)(DI*1), Z12
+	VFMADD231PS  Y11, Y12, Y10
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows11_units1_h_one
+
+rows11_units1_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	LEAQ    (SI)(DX*2), DI
+	ADDQ    DX, DI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(AX*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(DX*1)
+	VMOVUPS Y2, K1, (CX)(DX*2)
+	VMOVUPS Y3, K1, (BX)
+	VMOVUPS Y4, K1, (BX)(DX*1)
+	VMOVUPS Y5, K1, (BX)(DX*2)
+	VMOVUPS Y6, K1, (SI)
+	VMOVUPS Y7, K1, (SI)(DX*1)
+	VMOVUPS Y8, K1, (SI)(DX*2)
+	VMOVUPS Y9, K1, (DI)
+	VMOVUPS Y10, K1, (DI)(DX*1)
+	JMP     end
+
+rows12:
+	MOVQ      112(AX), CX
+	CMPQ      CX, $0x01
+	JE        rows12_units1
+	CMPQ      CX, $0x02
+	JE        rows12_units2
+	CMPQ      CX, $0x03
+	JE        rows12_units3
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	LEAQ      (SI)(DX*2), DI
+	ADDQ      DX, DI
+	MOVQ      120(AX), R8
+	LEAQ      masks<>+0(SB), R9
+	KMOVW     (R9)(R8*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Z3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Z5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Z7
+	VMOVUPS   (BX)(DX*1), Z8
+	VMOVUPS.Z 64(BX)(DX*1), K1, Z9
+	VMOVUPS   (BX)(DX*2), Z10
+	VMOVUPS.Z 64(BX)(DX*2), K1, Z11
+	VMOVUPS   (SI), Z12
+	VMOVUPS.Z 64(SI), K1, Z13
+	VMOVUPS   (SI)(DX*1), Z14
+	VMOVUPS.Z 64(SI)(DX*1), K1, Z15
+	VMOVUPS   (SI)(DX*2), Z16
+	VMOVUPS.Z 64(SI)(DX*2), K1, Z17
+	VMOVUPS   (DI), Z18
+	VMOVUPS.Z 64(DI), K1, Z19
+	VMOVUPS   (DI)(DX*1), Z20
+	VMOVUPS.Z 64(DI)(DX*1), K1, Z21
+	VMOVUPS   (DI)(DX*2), Z22
+	VMOVUPS.Z 64(DI)(DX*2), K1, Z23
+	MOVQ      80(AX), CX
+	MOVQ      32(AX), DX
+	MOVQ      48(AX), BX
+	MOVQ      40(AX), SI
+	LEAQ      (DX)(SI*2), DI
+	ADDQ      SI, DI
+	LEAQ      (DI)(SI*2), R8
+	ADDQ      SI, R8
+	LEAQ      (R8)(SI*2), R9
+	ADDQ      SI, R9
+	SUBQ      $0x02, BX
+	JL        rows12_units4_x_rest
+
+rows12_units4_x:
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VBROADCASTSS (DX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (DX)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (DX)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (DI), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (DI)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (DI)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (R8), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (R8)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (R8)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (R9)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R9)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	VMOVUPS      128(CX), Z24
+	VMOVUPS      192(CX), Z25
+	VBROADCASTSS 4(DX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 4(DI), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 4(DI)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 4(DI)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 4(R8), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 4(R8)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 4(R8)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 4(R9), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 4(R9)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 4(R9)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows12_units4_x
+
+rows12_units4_x_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows12_units4_x_one_end
+
+rows12_units4_x_one:
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VBROADCASTSS (DX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (DX)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (DX)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (DI), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (DI)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (DI)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (R8), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (R8)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (R8)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (R9)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R9)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows12_units4_x_one
+
+rows12_units4_x_one_end:
+	MOVQ 56(AX), DX
+	MOVQ 72(AX), BX
+	MOVQ 64(AX), SI
+	LEAQ (DX)(SI*2), DI
+	ADDQ SI, DI
+	LEAQ (DI)(SI*2), R8
+	ADDQ SI, R8
+	LEAQ (R8)(SI*2), R9
+	ADDQ SI, R9
+	SUBQ $0x02, BX
+	JL   rows12_units4_h_rest
+
+rows12_units4_h:
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VBROADCASTSS (DX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (DX)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (DX)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (DI), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (DI)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (DI)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (R8), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (R8)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (R8)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (R9)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R9)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	VMOVUPS      128(CX), Z24
+	VMOVUPS      192(CX), Z25
+	VBROADCASTSS 4(DX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(DX)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 4(DX)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 4(DI), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 4(DI)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 4(DI)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 4(R8), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 4(R8)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 4(R8)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 4(R9), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 4(R9)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 4(R9)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x00000008, DX
+	ADDQ         $0x00000008, DI
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x02, BX
+	JGE          rows12_units4_h
+
+rows12_units4_h_rest:
+	ADDQ  $0x02, BX
+	TESTQ BX, BX
+	JLE   rows12_units4_h_one_end
+
+rows12_units4_h_one:
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VBROADCASTSS (DX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (DX)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (DX)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (DI), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (DI)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (DI)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (R8), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (R8)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (R8)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (R9)(SI*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R9)(SI*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000080, CX
+	DECQ         BX
+	JNZ          rows12_units4_h_one
+
+rows12_units4_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	LEAQ    (SI)(DX*2), DI
+	ADDQ    DX, DI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Z3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Z5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, K1, 64(BX)
+	VMOVUPS Z8, (BX)(DX*1)
+	VMOVUPS Z9, K1, 64(BX)(DX*1)
+	VMOVUPS Z10, (BX)(DX*2)
+	VMOVUPS Z11, K1, 64(BX)(DX*2)
+	VMOVUPS Z12, (SI)
+	VMOVUPS Z13, K1, 64(SI)
+	VMOVUPS Z14, (SI)(DX*1)
+	VMOVUPS Z15, K1, 64(SI)(DX*1)
+	VMOVUPS Z16, (SI)(DX*2)
+	VMOVUPS Z17, K1, 64(SI)(DX*2)
+	VMOVUPS Z18, (DI)
+	VMOVUPS Z19, K1, 64(DI)
+	VMOVUPS Z20, (DI)(DX*1)
+	VMOVUPS Z21, K1, 64(DI)(DX*1)
+	VMOVUPS Z22, (DI)(DX*2)
+	VMOVUPS Z23, K1, 64(DI)(DX*2)
+	JMP     end
+
+rows12_units3:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	LEAQ      (SI)(DX*2), DI
+	ADDQ      DX, DI
+	MOVQ      120(AX), R8
+	LEAQ      masks<>+0(SB), R9
+	KMOVW     (R9)(R8*2), K1
+	VMOVUPS   (CX), Z0
+	VMOVUPS.Z 64(CX), K1, Y1
+	VMOVUPS   (CX)(DX*1), Z2
+	VMOVUPS.Z 64(CX)(DX*1), K1, Y3
+	VMOVUPS   (CX)(DX*2), Z4
+	VMOVUPS.Z 64(CX)(DX*2), K1, Y5
+	VMOVUPS   (BX), Z6
+	VMOVUPS.Z 64(BX), K1, Y7
+	VMOVUPS   (BX)(DX*1), Z8
+	VMOVUPS.Z 64(BX)(DX*1), K1, Y9
+	VMOVUPS   (BX)(DX*2), Z10
+	VMOVUPS.Z 64(BX)(DX*2), K1, Y11
+	VMOVUPS   (SI), Z12
+	VMOVUPS.Z 64(SI), K1, Y13
+	VMOVUPS   (SI)(DX*1), Z14
+	VMOVUPS.Z 64(SI)(DX*1), K1, Y15
+	VMOVUPS   (SI)(DX*2), Z16
+	VMOVUPS.Z 64(SI)(DX*2), K1, Y17
+	VMOVUPS   (DI), Z18
+	VMOVUPS.Z 64(DI), K1, Y19
+	VMOVUPS   (DI)(DX*1), Z20
+	VMOVUPS.Z 64(DI)(DX*1), K1, Y21
+	VMOVUPS   (DI)(DX*2), Z22
+	VMOVUPS.Z 64(DI)(DX*2), K1, Y23
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	LEAQ      (R9)(DI*2), R10
+	ADDQ      DI, R10
+	SUBQ      $0x02, SI
+	JL        rows12_units3_x_rest
+
+rows12_units3_x:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Y25
+	VBROADCASTSS (BX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Y25, Y26, Y1
+	VBROADCASTSS (BX)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Y25, Y26, Y3
+	VBROADCASTSS (BX)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Y25, Y26, Y5
+	VBROADCASTSS (R8), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Y25, Y26, Y7
+	VBROADCASTSS (R8)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Y25, Y26, Y9
+	VBROADCASTSS (R8)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Y25, Y26, Y11
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Y25, Y26, Y13
+	VBROADCASTSS (R9)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Y25, Y26, Y15
+	VBROADCASTSS (R9)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Y25, Y26, Y17
+	VBROADCASTSS (R10), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Y25, Y26, Y19
+	VBROADCASTSS (R10)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Y25, Y26, Y21
+	VBROADCASTSS (R10)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Y25, Y26, Y23
+	VMOVUPS      96(DX), Z24
+	VMOVUPS      160(DX), Y25
+	VBROADCASTSS 4(BX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Y25, Y26, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Y25, Y26, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Y25, Y26, Y5
+	VBROADCASTSS 4(R8), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Y25, Y26, Y7
+	VBROADCASTSS 4(R8)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Y25, Y26, Y9
+	VBROADCASTSS 4(R8)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Y25, Y26, Y11
+	VBROADCASTSS 4(R9), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Y25, Y26, Y13
+	VBROADCASTSS 4(R9)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Y25, Y26, Y15
+	VBROADCASTSS 4(R9)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Y25, Y26, Y17
+	VBROADCASTSS 4(R10), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Y25, Y26, Y19
+	VBROADCASTSS 4(R10)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Y25, Y26, Y21
+	VBROADCASTSS 4(R10)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Y25, Y26, Y23
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows12_units3_x
+
+rows12_units3_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows12_units3_x_one_end
+
+rows12_units3_x_one:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Y25
+	VBROADCASTSS (BX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Y25, Y26, Y1
+	VBROADCASTSS (BX)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Y25, Y26, Y3
+	VBROADCASTSS (BX)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Y25, Y26, Y5
+	VBROADCASTSS (R8), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Y25, Y26, Y7
+	VBROADCASTSS (R8)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Y25, Y26, Y9
+	VBROADCASTSS (R8)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Y25, Y26, Y11
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Y25, Y26, Y13
+	VBROADCASTSS (R9)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Y25, Y26, Y15
+	VBROADCASTSS (R9)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Y25, Y26, Y17
+	VBROADCASTSS (R10), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Y25, Y26, Y19
+	VBROADCASTSS (R10)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Y25, Y26, Y21
+	VBROADCASTSS (R10)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Y25, Y26, Y23
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows12_units3_x_one
+
+rows12_units3_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	LEAQ (R9)(DI*2), R10
+	ADDQ DI, R10
+	SUBQ $0x02, SI
+	JL   rows12_units3_h_rest
+
+rows12_units3_h:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Y25
+	VBROADCASTSS (BX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Y25, Y26, Y1
+	VBROADCASTSS (BX)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Y25, Y26, Y3
+	VBROADCASTSS (BX)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Y25, Y26, Y5
+	VBROADCASTSS (R8), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Y25, Y26, Y7
+	VBROADCASTSS (R8)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Y25, Y26, Y9
+	VBROADCASTSS (R8)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Y25, Y26, Y11
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Y25, Y26, Y13
+	VBROADCASTSS (R9)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Y25, Y26, Y15
+	VBROADCASTSS (R9)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Y25, Y26, Y17
+	VBROADCASTSS (R10), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Y25, Y26, Y19
+	VBROADCASTSS (R10)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Y25, Y26, Y21
+	VBROADCASTSS (R10)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Y25, Y26, Y23
+	VMOVUPS      96(DX), Z24
+	VMOVUPS      160(DX), Y25
+	VBROADCASTSS 4(BX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Y25, Y26, Y1
+	VBROADCASTSS 4(BX)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Y25, Y26, Y3
+	VBROADCASTSS 4(BX)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Y25, Y26, Y5
+	VBROADCASTSS 4(R8), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Y25, Y26, Y7
+	VBROADCASTSS 4(R8)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Y25, Y26, Y9
+	VBROADCASTSS 4(R8)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Y25, Y26, Y11
+	VBROADCASTSS 4(R9), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Y25, Y26, Y13
+	VBROADCASTSS 4(R9)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Y25, Y26, Y15
+	VBROADCASTSS 4(R9)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Y25, Y26, Y17
+	VBROADCASTSS 4(R10), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Y25, Y26, Y19
+	VBROADCASTSS 4(R10)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Y25, Y26, Y21
+	VBROADCASTSS 4(R10)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Y25, Y26, Y23
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x000000c0, DX
+	SUBQ         $0x02, SI
+	JGE          rows12_units3_h
+
+rows12_units3_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows12_units3_h_one_end
+
+rows12_units3_h_one:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Y25
+	VBROADCASTSS (BX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Y25, Y26, Y1
+	VBROADCASTSS (BX)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Y25, Y26, Y3
+	VBROADCASTSS (BX)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Y25, Y26, Y5
+	VBROADCASTSS (R8), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Y25, Y26, Y7
+	VBROADCASTSS (R8)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Y25, Y26, Y9
+	VBROADCASTSS (R8)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Y25, Y26, Y11
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Y25, Y26, Y13
+	VBROADCASTSS (R9)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Y25, Y26, Y15
+	VBROADCASTSS (R9)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Y25, Y26, Y17
+	VBROADCASTSS (R10), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Y25, Y26, Y19
+	VBROADCASTSS (R10)(DI*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Y25, Y26, Y21
+	VBROADCASTSS (R10)(DI*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Y25, Y26, Y23
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000060, DX
+	DECQ         SI
+	JNZ          rows12_units3_h_one
+
+rows12_units3_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	LEAQ    (SI)(DX*2), DI
+	ADDQ    DX, DI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(AX*2), K1
+	VMOVUPS Z0, (CX)
+	VMOVUPS Y1, K1, 64(CX)
+	VMOVUPS Z2, (CX)(DX*1)
+	VMOVUPS Y3, K1, 64(CX)(DX*1)
+	VMOVUPS Z4, (CX)(DX*2)
+	VMOVUPS Y5, K1, 64(CX)(DX*2)
+	VMOVUPS Z6, (BX)
+	VMOVUPS Y7, K1, 64(BX)
+	VMOVUPS Z8, (BX)(DX*1)
+	VMOVUPS Y9, K1, 64(BX)(DX*1)
+	VMOVUPS Z10, (BX)(DX*2)
+	VMOVUPS Y11, K1, 64(BX)(DX*2)
+	VMOVUPS Z12, (SI)
+	VMOVUPS Y13, K1, 64(SI)
+	VMOVUPS Z14, (SI)(DX*1)
+	VMOVUPS Y15, K1, 64(SI)(DX*1)
+	VMOVUPS Z16, (SI)(DX*2)
+	VMOVUPS Y17, K1, 64(SI)(DX*2)
+	VMOVUPS Z18, (DI)
+	VMOVUPS Y19, K1, 64(DI)
+	VMOVUPS Z20, (DI)(DX*1)
+	VMOVUPS Y21, K1, 64(DI)(DX*1)
+	VMOVUPS Z22, (DI)(DX*2)
+	VMOVUPS Y23, K1, 64(DI)(DX*2)
+	JMP     end
+
+rows12_units2:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	LEAQ      (SI)(DX*2), DI
+	ADDQ      DX, DI
+	MOVQ      120(AX), R8
+	LEAQ      masks<>+0(SB), R9
+	KMOVW     (R9)(R8*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VMOVUPS.Z (BX), K1, Z3
+	VMOVUPS.Z (BX)(DX*1), K1, Z4
+	VMOVUPS.Z (BX)(DX*2), K1, Z5
+	VMOVUPS.Z (SI), K1, Z6
+	VMOVUPS.Z (SI)(DX*1), K1, Z7
+	VMOVUPS.Z (SI)(DX*2), K1, Z8
+	VMOVUPS.Z (DI), K1, Z9
+	VMOVUPS.Z (DI)(DX*1), K1, Z10
+	VMOVUPS.Z (DI)(DX*2), K1, Z11
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	LEAQ      (R9)(DI*2), R10
+	ADDQ      DI, R10
+	SUBQ      $0x02, SI
+	JL        rows12_units2_x_rest
+
+rows12_units2_x:
+	VMOVUPS      (DX), Z12
+	VBROADCASTSS (BX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS (BX)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z1
+	VBROADCASTSS (BX)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS (R8), Z13
+	VFMADD231PS  Z12, Z13, Z3
+	VBROADCASTSS (R8)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS (R8)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z5
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS (R9)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z7
+	VBROADCASTSS (R9)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS (R10), Z13
+	VFMADD231PS  Z12, Z13, Z9
+	VBROADCASTSS (R10)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS (R10)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z11
+	VMOVUPS      64(DX), Z12
+	VBROADCASTSS 4(BX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS 4(R8), Z13
+	VFMADD231PS  Z12, Z13, Z3
+	VBROADCASTSS 4(R8)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS 4(R8)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z5
+	VBROADCASTSS 4(R9), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS 4(R9)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z7
+	VBROADCASTSS 4(R9)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS 4(R10), Z13
+	VFMADD231PS  Z12, Z13, Z9
+	VBROADCASTSS 4(R10)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS 4(R10)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z11
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows12_units2_x
+
+rows12_units2_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows12_units2_x_one_end
+
+rows12_units2_x_one:
+	VMOVUPS      (DX), Z12
+	VBROADCASTSS (BX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS (BX)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z1
+	VBROADCASTSS (BX)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS (R8), Z13
+	VFMADD231PS  Z12, Z13, Z3
+	VBROADCASTSS (R8)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS (R8)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z5
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS (R9)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z7
+	VBROADCASTSS (R9)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS (R10), Z13
+	VFMADD231PS  Z12, Z13, Z9
+	VBROADCASTSS (R10)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS (R10)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z11
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows12_units2_x_one
+
+rows12_units2_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	LEAQ (R9)(DI*2), R10
+	ADDQ DI, R10
+	SUBQ $0x02, SI
+	JL   rows12_units2_h_rest
+
+rows12_units2_h:
+	VMOVUPS      (DX), Z12
+	VBROADCASTSS (BX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS (BX)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z1
+	VBROADCASTSS (BX)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS (R8), Z13
+	VFMADD231PS  Z12, Z13, Z3
+	VBROADCASTSS (R8)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS (R8)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z5
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS (R9)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z7
+	VBROADCASTSS (R9)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS (R10), Z13
+	VFMADD231PS  Z12, Z13, Z9
+	VBROADCASTSS (R10)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS (R10)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z11
+	VMOVUPS      64(DX), Z12
+	VBROADCASTSS 4(BX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS 4(BX)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z1
+	VBROADCASTSS 4(BX)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS 4(R8), Z13
+	VFMADD231PS  Z12, Z13, Z3
+	VBROADCASTSS 4(R8)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS 4(R8)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z5
+	VBROADCASTSS 4(R9), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS 4(R9)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z7
+	VBROADCASTSS 4(R9)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS 4(R10), Z13
+	VFMADD231PS  Z12, Z13, Z9
+	VBROADCASTSS 4(R10)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS 4(R10)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z11
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000080, DX
+	SUBQ         $0x02, SI
+	JGE          rows12_units2_h
+
+rows12_units2_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows12_units2_h_one_end
+
+rows12_units2_h_one:
+	VMOVUPS      (DX), Z12
+	VBROADCASTSS (BX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS (BX)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z1
+	VBROADCASTSS (BX)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS (R8), Z13
+	VFMADD231PS  Z12, Z13, Z3
+	VBROADCASTSS (R8)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS (R8)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z5
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS (R9)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z7
+	VBROADCASTSS (R9)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS (R10), Z13
+	VFMADD231PS  Z12, Z13, Z9
+	VBROADCASTSS (R10)(DI*1), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS (R10)(DI*2), Z13
+	VFMADD231PS  Z12, Z13, Z11
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000040, DX
+	DECQ         SI
+	JNZ          rows12_units2_h_one
+
+rows12_units2_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	LEAQ    (SI)(DX*2), DI
+	ADDQ    DX, DI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(AX*2), K1
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K1, (CX)(DX*1)
+	VMOVUPS Z2, K1, (CX)(DX*2)
+	VMOVUPS Z3, K1, (BX)
+	VMOVUPS Z4, K1, (BX)(DX*1)
+	VMOVUPS Z5, K1, (BX)(DX*2)
+	VMOVUPS Z6, K1, (SI)
+	VMOVUPS Z7, K1, (SI)(DX*1)
+	VMOVUPS Z8, K1, (SI)(DX*2)
+	VMOVUPS Z9, K1, (DI)
+	VMOVUPS Z10, K1, (DI)(DX*1)
+	VMOVUPS Z11, K1, (DI)(DX*2)
+	JMP     end
+
+rows12_units1:
+	MOVQ      16(AX), CX
+	MOVQ      24(AX), DX
+	LEAQ      (CX)(DX*2), BX
+	ADDQ      DX, BX
+	LEAQ      (BX)(DX*2), SI
+	ADDQ      DX, SI
+	LEAQ      (SI)(DX*2), DI
+	ADDQ      DX, DI
+	MOVQ      120(AX), R8
+	LEAQ      masks<>+0(SB), R9
+	KMOVW     (R9)(R8*2), K1
+	VMOVUPS.Z (CX), K1, Y0
+	VMOVUPS.Z (CX)(DX*1), K1, Y1
+	VMOVUPS.Z (CX)(DX*2), K1, Y2
+	VMOVUPS.Z (BX), K1, Y3
+	VMOVUPS.Z (BX)(DX*1), K1, Y4
+	VMOVUPS.Z (BX)(DX*2), K1, Y5
+	VMOVUPS.Z (SI), K1, Y6
+	VMOVUPS.Z (SI)(DX*1), K1, Y7
+	VMOVUPS.Z (SI)(DX*2), K1, Y8
+	VMOVUPS.Z (DI), K1, Y9
+	VMOVUPS.Z (DI)(DX*1), K1, Y10
+	VMOVUPS.Z (DI)(DX*2), K1, Y11
+	MOVQ      80(AX), CX
+	LEAQ      (CX), DX
+	MOVQ      32(AX), BX
+	MOVQ      48(AX), SI
+	MOVQ      40(AX), DI
+	LEAQ      (BX)(DI*2), R8
+	ADDQ      DI, R8
+	LEAQ      (R8)(DI*2), R9
+	ADDQ      DI, R9
+	LEAQ      (R9)(DI*2), R10
+	ADDQ      DI, R10
+	SUBQ      $0x02, SI
+	JL        rows12_units1_x_rest
+
+rows12_units1_x:
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS (BX), Z13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS (BX)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS (BX)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS (R8), Z13
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS (R8)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS (R8)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS (R9)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS (R9)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS (R10), Z13
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS (R10)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS (R10)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y11
+	VMOVUPS      32(DX), Y12
+	VBROADCASTSS 4(BX), Z13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS 4(R8), Z13
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS 4(R8)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS 4(R8)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS 4(R9), Z13
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS 4(R9)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS 4(R9)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS 4(R10), Z13
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS 4(R10)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS 4(R10)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y11
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows12_units1_x
+
+rows12_units1_x_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows12_units1_x_one_end
+
+rows12_units1_x_one:
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS (BX), Z13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS (BX)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS (BX)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS (R8), Z13
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS (R8)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS (R8)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS (R9)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS (R9)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS (R10), Z13
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS (R10)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS (R10)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y11
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows12_units1_x_one
+
+rows12_units1_x_one_end:
+	MOVQ 56(AX), BX
+	MOVQ 72(AX), SI
+	MOVQ 64(AX), DI
+	LEAQ (BX)(DI*2), R8
+	ADDQ DI, R8
+	LEAQ (R8)(DI*2), R9
+	ADDQ DI, R9
+	LEAQ (R9)(DI*2), R10
+	ADDQ DI, R10
+	SUBQ $0x02, SI
+	JL   rows12_units1_h_rest
+
+rows12_units1_h:
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS (BX), Z13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS (BX)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS (BX)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS (R8), Z13
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS (R8)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS (R8)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS (R9)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS (R9)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS (R10), Z13
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS (R10)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS (R10)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y11
+	VMOVUPS      32(DX), Y12
+	VBROADCASTSS 4(BX), Z13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS 4(BX)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS 4(BX)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS 4(R8), Z13
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS 4(R8)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS 4(R8)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS 4(R9), Z13
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS 4(R9)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS 4(R9)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS 4(R10), Z13
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS 4(R10)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS 4(R10)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y11
+	ADDQ         $0x00000008, BX
+	ADDQ         $0x00000008, R8
+	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x02, SI
+	JGE          rows12_units1_h
+
+rows12_units1_h_rest:
+	ADDQ  $0x02, SI
+	TESTQ SI, SI
+	JLE   rows12_units1_h_one_end
+
+rows12_units1_h_one:
+	VMOVUPS      (DX), Y12
+	VBROADCASTSS (BX), Z13
+	VFMADD231PS  Y12, Y13, Y0
+	VBROADCASTSS (BX)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y1
+	VBROADCASTSS (BX)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y2
+	VBROADCASTSS (R8), Z13
+	VFMADD231PS  Y12, Y13, Y3
+	VBROADCASTSS (R8)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y4
+	VBROADCASTSS (R8)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y5
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Y12, Y13, Y6
+	VBROADCASTSS (R9)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y7
+	VBROADCASTSS (R9)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y8
+	VBROADCASTSS (R10), Z13
+	VFMADD231PS  Y12, Y13, Y9
+	VBROADCASTSS (R10)(DI*1), Z13
+	VFMADD231PS  Y12, Y13, Y10
+	VBROADCASTSS (R10)(DI*2), Z13
+	VFMADD231PS  Y12, Y13, Y11
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, R8
+	ADDQ         $0x00000004, R9
+	ADDQ         $0x00000004, R10
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000020, DX
+	DECQ         SI
+	JNZ          rows12_units1_h_one
+
+rows12_units1_h_one_end:
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	LEAQ    (SI)(DX*2), DI
+	ADDQ    DX, DI
+	MOVQ    120(AX), AX
+	LEAQ    masks<>+0(SB), R8
+	KMOVW   (R8)(AX*2), K1
+	VMOVUPS Y0, K1, (CX)
+	VMOVUPS Y1, K1, (CX)(DX*1)
+	VMOVUPS Y2, K1, (CX)(DX*2)
+	VMOVUPS Y3, K1, (BX)
+	VMOVUPS Y4, K1, (BX)(DX*1)
+	VMOVUPS Y5, K1, (BX)(DX*2)
+	VMOVUPS Y6, K1, (SI)
+	VMOVUPS Y7, K1, (SI)(DX*1)
+	VMOVUPS Y8, K1, (SI)(DX*2)
+	VMOVUPS Y9, K1, (DI)
+	VMOVUPS Y10, K1, (DI)(DX*1)
+	VMOVUPS Y11, K1, (DI)(DX*2)
 
 end:
 	LDMXCSR c00001f80<>+0(SB)

@@ -14,10 +14,10 @@ func gemmAVX512(p *product)
 //go:noescape
 func gemmTAVX512(p *product)
 
-// gemvAVX512 computes one row of up to five panels: C = init + [x | h]*B.
+// fewAVX512 computes one tile of rows of C, of several panels: C = init + [X | H]*B.
 //
 //go:noescape
-func gemvAVX512(p *product)
+func fewAVX512(p *product)
 
 // packAVX512 copies kx rows of X to C, as a panel.
 //

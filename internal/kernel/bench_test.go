@@ -1,6 +1,9 @@
 package kernel
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 func BenchmarkGemm(b *testing.B) {
 	const m, k, n = 75, 178, 150
@@ -9,7 +12,7 @@ func BenchmarkGemm(b *testing.B) {
 	w.Reset(k, n)
 	b.ReportAllocs()
 	for b.Loop() {
-		Gemm(c, n, m, Block{x, k, k}, &w)
+		Gemm(c, n, m, Block{Data: x, Stride: k, Cols: k}, &w)
 	}
 	b.ReportMetric(2*m*k*n*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
 }
@@ -96,4 +99,23 @@ func BenchmarkRowKernels(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/unit")
 	})
+}
+
+// BenchmarkFewRows multiplies a step's few rows with matrices that fit the L1, L2 and L3 cache, or do not.
+func BenchmarkFewRows(b *testing.B) {
+	for _, size := range []struct{ k, n int }{{64, 64}, {128, 256}, {150, 600}, {256, 768}, {400, 1200}, {1024, 3072}} {
+		for _, m := range []int{1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24} {
+			b.Run(fmt.Sprintf("%dx%d/rows=%d", size.k, size.n, m), func(b *testing.B) {
+				x, c := Alloc(m*size.k), Alloc(m*size.n)
+				var w Matrix
+				w.Reset(size.k, size.n)
+				for b.Loop() {
+					Affine(c, size.n, m, nil, Block{Data: x, Stride: size.k, Cols: size.k}, Block{}, &w)
+				}
+				ns := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
+				b.ReportMetric(float64(4*size.k*size.n)/ns, "GB/s")
+				b.ReportMetric(float64(2*m*size.k*size.n)/ns, "GFLOP/s")
+			})
+		}
+	}
 }

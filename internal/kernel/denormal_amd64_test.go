@@ -65,12 +65,14 @@ func calls() (all []call) {
 		call{"AddRows", []int{3, 6}, func(v [][]float32, n int) { AddRows(v[0], n, v[1], 2*n, 3, n) }},
 		call{"MaxColumnsGrad", []int{3, 1, 3}, func(v [][]float32, n int) { MaxColumnsGrad(v[0], v[1], v[2], v[2][n:2*n], 3) }},
 		call{"Affine of a row", []int{1, 1, 8, 8}, func(v [][]float32, n int) {
-			Affine(v[0], n, 1, v[1], Block{v[3], 5, 5}, Block{v[3][5:], 3, 3}, matrix(v[2], 8, n))
+			Affine(v[0], n, 1, v[1], Block{Data: v[3], Stride: 5, Cols: 5}, Block{Data: v[3][5:], Stride: 3, Cols: 3}, matrix(v[2], 8, n))
 		}},
 		call{"Affine of rows", []int{7, 1, 8, 56}, func(v [][]float32, n int) {
-			Affine(v[0], n, 7, v[1], Block{v[3], 5, 5}, Block{v[3][35:], 3, 3}, matrix(v[2], 8, n))
+			Affine(v[0], n, 7, v[1], Block{Data: v[3], Stride: 5, Cols: 5}, Block{Data: v[3][35:], Stride: 3, Cols: 3}, matrix(v[2], 8, n))
 		}},
-		call{"Gemm", []int{7, 8, 56}, func(v [][]float32, n int) { Gemm(v[0], n, 7, Block{v[2], 8, 8}, matrix(v[1], 8, n)) }},
+		call{"Gemm", []int{7, 8, 56}, func(v [][]float32, n int) {
+			Gemm(v[0], n, 7, Block{Data: v[2], Stride: 8, Cols: 8}, matrix(v[1], 8, n))
+		}},
 		call{"GemmT", []int{7, 63, 9}, func(v [][]float32, n int) { GemmT(v[0], n, 7, n, 9, v[1], 7, v[2], n) }})
 }
 

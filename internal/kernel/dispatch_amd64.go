@@ -4,10 +4,7 @@
 
 package kernel
 
-const (
-	gemvPanels = 5  // panels side by side in gemv
-	narrowRows = 12 // height of the tallest tile that is at most one register wide
-)
+const narrowRows = 12 // height of the tallest tile that is at most one register wide
 
 // tileRows returns the height of the tallest tile that is wider than a register.
 func tileRows() int {
@@ -18,6 +15,21 @@ func tileRows() int {
 		return 12
 	}
 	return 0
+}
+
+// panels returns the number of panels that few goes through side by side for so many rows.
+func panels(rows int) int {
+	switch lanes {
+	case 8:
+		if n := [...]int{5, 3, 2}; rows <= len(n) {
+			return n[rows-1]
+		}
+	case 16:
+		if n := [...]int{5, 5, 4, 3, 2}; rows <= len(n) {
+			return n[rows-1]
+		}
+	}
+	return 1
 }
 
 var kernelsAVX2 = kernels{
@@ -188,13 +200,13 @@ func (p *product) gemmT() {
 	}
 }
 
-// gemv computes one row of up to five panels: C = init + [x | h]*B.
-func (p *product) gemv() {
+// few computes one tile of rows of C, of several panels: C = init + [X | H]*B.
+func (p *product) few() {
 	switch lanes {
 	case 8:
-		gemvAVX2(p)
+		fewAVX2(p)
 	case 16:
-		gemvAVX512(p)
+		fewAVX512(p)
 	}
 }
 

@@ -131,7 +131,7 @@ func TestProductsAtEdges(t *testing.T) {
 			if cols == 0 {
 				return Block{}
 			}
-			return Block{e.slice((rows-1)*(cols+pad) + cols), cols + pad, cols}
+			return Block{Data: e.slice((rows-1)*(cols+pad) + cols), Stride: cols + pad, Cols: cols}
 		}
 		var b Matrix
 		e.try(func() {

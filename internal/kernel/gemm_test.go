@@ -9,7 +9,7 @@ import (
 )
 
 // products calls f with the sizes m, k, n of matrix products: all small ones, large ones with every tail, every
-// width of one row and of several, sums long enough to be cut, and those of the examples.
+// width of each number of rows that go through several panels, and of more rows, sums long enough to be cut, and those of the examples.
 func products(f func(m, k, n int)) {
 	small, large, wide := []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16}, []int{1, 28, 75, 151}, 170
 	if testing.Short() {
@@ -25,8 +25,9 @@ func products(f func(m, k, n int)) {
 		}
 	}
 	for n := range wide {
-		f(1, 5, n+1)
-		f(10, 3, n+1)
+		for _, m := range []int{1, 2, 3, 4, 5, 10} {
+			f(m, 5, n+1)
+		}
 	}
 	for _, k := range []int{384, 385, 800, 1201} {
 		f(1, k, 21)
@@ -98,6 +99,10 @@ func TestAffine(t *testing.T) {
 					return h.Data[i*h.Stride+l-split]
 				}
 				checkProduct(t, c, start, ldc, m, n, k, joined, rowMajor(w.Data, w.Stride), name == "tame")
+				parts := slices.Clone(start)
+				Affine(parts, ldc, m, bias, x, Block{}, &b)
+				GemmRows(parts, ldc, m, h, split, &b)
+				same(t, c, parts, "in two parts: m %d, k %d + %d, n %d", m, split, k-split, n)
 			})
 		})
 	}

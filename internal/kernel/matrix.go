@@ -11,10 +11,12 @@ type Matrix struct {
 }
 
 // Block is the left-hand side of a product, which is not packed: Cols columns of a row-major matrix whose rows start
-// Stride elements apart. The zero Block has no columns and adds nothing.
+// Stride elements apart. The zero Block has no columns and adds nothing. With Back, a product of few rows goes from the last
+// columns of B to the first, with the same bits: if every other product does, the columns that the one before read last are still in the cache.
 type Block struct {
 	Data         []float32
 	Stride, Cols int
+	Back         bool
 }
 
 // Reset makes m a matrix [k,n]. It reuses the memory of m if that is large enough. Every row must be set afterwards.

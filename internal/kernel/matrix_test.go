@@ -14,7 +14,7 @@ func rowsOf(b *Matrix) []float32 {
 	for k := range b.K {
 		clear(one)
 		one[k] = 1
-		Gemm(all[k*b.N:], b.N, 1, Block{one, b.K, b.K}, b)
+		Gemm(all[k*b.N:], b.N, 1, Block{Data: one, Stride: b.K, Cols: b.K}, b)
 	}
 	return all
 }

@@ -79,7 +79,7 @@ func (m *memory) vector(name string, n int, fill func(*rand.Rand) float32) []flo
 // block returns a matrix as an operand, its rows further apart than they are wide.
 func (m *memory) block(name string, rows, cols int, fill func(*rand.Rand) float32) Block {
 	stride := cols + m.r.IntN(4)
-	return Block{m.matrix(name, rows, cols, stride, fill), stride, cols}
+	return Block{Data: m.matrix(name, rows, cols, stride, fill), Stride: stride, Cols: cols, Back: m.r.IntN(2) == 0}
 }
 
 func (s *slab) cell(i int) bool {
@@ -188,7 +188,7 @@ func TestCollectorSeesNoStrayPointer(t *testing.T) {
 	b.Reset(100, 100)
 	for range 3000 {
 		b.SetRows(0, 90, w, 100)
-		Affine(c, 100, 90, nil, Block{x, 100, 90}, Block{}, &b)
+		Affine(c, 100, 90, nil, Block{Data: x, Stride: 100, Cols: 90}, Block{}, &b)
 		GemmT(c, 100, 90, 100, 90, x, 100, w, 100)
 	}
 	close(stop)

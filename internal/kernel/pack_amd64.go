@@ -35,7 +35,7 @@ func setRows(m *Matrix, row, rows int, src []float32, stride int) {
 
 // copyRows copies the first rows of a to w.a, with a stride that does not map all rows to the same sets of the caches.
 func (w *workspace) copyRows(a Block, rows int) Block {
-	to := Block{nil, (a.Cols+15)&^15 + 16, a.Cols}
+	to := Block{Stride: (a.Cols+15)&^15 + 16, Cols: a.Cols}
 	to.Data = atLeast(&w.a, rows*to.Stride)
 	for i := range rows {
 		copy(to.Data[i*to.Stride:][:a.Cols], a.Data[i*a.Stride:])

@@ -25,7 +25,7 @@ func TestPortableBits(t *testing.T) {
 		}
 		return v
 	}
-	x, w, bias := Block{draw(m * k), k, k}, draw(k*n), draw(n)
+	x, w, bias := Block{Data: draw(m * k), Stride: k, Cols: k}, draw(k*n), draw(n)
 	var b Matrix
 	b.Reset(k, n)
 	b.SetRows(0, k, w, n)

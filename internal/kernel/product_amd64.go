@@ -16,7 +16,7 @@ type product struct {
 	ldh   int      // from a row of H to the next one
 	kh    int      // columns of H
 	b     *float32 // panel of B
-	panel int      // gemv: from this panel to the next one
+	panel int      // few: from this panel to the next one
 	rows  int      // rows of a tile
 	tiles int      // number of tiles, one below the other
 	units int      // columns of a tile, in units of 8; 0 is a whole panel

@@ -17,6 +17,10 @@ const (
 // the L2 cache.
 const fetchFrom = 1 << 18
 
+// fetchTiles is the number of AVX2 tiles of rows from which on they fetch the next panel of a large B. Among fewer tiles a panel is
+// read so soon that prefetches come too late and only hold up the sums; and AVX-512 gains nothing from them.
+const fetchTiles = 8
+
 // blocks returns the length of the parts into which n is cut: parts of at most most, as even as possible.
 func blocks(n, most int) int {
 	parts := (n + most - 1) / most
@@ -32,7 +36,7 @@ func balanced(m, most int) (rows, tall, short int) {
 	return rows, tiles - short, short
 }
 
-// setColumns sets the width of the tiles of p to n columns, at most a panel, or gemvPanels panels for gemv.
+// setColumns sets the width of the tiles of p to n columns, at most a panel, or panels(rows) panels for few.
 func (p *product) setColumns(n int) {
 	p.units = (n + 7) / 8
 	p.rest = n - (8*p.units-1)/lanes*lanes
@@ -55,4 +59,5 @@ func at(v []float32, i int) *float32 {
 	return &v[i]
 }
 
-var zeroRow [gemvPanels * 32]float32
+// zeroRow is as long as the widest tile.
+var zeroRow [5 * 32]float32

@@ -71,10 +71,7 @@ const amd64 = generated + `//go:build !noasm
 
 package kernel
 
-const (
-	gemvPanels = {{.GemvPanels}} // panels side by side in gemv
-	narrowRows = {{.NarrowRows}} // height of the tallest tile that is at most one register wide
-)
+const narrowRows = {{.NarrowRows}} // height of the tallest tile that is at most one register wide
 
 // tileRows returns the height of the tallest tile that is wider than a register.
 func tileRows() int {
@@ -83,6 +80,17 @@ func tileRows() int {
 		return {{.Rows}}
 {{end}}	}
 	return 0
+}
+
+// panels returns the number of panels that few goes through side by side for so many rows.
+func panels(rows int) int {
+	switch lanes {
+{{range .Sets}}	case {{.Lanes}}:
+		if n := [...]int{ {{range .Panels}}{{.}}, {{end}} }; rows <= len(n) {
+			return n[rows-1]
+		}
+{{end}}	}
+	return 1
 }
 {{range $set := .Sets}}
 var kernels{{.Name}} = kernels{
@@ -105,14 +113,15 @@ func writeDispatch(folder string) {
 	type Set struct {
 		Name        string
 		Lanes, Rows int
+		Panels      []int
 	}
 	data := struct {
-		Kernels, Products      []kernel
-		Sets                   []Set
-		GemvPanels, NarrowRows int
-	}{kernels, products, nil, gemvPanels, narrowRows}
+		Kernels, Products []kernel
+		Sets              []Set
+		NarrowRows        int
+	}{kernels, products, nil, narrowRows}
 	for _, s := range sets {
-		data.Sets = append(data.Sets, Set{s.name, s.lanes, s.rows})
+		data.Sets = append(data.Sets, Set{s.name, s.lanes, s.rows, s.panels})
 	}
 	for name, text := range map[string]string{"dispatch.go": portable, "dispatch_amd64.go": amd64} {
 		var source bytes.Buffer

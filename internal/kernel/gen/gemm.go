@@ -29,7 +29,7 @@ func gemm() {
 			from := newLines(rows, a, stride)
 			unrolled(id+"_"+part.name, k, set.unroll,
 				func(i int) {
-					t.madd(Mem{Base: b, Disp: t.width * i}, func(r int) Mem { return from.row(r, 4*i) })
+					t.madd(t.rowOf(b, i), func(r int) Mem { return from.row(r, 4*i) })
 				},
 				func(n int) {
 					from.move(4 * n)
@@ -75,7 +75,7 @@ func gemmT() {
 		}
 		unrolled(id+"_k", k, set.unroll,
 			func(i int) {
-				t.madd(Mem{Base: b, Disp: t.width * i}, func(r int) Mem { return from.row(i, 4*r) })
+				t.madd(t.rowOf(b, i), func(r int) Mem { return from.row(i, 4*r) })
 			}, next)
 		t.all(newLines(rows, c, ldc), func(m Mem, mask, acc Op) { store(acc, mask, m) })
 		ADDQ(p.field("step"), x)

@@ -18,9 +18,10 @@ import (
 // isa is an instruction set.
 type isa struct {
 	name   string
-	lanes  int // float32 in a register
-	rows   int // of the tallest tile of a matrix product
-	unroll int // steps of k in a pass of a loop
+	lanes  int   // float32 in a register
+	rows   int   // of the tallest tile of a matrix product
+	unroll int   // steps of k in a pass of a loop
+	panels []int // of B side by side, for one row, two rows, ...; for more rows, one
 }
 
 // A tile is two registers wide, and so is a panel of the right-hand side. In the last panel a tile may be one register
@@ -28,8 +29,8 @@ type isa struct {
 const narrowRows = 12
 
 var sets = []isa{
-	{"AVX2", 8, 6, 4},
-	{"AVX512", 16, 12, 2},
+	{"AVX2", 8, 6, 4, []int{5, 3, 2}},
+	{"AVX512", 16, 12, 2, []int{5, 5, 4, 3, 2}},
 }
 
 // set is the instruction set that is written.
@@ -60,7 +61,7 @@ func main() {
 func functions() {
 	gemm()
 	gemmT()
-	gemv()
+	few()
 	pack()
 	activations()
 	lstm()

@@ -41,20 +41,53 @@ func (t *tile) all(at *lines, f func(m Mem, mask Op, acc Op)) {
 	}
 }
 
-// madd adds the row of B at b, times the number at a(r), to each row r of the tile.
-func (t *tile) madd(b Mem, a func(r int) Mem) {
-	row := make([]VecVirtual, len(t.acc[0]))
-	for v, acc := range t.acc[0] {
-		row[v] = register(int(acc.Size()) / 4)
-		VMOVUPS(b.Offset(4*set.lanes*v), row[v])
-	}
-	for r, accs := range t.acc {
+// madd adds a row of B, times the number at a(r), to each row r of the tile. Register v of the row of B is at b(v).
+func (t *tile) madd(b func(v int) Mem, a func(r int) Mem) {
+	spread := func(r int) VecVirtual {
 		x := register(set.lanes)
 		VBROADCASTSS(a(r), x)
-		for v, acc := range accs {
-			VFMADD231PS(row[v], resized(x, int(acc.Size())/4), acc)
+		return x
+	}
+	add := func(b Op, x, acc VecVirtual) { VFMADD231PS(b, resized(x, int(acc.Size())/4), acc) }
+	load := func(v int) Op {
+		r := register(int(t.acc[0][v].Size()) / 4)
+		VMOVUPS(b(v), r)
+		return r
+	}
+	switch n := len(t.acc[0]); {
+	case len(t.acc) == 1:
+		x := spread(0)
+		for v, acc := range t.acc[0] {
+			add(b(v), x, acc)
+		}
+	case len(t.acc) < n: // the numbers of A take fewer registers than the row of B
+		x := make([]VecVirtual, len(t.acc))
+		for r := range x {
+			x[r] = spread(r)
+		}
+		for v := range n {
+			row := load(v)
+			for r, accs := range t.acc {
+				add(row, x[r], accs[v])
+			}
+		}
+	default:
+		row := make([]Op, n)
+		for v := range row {
+			row[v] = load(v)
+		}
+		for r, accs := range t.acc {
+			x := spread(r)
+			for v, acc := range accs {
+				add(row[v], x, acc)
+			}
 		}
 	}
+}
+
+// rowOf returns where the registers of row i of the panel at b are.
+func (t *tile) rowOf(b Register, i int) func(v int) Mem {
+	return func(v int) Mem { return Mem{Base: b, Disp: t.width*i + 4*set.lanes*v} }
 }
 
 // lines are the addresses of rows that begin at base, stride bytes apart. Every third address has a register.
