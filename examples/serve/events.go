@@ -88,7 +88,11 @@ func (e *events) sendToken(token byte, last bool) error {
 	e.letter = append(e.letter, token)
 	for len(e.letter) > 0 && (last || utf8.FullRune(e.letter)) {
 		r, n := utf8.DecodeRune(e.letter)
-		e.token.Text += string(r)
+		text := string(utf8.RuneError)
+		if r != utf8.RuneError {
+			text = string(e.letter[:n]) // takes no memory for a single byte
+		}
+		e.token.Text += text
 		e.letter = append(e.letter[:0], e.letter[n:]...)
 	}
 	return e.send("", &e.token)
