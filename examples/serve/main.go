@@ -31,7 +31,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 	"time"
 )
@@ -57,7 +56,7 @@ func parse(args []string) (o options, err error) {
 	f.IntVar(&o.limits.tokens, "tokens", 4096, "largest number of characters that a request may ask for")
 	f.Int64Var(&o.limits.body, "body", 64<<10, "largest number of bytes of a request")
 	f.DurationVar(&o.limits.timeout, "timeout", 10*time.Second, "time for a client to send a request, and to take an event")
-	f.IntVar(&o.workers, "workers", 0, "goroutines that run the model; 0: one a core")
+	f.IntVar(&o.workers, "workers", 1, "goroutines that run the model, each a batch; the requests take cores, too")
 	f.IntVar(&o.batch, "batch", 64, "largest number of sessions that take a step together")
 	f.DurationVar(&o.grace, "grace", 10*time.Second, "time for texts to be written to the end when the server is stopped")
 	if err := f.Parse(args); err == flag.ErrHelp {
@@ -83,16 +82,13 @@ func parse(args []string) (o options, err error) {
 		{"tokens", o.limits.tokens >= 1, o.limits.tokens, "at least 1"},
 		{"body", o.limits.body >= 1, o.limits.body, "at least 1"},
 		{"timeout", o.limits.timeout > 0, o.limits.timeout, "a positive time"},
-		{"workers", o.workers >= 0, o.workers, "0 or more"},
+		{"workers", o.workers >= 1, o.workers, "at least 1"},
 		{"batch", o.batch >= 1, o.batch, "at least 1"},
 		{"grace", o.grace >= 0, o.grace, "0 or more"},
 	} {
 		if !c.ok {
 			return o, usageError{fmt.Errorf("-%s is %v, want %s", c.flag, c.found, c.want)}
 		}
-	}
-	if o.workers == 0 {
-		o.workers = runtime.GOMAXPROCS(0)
 	}
 	return o, nil
 }
