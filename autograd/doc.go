@@ -49,6 +49,12 @@
 // output from [Tape.New] or [Tape.View] and memory to keep from [Tape.Scratch] or [Tape.ScratchInts], and calls [Record].
 // Package gradcheck compares its gradients with differences.
 //
+// # Memory
+//
+// A tape keeps the values of all nodes for Backward. [Recompute] keeps the inputs and outputs of a part of the model only, such as a window
+// of a long text, and computes the part again in Backward: the same bits for less memory and more time. [JoinMeans] joins the
+// losses of such parts to the mean over all that counts.
+//
 // # Inference
 //
 // A tape of [NewInference] records nothing and keeps no gradients. A server lends such tapes to its goroutines from a

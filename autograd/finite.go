@@ -33,7 +33,7 @@ func (s *slot[T]) notFinite() *DataError {
 }
 
 // Checking reports whether the run, or its backward pass, is repeated to find where a number became NaN or infinite
-// ([Tape.Repeat], [Tape.NotFinite]). A model or an operation that changes anything outside of the tape leaves that out
+// ([Tape.Repeat], [Tape.NotFinite]), or whether a function runs again for its backward pass ([Recompute]). A model or an operation that changes anything outside of the tape leaves that out
 // then, as rnn.State.Set does; [Tape.Preserve] is for changes of numbers in other runs.
 func (t *Tape) Checking() bool { return t.checking }
 

@@ -72,6 +72,8 @@ func (n *Node) BackwardScaled(scale float32, terms ...float32) error {
 	switch {
 	case !t.training:
 		panic(&UsageError{Where: "autograd.Node.Backward", What: "called on an inference tape"})
+	case t.outer != nil:
+		panic(&UsageError{Where: "autograd.Node.Backward", What: "called within the function of a Recompute; let the function return the loss"})
 	case t.done:
 		panic(&UsageError{Where: "autograd.Node.Backward", What: "called a second time in one run; Reset the tape and run the model again"})
 	case t.version != t.set.version.Load():

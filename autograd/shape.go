@@ -84,8 +84,8 @@ func Concat(dim int, xs ...*Node) *Node {
 	}
 	t := TapeOf(where, xs[0])
 	TapeOf(where, xs...)
-	lo := len(t.lists)
-	t.lists = append(t.lists, xs...)
+	operands := t.list(len(xs), 0)
+	copy(operands, xs)
 	first, total := along(where, xs[0], dim), 0
 	requires := false
 	for i, x := range xs {
@@ -99,7 +99,7 @@ func Concat(dim int, xs ...*Node) *Node {
 	var room [8]int
 	shape := append(room[:0], xs[0].shape...)
 	shape[dim] = total
-	o := concatOp{t.lists[lo:len(t.lists):len(t.lists)], t.New(shape...), dim, extent{first.outer, total, first.inner}}
+	o := concatOp{operands, t.New(shape...), dim, extent{first.outer, total, first.inner}}
 	o.each(func(x *Node, n, at int) {
 		for i := range o.e.outer {
 			copy(o.e.of(o.y.data, i, at, at+n, total), o.e.of(x.data, i, 0, n, n))

@@ -53,6 +53,10 @@ type Tape struct {
 	source *rand.PCG
 	random *rand.Rand
 	draws  uint64 // number of calls of Rand in this run
+
+	inner, outer *Tape // the tape on which the functions of this tape's Recompute calls run; of that tape, this one
+	busy         bool  // of an inner tape: a function runs, or its backward pass
+	calls        int   // number of calls of Recompute in this run
 }
 
 // buffers is the memory that node k of a run takes over from node k of the run before.
@@ -73,6 +77,7 @@ type Node struct {
 	grad     []float32 // nil until a consumer adds to it
 	requires bool      // the node wants a gradient
 	maker    int       // 1 + the index of the recorded operation that computed the node; 0: none
+	outer    *Node     // of an input of Recompute's function: the node that it stands for
 
 	// The means that the node is computed from (weight.go).
 	origin      int32  // the number of the SetWeight call whose mean the node is linear in, or unweighted, sumOfMeans or notLinear
@@ -83,18 +88,22 @@ type Node struct {
 // NewTape returns a tape for training: it records operations for [Node.Backward]. The random numbers of a run, such as
 // the masks of dropout, follow from seed and the number of Resets. No weight can be made in p's set afterwards.
 func NewTape(p *Params, seed uint64) *Tape {
-	t := newTape(p)
-	t.training, t.grads, t.seed = true, NewGrads(p), seed
-	t.source = rand.NewPCG(0, 0)
+	p.Seal()
+	t := newTrainingTape(p.set)
+	t.version, t.grads, t.seed = p.Version(), NewGrads(p), seed
+	return t
+}
+
+// newTrainingTape returns a tape for training that has no gradients of weights yet.
+func newTrainingTape(s *set) *Tape {
+	t := &Tape{set: s, training: true, source: rand.NewPCG(0, 0)}
 	t.random = rand.New(t.source)
 	return t
 }
 
 // NewInference returns a tape for inference: it records no operations and keeps no gradients, and dropout is the
 // identity on it. No weight can be made in p's set afterwards.
-func NewInference(p *Params) *Tape { return newTape(p) }
-
-func newTape(p *Params) *Tape {
+func NewInference(p *Params) *Tape {
 	p.Seal()
 	return &Tape{set: p.set, version: p.Version()}
 }
@@ -136,14 +145,22 @@ func (t *Tape) Preserve(values []float32) {
 }
 
 func (t *Tape) begin() {
+	if t.outer != nil {
+		panic(&UsageError{Where: "autograd.Tape", What: "the tape of a Recompute begins no run; only Recompute does that"})
+	}
 	t.run++
 	t.version = t.set.version.Load()
-	t.count, t.taken, t.intsUsed, t.keptUsed, t.recorded, t.draws, t.lists = 0, 0, 0, 0, 0, 0, t.lists[:0]
-	t.weights, t.terms, t.loss, t.scales = t.weights[:0], t.terms[:0], nil, nil
-	t.done, t.err, t.checking = false, nil, false
-	if t.grads != nil {
+	t.done = false
+	if t.rewind(); t.grads != nil {
 		t.grads.forget()
 	}
+}
+
+// rewind begins to use the memory of the tape anew.
+func (t *Tape) rewind() {
+	t.count, t.taken, t.intsUsed, t.keptUsed, t.recorded, t.draws, t.calls, t.lists = 0, 0, 0, 0, 0, 0, 0, t.lists[:0]
+	t.weights, t.terms, t.loss, t.scales = t.weights[:0], t.terms[:0], nil, nil
+	t.err, t.checking = nil, false
 }
 
 // Training reports whether the tape records operations.
@@ -182,8 +199,8 @@ func (t *Tape) Err() error {
 	return t.err
 }
 
-// Bytes returns the size of the memory that the tape holds for the values and gradients of nodes and for scratch. The
-// gradients of the weights are not included.
+// Bytes returns the size of the memory that the tape holds for the values and gradients of nodes and for scratch, also
+// within [Recompute]. The gradients of the weights are not included.
 func (t *Tape) Bytes() int {
 	n := 0
 	for _, b := range t.buffers {
@@ -195,6 +212,9 @@ func (t *Tape) Bytes() int {
 	bytes := 4 * n
 	for _, s := range t.ints {
 		bytes += cap(s) * int(unsafe.Sizeof(0))
+	}
+	if t.inner != nil {
+		bytes += t.inner.Bytes()
 	}
 	return bytes
 }
@@ -252,54 +272,6 @@ func (t *Tape) View(data []float32, shape ...int) *Node {
 	return n
 }
 
-// Scratch returns memory for n float32 that an operation may keep for its Backward. It is valid until the run ends, or,
-// if it was taken within a Backward, until that Backward returns. It is not set to zero.
-func (t *Tape) Scratch(n int) []float32 {
-	if t.taken == len(t.scratch) {
-		t.scratch = append(t.scratch, nil)
-	}
-	t.taken++
-	return sized(&t.scratch[t.taken-1], n)
-}
-
-// ScratchInts is [Tape.Scratch] for ints, such as lengths and indices.
-func (t *Tape) ScratchInts(n int) []int {
-	if t.intsUsed == len(t.ints) {
-		t.ints = append(t.ints, nil)
-	}
-	t.intsUsed++
-	buf := &t.ints[t.intsUsed-1]
-	if cap(*buf) < n {
-		*buf = make([]int, n)
-	}
-	return (*buf)[:n]
-}
-
-// Reuse returns a value of type T that lasts for the run, for an operation that keeps more than numbers for its Backward.
-// The next run's k-th call of Reuse, if it is for the same type, returns the value that this run's k-th call returned, as
-// it was left: its slices can be used again, so that nothing is allocated. At first the value is zero.
-func Reuse[T any](t *Tape) *T {
-	if t.keptUsed == len(t.kept) {
-		t.kept = append(t.kept, nil)
-	}
-	t.keptUsed++
-	value, ok := t.kept[t.keptUsed-1].(*T)
-	if !ok {
-		value = new(T)
-		t.kept[t.keptUsed-1] = value
-	}
-	return value
-}
-
-// sized returns *buf with n elements. It allocates only if the memory of *buf is too small.
-func sized(buf *[]float32, n int) []float32 {
-	if cap(*buf) < n || *buf == nil {
-		*buf = kernel.Alloc(n)
-	}
-	*buf = (*buf)[:n]
-	return *buf
-}
-
 // node returns the next node of the run, with the given shape and no values.
 func (t *Tape) node(shape []int) *Node {
 	nodes := &t.nodes[t.run%generations]
@@ -311,7 +283,7 @@ func (t *Tape) node(shape []int) *Node {
 	}
 	n := (*nodes)[t.count]
 	t.count++
-	n.run, n.grad, n.requires, n.maker, n.origin = t.run, nil, false, 0, unweighted
+	n.run, n.grad, n.requires, n.maker, n.outer, n.origin = t.run, nil, false, 0, nil, unweighted
 	n.shape = append(n.shape[:0], shape...)
 	return n
 }
@@ -381,7 +353,11 @@ func (n *Node) RequiresGrad() bool {
 // memory and sets it to zero.
 func (n *Node) AccumulateGrad() []float32 {
 	n.check()
-	if n.grad == nil {
+	switch {
+	case n.grad != nil:
+	case n.outer != nil:
+		n.grad = n.outer.AccumulateGrad()
+	default:
 		n.grad = sized(&n.tape.buffers[n.place].grad, len(n.data))
 		clear(n.grad)
 	}

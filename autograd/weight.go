@@ -249,3 +249,76 @@ func (t *Tape) scaleOf(x *Node) float32 {
 	}
 	return 1
 }
+
+// JoinMeans returns the mean over all that counts in several means, such as the losses of the windows of a long sequence
+// ([Recompute]). With the weights w of the means ([Node.SetWeight]) it is
+//
+//	sum over i of w[i]*means[i] / sum over i of w[i]
+//
+// and has the sum of the weights as its weight. A mean of weight 0 is left out; if all are, the result is 0. If none of the means
+// has a weight, all count alike, and the result has no weight.
+//
+// A mean may itself be a sum of means that have the same weight. Losses with different weights, such as those of two tasks, are
+// joined one by one and added then. JoinMeans panics with a [*ShapeError] if a mean does not have exactly one value, and with a
+// [*UsageError] if there are no means, if one has no single weight although others have a weight, or if it is computed from a mean by a
+// nonlinear operation.
+func JoinMeans(means ...*Node) *Node {
+	const where = "autograd.JoinMeans"
+	t := TapeOf(where, means...)
+	o := joinOp{t.list(len(means), 0), t.Scratch(len(means)), t.New(1)}
+	copy(o.means, means)
+	total, unset := 0.0, 0
+	for i, m := range means {
+		if m == nil {
+			panic(&UsageError{Where: where, What: fmt.Sprintf("mean %d is nil", i)})
+		}
+		m.single(where)
+		w, ok := m.Weight()
+		switch {
+		case !ok && m.origin != unweighted:
+			panic(&UsageError{Where: where, What: fmt.Sprintf("mean %d is a sum of means with different weights, or computed from a mean by a nonlinear operation", i)})
+		case !ok:
+			w = 1
+			unset++
+		}
+		o.factors[i] = w
+		total += float64(w)
+	}
+	if unset > 0 && unset < len(means) {
+		panic(&UsageError{Where: where, What: fmt.Sprintf("%d of %d means have no weight", unset, len(means))})
+	}
+	sum, requires := 0.0, false
+	for i, m := range means {
+		if o.factors[i] != 0 {
+			part := float64(o.factors[i]) / total
+			sum += part * float64(m.data[0])
+			o.factors[i], requires = float32(part), requires || m.requires
+		}
+	}
+	if o.y.data[0] = float32(sum); unset == 0 {
+		o.y.SetWeight(float32(total))
+	}
+	if requires {
+		Record(t, o, o.y)
+	}
+	return o.y
+}
+
+type joinOp struct {
+	means   []*Node
+	factors []float32 // the part of each mean in y
+	y       *Node
+}
+
+func (o joinOp) String() string { return "autograd.JoinMeans" }
+
+func (o joinOp) Backward() {
+	if o.y.grad == nil {
+		return
+	}
+	for i, m := range o.means {
+		if m.requires && o.factors[i] != 0 {
+			m.AccumulateGrad()[0] += o.factors[i] * o.y.grad[0]
+		}
+	}
+}

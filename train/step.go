@@ -57,7 +57,7 @@ import (
 // A batch that does not fit in memory needs no accumulation of gradients: set Shards, and only as many shards as there
 // are Workers are in memory at the same time, with one gradient of all weights for each shard. The exception is a loss
 // that is a sum of means whose weights are not proportional ([NewStep]): all its shards are in memory at the same time.
-// If they do not fit, give each mean a Step of its own.
+// If they do not fit, give each mean a Step of its own. Rows that are too long to fit one by one are for [autograd.Recompute].
 //
 // Batches that cannot be one batch, such as the batches of [dataset.Buckets], whose lengths differ, or batches of several
 // sources, accumulate in one Run ([dataset.Grouped] groups them). The gradient is the exact one of the mean over all that

@@ -27,7 +27,7 @@ func learn(ctx context.Context, m *lm.Model, o options, documents, heldOut []doc
 	step := train.NewStep(m.Params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node { return m.Loss(t, b, state, o.k2) })
 	step.Workers = o.workers
 	adam := optim.NewAdamW(m.Params, o.lr)
-	rate := optim.OneCycle(o.lr, o.steps, optim.OneCycleOptions{})
+	rate := o.schedule()
 	validation := newValidation(m, o, heldOut)
 	loss := 0.0 // sum over the windows since the last line
 
@@ -76,6 +76,12 @@ func learn(ctx context.Context, m *lm.Model, o options, documents, heldOut []doc
 		loss, last = 0, time.Now()
 	}
 	return m.Save(filepath.Join(o.out, "model.safetensors"))
+}
+
+// schedule returns the learning rate of each update: it rises over the first twentieth of the updates, and then falls to 0.
+func (o options) schedule() optim.Schedule {
+	warmup := o.steps / 20
+	return optim.Warmup(warmup, optim.Cosine(o.lr, 0, o.steps-warmup))
 }
 
 // validation measures a model on texts that are held out.

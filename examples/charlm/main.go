@@ -2,7 +2,7 @@
 // library, which every machine with Go has.
 //
 //	go run ./examples/charlm
-//	go run ./examples/charlm -text FILE_OR_FOLDER -cell gru -layers 2
+//	go run ./examples/charlm -text FILE_OR_FOLDER -cell lstm -layers 2 -dropout 0.1
 //	go run ./examples/charlm -load charlm-run/model.safetensors -sample 2000 -temperature 0.5 -prompt "func (r *Reader) "
 //
 // The text is read as many streams side by side, by truncated backpropagation through time: after each -k1 characters the weights

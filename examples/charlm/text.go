@@ -14,6 +14,10 @@ import (
 	"github.com/unroll-go/unroll/dataset"
 )
 
+// longest is the largest number of characters of a document. Longer files are cut, so that the streams read parts of many files at a
+// time.
+const longest = 8192
+
 // document is a text: a file, or a piece of one.
 type document struct {
 	path       string
@@ -28,7 +32,8 @@ func size(documents []document) (n int64) {
 	return n
 }
 
-// read finds the documents of a file or a folder, or of Go's standard library if path is "". Every 20th document is held out.
+// read finds the documents of a file or a folder, or of Go's standard library if path is "". Every 20th file, or piece of a file, is
+// held out.
 func read(path, match string) (train, heldOut []document, err error) {
 	without := func(folder string) bool { return strings.HasPrefix(folder, ".") && folder != "." && folder != ".." }
 	if path == "" {
@@ -43,11 +48,21 @@ func read(path, match string) (train, heldOut []document, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	for i, d := range cut(files) {
-		if i%20 == 19 {
-			heldOut = append(heldOut, d)
-		} else {
-			train = append(train, d)
+	n := min(longest, size(files)/100+1)
+	pieces := 0
+	for i, f := range files {
+		for at := int64(0); at < f.size; at += n {
+			number := pieces // held out are files or, where these are few, pieces
+			if len(files) >= 100 {
+				number = i
+			}
+			piece := document{f.path, at, min(n, f.size-at)}
+			if number%20 == 19 {
+				heldOut = append(heldOut, piece)
+			} else {
+				train = append(train, piece)
+			}
+			pieces++
 		}
 	}
 	if len(heldOut) == 0 {
@@ -76,20 +91,6 @@ func find(path, match string, without func(folder string) bool) (files []documen
 		}
 		return err
 	})
-}
-
-// cut cuts files into pieces if they are too few to be read side by side and held out in part.
-func cut(files []document) (pieces []document) {
-	if len(files) >= 100 {
-		return files
-	}
-	n := min(8192, size(files)/100+1)
-	for _, d := range files {
-		for at := int64(0); at < d.size; at += n {
-			pieces = append(pieces, document{d.path, at, min(n, d.size-at)})
-		}
-	}
-	return pieces
 }
 
 // open returns the documents one by one, in an order that follows from the seed.

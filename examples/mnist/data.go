@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 
 	"github.com/unroll-go/unroll/dataset"
 	"github.com/unroll-go/unroll/dataset/digits"
@@ -69,6 +70,46 @@ func download(ctx context.Context, dir string) error {
 		}
 		line.Set(int(done))
 	})
+}
+
+// reading returns the pictures as -read has the model see them.
+func (o options) reading(pictures dataset.Source) dataset.Source {
+	if o.read != "pixels" {
+		return pictures
+	}
+	p := pixels{Source: pictures}
+	if o.permute {
+		p.order = rand.New(rand.NewPCG(28, 28)).Perm(784)
+	}
+	return p
+}
+
+// pixels is a source of pictures that are read pixel by pixel, from the top left to the bottom right: a step is one pixel.
+// If there is an order, step i is pixel order[i].
+type pixels struct {
+	dataset.Source
+	order []int
+}
+
+// Gather makes [784,B,1] of [28,B,28].
+func (p pixels) Gather(rows []int, into *dataset.Batch) error {
+	if err := p.Source.Gather(rows, into); err != nil {
+		return err
+	}
+	x, side, batch := slices.Clone(into.X.Data()), into.X.Dim(2), len(rows)
+	into.X.Resize(into.X.Dim(0)*side, batch, 1)
+	for step := range into.X.Dim(0) {
+		pixel := step
+		if p.order != nil {
+			pixel = p.order[step]
+		}
+		from := x[pixel/side*batch*side+pixel%side:]
+		to := into.X.Data()[step*batch:][:batch]
+		for b := range to {
+			to[b] = from[b*side]
+		}
+	}
+	return nil
 }
 
 // shifted is a source of pictures that are moved by up to two pixels down or up and right or left. The distance of a

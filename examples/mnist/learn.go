@@ -52,9 +52,9 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 	defer line.Done()
 	for batch, err := range loop.Batches(ctx, o.epochs, func(epoch uint64) iter.Seq[dataset.Rows] {
 		if o.recipe == "best" {
-			return dataset.Shuffled(shifted{pictures, o.seed + epoch<<32}, o.batch, o.seed, epoch)
+			return dataset.Shuffled(o.reading(shifted{pictures, o.seed + epoch<<32}), o.batch, o.seed, epoch)
 		}
-		return dataset.Shuffled(pictures, o.batch, o.seed, epoch)
+		return dataset.Shuffled(o.reading(pictures), o.batch, o.seed, epoch)
 	}) {
 		if err != nil { // the training is interrupted, or there is no room for a checkpoint
 			return errors.Join(m.save(o, history), err)
@@ -79,7 +79,7 @@ func (m *model) learn(ctx context.Context, o options, pictures, valid dataset.So
 		if err != nil {
 			return err
 		}
-		accValid, err := m.accuracy(valid)
+		accValid, err := m.accuracy(o.reading(valid))
 		if err != nil {
 			return err
 		}

@@ -86,7 +86,7 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	tested, err := m.test(digits.Test)
+	tested, err := m.test(o.reading(digits.Test))
 	if err != nil {
 		return err
 	}

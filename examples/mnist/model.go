@@ -20,24 +20,27 @@ type model struct {
 }
 
 func newModel(o options) *model {
-	m := &model{params: autograd.NewParams(o.seed), options: rnn.Options{Truncate: o.truncate}, dropout: float32(o.dropout)}
-	in, width := m.params.In("rnn"), o.hidden
+	m := &model{params: autograd.NewParams(o.seed), options: rnn.Options{Truncate: o.truncate, Recompute: o.recompute}, dropout: float32(o.dropout)}
+	in, width, input := m.params.In("rnn"), o.hidden, 28
+	if o.read == "pixels" {
+		input = 1
+	}
 	if o.bidirectional {
 		width *= 2
 	}
 	switch o.cell {
 	case "lstm":
-		m.cell = rnn.NewLSTM(in, rnn.LSTMConfig{Input: 28, Hidden: o.hidden, Layers: o.layers, Bidirectional: o.bidirectional, Dropout: m.dropout})
+		m.cell = rnn.NewLSTM(in, rnn.LSTMConfig{Input: input, Hidden: o.hidden, Layers: o.layers, Bidirectional: o.bidirectional, Dropout: m.dropout})
 	case "gru":
-		m.cell = rnn.NewGRU(in, rnn.GRUConfig{Input: 28, Hidden: o.hidden, Layers: o.layers, Bidirectional: o.bidirectional, Dropout: m.dropout})
+		m.cell = rnn.NewGRU(in, rnn.GRUConfig{Input: input, Hidden: o.hidden, Layers: o.layers, Bidirectional: o.bidirectional, Dropout: m.dropout})
 	default:
-		m.cell = rnn.NewElman(in, rnn.ElmanConfig{Input: 28, Hidden: o.hidden, Layers: o.layers, Bidirectional: o.bidirectional, Dropout: m.dropout})
+		m.cell = rnn.NewElman(in, rnn.ElmanConfig{Input: input, Hidden: o.hidden, Layers: o.layers, Bidirectional: o.bidirectional, Dropout: m.dropout})
 	}
 	m.head = layers.NewDense(m.params.In("head"), width, 10)
 	return m
 }
 
-// classify returns the logits [B,10] of a batch of pictures [28,B,28].
+// classify returns the logits [B,10] of a batch of pictures, [28,B,28] or, pixel by pixel, [784,B,1].
 func (m *model) classify(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
 	h, _ := m.cell.Last(t.Input(b.X), m.options)
 	return m.head.Forward(autograd.Dropout(h, m.dropout))

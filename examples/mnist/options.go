@@ -14,10 +14,11 @@ import (
 
 // options are the command's flags.
 type options struct {
-	data, cell, out, load, recipe           string
+	data, cell, out, load, recipe, read     string
 	epochs, batch, hidden, layers, truncate int
 	workers                                 int
-	bidirectional                           bool
+	bidirectional, permute                  bool
+	recompute                               int
 	tensorboard                             string
 	lr, dropout                             float64
 	seed                                    uint64
@@ -54,6 +55,9 @@ func parse(args []string) (o options, err error) {
 	f.IntVar(&o.layers, "layers", 1, "stacked recurrent layers")
 	f.BoolVar(&o.bidirectional, "bidirectional", false, "read each picture from its last row to its first as well")
 	f.Float64Var(&o.dropout, "dropout", 0, "probability that an output of a recurrent layer is dropped in training")
+	f.StringVar(&o.read, "read", "rows", "rows: a picture is 28 steps of a row of 28 pixels; pixels: it is 784 steps of one pixel, the classic test of long memory")
+	f.BoolVar(&o.permute, "permute", false, "with -read pixels, read the pixels in an order that was drawn once, the same for all pictures")
+	f.IntVar(&o.recompute, "recompute", 0, "number of windows of time whose states are computed again on the way back, to save memory; 0: all states are kept. The result does not depend on it")
 	f.StringVar(&o.recipe, "recipe", "plain", "plain, or best: other defaults, for accuracy, that take a minute on two cores")
 	f.Uint64Var(&o.seed, "seed", 42, "seed of the initial weights and of the order of the pictures")
 	f.IntVar(&o.workers, "workers", 0, "goroutines that train; 0: one a core. The result does not depend on it")
@@ -98,6 +102,9 @@ func parse(args []string) (o options, err error) {
 		{"cell", o.cell == "elman" || o.cell == "lstm" || o.cell == "gru", fmt.Sprintf("%q", o.cell), "elman, lstm or gru"},
 		{"layers", o.layers >= 1 && o.layers <= 64, o.layers, "1 to 64"},
 		{"dropout", o.dropout >= 0 && o.dropout < 1, o.dropout, "0 or more and less than 1"},
+		{"read", o.read == "rows" || o.read == "pixels", fmt.Sprintf("%q", o.read), "rows or pixels"},
+		{"permute", !o.permute || o.read == "pixels", o.permute, "-read pixels with it"},
+		{"recompute", o.recompute >= 0, o.recompute, "0 or more"},
 		{"recipe", known, fmt.Sprintf("%q", o.recipe), "plain or best"},
 		{"workers", o.workers >= 0, o.workers, "0 or more"},
 		{"pictures", o.pictures >= 0, o.pictures, "0 or more"},
@@ -112,7 +119,7 @@ func parse(args []string) (o options, err error) {
 	o.settings = train.Settings{}
 	f.VisitAll(func(g *flag.Flag) {
 		switch g.Name {
-		case "data", "workers", "out", "load", "resume", "save-every", "tensorboard": // what the data are is told by the pictures themselves
+		case "data", "workers", "recompute", "out", "load", "resume", "save-every", "tensorboard": // what the data are is told by the pictures themselves
 		default:
 			o.settings["-"+g.Name] = g.Value.String()
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
+	"github.com/unroll-go/unroll/decode"
 	"github.com/unroll-go/unroll/examples/charlm/lm"
 	"github.com/unroll-go/unroll/optim"
 	"github.com/unroll-go/unroll/safetensors"
@@ -21,14 +22,14 @@ import (
 
 var configs = []lm.Config{
 	{Cell: "lstm", Hidden: 20, Layers: 2, Embedding: 12},
-	{Cell: "gru", Hidden: 24, Layers: 1, Embedding: 24, Dropout: 0.1, Tied: true},
+	{Cell: "gru", Hidden: 32, Layers: 1, Embedding: 32, Dropout: 0.1, Tied: true},
 	{Cell: "lstm", Hidden: 24, Layers: 1, Embedding: 12, Tied: true},
 }
 
 func texts() iter.Seq2[dataset.Document, error] {
 	return func(yield func(dataset.Document, error) bool) {
 		for n := range 12 {
-			text := strings.Repeat("one, two, three;\n", 5+n)
+			text := strings.Repeat("a quick fox;\n", 5+n)
 			if !yield(dataset.BytesDocument(strings.NewReader(text)), nil) {
 				return
 			}
@@ -43,9 +44,9 @@ func TestLearns(t *testing.T) {
 		require.NoError(t, err)
 		state := m.NewState(4)
 		step := train.NewStep(m.Params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node { return m.Loss(t, b, state, 12) })
-		adam := optim.NewAdam(m.Params, 0.02)
+		adam := optim.NewAdam(m.Params, 0.01)
 		var first, last float32
-		for range 10 {
+		for range 15 {
 			for window := range (dataset.Streams{Rows: 4, K1: 8, K2: 12}).Batches(texts()) {
 				last, err = step.Run(window)
 				require.NoError(t, err)
@@ -56,25 +57,21 @@ func TestLearns(t *testing.T) {
 				adam.Step(step.Grads())
 			}
 		}
-		assert.InDelta(t, math.Log(lm.Characters), first, 0.3)
+		assert.Greater(t, first, float32(5)) // no knowledge is log 256 = 5.5
 		assert.Less(t, last, first/10)
 
-		s, text := m.NewStream(), "one, "
+		s, text := m.NewStream(), "a qui"
 		var logits []float32
 		for i := range len(text) {
 			logits = s.Step(text[i])
 		}
-		for range 12 {
-			best := 0
-			for i, x := range logits {
-				if x > logits[best] {
-					best = i
-				}
-			}
-			text += string(rune(best))
+		for range 8 {
+			best, err := decode.Argmax(logits)
+			require.NoError(t, err)
+			text += string(best)
 			logits = s.Step(byte(best))
 		}
-		assert.Equal(t, "one, two, three;\n", text)
+		assert.Equal(t, "a quick fox;\n", text)
 	}
 }
 
@@ -167,7 +164,7 @@ func TestLoadErrors(t *testing.T) {
 		"cell is \"grx\"":                        replaced(`\"gru\"`, `\"grx\"`),
 		"layers is 0, want 1 to 64":              replaced(`\"layers\":1`, `\"layers\":0`),
 		"bytes of weights, want at least":        replaced(`\"layers\":1`, `\"layers\":9`),
-		"rnn.weight_hh_l0":                       replaced(`\"hidden\":24`, `\"hidden\":23`),
+		"rnn.weight_hh_l0":                       replaced(`\"hidden\":32`, `\"hidden\":31`),
 		"head.bias":                              replaced(`"head.bias"`, `"head.bia5"`),
 	} {
 		err := write(content)
