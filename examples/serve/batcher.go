@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"log"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -63,6 +65,8 @@ func (b *batcher) swap(from *lm.Model) (version int, err error) {
 	return version, err
 }
 
+var errModel = errors.New("the model failed: the log of the server says how")
+
 // worker is a goroutine that takes batches of sessions through a step. It keeps its memory, so that a step allocates nothing.
 type worker struct {
 	*batcher
@@ -88,6 +92,10 @@ func (w *worker) work() {
 		runtime.Gosched() // sessions that are about to ask come first, and take part
 		w.collect(s)
 		err := w.step()
+		if err != nil { // a mistake in the program: the server goes on
+			log.Print(err)
+			err = errModel
+		}
 		for _, s := range w.batch {
 			s.done <- err // never waits
 		}
@@ -118,7 +126,7 @@ func (w *worker) step() error {
 	}
 	w.characters.Add(int64(len(w.batch)))
 	w.batches.Add(1)
-	if err := autograd.Try(w.try); err != nil { // a mistake in the model: the server goes on
+	if err := autograd.Try(w.try); err != nil {
 		return err
 	}
 	return w.err

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"log"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -127,7 +130,11 @@ func TestStepError(t *testing.T) {
 	require.NoError(t, err)
 	row := s.row
 	s.row = 7
-	assert.ErrorContains(t, b.step(s, 'a'), "row 7")
+	var text bytes.Buffer
+	log.SetOutput(&text)
+	defer log.SetOutput(os.Stderr)
+	assert.Equal(t, errModel, b.step(s, 'a'))
+	assert.Contains(t, text.String(), "row 7")
 	s.row = row
 	require.NoError(t, b.step(s, 'a'))
 	assert.Equal(t, b.model.NewStream().Step('a'), s.logits)

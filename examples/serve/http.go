@@ -118,14 +118,15 @@ func (s *server) fail(w http.ResponseWriter, err error) {
 	case errors.Is(err, errStopped):
 		status = http.StatusServiceUnavailable
 	}
-	reply(w, status, errorEvent{err.Error(), field})
+	s.reply(w, status, errorEvent{err.Error(), field})
 }
 
 // reply answers a request with JSON.
-func reply(w http.ResponseWriter, status int, value any) {
+func (s *server) reply(w http.ResponseWriter, status int, value any) {
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.limits.timeout)) // whatever the answer took; an error is the connection's
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(value) // an error is one of the client's connection
+	json.NewEncoder(w).Encode(value)
 }
 
 // generate streams a text.
@@ -217,7 +218,7 @@ func (s *server) newSession(w http.ResponseWriter, _ *http.Request, _ []byte) er
 	}
 	id := c.id
 	s.sessions.release(c)
-	reply(w, http.StatusCreated, map[string]string{"session": id})
+	s.reply(w, http.StatusCreated, map[string]string{"session": id})
 	return nil
 }
 
@@ -243,7 +244,7 @@ func (s *server) reload(w http.ResponseWriter, _ *http.Request, _ []byte) error 
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnusable, err)
 	}
-	reply(w, http.StatusOK, map[string]int{"version": version})
+	s.reply(w, http.StatusOK, map[string]int{"version": version})
 	return nil
 }
 

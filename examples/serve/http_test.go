@@ -193,7 +193,7 @@ func eventually(t *testing.T, s *server) {
 // TestEnds: a text ends when its client goes, when its session is deleted, and when the server is stopped.
 func TestEnds(t *testing.T) {
 	l := testLimits
-	l.tokens = 1 << 40
+	l.tokens = 1 << 30
 	s, err := newServer(save(t, newModel(t, config, 1)), l, 2, 8)
 	require.NoError(t, err)
 	requests, end := context.WithCancelCause(t.Context())
@@ -201,7 +201,7 @@ func TestEnds(t *testing.T) {
 	h.Config.BaseContext = func(net.Listener) context.Context { return requests }
 	h.Start()
 	defer h.Close()
-	const endless = `{"prompt":"x","tokens":1000000000000,"session":%q}`
+	const endless = `{"prompt":"x","tokens":1000000000,"session":%q}`
 
 	ctx, leave := context.WithCancel(t.Context())
 	_, err = send(ctx, "POST", h.URL+"/generate", fmt.Sprintf(endless, ""), func(*answer) { leave() })
@@ -246,7 +246,7 @@ func (l smallBuffers) Accept() (net.Conn, error) {
 // TestSlowClient: the text of a client that takes nothing ends.
 func TestSlowClient(t *testing.T) {
 	l := testLimits
-	l.tokens, l.timeout = 1<<40, 100*time.Millisecond
+	l.tokens, l.timeout = 1<<30, 100*time.Millisecond
 	s, err := newServer(save(t, newModel(t, config, 1)), l, 1, 8)
 	require.NoError(t, err)
 	h := httptest.NewUnstartedServer(s.handler())
@@ -258,7 +258,7 @@ func TestSlowClient(t *testing.T) {
 	require.NoError(t, err)
 	defer client.Close()
 	require.NoError(t, client.(*net.TCPConn).SetReadBuffer(1))
-	body := `{"prompt":"x","tokens":1000000000000}`
+	body := `{"prompt":"x","tokens":1000000000}`
 	_, err = fmt.Fprintf(client, "POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return s.tokens.Load() > 0 }, time.Minute, time.Millisecond)

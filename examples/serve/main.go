@@ -14,7 +14,7 @@
 //	curl -X DELETE localhost:8080/sessions/ID
 //
 // POST /reload takes the weights that the model's file has now, while texts are written; they go on by the new weights. GET /healthz
-// and GET /metrics are for who watches the server.
+// and GET /metrics are for who watches the server. Whoever reaches the address may use all this: there is no authentication.
 //
 // The program has three parts. The sessions (sessions.go) are the rows of one rnn.State, limited in number and in the time that they
 // lie idle. The batcher (batcher.go) takes all sessions that wait through one step of the model. The handlers (http.go) draw the
