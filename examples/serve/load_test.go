@@ -63,7 +63,7 @@ func TestLoad(t *testing.T) {
 	path := save(t, weights[0])
 	process, url := startProcess(t, "-model", path, "-addr", "localhost:0", "-sessions", fmt.Sprint(*loadClients))
 	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = *loadClients + 2
-	t.Logf("memory of the server before : %s", memory(process))
+	resident := []string{memory(process)}
 
 	clients := make([]client, *loadClients)
 	for i := range clients {
@@ -79,15 +79,13 @@ func TestLoad(t *testing.T) {
 	all.Go(func() { l.refuse(t) })
 	for n := range 10 {
 		time.Sleep(*loadTime / 11)
-		if n == 0 {
-			t.Logf("memory after 1/11 of the time : %s", memory(process))
-		}
+		resident = append(resident, memory(process))
 		weights = append(weights, newModel(t, c, uint64(n+2)))
 		require.NoError(t, weights[n+1].Save(path))
 		assert.JSONEq(t, fmt.Sprintf(`{"version":%d}`, n+2), exchange(t, "POST", url+"/reload", "").body)
 	}
 	all.Wait()
-	t.Logf("memory at the end : %s", memory(process))
+	t.Logf("memory of the server before, before each of the swaps, and in the end : %s", append(resident, memory(process)))
 	t.Logf("metrics of the server :\n%s", exchange(t, "GET", url+"/metrics", "").body)
 	for i := range clients {
 		assert.Equal(t, http.StatusNoContent, exchange(t, "DELETE", url+"/sessions/"+clients[i].session, "").status)
