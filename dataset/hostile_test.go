@@ -136,7 +136,7 @@ func TestStandardizerMemory(t *testing.T) {
 	}
 }
 
-// TestVocabularyMemory: reading a vocabulary allocates at most 32 times the bytes of the text, garbage included.
+// TestVocabularyMemory: reading a vocabulary allocates at most 32 times the bytes of the text and 1 KiB, garbage included.
 func TestVocabularyMemory(t *testing.T) {
 	const size = 2 << 20
 	all := shortTokens(350_000)
@@ -158,7 +158,7 @@ func TestVocabularyMemory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			data, v, err := []byte(c.text), &Vocabulary{}, error(nil)
 			spent := allocated(func() { err = v.UnmarshalJSON(data) })
-			assert.LessOrEqual(t, spent, 32*len(data), "%d for %d bytes", spent, len(data))
+			assert.LessOrEqual(t, spent, 32*len(data)+1<<10, "%d for %d bytes", spent, len(data))
 			if c.want == "" {
 				assert.NoError(t, err)
 			} else {

@@ -19,7 +19,7 @@ import (
 // before has computed. This is BPTT(h; h') of Williams & Peng 1990 ("An efficient gradient-based algorithm for on-line training of
 // recurrent network trajectories") with h = K2 and h' = K1:
 //
-//   - K2 = K1, or 0: each step is in one window.
+//   - K2 = K1, or 0: a window has the K1 steps up to t.
 //   - K2 > K1: a window has the steps t-K2+1 to t. The first K2-K1 of them have been in the window before, and have no label
 //     here. So each label reaches back through K2-K1+1 to K2 steps. Batch.Overlap is the number of last steps that are
 //     in the next window, too.
@@ -38,8 +38,8 @@ type Streams struct {
 }
 
 // Batches returns the windows in their order, to be run one after the other. A window is valid until the second window
-// after it is made; what is left of the documents is read then, and not while a model runs. [Rows] and [Split] may take some
-// of its rows; the number of example b of window n, counted from 0, is n*B+b.
+// after it is made. The documents are read while a window is made, and not while a model runs. An example is a row of a window:
+// row b of window n, counted from 0, has the number n*B+b. [Split] takes some of the rows.
 //
 // Gather fills the fields that the documents have, each [T,B], and Batch.Begins, Batch.Overlap and Batch.Lengths. Without
 // documents there is no window. The error of a document, or of documents, is that of the Gather of the window in which it
@@ -88,7 +88,7 @@ type packer struct {
 type stream struct {
 	document Document // nil: it has ended
 	number   int      // of the document, counted from 0
-	at       int      // number of the document's steps so far; BurnIn and more count as one
+	at       int      // number of the document's steps so far, counted no further than BurnIn, or 1
 }
 
 // window returns an empty window.

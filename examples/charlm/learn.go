@@ -42,7 +42,7 @@ func learn(ctx context.Context, m *lm.Model, o options, documents, heldOut []doc
 	}
 	line := progress.New("training", "updates", o.steps-loop.Steps)
 	defer line.Done()
-	last := time.Now()
+	last, timed := time.Now(), loop.Steps // the time of the last line, and the number of updates before
 	for window, err := range loop.Batches(ctx, math.MaxInt, func(epoch uint64) iter.Seq[dataset.Rows] {
 		return dataset.Streams{Rows: o.streams, K1: o.k1, K2: o.k2}.Batches(open(documents, o.seed, epoch))
 	}) {
@@ -66,14 +66,14 @@ func learn(ctx context.Context, m *lm.Model, o options, documents, heldOut []doc
 			continue
 		}
 		line.Done()
-		since := (done-1)%o.every + 1
-		speed := float64(since*o.streams*o.k1) / time.Since(last).Seconds()
+		speed := float64((done-timed)*o.streams*o.k1) / time.Since(last).Seconds()
 		bits, err := validation.bits()
 		if err != nil {
 			return err
 		}
-		fmt.Printf("update : %d bits_train : %.3f bits_held_out : %.3f characters/s : %.0f\n", done, loss/float64(since)/math.Ln2, bits, speed)
-		loss, last = 0, time.Now()
+		loss /= float64((done-1)%o.every + 1)
+		fmt.Printf("update : %d bits_train : %.3f bits_held_out : %.3f characters/s : %.0f\n", done, loss/math.Ln2, bits, speed)
+		loss, last, timed = 0, time.Now(), done
 	}
 	return m.Save(filepath.Join(o.out, "model.safetensors"))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"flag"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -59,21 +60,7 @@ func TestPyTorch(t *testing.T) {
 	}
 	saveWindows(t, filepath.Join(dir, "windows.safetensors"), o, windows)
 
-	state := m.NewState(o.streams)
-	step := train.NewStep(m.Params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node { return m.Loss(t, b, state, 0) })
-	adam, rate := optim.NewAdamW(m.Params, o.lr), o.schedule()
-	var losses []float32
-	start := time.Now()
-	for window := range windows {
-		adam.LR = rate(len(losses))
-		loss, err := step.Run(window)
-		require.NoError(t, err)
-		optim.ClipNorm(step.Grads(), o.clip)
-		adam.Step(step.Grads())
-		losses = append(losses, loss)
-	}
-	seconds := time.Since(start).Seconds()
-
+	losses, seconds := trainHere(t, m, o, windows)
 	command := exec.Command(*python, "testdata/compare.py", dir, strconv.Itoa(o.steps))
 	command.Stderr = os.Stderr
 	output, err := command.Output()
@@ -102,8 +89,25 @@ func TestPyTorch(t *testing.T) {
 	t.Logf("microseconds to write a character: %.1f here, %.1f in PyTorch", 1e6*writing(t, m), 1e6*pytorch.Step)
 }
 
+// trainHere trains a model on windows and returns the losses and the seconds.
+func trainHere(t *testing.T, m *lm.Model, o options, windows iter.Seq[dataset.Rows]) (losses []float32, seconds float64) {
+	state := m.NewState(o.streams)
+	step := train.NewStep(m.Params, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node { return m.Loss(t, b, state, 0) })
+	adam, rate := optim.NewAdamW(m.Params, o.lr), o.schedule()
+	start := time.Now()
+	for window := range windows {
+		adam.LR = rate(len(losses))
+		loss, err := step.Run(window)
+		require.NoError(t, err)
+		optim.ClipNorm(step.Grads(), o.clip)
+		adam.Step(step.Grads())
+		losses = append(losses, loss)
+	}
+	return losses, time.Since(start).Seconds()
+}
+
 // saveWindows writes the windows of a training, which all have all steps, and its learning rates.
-func saveWindows(t *testing.T, path string, o options, windows func(func(dataset.Rows) bool)) {
+func saveWindows(t *testing.T, path string, o options, windows iter.Seq[dataset.Rows]) {
 	var ids, labels []int32
 	var begins []bool
 	var rates []float32

@@ -48,7 +48,7 @@ func read(path, match string) (train, heldOut []document, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	n := min(longest, size(files)/100+1)
+	n := min(longest, size(files)/100+2)
 	pieces := 0
 	for i, f := range files {
 		for at := int64(0); at < f.size; at += n {
@@ -57,15 +57,17 @@ func read(path, match string) (train, heldOut []document, err error) {
 				number = i
 			}
 			piece := document{f.path, at, min(n, f.size-at)}
-			if number%20 == 19 {
+			switch {
+			case piece.size < 2: // there is no next character
+			case number%20 == 19:
 				heldOut = append(heldOut, piece)
-			} else {
+			default:
 				train = append(train, piece)
 			}
 			pieces++
 		}
 	}
-	if len(heldOut) == 0 {
+	if len(train) == 0 || len(heldOut) == 0 {
 		return nil, nil, fmt.Errorf("%s has only %d characters in files that match %q", path, size(files), match)
 	}
 	return train, heldOut, nil
