@@ -146,17 +146,17 @@ func (s *server) generate(w http.ResponseWriter, r *http.Request, body []byte) e
 	if err != nil {
 		return err
 	}
-	defer s.sessions.release(c)
-	if asked.Prompt == "" && c.version == 0 {
-		return badRequest{"prompt", "prompt is empty, want at least one character at the beginning of a text"}
-	}
 	g := generation{server: s, ctx: ctx, session: c, out: newEvents(w, s.limits.timeout)}
 	err = g.run(asked)
-	if err != nil && g.out.begun {
-		g.out.send("error", errorEvent{Error: err.Error()}) // the client may be gone: there is nobody else to tell
-		return nil
+	switch {
+	case err == nil:
+		g.out.send("done", doneEvent{Tokens: asked.Tokens, Seed: *asked.Seed, Session: asked.Session})
+	case g.out.begun:
+		g.out.send("error", errorEvent{Error: err.Error()})
+	default:
+		return err
 	}
-	return err
+	return nil // where the last event does not arrive, the client is gone
 }
 
 // generation is the work for one request.
@@ -169,7 +169,12 @@ type generation struct {
 	weights weightsEvent // the last that was sent
 }
 
+// run writes the text. Afterwards the session is free for the next request.
 func (g *generation) run(asked request) error {
+	defer g.sessions.release(g.session)
+	if asked.Prompt == "" && g.session.version == 0 {
+		return badRequest{"prompt", "prompt is empty, want at least one character at the beginning of a text"}
+	}
 	for i := range len(asked.Prompt) {
 		if err := g.step(asked.Prompt[i]); err != nil {
 			return err
@@ -189,7 +194,7 @@ func (g *generation) run(asked request) error {
 			return err
 		}
 	}
-	return g.out.send("done", doneEvent{Tokens: asked.Tokens, Seed: *asked.Seed, Session: asked.Session})
+	return nil
 }
 
 // step lets the session read a character, and tells the client if this was done by other weights than the step before.
