@@ -68,7 +68,7 @@ func send(ctx context.Context, method, url, body string, each func(*answer)) (a 
 			err = fmt.Errorf("unexpected line %q", line)
 		}
 	}
-	if err == nil {
+	if lines.Err() != nil { // also the reason why the last line is torn
 		err = lines.Err()
 	}
 	if err == nil && !ended {
