@@ -60,9 +60,8 @@ func (o unaryOp) Backward() {
 	if o.y.grad == nil {
 		return
 	}
-	d := o.y.tape.Scratch(len(o.y.grad))
-	o.grad(d, o.y.grad, o.x.data, o.y.data)
-	kernel.Add(o.x.AccumulateGrad(), d)
+	dx, first := o.x.ownGrad()
+	o.y.tape.addComputed(dx, first, func(d []float32) { o.grad(d, o.y.grad, o.x.data, o.y.data) })
 }
 
 // Softmax returns e^x divided by the sum of e^x along the last dimension. The largest element of a row is subtracted first,
@@ -145,7 +144,8 @@ func (o dropoutOp) String() string { return "autograd.Dropout" }
 
 func (o dropoutOp) Backward() {
 	if o.y.grad != nil {
-		kernel.AddMul(o.x.AccumulateGrad(), o.y.grad, o.mask)
+		dx, first := o.x.ownGrad()
+		mulGrad(dx, o.y.grad, o.mask, first)
 	}
 }
 

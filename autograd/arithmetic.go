@@ -1,11 +1,9 @@
 package autograd
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/unroll-go/unroll/internal/kernel"
-	"github.com/unroll-go/unroll/tensor"
 )
 
 // Add returns a + b, element by element. The shapes of a and b broadcast by NumPy's rules: they are aligned at the last
@@ -14,30 +12,29 @@ import (
 // repetitions. A sum of losses keeps the weight of each ([Node.SetWeight]). Add panics with a [*ShapeError] that names both
 // shapes if they do not broadcast.
 func Add(a, b *Node) *Node {
-	y := binary("autograd.Add", a, b, kernel.Plus,
-		func(o binaryOp, part, b, dy, da, db []float32) {
-			if da != nil {
-				kernel.Add(da, dy)
-			}
-			if db != nil {
-				kernel.Add(db, dy)
-			}
-		})
+	y := binary("autograd.Add", a, b, kernel.Plus, addGrad, addGrad)
 	y.added("autograd.Add", a, b, 1)
 	return y
 }
 
+// addGrad is the gradient of an operand that was added.
+func addGrad(_ *Tape, d, dy, _, _ []float32, first bool) {
+	if first {
+		copy(d, dy)
+	} else {
+		kernel.Add(d, dy)
+	}
+}
+
 // Sub returns a - b, element by element. Shapes broadcast as in [Add].
 func Sub(a, b *Node) *Node {
-	y := binary("autograd.Sub", a, b, kernel.Sub,
-		func(o binaryOp, part, b, dy, da, db []float32) {
-			if da != nil {
-				kernel.Add(da, dy)
-			}
-			if db != nil {
-				kernel.Sub(db, db, dy)
-			}
-		})
+	y := binary("autograd.Sub", a, b, kernel.Sub, addGrad, func(_ *Tape, d, dy, _, _ []float32, first bool) {
+		if first {
+			kernel.Scaled(d, -1, dy)
+		} else {
+			kernel.Sub(d, d, dy)
+		}
+	})
 	y.added("autograd.Sub", a, b, -1)
 	return y
 }
@@ -45,42 +42,61 @@ func Sub(a, b *Node) *Node {
 // Mul returns a * b, element by element. Shapes broadcast as in [Add].
 func Mul(a, b *Node) *Node {
 	y := binary("autograd.Mul", a, b, kernel.Mul,
-		func(o binaryOp, part, b, dy, da, db []float32) {
-			if da != nil {
-				kernel.AddMul(da, dy, b)
-			}
-			if db != nil {
-				kernel.AddMul(db, dy, part)
-			}
-		})
+		func(_ *Tape, d, dy, _, b []float32, first bool) { mulGrad(d, dy, b, first) },
+		func(_ *Tape, d, dy, a, _ []float32, first bool) { mulGrad(d, dy, a, first) })
 	return y.product("autograd.Mul", a, b)
+}
+
+// mulGrad is the gradient of an operand that was multiplied by factor.
+func mulGrad(d, dy, factor []float32, first bool) {
+	if first {
+		kernel.Mul(d, dy, factor)
+	} else {
+		kernel.AddMul(d, dy, factor)
+	}
 }
 
 // Div returns a / b, element by element. Shapes broadcast as in [Add]. A quotient by zero is infinite or NaN; if the loss
 // becomes infinite or NaN, Backward returns an error.
 func Div(a, b *Node) *Node {
 	y := binary("autograd.Div", a, b, kernel.Div,
-		func(o binaryOp, part, b, dy, da, db []float32) {
-			d := o.t.Scratch(len(b))
-			kernel.Div(d, dy, b)
-			if da != nil {
-				kernel.Add(da, d)
-			}
-			if db != nil { // -dy/b * a/b
-				kernel.Mul(d, d, part)
+		func(t *Tape, d, dy, _, b []float32, first bool) {
+			t.addComputed(d, first, func(d []float32) { kernel.Div(d, dy, b) })
+		},
+		func(t *Tape, d, dy, a, b []float32, first bool) {
+			t.addComputed(d, first, func(d []float32) { // -dy/b * a/b
+				kernel.Div(d, dy, b)
+				kernel.Mul(d, d, a)
 				kernel.Div(d, d, b)
-				kernel.Sub(db, db, d)
-			}
+				kernel.Scale(d, -1)
+			})
 		})
 	return y.quotient("autograd.Div", a, b)
 }
 
-// binary is an element-wise operation of a and b. forward computes y, and grad adds to da and db, nil where they are not
-// wanted, each for stretches of the same length. The operation itself covers equal shapes, a b that is repeated over the
-// leading dimensions of a, and two operands of one value, as losses are; for other shapes there is [broadcastOp].
-func binary(where string, a, b *Node, forward func(y, a, b []float32), grad func(o binaryOp, a, b, dy, da, db []float32)) *Node {
+// operandGrad computes the gradient d of an operand from dy, the gradient of y, and the operands a and b: it sets d if first is
+// true, and adds to d otherwise. All have the same length.
+type operandGrad func(t *Tape, d, dy, a, b []float32, first bool)
+
+// addComputed sets d to what compute computes if first is true, and adds it to d otherwise.
+func (t *Tape) addComputed(d []float32, first bool, compute func(d []float32)) {
+	if first {
+		compute(d)
+		return
+	}
+	taken := t.taken
+	room := t.Scratch(len(d))
+	compute(room)
+	kernel.Add(d, room)
+	t.taken = taken
+}
+
+// binary is an element-wise operation of a and b. forward computes y, and gradA and gradB the gradients of a and b, each for
+// stretches of the same length. The operation itself covers equal shapes, a b that is repeated over the leading dimensions of
+// a, and two operands of one value, as losses are; for other shapes there is [broadcastOp].
+func binary(where string, a, b *Node, forward func(y, a, b []float32), gradA, gradB operandGrad) *Node {
 	t := TapeOf(where, a, b)
-	o := binaryOp{t, where, a, b, nil, grad}
+	o := binaryOp{t, where, a, b, nil, gradA, gradB}
 	switch lead := len(a.shape) - len(b.shape); {
 	case lead >= 0 && slices.Equal(a.shape[lead:], b.shape):
 		o.y = t.New(a.shape...)
@@ -97,10 +113,10 @@ func binary(where string, a, b *Node, forward func(y, a, b []float32), grad func
 }
 
 type binaryOp struct {
-	t       *Tape
-	where   string
-	a, b, y *Node
-	grad    func(o binaryOp, a, b, dy, da, db []float32)
+	t            *Tape
+	where        string
+	a, b, y      *Node
+	gradA, gradB operandGrad
 }
 
 func (o binaryOp) String() string { return o.where }
@@ -113,35 +129,31 @@ func (o binaryOp) each(f func(lo, hi int)) {
 }
 
 func (o binaryOp) Backward() {
-	if o.y.grad == nil {
+	dy, a, b := o.y.grad, o.a.data, o.b.data
+	switch {
+	case dy == nil:
 		return
-	}
-	var da, db []float32
-	if o.b.requires {
-		db = o.b.AccumulateGrad()
+	case o.y.origin == sumOfMeans: // y and its operands have one value each
+		part := o.t.Scratch(1)
+		if part[0] = dy[0] * o.t.scaleOf(o.a); o.a.requires {
+			o.gradA(o.t, o.a.AccumulateGrad(), part, a, b, false)
+		}
+		if part[0] = dy[0] * o.t.scaleOf(o.b); o.b.requires {
+			o.gradB(o.t, o.b.AccumulateGrad(), part, a, b, false)
+		}
+		return
 	}
 	if o.a.requires {
-		da = o.a.AccumulateGrad()
+		da, first := o.a.ownGrad()
+		o.each(func(lo, hi int) { o.gradA(o.t, da[lo:hi], dy[lo:hi], a[lo:hi], b, first) })
 	}
-	if o.y.origin == sumOfMeans { // y and its operands have one value each
-		dy := o.t.Scratch(1)
-		if dy[0] = o.y.grad[0] * o.t.scaleOf(o.a); da != nil {
-			o.grad(o, o.a.data, o.b.data, dy, da, nil)
+	if o.b.requires {
+		db, first := o.b.ownGrad()
+		if len(a) == 0 && first {
+			clear(db)
 		}
-		if dy[0] = o.y.grad[0] * o.t.scaleOf(o.b); db != nil {
-			o.grad(o, o.a.data, o.b.data, dy, nil, db)
-		}
-		return
+		o.each(func(lo, hi int) { o.gradB(o.t, db, dy[lo:hi], a[lo:hi], b, first && lo == 0) })
 	}
-	o.each(func(lo, hi int) {
-		taken := o.t.taken
-		part := da
-		if da != nil {
-			part = da[lo:hi]
-		}
-		o.grad(o, o.a.data[lo:hi], o.b.data, o.y.grad[lo:hi], part, db)
-		o.t.taken = taken
-	})
 }
 
 // Scale returns s*x.
@@ -164,65 +176,16 @@ func (o scaleOp) String() string { return "autograd.Scale" }
 
 func (o scaleOp) Backward() {
 	if o.y.grad != nil {
-		kernel.AddScaled(o.x.AccumulateGrad(), o.s, o.y.grad)
+		dx, first := o.x.ownGrad()
+		scaledGrad(dx, o.s, o.y.grad, first)
 	}
 }
 
-// MatMul returns the matrix product a·b: [..., K] times [K,N] is [..., N]. If b has more than two dimensions, a and b are
-// batches of matrices with equal leading dimensions, and each matrix of a is multiplied with the matrix of b at the same
-// place: [B,M,K] times [B,K,N] is [B,M,N]. MatMul panics with a [*ShapeError] for other shapes; it does not broadcast.
-func MatMul(a, b *Node) *Node {
-	const where = "autograd.MatMul"
-	t := TapeOf(where, a, b)
-	batch := len(b.shape) - 2 // dimensions
-	if batch < 0 || len(a.shape) < max(1, batch) || batch > 0 && (len(a.shape) != len(b.shape) || !slices.Equal(a.shape[:batch], b.shape[:batch])) ||
-		a.shape[len(a.shape)-1] != b.shape[batch] {
-		panic(&ShapeError{Where: where, Got: fmt.Sprintf("shapes %v and %v", slices.Clone(a.shape), slices.Clone(b.shape)),
-			Want: "[..., K] and [K,N], or [..., M,K] and [..., K,N] with the same dimensions before"})
-	}
-	o := matMulOp{t: t, a: a, b: b, k: b.shape[batch], n: b.shape[batch+1], rows: 1, batches: tensor.Size(b.shape[:batch])}
-	for _, d := range a.shape[batch : len(a.shape)-1] {
-		o.rows *= d
-	}
-	var room [8]int
-	o.y = t.New(append(append(room[:0], a.shape[:len(a.shape)-1]...), o.n)...)
-	if len(a.data) == 0 || len(b.data) == 0 {
-		clear(o.y.data)
-		return o.y
-	}
-	for i := range o.batches {
-		t.packed.Reset(o.k, o.n)
-		t.packed.SetRows(0, o.k, b.data[i*o.k*o.n:], o.n)
-		kernel.Affine(o.y.data[i*o.rows*o.n:], o.n, o.rows, nil, kernel.Block{Data: a.data[i*o.rows*o.k:], Stride: o.k, Cols: o.k}, kernel.Block{}, &t.packed)
-	}
-	if a.requires || b.requires {
-		Record(t, o, o.y)
-	}
-	return o.y.product(where, a, b)
-}
-
-type matMulOp struct {
-	t                   *Tape
-	a, b, y             *Node
-	batches, rows, k, n int
-}
-
-func (o matMulOp) String() string { return "autograd.MatMul" }
-
-// Backward adds dy·bᵀ to a's gradient and aᵀ·dy to b's.
-func (o matMulOp) Backward() {
-	if o.y.grad == nil {
-		return
-	}
-	for i := range o.batches {
-		dy := o.y.grad[i*o.rows*o.n:]
-		if o.a.requires {
-			o.t.packed.Reset(o.n, o.k)
-			o.t.packed.SetRowsT(0, o.n, o.b.data[i*o.k*o.n:], o.n)
-			kernel.Gemm(o.a.AccumulateGrad()[i*o.rows*o.k:], o.k, o.rows, kernel.Block{Data: dy, Stride: o.n, Cols: o.n}, &o.t.packed)
-		}
-		if o.b.requires {
-			kernel.GemmT(o.b.AccumulateGrad()[i*o.k*o.n:], o.n, o.k, o.n, o.rows, o.a.data[i*o.rows*o.k:], o.k, dy, o.n)
-		}
+// scaledGrad is the gradient of an operand that was multiplied by s.
+func scaledGrad(d []float32, s float32, dy []float32, first bool) {
+	if first {
+		kernel.Scaled(d, s, dy)
+	} else {
+		kernel.AddScaled(d, s, dy)
 	}
 }

@@ -56,12 +56,18 @@ func (o broadcastOp) Backward() {
 	}
 	o.each(func(i, j, k, n, stepA, stepB int) {
 		partA, partB := o.t.stretchGrad(da, i, n, stepA), o.t.stretchGrad(db, j, n, stepB)
-		o.grad(o.binaryOp, o.t.stretch(o.a.data, i, n, stepA), o.t.stretch(o.b.data, j, n, stepB), o.y.grad[k:k+n], partA, partB)
-		if stepA == 0 && da != nil {
-			da[i] += float32(kernel.Sum(partA))
+		dy, a, b := o.y.grad[k:k+n], o.t.stretch(o.a.data, i, n, stepA), o.t.stretch(o.b.data, j, n, stepB)
+		if da != nil {
+			o.gradA(o.t, partA, dy, a, b, false)
+			if stepA == 0 {
+				da[i] += float32(kernel.Sum(partA))
+			}
 		}
-		if stepB == 0 && db != nil {
-			db[j] += float32(kernel.Sum(partB))
+		if db != nil {
+			o.gradB(o.t, partB, dy, a, b, false)
+			if stepB == 0 {
+				db[j] += float32(kernel.Sum(partB))
+			}
 		}
 	})
 }

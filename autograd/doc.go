@@ -35,7 +35,7 @@
 // Each layer and each loss is one operation. Other models are composed of
 //
 //   - [Add], [Sub], [Mul] and [Div], whose operands broadcast by NumPy's rules, and [Scale];
-//   - [MatMul], also over batches of matrices;
+//   - [MatMul], also over batches of matrices, and [AddMatMul];
 //   - [Tanh], [Sigmoid], [ReLU], [GELU], [Exp], [Log], [Sqrt], [Square], [Pow], [Abs] and [Clamp], element by element, and
 //     [Dropout];
 //   - [Maximum] and [Minimum] of two operands, and [Where], which takes each element from one of two;

@@ -75,6 +75,7 @@ func (t *Tape) NotFinite() error {
 		t.backwardAgain(n - 1)
 		t.checking = true
 		t.backwardOf(t.recorded - n)
+		t.addWeightGrads()
 		t.err = t.backwardError(t.ops[t.recorded-n].(fmt.Stringer).String())
 	}
 	t.grads.Clear()

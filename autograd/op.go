@@ -108,10 +108,14 @@ func (t *Tape) backward(count int) {
 	for i := range count {
 		t.backwardOf(t.recorded - 1 - i)
 	}
+	t.addWeightGrads()
 }
 
 // backwardOf calls the Backward of operation i, and gives the scratch memory that it took back.
 func (t *Tape) backwardOf(i int) {
+	if i < t.products.neededBy {
+		t.addWeightGrads()
+	}
 	taken, ints := t.taken, t.intsUsed
 	t.ops[i].Backward()
 	t.taken, t.intsUsed = taken, ints

@@ -135,6 +135,17 @@ func product(batches, m, k, n int) func(in []complexes) complexes {
 	}
 }
 
+// plus adds the first operand, or repeats of it, to what f computes from the others.
+func plus(f func(in []complexes) complexes) func(in []complexes) complexes {
+	return func(in []complexes) complexes {
+		y := f(in[1:])
+		for i := range y {
+			y[i] += in[0][i%len(in[0])]
+		}
+		return y
+	}
+}
+
 type shapes [][]int
 
 var (
@@ -160,56 +171,63 @@ var operations = map[string]struct {
 	value func(in []complexes) complexes
 	shape []int
 }{
-	"Add":           {shapes{{3, 5}, {3, 5}}, standard, func(x []*Node) *Node { return Add(x[0], x[1]) }, pairs(func(a, b complex128) complex128 { return a + b }), []int{3, 5}},
-	"Add bias":      {shapes{{4, 3, 5}, {5}}, standard, func(x []*Node) *Node { return Add(x[0], x[1]) }, pairs(func(a, b complex128) complex128 { return a + b }), []int{4, 3, 5}},
-	"Sub":           {shapes{{3, 5}, {3, 5}}, standard, func(x []*Node) *Node { return Sub(x[0], x[1]) }, pairs(func(a, b complex128) complex128 { return a - b }), []int{3, 5}},
-	"Sub matrix":    {shapes{{4, 3, 5}, {3, 5}}, standard, func(x []*Node) *Node { return Sub(x[0], x[1]) }, pairs(func(a, b complex128) complex128 { return a - b }), []int{4, 3, 5}},
-	"Mul":           {shapes{{17}, {17}}, standard, func(x []*Node) *Node { return Mul(x[0], x[1]) }, pairs(func(a, b complex128) complex128 { return a * b }), []int{17}},
-	"Mul one":       {shapes{{2, 7}, {1}}, standard, func(x []*Node) *Node { return Mul(x[0], x[1]) }, pairs(func(a, b complex128) complex128 { return a * b }), []int{2, 7}},
-	"Div":           {shapes{{3, 5}, {3, 5}}, positive, func(x []*Node) *Node { return Div(x[0], x[1]) }, pairs(func(a, b complex128) complex128 { return a / b }), []int{3, 5}},
-	"Div row":       {shapes{{3, 5}, {5}}, positive, func(x []*Node) *Node { return Div(x[0], x[1]) }, pairs(func(a, b complex128) complex128 { return a / b }), []int{3, 5}},
-	"Scale":         {shapes{{3, 5}}, standard, func(x []*Node) *Node { return Scale(x[0], -2.5) }, each(func(z complex128) complex128 { return -2.5 * z }), []int{3, 5}},
-	"Tanh":          {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Tanh(x[0]) }, each(cmplx.Tanh), []int{3, 50}},
-	"Sigmoid":       {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Sigmoid(x[0]) }, each(func(z complex128) complex128 { return 1 / (1 + cmplx.Exp(-z)) }), []int{3, 50}},
-	"ReLU":          {shapes{{3, 50}}, standard, func(x []*Node) *Node { return ReLU(x[0]) }, each(func(z complex128) complex128 { return complex(btof(real(z) > 0), 0) * z }), []int{3, 50}},
-	"GELU":          {shapes{{3, 50}}, standard, func(x []*Node) *Node { return GELU(x[0]) }, each(func(z complex128) complex128 { return z * (1 + erf(z/math.Sqrt2)) / 2 }), []int{3, 50}},
-	"Exp":           {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Exp(x[0]) }, each(cmplx.Exp), []int{3, 50}},
-	"Log":           {shapes{{3, 50}}, positive, func(x []*Node) *Node { return Log(x[0]) }, each(cmplx.Log), []int{3, 50}},
-	"Sqrt":          {shapes{{3, 50}}, positive, func(x []*Node) *Node { return Sqrt(x[0]) }, each(cmplx.Sqrt), []int{3, 50}},
-	"Square":        {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Square(x[0]) }, each(func(z complex128) complex128 { return z * z }), []int{3, 50}},
-	"Pow":           {shapes{{3, 50}}, positive, func(x []*Node) *Node { return Pow(x[0], -1.5) }, each(func(z complex128) complex128 { return cmplx.Pow(z, -1.5) }), []int{3, 50}},
-	"Pow 3":         {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Pow(x[0], 3) }, each(func(z complex128) complex128 { return z * z * z }), []int{3, 50}},
-	"Abs":           {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Abs(x[0]) }, each(absolute), []int{3, 50}},
-	"Clamp":         {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Clamp(x[0], -0.25, 1) }, each(func(z complex128) complex128 { return greater(lesser(z, 1), -0.25) }), []int{3, 50}},
-	"Maximum":       {shapes{{3, 50}, {3, 50}}, standard, func(x []*Node) *Node { return Maximum(x[0], x[1]) }, pairs(greater), []int{3, 50}},
-	"Maximum row":   {shapes{{3, 5}, {5}}, standard, func(x []*Node) *Node { return Maximum(x[0], x[1]) }, pairs(greater), []int{3, 5}},
-	"Minimum":       {shapes{{3, 50}, {3, 50}}, standard, func(x []*Node) *Node { return Minimum(x[0], x[1]) }, pairs(lesser), []int{3, 50}},
-	"Minimum one":   {shapes{{3, 5}, {1}}, standard, func(x []*Node) *Node { return Minimum(x[0], x[1]) }, pairs(lesser), []int{3, 5}},
-	"Where":         {shapes{{2, 3}, {2, 3}}, standard, func(x []*Node) *Node { return Where(someTrue, x[0], x[1]) }, pick(0, 7, 8, 3, 10, 5), []int{2, 3}},
-	"Where one":     {shapes{{2, 3}, {1}}, standard, func(x []*Node) *Node { return Where(someTrue, x[0], x[1]) }, pick(0, 6, 6, 3, 6, 5), []int{2, 3}},
-	"Where else":    {shapes{{1}, {6}}, standard, func(x []*Node) *Node { return Where(someTrue, x[0], x[1]) }, pick(0, 2, 3, 0, 5, 0), []int{6}},
-	"Softmax":       {shapes{{2, 3, 19}}, standard, func(x []*Node) *Node { return Softmax(x[0]) }, rows(19, softmax), []int{2, 3, 19}},
-	"LogSoftmax":    {shapes{{4, 19}}, standard, func(x []*Node) *Node { return LogSoftmax(x[0]) }, func(in []complexes) complexes { return each(cmplx.Log)([]complexes{rows(19, softmax)(in)}) }, []int{4, 19}},
-	"Sum":           {shapes{{3, 5}}, standard, func(x []*Node) *Node { return Sum(x[0]) }, rows(15, total), []int{1}},
-	"Mean":          {shapes{{3, 5}}, standard, func(x []*Node) *Node { return Mean(x[0]) }, rows(15, func(r complexes) complexes { return complexes{total(r)[0] / 15} }), []int{1}},
-	"Max":           {shapes{{3, 5}}, standard, func(x []*Node) *Node { return Max(x[0]) }, rows(15, largest), []int{1}},
-	"SumDim 0":      {shapes{{4, 3, 5}}, standard, func(x []*Node) *Node { return SumDim(x[0], 0) }, columns(4, 15, total), []int{3, 5}},
-	"SumDim 1":      {shapes{{4, 3, 5}}, standard, func(x []*Node) *Node { return SumDim(x[0], 1) }, columns(3, 5, total), []int{4, 5}},
-	"SumDim 2":      {shapes{{4, 3, 5}}, standard, func(x []*Node) *Node { return SumDim(x[0], 2) }, rows(5, total), []int{4, 3}},
-	"MeanDim 0":     {shapes{{4, 3}}, standard, func(x []*Node) *Node { return MeanDim(x[0], 0) }, columns(4, 3, func(r complexes) complexes { return complexes{total(r)[0] / 4} }), []int{3}},
-	"MaxDim 0":      {shapes{{4, 15}}, standard, func(x []*Node) *Node { return MaxDim(x[0], 0) }, columns(4, 15, largest), []int{15}},
-	"MaxDim 1":      {shapes{{4, 15}}, standard, func(x []*Node) *Node { return MaxDim(x[0], 1) }, rows(15, largest), []int{4}},
-	"MatMul":        {shapes{{4, 3, 7}, {7, 5}}, standard, func(x []*Node) *Node { return MatMul(x[0], x[1]) }, product(1, 12, 7, 5), []int{4, 3, 5}},
-	"MatMul vector": {shapes{{7}, {7, 5}}, standard, func(x []*Node) *Node { return MatMul(x[0], x[1]) }, product(1, 1, 7, 5), []int{5}},
-	"MatMul batch":  {shapes{{2, 3, 7}, {2, 7, 5}}, standard, func(x []*Node) *Node { return MatMul(x[0], x[1]) }, product(2, 3, 7, 5), []int{2, 3, 5}},
-	"Reshape":       {shapes{{2, 3}}, standard, func(x []*Node) *Node { return Reshape(x[0], 3, 2) }, pick(0, 1, 2, 3, 4, 5), []int{3, 2}},
-	"Slice 0":       {shapes{{3, 2}}, standard, func(x []*Node) *Node { return Slice(x[0], 0, 1, 3) }, pick(2, 3, 4, 5), []int{2, 2}},
-	"Slice 1":       {shapes{{2, 3}}, standard, func(x []*Node) *Node { return Slice(x[0], 1, 1, 3) }, pick(1, 2, 4, 5), []int{2, 2}},
-	"Slice twice":   {shapes{{2, 3}}, standard, func(x []*Node) *Node { return Add(Slice(x[0], 1, 0, 1), Slice(x[0], 1, 1, 2)) }, func(in []complexes) complexes { return complexes{in[0][0] + in[0][1], in[0][3] + in[0][4]} }, []int{2, 1}},
-	"MaxSteps":      {shapes{{4, 15}}, standard, func(x []*Node) *Node { return MaxSteps(x[0], nil) }, columns(4, 15, largest), []int{15}},
-	"MaxWindows":    {shapes{{8, 3, 2}}, standard, func(x []*Node) *Node { return MaxWindows(x[0], 2, 2, nil) }, columns(2, 6, largest), []int{4, 3, 2}},
-	"MeanWindows":   {shapes{{9, 5}}, standard, func(x []*Node) *Node { return MeanWindows(x[0], 3, 3, nil) }, columns(3, 5, func(r complexes) complexes { return complexes{total(r)[0] / 3} }), []int{3, 5}},
-	"Max overlap":   {shapes{{3, 1}}, standard, func(x []*Node) *Node { return MaxWindows(x[0], 2, 1, nil) }, func(in []complexes) complexes { return append(largest(in[0][:2]), largest(in[0][1:])...) }, []int{2, 1}},
+	"Add":               {shapes{{3, 5}, {3, 5}}, standard, func(x []*Node) *Node { return Add(x[0], x[1]) }, pairs(func(a, b complex128) complex128 { return a + b }), []int{3, 5}},
+	"Add bias":          {shapes{{4, 3, 5}, {5}}, standard, func(x []*Node) *Node { return Add(x[0], x[1]) }, pairs(func(a, b complex128) complex128 { return a + b }), []int{4, 3, 5}},
+	"Sub":               {shapes{{3, 5}, {3, 5}}, standard, func(x []*Node) *Node { return Sub(x[0], x[1]) }, pairs(func(a, b complex128) complex128 { return a - b }), []int{3, 5}},
+	"Sub matrix":        {shapes{{4, 3, 5}, {3, 5}}, standard, func(x []*Node) *Node { return Sub(x[0], x[1]) }, pairs(func(a, b complex128) complex128 { return a - b }), []int{4, 3, 5}},
+	"Mul":               {shapes{{17}, {17}}, standard, func(x []*Node) *Node { return Mul(x[0], x[1]) }, pairs(func(a, b complex128) complex128 { return a * b }), []int{17}},
+	"Mul one":           {shapes{{2, 7}, {1}}, standard, func(x []*Node) *Node { return Mul(x[0], x[1]) }, pairs(func(a, b complex128) complex128 { return a * b }), []int{2, 7}},
+	"Div":               {shapes{{3, 5}, {3, 5}}, positive, func(x []*Node) *Node { return Div(x[0], x[1]) }, pairs(func(a, b complex128) complex128 { return a / b }), []int{3, 5}},
+	"Div row":           {shapes{{3, 5}, {5}}, positive, func(x []*Node) *Node { return Div(x[0], x[1]) }, pairs(func(a, b complex128) complex128 { return a / b }), []int{3, 5}},
+	"Scale":             {shapes{{3, 5}}, standard, func(x []*Node) *Node { return Scale(x[0], -2.5) }, each(func(z complex128) complex128 { return -2.5 * z }), []int{3, 5}},
+	"Tanh":              {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Tanh(x[0]) }, each(cmplx.Tanh), []int{3, 50}},
+	"Sigmoid":           {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Sigmoid(x[0]) }, each(func(z complex128) complex128 { return 1 / (1 + cmplx.Exp(-z)) }), []int{3, 50}},
+	"ReLU":              {shapes{{3, 50}}, standard, func(x []*Node) *Node { return ReLU(x[0]) }, each(func(z complex128) complex128 { return complex(btof(real(z) > 0), 0) * z }), []int{3, 50}},
+	"GELU":              {shapes{{3, 50}}, standard, func(x []*Node) *Node { return GELU(x[0]) }, each(func(z complex128) complex128 { return z * (1 + erf(z/math.Sqrt2)) / 2 }), []int{3, 50}},
+	"Exp":               {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Exp(x[0]) }, each(cmplx.Exp), []int{3, 50}},
+	"Log":               {shapes{{3, 50}}, positive, func(x []*Node) *Node { return Log(x[0]) }, each(cmplx.Log), []int{3, 50}},
+	"Sqrt":              {shapes{{3, 50}}, positive, func(x []*Node) *Node { return Sqrt(x[0]) }, each(cmplx.Sqrt), []int{3, 50}},
+	"Square":            {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Square(x[0]) }, each(func(z complex128) complex128 { return z * z }), []int{3, 50}},
+	"Pow":               {shapes{{3, 50}}, positive, func(x []*Node) *Node { return Pow(x[0], -1.5) }, each(func(z complex128) complex128 { return cmplx.Pow(z, -1.5) }), []int{3, 50}},
+	"Pow 3":             {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Pow(x[0], 3) }, each(func(z complex128) complex128 { return z * z * z }), []int{3, 50}},
+	"Abs":               {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Abs(x[0]) }, each(absolute), []int{3, 50}},
+	"Clamp":             {shapes{{3, 50}}, standard, func(x []*Node) *Node { return Clamp(x[0], -0.25, 1) }, each(func(z complex128) complex128 { return greater(lesser(z, 1), -0.25) }), []int{3, 50}},
+	"Maximum":           {shapes{{3, 50}, {3, 50}}, standard, func(x []*Node) *Node { return Maximum(x[0], x[1]) }, pairs(greater), []int{3, 50}},
+	"Maximum row":       {shapes{{3, 5}, {5}}, standard, func(x []*Node) *Node { return Maximum(x[0], x[1]) }, pairs(greater), []int{3, 5}},
+	"Minimum":           {shapes{{3, 50}, {3, 50}}, standard, func(x []*Node) *Node { return Minimum(x[0], x[1]) }, pairs(lesser), []int{3, 50}},
+	"Minimum one":       {shapes{{3, 5}, {1}}, standard, func(x []*Node) *Node { return Minimum(x[0], x[1]) }, pairs(lesser), []int{3, 5}},
+	"Where":             {shapes{{2, 3}, {2, 3}}, standard, func(x []*Node) *Node { return Where(someTrue, x[0], x[1]) }, pick(0, 7, 8, 3, 10, 5), []int{2, 3}},
+	"Where one":         {shapes{{2, 3}, {1}}, standard, func(x []*Node) *Node { return Where(someTrue, x[0], x[1]) }, pick(0, 6, 6, 3, 6, 5), []int{2, 3}},
+	"Where else":        {shapes{{1}, {6}}, standard, func(x []*Node) *Node { return Where(someTrue, x[0], x[1]) }, pick(0, 2, 3, 0, 5, 0), []int{6}},
+	"Softmax":           {shapes{{2, 3, 19}}, standard, func(x []*Node) *Node { return Softmax(x[0]) }, rows(19, softmax), []int{2, 3, 19}},
+	"LogSoftmax":        {shapes{{4, 19}}, standard, func(x []*Node) *Node { return LogSoftmax(x[0]) }, func(in []complexes) complexes { return each(cmplx.Log)([]complexes{rows(19, softmax)(in)}) }, []int{4, 19}},
+	"Sum":               {shapes{{3, 5}}, standard, func(x []*Node) *Node { return Sum(x[0]) }, rows(15, total), []int{1}},
+	"Mean":              {shapes{{3, 5}}, standard, func(x []*Node) *Node { return Mean(x[0]) }, rows(15, func(r complexes) complexes { return complexes{total(r)[0] / 15} }), []int{1}},
+	"Max":               {shapes{{3, 5}}, standard, func(x []*Node) *Node { return Max(x[0]) }, rows(15, largest), []int{1}},
+	"SumDim 0":          {shapes{{4, 3, 5}}, standard, func(x []*Node) *Node { return SumDim(x[0], 0) }, columns(4, 15, total), []int{3, 5}},
+	"SumDim 1":          {shapes{{4, 3, 5}}, standard, func(x []*Node) *Node { return SumDim(x[0], 1) }, columns(3, 5, total), []int{4, 5}},
+	"SumDim 2":          {shapes{{4, 3, 5}}, standard, func(x []*Node) *Node { return SumDim(x[0], 2) }, rows(5, total), []int{4, 3}},
+	"MeanDim 0":         {shapes{{4, 3}}, standard, func(x []*Node) *Node { return MeanDim(x[0], 0) }, columns(4, 3, func(r complexes) complexes { return complexes{total(r)[0] / 4} }), []int{3}},
+	"MaxDim 0":          {shapes{{4, 15}}, standard, func(x []*Node) *Node { return MaxDim(x[0], 0) }, columns(4, 15, largest), []int{15}},
+	"MaxDim 1":          {shapes{{4, 15}}, standard, func(x []*Node) *Node { return MaxDim(x[0], 1) }, rows(15, largest), []int{4}},
+	"MatMul":            {shapes{{4, 3, 7}, {7, 5}}, standard, func(x []*Node) *Node { return MatMul(x[0], x[1]) }, product(1, 12, 7, 5), []int{4, 3, 5}},
+	"MatMul vector":     {shapes{{7}, {7, 5}}, standard, func(x []*Node) *Node { return MatMul(x[0], x[1]) }, product(1, 1, 7, 5), []int{5}},
+	"MatMul batch":      {shapes{{2, 3, 7}, {2, 7, 5}}, standard, func(x []*Node) *Node { return MatMul(x[0], x[1]) }, product(2, 3, 7, 5), []int{2, 3, 5}},
+	"AddMatMul":         {shapes{{4, 3, 5}, {4, 3, 7}, {7, 5}}, standard, func(x []*Node) *Node { return AddMatMul(x[0], x[1], x[2]) }, plus(product(1, 12, 7, 5)), []int{4, 3, 5}},
+	"AddMatMul bias":    {shapes{{5}, {12, 7}, {7, 5}}, standard, func(x []*Node) *Node { return AddMatMul(x[0], x[1], x[2]) }, plus(product(1, 12, 7, 5)), []int{12, 5}},
+	"AddMatMul one row": {shapes{{5}, {7}, {7, 5}}, standard, func(x []*Node) *Node { return AddMatMul(x[0], x[1], x[2]) }, plus(product(1, 1, 7, 5)), []int{5}},
+	"AddMatMul twice": {shapes{{5}, {2, 3}, {3, 5}, {2, 7}, {7, 5}}, standard, func(x []*Node) *Node { return AddMatMul(AddMatMul(x[0], x[1], x[2]), x[3], x[4]) },
+		func(in []complexes) complexes {
+			return plus(product(1, 2, 7, 5))(append([]complexes{plus(product(1, 2, 3, 5))(in)}, in[3:]...))
+		}, []int{2, 5}},
+	"Reshape":     {shapes{{2, 3}}, standard, func(x []*Node) *Node { return Reshape(x[0], 3, 2) }, pick(0, 1, 2, 3, 4, 5), []int{3, 2}},
+	"Slice 0":     {shapes{{3, 2}}, standard, func(x []*Node) *Node { return Slice(x[0], 0, 1, 3) }, pick(2, 3, 4, 5), []int{2, 2}},
+	"Slice 1":     {shapes{{2, 3}}, standard, func(x []*Node) *Node { return Slice(x[0], 1, 1, 3) }, pick(1, 2, 4, 5), []int{2, 2}},
+	"Slice twice": {shapes{{2, 3}}, standard, func(x []*Node) *Node { return Add(Slice(x[0], 1, 0, 1), Slice(x[0], 1, 1, 2)) }, func(in []complexes) complexes { return complexes{in[0][0] + in[0][1], in[0][3] + in[0][4]} }, []int{2, 1}},
+	"MaxSteps":    {shapes{{4, 15}}, standard, func(x []*Node) *Node { return MaxSteps(x[0], nil) }, columns(4, 15, largest), []int{15}},
+	"MaxWindows":  {shapes{{8, 3, 2}}, standard, func(x []*Node) *Node { return MaxWindows(x[0], 2, 2, nil) }, columns(2, 6, largest), []int{4, 3, 2}},
+	"MeanWindows": {shapes{{9, 5}}, standard, func(x []*Node) *Node { return MeanWindows(x[0], 3, 3, nil) }, columns(3, 5, func(r complexes) complexes { return complexes{total(r)[0] / 3} }), []int{3, 5}},
+	"Max overlap": {shapes{{3, 1}}, standard, func(x []*Node) *Node { return MaxWindows(x[0], 2, 1, nil) }, func(in []complexes) complexes { return append(largest(in[0][:2]), largest(in[0][1:])...) }, []int{2, 1}},
 	"Mean overlap": {shapes{{4, 1}}, standard, func(x []*Node) *Node { return MeanWindows(x[0], 2, 1, nil) }, func(in []complexes) complexes {
 		x := in[0]
 		return complexes{(x[0] + x[1]) / 2, (x[1] + x[2]) / 2, (x[2] + x[3]) / 2}
@@ -292,6 +310,34 @@ func TestOperationsOnWhatWantsNone(t *testing.T) {
 			}
 			for i := range x {
 				assert.Equal(t, i == wants, x[i].Grad() != nil, "%s: operand %d of a run for %d", name, i, wants)
+			}
+		}
+	}
+}
+
+// TestOperationsAddToGradients: the second use of an operand adds as much to its gradient as the first.
+func TestOperationsAddToGradients(t *testing.T) {
+	for name, c := range operations {
+		gradients := func(uses int) (all [][]float32) {
+			tape := NewTape(NewParams(1), 1)
+			var x []*Node
+			for i, shape := range c.in {
+				x = append(x, tape.Leaf(drawn(c.init, uint64(i), shape...)))
+			}
+			sum := tape.Input(tensor.New(1))
+			for range uses {
+				sum = Add(sum, Sum(Square(c.build(x))))
+			}
+			require.NoError(t, sum.Backward())
+			for _, n := range x {
+				all = append(all, n.Grad())
+			}
+			return all
+		}
+		once, twice := gradients(1), gradients(2)
+		for i := range once {
+			for k, v := range once[i] {
+				assert.InDelta(t, 2*v, twice[i][k], 1e-5*math.Abs(float64(v)), "%s: operand %d, element %d", name, i, k)
 			}
 		}
 	}
@@ -452,6 +498,10 @@ func TestWrongShapes(t *testing.T) {
 	of := func(shape ...int) *Node { return tape.Input(tensor.New(shape...)) }
 	for want, f := range map[string]func(){
 		"autograd.MatMul: shapes [2 3] and [2 3], want [..., K] and [K,N], or [..., M,K] and [..., K,N] with the same dimensions before":                           func() { MatMul(of(2, 3), of(2, 3)) },
+		"autograd.AddMatMul: shapes [2 3], [2 3] and [2 3], want [..., N] or [N], [..., K] and [K,N]":                                                              func() { AddMatMul(of(2, 3), of(2, 3), of(2, 3)) },
+		"autograd.AddMatMul: shapes [1 3], [2 3] and [3 3], want [..., N] or [N], [..., K] and [K,N]":                                                              func() { AddMatMul(of(1, 3), of(2, 3), of(3, 3)) },
+		"autograd.AddMatMul: shapes [], [2 3] and [3 3], want [..., N] or [N], [..., K] and [K,N]":                                                                 func() { AddMatMul(of(), of(2, 3), of(3, 3)) },
+		"autograd.AddMatMul: shapes [3], [2 3] and [1 3 3], want [..., N] or [N], [..., K] and [K,N]":                                                              func() { AddMatMul(of(3), of(2, 3), of(1, 3, 3)) },
 		"autograd.MatMul: shapes [2 3] and [3], want [..., K] and [K,N], or [..., M,K] and [..., K,N] with the same dimensions before":                             func() { MatMul(of(2, 3), of(3)) },
 		"autograd.MatMul: shapes [2 2 3] and [3 3 2], want [..., K] and [K,N], or [..., M,K] and [..., K,N] with the same dimensions before":                       func() { MatMul(of(2, 2, 3), of(3, 3, 2)) },
 		"autograd.Reshape: shape [4], want 6 elements as in shape [2 3]":                                                                                           func() { Reshape(of(2, 3), 4) },

@@ -55,6 +55,22 @@ type Param struct {
 
 	set    *set
 	offset int // where the gradient begins in Grads.Data
+
+	// Of a matrix:
+	transposed *Derived[[]float32]
+	packed     [2]*Derived[kernel.Matrix] // as the right-hand side of products: as it is, and transposed
+}
+
+// newParam returns a weight whose gradient begins at offset.
+func (s *set) newParam(name string, value *tensor.Tensor, offset int) *Param {
+	p := &Param{Name: name, Value: value, set: s, offset: offset}
+	if shape := value.Shape(); len(shape) == 2 {
+		p.transposed = NewDerived(&Params{set: s}, func(v *[]float32) { kernel.Transpose(sized(v, value.Len()), value.Data(), shape[0], shape[1], false) })
+		for i := range p.packed {
+			p.packed[i] = NewDerived(&Params{set: s}, func(m *kernel.Matrix) { pack(m, value.Data(), shape[0], shape[1], i == 1) })
+		}
+	}
+	return p
 }
 
 // NewParams returns an empty set. The first values of a weight follow from seed and the name of the weight alone, not
@@ -107,7 +123,7 @@ func (p *Params) New(name string, init Init, shape ...int) *Param {
 	if n, ok := tensor.TrySize(shape); !ok || n == 0 {
 		panic(&ShapeError{Where: full, Got: fmt.Sprintf("shape %v", shape), Want: "dimensions of at least 1 whose product fits an int"})
 	}
-	param := &Param{Name: full, Value: tensor.NewWeight(full, shape...), set: s, offset: s.size}
+	param := s.newParam(full, tensor.NewWeight(full, shape...), s.size)
 	h := fnv.New64a()
 	h.Write([]byte(full))
 	init(rand.New(rand.NewPCG(s.seed, h.Sum64())), param.Value)
@@ -167,7 +183,8 @@ func (p *Params) Clone() *Params {
 	for _, from := range p.set.params {
 		value := tensor.NewWeight(from.Name, from.Value.Shape()...)
 		copy(value.Data(), from.Value.Data())
-		to := &Param{Name: from.Name, Value: value, Frozen: from.Frozen, set: s, offset: from.offset}
+		to := s.newParam(from.Name, value, from.offset)
+		to.Frozen = from.Frozen
 		copies[from], s.params = to, append(s.params, to)
 	}
 	for _, name := range p.set.names {

@@ -43,9 +43,8 @@ func (o powOp) String() string { return "autograd.Pow" }
 
 func (o powOp) Backward() {
 	if o.y.grad != nil {
-		d := o.y.tape.Scratch(len(o.y.grad))
-		kernel.PowGrad(d, o.y.grad, o.x.data, o.p)
-		kernel.Add(o.x.AccumulateGrad(), d)
+		dx, first := o.x.ownGrad()
+		o.y.tape.addComputed(dx, first, func(d []float32) { kernel.PowGrad(d, o.y.grad, o.x.data, o.p) })
 	}
 }
 
@@ -79,33 +78,35 @@ func (o clampOp) String() string { return "autograd.Clamp" }
 
 func (o clampOp) Backward() {
 	if o.y.grad != nil {
-		d := o.y.tape.Scratch(len(o.y.grad))
-		kernel.LimitGrad(d, o.y.grad, o.x.data, o.lo, o.hi)
-		kernel.Add(o.x.AccumulateGrad(), d)
+		dx, first := o.x.ownGrad()
+		o.y.tape.addComputed(dx, first, func(d []float32) { kernel.LimitGrad(d, o.y.grad, o.x.data, o.lo, o.hi) })
 	}
 }
 
 // Maximum returns the larger of a and b, element by element, or NaN if one of them is NaN. Shapes broadcast as in [Add]. Where
 // a and b are equal, each gets half of the gradient, as in PyTorch.
 func Maximum(a, b *Node) *Node {
-	y := binary("autograd.Maximum", a, b, kernel.Maximum, func(_ binaryOp, a, b, dy, da, db []float32) { larger(a, b, dy, da, db) })
+	y := binary("autograd.Maximum", a, b, kernel.Maximum, gradWhereLarger, gradWhereSmaller)
 	return y.extreme("autograd.Maximum", a, b)
 }
 
 // Minimum returns the smaller of a and b, element by element, as [Maximum] does the larger.
 func Minimum(a, b *Node) *Node {
-	y := binary("autograd.Minimum", a, b, kernel.Minimum, func(_ binaryOp, a, b, dy, da, db []float32) { larger(b, a, dy, da, db) })
+	y := binary("autograd.Minimum", a, b, kernel.Minimum, gradWhereSmaller, gradWhereLarger)
 	return y.extreme("autograd.Minimum", a, b)
 }
 
-// larger adds dy to da where a > b and to db where b > a, and half to each where they are equal.
-func larger(a, b, dy, da, db []float32) {
-	if da != nil {
-		kernel.AddWhereLarger(da, dy, a, b)
+// gradWhereLarger passes the gradient on where a > b, and half of it where they are equal.
+func gradWhereLarger(_ *Tape, d, dy, a, b []float32, first bool) {
+	if first {
+		clear(d)
 	}
-	if db != nil {
-		kernel.AddWhereLarger(db, dy, b, a)
-	}
+	kernel.AddWhereLarger(d, dy, a, b)
+}
+
+// gradWhereSmaller is gradWhereLarger of b and a.
+func gradWhereSmaller(t *Tape, d, dy, a, b []float32, first bool) {
+	gradWhereLarger(t, d, dy, b, a, first)
 }
 
 // extreme notes that n was computed by the nonlinear operation where from a and b, and returns n.

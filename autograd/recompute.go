@@ -174,11 +174,13 @@ func (o recomputeOp) Backward() {
 		}
 	}
 	for i := inner.recorded - 1; i >= 0; i-- {
-		inner.backwardOf(i)
-		if inner.checking && o.tellGrad(i) {
-			return
+		if inner.backwardOf(i); inner.checking {
+			if inner.addWeightGrads(); o.tellGrad(i) {
+				return
+			}
 		}
 	}
+	inner.addWeightGrads()
 }
 
 // tellGrad reports whether a gradient is NaN or infinite after the Backward of operation i of the inner tape, and names the place then.

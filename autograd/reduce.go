@@ -122,8 +122,12 @@ func (o sumOp) Backward() {
 	if o.y.grad == nil {
 		return
 	}
-	dx, dy, scale := o.x.AccumulateGrad(), o.y.grad, float32(o.scale)
+	dx, first := o.x.ownGrad()
+	dy, scale := o.y.grad, float32(o.scale)
 	if o.e.inner == 1 {
+		if first {
+			clear(dx)
+		}
 		for i, d := range dy {
 			kernel.AddConstant(dx[i*o.e.n:][:o.e.n], scale*d)
 		}
@@ -132,7 +136,7 @@ func (o sumOp) Backward() {
 	for i := range o.e.outer {
 		d := dy[i*o.e.inner:][:o.e.inner]
 		for k := range o.e.n {
-			kernel.AddScaled(dx[(i*o.e.n+k)*o.e.inner:][:o.e.inner], scale, d)
+			scaledGrad(dx[(i*o.e.n+k)*o.e.inner:][:o.e.inner], scale, d, first)
 		}
 	}
 }

@@ -37,16 +37,13 @@ func Slice(x *Node, dim, from, to int) *Node {
 		return part(where, x, t.View(x.data[from*e.inner:to*e.inner], shape...), e, from, to)
 	}
 	y := t.New(shape...)
-	for o := range e.outer {
-		copy(e.of(y.data, o, 0, to-from, to-from), e.of(x.data, o, from, to, e.n))
-	}
+	size := (to - from) * e.inner
+	kernel.CopyRows(y.data, size, e.from(x.data, from), e.n*e.inner, e.outer, size)
 	return part(where, x, y, e, from, to)
 }
 
-// of returns the elements [from, to) at outer index o of a slab whose dimension has n elements.
-func (e extent) of(slab []float32, o, from, to, n int) []float32 {
-	return slab[(o*n+from)*e.inner : (o*n+to)*e.inner]
-}
+// from returns the slab from place i of the dimension on.
+func (e extent) from(slab []float32, i int) []float32 { return slab[min(i*e.inner, len(slab)):] }
 
 // part records that y is the elements [from, to) of x along e.
 func part(where string, x, y *Node, e extent, from, to int) *Node {
@@ -69,9 +66,20 @@ func (o partOp) Backward() {
 	if o.y.grad == nil {
 		return
 	}
-	dx, n := o.x.AccumulateGrad(), o.to-o.from
-	for i := range o.e.outer {
-		kernel.Add(o.e.of(dx, i, o.from, o.to, o.e.n), o.e.of(o.y.grad, i, 0, n, n))
+	dx, first := o.x.ownGrad()
+	if first && len(o.y.grad) < len(dx) {
+		clear(dx)
+	}
+	size := (o.to - o.from) * o.e.inner
+	rowsGrad(o.e.from(dx, o.from), o.e.n*o.e.inner, o.y.grad, size, o.e.outer, size, first)
+}
+
+// rowsGrad sets rows of d to those of dy if first is true, and adds them otherwise.
+func rowsGrad(d []float32, stride int, dy []float32, dyStride, rows, cols int, first bool) {
+	if first {
+		kernel.CopyRows(d, stride, dy, dyStride, rows, cols)
+	} else {
+		kernel.AddRows(d, stride, dy, dyStride, rows, cols)
 	}
 }
 
@@ -101,9 +109,7 @@ func Concat(dim int, xs ...*Node) *Node {
 	shape[dim] = total
 	o := concatOp{operands, t.New(shape...), dim, extent{first.outer, total, first.inner}}
 	o.each(func(x *Node, n, at int) {
-		for i := range o.e.outer {
-			copy(o.e.of(o.y.data, i, at, at+n, total), o.e.of(x.data, i, 0, n, n))
-		}
+		kernel.CopyRows(o.e.from(o.y.data, at), total*o.e.inner, x.data, n*o.e.inner, o.e.outer, n*o.e.inner)
 	})
 	if requires {
 		Record(t, o, o.y)
@@ -151,10 +157,8 @@ func (o concatOp) Backward() {
 		if !x.requires {
 			return
 		}
-		dx := x.AccumulateGrad()
-		for i := range o.e.outer {
-			kernel.Add(o.e.of(dx, i, 0, n, n), o.e.of(o.y.grad, i, at, at+n, o.e.n))
-		}
+		dx, first := x.ownGrad()
+		rowsGrad(dx, n*o.e.inner, o.e.from(o.y.grad, at), o.e.n*o.e.inner, o.e.outer, n*o.e.inner, first)
 	})
 }
 
@@ -200,8 +204,9 @@ func (o gatherOp) Backward() {
 	}
 }
 
-// Transpose returns a copy of x with dimensions i and j exchanged: [M,N] becomes [N,M]. It panics with a [*ShapeError]
-// if there is no such dimension.
+// Transpose returns a copy of x with dimensions i and j exchanged: [M,N] becomes [N,M]. The transpose of a weight is computed
+// once for each version of the weights, so a model may ask for it in every run and at every step. Transpose panics with a
+// [*ShapeError] if there is no such dimension.
 func Transpose(x *Node, i, j int) *Node {
 	const where = "autograd.Transpose"
 	t := TapeOf(where, x)
@@ -209,6 +214,9 @@ func Transpose(x *Node, i, j int) *Node {
 	first, second := along(where, x, i), along(where, x, j)
 	if i == j {
 		return x
+	}
+	if x.weight != nil && len(x.shape) == 2 {
+		return t.transposeWeight(where, x)
 	}
 	var room [8]int
 	shape := append(room[:0], x.shape...)
@@ -225,6 +233,27 @@ func Transpose(x *Node, i, j int) *Node {
 		Record(t, o, o.y)
 	}
 	return o.y.moved(where, x)
+}
+
+// transposeWeight is Transpose of a node that holds a weight [M,N] or its transpose. All calls of a run for one weight return the
+// same node.
+func (t *Tape) transposeWeight(where string, x *Node) *Node {
+	for _, y := range t.products.transposes {
+		if y.weight == x.weight && y.flipped != x.flipped {
+			return y
+		}
+	}
+	data := x.weight.Value.Data()
+	if !x.flipped {
+		data = *x.weight.transposed.Get()
+	}
+	y := t.View(data, x.shape[1], x.shape[0])
+	y.weight, y.flipped = x.weight, !x.flipped
+	t.products.transposes = append(t.products.transposes, y)
+	if x.requires {
+		Record(t, transposeOp{x, y, [5]int{1, x.shape[0], 1, x.shape[1], 1}}, y)
+	}
+	return y.moved(where, x)
 }
 
 type transposeOp struct {
@@ -259,12 +288,12 @@ func (o transposeOp) Backward() {
 	if o.y.grad == nil {
 		return
 	}
-	dx := o.x.AccumulateGrad()
+	dx, first := o.x.ownGrad()
 	if rows, cols, ok := o.matrices(); ok {
 		for lo := 0; lo < len(dx); lo += rows * cols {
-			kernel.Transpose(dx[lo:], o.y.grad[lo:], cols, rows, true)
+			kernel.Transpose(dx[lo:], o.y.grad[lo:], cols, rows, !first)
 		}
 		return
 	}
-	o.each(func(from, to, n int) { kernel.Add(dx[from:from+n], o.y.grad[to:to+n]) })
+	o.each(func(from, to, n int) { addGrad(nil, dx[from:from+n], o.y.grad[to:to+n], nil, nil, first) })
 }

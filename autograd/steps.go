@@ -128,9 +128,9 @@ func (p stepProducts) output(x *Node, last int) *Node {
 // addDots computes w[u,b,t] += q[u,b]·k[t,b].
 func (p stepProducts) addDots(w, q, k []float32) {
 	p.each(func(b, steps int, transposed []float32) {
-		p.t.packed.Reset(p.n, p.queries)
-		p.t.packed.SetRowsT(0, p.n, q[b*p.n:], p.batch*p.n)
-		kernel.Affine(transposed, p.queries, steps, nil, kernel.Block{Data: k[b*p.n:], Stride: p.batch * p.n, Cols: p.n}, kernel.Block{}, &p.t.packed)
+		p.t.products.matrix.Reset(p.n, p.queries)
+		p.t.products.matrix.SetRowsT(0, p.n, q[b*p.n:], p.batch*p.n)
+		kernel.Affine(transposed, p.queries, steps, nil, kernel.Block{Data: k[b*p.n:], Stride: p.batch * p.n, Cols: p.n}, kernel.Block{}, &p.t.products.matrix)
 		for u := range p.queries {
 			row := w[(u*p.batch+b)*p.steps:][:steps]
 			for t := range row {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"unsafe"
 
-	"github.com/unroll-go/unroll/internal/kernel"
 	"github.com/unroll-go/unroll/tensor"
 )
 
@@ -39,9 +38,9 @@ type Tape struct {
 	kept     []any // values of Reuse
 	keptUsed int   // number of these values in use
 	ops      []Op
-	recorded int           // number of operations recorded in this run
-	lists    []*Node       // operand lists of the run's operations, such as Concat, that take any number of operands
-	packed   kernel.Matrix // the right-hand side of the matrix product that is being computed
+	recorded int      // number of operations recorded in this run
+	lists    []*Node  // operand lists of the run's operations, such as Concat, that take any number of operands
+	products products // of matrices (matmul.go)
 
 	weights []float32 // the argument of each call of SetWeight in this run
 	terms   []Term    // memory for the terms of this run's nodes
@@ -76,6 +75,7 @@ type Node struct {
 	data     []float32
 	grad     []float32 // nil until a consumer adds to it
 	requires bool      // the node wants a gradient
+	operand            // of matrix products
 	maker    int       // 1 + the index of the recorded operation that computed the node; 0: none
 	outer    *Node     // of an input of Recompute's function: the node that it stands for
 
@@ -159,6 +159,7 @@ func (t *Tape) begin() {
 // rewind begins to use the memory of the tape anew.
 func (t *Tape) rewind() {
 	t.count, t.taken, t.intsUsed, t.keptUsed, t.recorded, t.draws, t.calls, t.lists = 0, 0, 0, 0, 0, 0, 0, t.lists[:0]
+	t.products.begin()
 	t.weights, t.terms, t.loss, t.scales = t.weights[:0], t.terms[:0], nil, nil
 	t.err, t.checking = nil, false
 }
@@ -246,6 +247,7 @@ func (t *Tape) Param(p *Param) *Node {
 		panic(&UsageError{Where: p.Name, What: "a weight of another Params than this tape"})
 	}
 	n := t.Input(p.Value)
+	n.weight = p
 	if n.requires = t.training && !p.Frozen; n.requires {
 		n.grad = t.grads.Of(p)
 	}
@@ -284,6 +286,7 @@ func (t *Tape) node(shape []int) *Node {
 	n := (*nodes)[t.count]
 	t.count++
 	n.run, n.grad, n.requires, n.maker, n.outer, n.origin = t.run, nil, false, 0, nil, unweighted
+	n.operand = operand{}
 	n.shape = append(n.shape[:0], shape...)
 	return n
 }
@@ -352,14 +355,23 @@ func (n *Node) RequiresGrad() bool {
 // AccumulateGrad returns the gradient for the Backward of an operation to add to. The first call in a run provides the
 // memory and sets it to zero.
 func (n *Node) AccumulateGrad() []float32 {
+	grad, first := n.ownGrad()
+	if first {
+		clear(grad)
+	}
+	return grad
+}
+
+// ownGrad is [Node.AccumulateGrad] for a Backward that writes all elements of the gradient if it is the first one to contribute to it,
+// and otherwise adds: if first is true, the values of grad are undefined.
+func (n *Node) ownGrad() (grad []float32, first bool) {
 	n.check()
 	switch {
 	case n.grad != nil:
 	case n.outer != nil:
-		n.grad = n.outer.AccumulateGrad()
+		n.grad, first = n.outer.ownGrad()
 	default:
-		n.grad = sized(&n.tape.buffers[n.place].grad, len(n.data))
-		clear(n.grad)
+		n.grad, first = sized(&n.tape.buffers[n.place].grad, len(n.data)), true
 	}
-	return n.grad
+	return n.grad, first
 }

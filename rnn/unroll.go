@@ -17,8 +17,7 @@ import (
 //
 //	func (c simple) Step(x, h *autograd.Node) (y, next *autograd.Node) {
 //		t := x.Tape()
-//		sums := autograd.Add(autograd.MatMul(x, t.Param(c.u)), autograd.MatMul(h, t.Param(c.w)))
-//		next = autograd.Tanh(autograd.Add(sums, t.Param(c.b)))
+//		next = autograd.Tanh(autograd.AddMatMul(autograd.AddMatMul(t.Param(c.b), x, t.Param(c.u)), h, t.Param(c.w)))
 //		return next, next
 //	}
 type Cell[S any] interface {

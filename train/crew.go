@@ -23,8 +23,8 @@ func shardsOf(rows int) int {
 }
 
 // crew computes the shards of one batch, or of several that count as one, on several goroutines, the workers, which end
-// when the work is done. Worker w of n takes the shards w, w+n, w+2n and so on. It normally uses the same seat for all of
-// them, so the memory of the seat's tape stays in the cache.
+// when the work is done. Each worker takes the next shard that no worker has taken. It normally uses the same seat for all
+// of its shards, so the memory of the seat's tape stays in the cache.
 type crew struct {
 	newTape func() *autograd.Tape
 
@@ -36,10 +36,11 @@ type crew struct {
 	workers int
 	task    func(*seat, *shard) error
 
-	busy atomic.Bool  // between enter and leave
-	next atomic.Int64 // number of workers that have begun
-	wait sync.WaitGroup
-	work func() // the method value c.worker, kept because making it allocates
+	busy  atomic.Bool  // between enter and leave
+	begun atomic.Int64 // number of workers that have begun
+	taken atomic.Int64 // number of shards that were taken, and of workers that found none left
+	wait  sync.WaitGroup
+	work  func() // the method value c.worker, kept because making it allocates
 }
 
 // seat holds the memory for the work on one shard at a time.
@@ -59,17 +60,18 @@ func (at *seat) check(out *autograd.Node) {
 
 // shard is one part of the rows of a batch, with the results of the work on it.
 type shard struct {
-	index   int
-	batch   int          // number of the batch
-	rows    dataset.Rows // the batch
-	lo, hi  int          // the rows lo to hi-1 of the batch
-	grads   *autograd.Grads
-	terms   []autograd.Term // the means in the loss; weigh replaces weights that were not set
-	unit    float32         // grads is the gradient of unit*loss
-	factors []float32       // if not empty, one further factor for each mean of the loss
-	started bool            // the batch's work with grads has begun
-	err     error
-	fault   error // a panic of the work
+	index    int
+	batch    int             // number of the batch
+	rows     dataset.Rows    // the batch
+	lo, hi   int             // the rows lo to hi-1 of the batch
+	grads    *autograd.Grads // its memory belongs to the shard between acquire and add of sum
+	terms    []autograd.Term // the means in the loss; weigh replaces weights that were not set
+	unit     float32         // grads is the gradient of unit*loss
+	factors  []float32       // if not empty, one further factor for each mean of the loss
+	started  bool            // the batch's work with grads has begun
+	complete bool            // the work on the gradient has ended
+	err      error
+	fault    error // a panic of the work
 
 	nonlinear bool // the loss is computed from a mean by a nonlinear operation; the shard is then the whole batch
 }
@@ -159,7 +161,8 @@ func (c *crew) each(task func(*seat, *shard) error) error {
 	for _, s := range c.shards[:c.count] {
 		s.err, s.fault = errExit, nil
 	}
-	c.next.Store(0)
+	c.begun.Store(0)
+	c.taken.Store(0)
 	c.wait.Add(c.workers)
 	for range c.workers - 1 {
 		go c.work()
@@ -180,25 +183,19 @@ func (c *crew) each(task func(*seat, *shard) error) error {
 	return nil
 }
 
-// worker works on the shards of one worker. The results do not depend on which worker takes which shard, because every
+// worker works on shards until none is left. The results do not depend on which worker takes which shard, because every
 // shard keeps its own results.
 func (c *crew) worker() {
 	defer c.wait.Done()
-	w := int(c.next.Add(1)) - 1
-	for i := w; i < c.count; i += c.workers {
+	at := c.seats[c.begun.Add(1)-1]
+	for i := int(c.taken.Add(1)) - 1; i < c.count; i = int(c.taken.Add(1)) - 1 {
 		s := c.shards[i]
-		at := c.seat(s)
+		if c.keep {
+			at = c.seats[i]
+		}
 		at.shard = s
 		s.fault = autograd.Try(func() { s.err = c.locate(c.task(at, s), at) })
 	}
-}
-
-// seat returns the seat for the work on a shard of this batch.
-func (c *crew) seat(s *shard) *seat {
-	if c.keep {
-		return c.seats[s.index]
-	}
-	return c.seats[s.index%c.workers]
 }
 
 // gather fills the seat's batch with the rows of a shard.

@@ -36,3 +36,6 @@ func (c Checkpoint) Copy() error {
 	_, err := c.snapshot()
 	return err
 }
+
+// Slabs returns the number of gradients that the step keeps beside their sum.
+func (s *Step) Slabs() int { return len(s.sum.slabs) }

@@ -46,7 +46,6 @@ import (
 
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/dataset"
-	"github.com/unroll-go/unroll/internal/kernel"
 )
 
 // Step computes the gradient of a model's loss over a batch. A Step belongs to one goroutine: a Run that begins while
@@ -55,9 +54,10 @@ import (
 // # Large batches
 //
 // A batch that does not fit in memory needs no accumulation of gradients: set Shards, and only as many shards as there
-// are Workers are in memory at the same time, with one gradient of all weights for each shard. The exception is a loss
-// that is a sum of means whose weights are not proportional ([NewStep]): all its shards are in memory at the same time.
-// If they do not fit, give each mean a Step of its own. Rows that are too long to fit one by one are for [autograd.Recompute].
+// are Workers are in memory at the same time, with at most two gradients of all weights for each worker, and their sum. The
+// exception is a loss that is a sum of means whose weights are not proportional ([NewStep]): all its shards are in memory
+// at the same time. If they do not fit, give each mean a Step of its own. Rows that are too long to fit one by one are for
+// [autograd.Recompute].
 //
 // Batches that cannot be one batch, such as the batches of [dataset.Buckets], whose lengths differ, or batches of several
 // sources, accumulate in one Run ([dataset.Grouped] groups them). The gradient is the exact one of the mean over all that
@@ -82,8 +82,8 @@ type Step struct {
 
 	params    *autograd.Params
 	model     func(*autograd.Tape, *dataset.Batch) *autograd.Node
-	grads     *autograd.Grads
 	crew      crew
+	sum       sum
 	twoPhases bool                      // a batch was met whose means have weights that are not proportional
 	totals    []float64                 // the sum of the weights over the shards, for each mean
 	weight    float32                   // of the last batch: see Weight
@@ -117,14 +117,14 @@ var ErrNothingCounted = errors.New("nothing in the batch counts")
 //
 // No weight can be made in p's set afterwards.
 func NewStep(p *autograd.Params, model func(*autograd.Tape, *dataset.Batch) *autograd.Node) *Step {
-	s := &Step{params: p, model: model, grads: autograd.NewGrads(p)}
+	s := &Step{params: p, model: model, sum: sum{total: autograd.NewGrads(p)}}
 	s.crew.newTape = func() *autograd.Tape { return autograd.NewTape(p, 0) }
 	s.forward, s.backward = s.forwardShard, s.backwardShard
 	return s
 }
 
 // Grads returns the gradient that the last Run computed. It is zero if Run returned an error.
-func (s *Step) Grads() *autograd.Grads { return s.grads }
+func (s *Step) Grads() *autograd.Grads { return s.sum.total }
 
 // Weight returns the weight of the last Run's batch: the number of rows or labels that counted, or the sum of their
 // class weights. The mean loss or gradient over several batches is the sum, over the batches, of weight times loss or
@@ -140,28 +140,30 @@ func (s *Step) Weight() float32 { return s.weight }
 //
 // Run returns the error of the source or of the model ([autograd.Tape.Fail]), or an error that wraps
 // [autograd.ErrNotFinite], [autograd.ErrNoGradient] or [ErrNothingCounted]. A loss or a gradient that is NaN or infinite is
-// such an error; the error says where the first of these numbers is. To find that out, Run may call the model a second time
-// for a shard, on a tape whose Checking reports true. An error about one row ([autograd.DataError]) names the row of the
+// such an error; the error says where the first of these numbers is. To find that out, Run may call the model a second
+// time for shards, on a tape whose Checking reports true. An error about one row ([autograd.DataError]) names the row of the
 // batch and the example of the source. After an error the gradient is zero, an rnn.State that the model has set is as
-// before (after ErrNothingCounted, as the model has set it), and the next Run may be called as usual. A panic of the model or the source in a worker is raised again in the
-// caller's goroutine: a [*autograd.ShapeError] or [*autograd.UsageError] as it is, any other panic as a
+// before (after ErrNothingCounted, as the model has set it), and the next Run may be called as usual. A panic of the
+// model or the source in a worker is raised again in the caller's goroutine: a [*autograd.ShapeError] or [*autograd.UsageError] as it is, any other panic as a
 // [*autograd.PanicError] with the worker's stack. If the model or the source ends the goroutine of a worker
 // (runtime.Goexit), Run returns an error. Run panics with a [*autograd.UsageError] if another Run of the same Step is
 // running.
 func (s *Step) Run(batches ...dataset.Rows) (loss float32, err error) {
 	s.crew.enter("train.Step.Run")
 	defer s.crew.leave()
-	s.grads.Clear()
 	s.weight = 0
 	s.Runs++
-	done := false
+	done, restore := false, true
 	defer func() {
-		if !done {
+		if done {
+			return
+		}
+		if s.sum.total.Clear(); restore {
 			s.restore()
 		}
 	}()
 	if loss, err = s.run(batches); err != nil {
-		done = errors.Is(err, ErrNothingCounted)
+		restore = !errors.Is(err, ErrNothingCounted)
 		return 0, fmt.Errorf("train: %w", err)
 	}
 	done = true
@@ -185,10 +187,15 @@ func (s *Step) run(batches []dataset.Rows) (float32, error) {
 	if s.crew.count == 0 {
 		return 0, ErrNothingCounted
 	}
+	shards := s.crew.shards[:s.crew.count]
+	ahead := 2 * s.crew.workers // a worker that is slow for once does not hold up the others
+	if s.twoPhases {
+		ahead = len(shards)
+	}
+	s.sum.begin(shards, ahead)
 	if err := s.crew.each(s.forward); err != nil {
 		return 0, err
 	}
-	shards := s.crew.shards[:s.crew.count]
 	proportional, err := s.total(shards)
 	if err != nil {
 		return 0, err
@@ -215,10 +222,8 @@ func (s *Step) run(batches []dataset.Rows) (float32, error) {
 			return 0, err
 		}
 	}
-	if norms := s.sum(float32(scale)); norms-norms != 0 {
-		err := s.notFinite(shards)
-		s.grads.Clear()
-		return 0, err
+	if norms := s.sum.scale(float32(scale)); norms-norms != 0 {
+		return 0, s.notFinite(shards)
 	}
 	loss := 0.0
 	for k, total := range s.totals {
@@ -240,11 +245,12 @@ func (s *Step) run(batches []dataset.Rows) (float32, error) {
 
 // forwardShard runs the model on a shard. In one phase, it also runs backward.
 func (s *Step) forwardShard(at *seat, sh *shard) error {
+	s.sum.acquire(sh)
+	if !s.twoPhases {
+		defer s.sum.add(sh)
+	}
 	if err := s.crew.gather(at, sh); err != nil {
 		return err
-	}
-	if sh.grads == nil {
-		sh.grads = autograd.NewGrads(s.params)
 	}
 	at.tape.Start(s.seed(sh), sh.grads)
 	sh.started = true
@@ -279,6 +285,7 @@ func (s *Step) compute(at *seat, sh *shard) error {
 // backwardShard runs a shard backward in the second phase. It multiplies each mean of the loss by the shard's factor
 // for it.
 func (s *Step) backwardShard(at *seat, sh *shard) error {
+	defer s.sum.add(sh)
 	return at.loss.BackwardScaled(sh.unit, sh.factors...)
 }
 
@@ -315,35 +322,14 @@ func (s *Step) total(shards []*shard) (proportional bool, err error) {
 	return true, nil
 }
 
-// sum adds the gradients of the shards, in order, and multiplies the sum by scale. It works on one stretch after the
-// other, so that the stretch stays in the cache. It returns the sum of the norms of all stretches, which is NaN or infinite
-// only if the gradient is.
-func (s *Step) sum(scale float32) (norms float64) {
-	const stretch = 4096
-	for lo := 0; lo < len(s.grads.Data); lo += stretch {
-		to := s.grads.Data[lo:min(lo+stretch, len(s.grads.Data))]
-		for i, sh := range s.crew.shards[:s.crew.count] {
-			from := sh.grads.Data[lo:][:len(to)]
-			if i == 0 {
-				copy(to, from)
-			} else {
-				kernel.Add(to, from)
-			}
-		}
-		kernel.Scale(to, scale)
-		norms += kernel.Norm(to)
-	}
-	return norms
-}
-
 // notFinite returns the error for a gradient that is NaN or infinite: where it became so in the first shard that has
 // such a gradient or, if no shard has, in the sum of the shards.
 func (s *Step) notFinite(shards []*shard) (err error) {
-	for _, sh := range shards {
-		if norm := sh.grads.Norm(); norm-norm == 0 {
-			continue
+	for i, sh := range shards {
+		at := s.crew.seats[0]
+		if s.twoPhases {
+			at = s.crew.seats[i]
 		}
-		at := s.crew.seat(sh)
 		if fault := autograd.Try(func() { err = s.crew.locate(s.search(at, sh), at) }); fault != nil {
 			panic(fault)
 		}
@@ -352,7 +338,7 @@ func (s *Step) notFinite(shards []*shard) (err error) {
 		}
 	}
 	for p := range s.params.All() {
-		for i, v := range s.grads.Of(p) {
+		for i, v := range s.Grads().Of(p) {
 			if v-v != 0 {
 				return fmt.Errorf("gradient is %w: %v, element %d of the gradient of weight %s, found when the shards were added", autograd.ErrNotFinite, v, i, p.Name)
 			}
@@ -361,19 +347,27 @@ func (s *Step) notFinite(shards []*shard) (err error) {
 	return fmt.Errorf("gradient is %w", autograd.ErrNotFinite)
 }
 
-// search finds where the gradient of a shard became NaN or infinite. If the seat's tape has been used for another shard
-// since, search computes the shard again.
+// search computes the gradient of a shard again, since its memory has been used for other shards, and returns where it
+// became NaN or infinite, or nil.
 func (s *Step) search(at *seat, sh *shard) error {
-	if at.shard != sh {
-		at.shard = sh
-		if err := s.crew.gather(at, sh); err != nil {
+	at.shard = sh
+	if err := s.crew.gather(at, sh); err != nil {
+		return err
+	}
+	sh.grads.Restore()
+	sh.grads.Data = s.sum.slab()
+	defer s.sum.release(sh)
+	at.tape.Repeat(s.seed(sh), sh.grads)
+	if err := s.compute(at, sh); err != nil {
+		return err
+	}
+	if s.twoPhases {
+		if err := at.loss.BackwardScaled(sh.unit, sh.factors...); err != nil {
 			return err
 		}
-		sh.grads.Restore()
-		at.tape.Repeat(s.seed(sh), sh.grads)
-		if err := s.compute(at, sh); err != nil {
-			return err
-		}
+	}
+	if norm := sh.grads.Norm(); norm-norm == 0 {
+		return nil
 	}
 	return at.tape.NotFinite()
 }

@@ -84,7 +84,7 @@ type composed struct {
 
 // Step computes the state after a step, which is also the output, from the input x [B,In] and the state before, h [B,hidden].
 func (c composed) Step(x, h *autograd.Node) (y, next *autograd.Node) {
-	sums := autograd.Add(autograd.Add(autograd.MatMul(x, c.weightIH), autograd.MatMul(h, c.weightHH)), c.bias)
+	sums := autograd.AddMatMul(autograd.AddMatMul(c.bias, x, c.weightIH), h, c.weightHH)
 	candidate := autograd.Tanh(autograd.Slice(sums, 1, 0, c.hidden))
 	gate := autograd.Sigmoid(autograd.Slice(sums, 1, c.hidden, 2*c.hidden))
 	next = autograd.Add(candidate, autograd.Mul(gate, autograd.Sub(h, candidate)))

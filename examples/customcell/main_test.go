@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -8,6 +9,7 @@ import (
 	"github.com/unroll-go/unroll/autograd"
 	"github.com/unroll-go/unroll/autograd/gradcheck"
 	"github.com/unroll-go/unroll/rnn"
+	"github.com/unroll-go/unroll/tensor"
 )
 
 func TestProof(t *testing.T) { require.NoError(t, prove()) }
@@ -48,4 +50,40 @@ func TestItRemembers(t *testing.T) {
 	accuracy, err := m.accuracy(recall(43, 1000))
 	require.NoError(t, err)
 	assert.Greater(t, accuracy, 0.97)
+}
+
+// BenchmarkForms reads 50 steps of 28 features in both forms, without and with the gradient.
+func BenchmarkForms(b *testing.B) {
+	for _, size := range [][2]int{{64, 1}, {64, 32}, {64, 256}, {150, 1}, {150, 32}, {150, 256}} {
+		hidden, batch := size[0], size[1]
+		for _, learn := range []bool{false, true} {
+			for _, fused := range []bool{true, false} {
+				b.Run(fmt.Sprintf("hidden=%d/batch=%d/learn=%v/fused=%v", hidden, batch, learn, fused), func(b *testing.B) {
+					params := autograd.NewParams(1)
+					cell := newRecurrent(params, 28, hidden)
+					x := tensor.New(50, batch, 28)
+					for i := range x.Data() {
+						x.Data()[i] = float32(i%13)/13 - 0.5
+					}
+					tape := autograd.NewInference(params)
+					if learn {
+						tape = autograd.NewTape(params, 1)
+					}
+					once := func() {
+						tape.Reset()
+						h := cell.read(tape.Input(x), fused)
+						if learn {
+							require.NoError(b, autograd.Sum(h).Backward())
+						}
+					}
+					for range 5 { // the first runs allocate
+						once()
+					}
+					for b.Loop() {
+						once()
+					}
+				})
+			}
+		}
+	}
 }

@@ -16661,6 +16661,504 @@ end:
 	VZEROUPPER
 	RET
 
+// func sqrtAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, SSE
+TEXT ·sqrtAVX2(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x08, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (CX), Y0
+	VSQRTPS Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x08, DX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, DX
+	JZ         end
+	LEAQ       masks<>+0(SB), BX
+	NEGQ       DX
+	VMOVDQU    64(BX)(DX*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VSQRTPS    Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func sqrtGradAVX2(dst *float32, grad *float32, y *float32, n int)
+// Requires: AVX, SSE
+TEXT ·sqrtGradAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (CX), Y0
+	VMOVUPS (DX), Y1
+	VADDPS  Y1, Y1, Y1
+	VDIVPS  Y1, Y0, Y1
+	VCMPPS  $0x04, c00000000<>+0(SB), Y0, Y0
+	VANDPS  Y0, Y1, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x08, BX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, BX
+	JZ         end
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    64(SI)(BX*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (DX), Y0, Y2
+	VADDPS     Y2, Y2, Y2
+	VDIVPS     Y2, Y1, Y2
+	VCMPPS     $0x04, c00000000<>+0(SB), Y1, Y1
+	VANDPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func absAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, SSE
+TEXT ·absAVX2(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x08, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (CX), Y0
+	VANDPS  c7fffffff<>+0(SB), Y0, Y0
+	VMULPS  c3f800000<>+0(SB), Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x08, DX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, DX
+	JZ         end
+	LEAQ       masks<>+0(SB), BX
+	NEGQ       DX
+	VMOVDQU    64(BX)(DX*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VANDPS     c7fffffff<>+0(SB), Y1, Y1
+	VMULPS     c3f800000<>+0(SB), Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func absGradAVX2(dst *float32, grad *float32, x *float32, n int)
+// Requires: AVX, SSE
+TEXT ·absGradAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (DX), Y0
+	VMOVUPS (CX), Y1
+	VMULPS  c3f800000<>+0(SB), Y1, Y1
+	VANDPS  c80000000<>+0(SB), Y0, Y2
+	VXORPS  Y2, Y1, Y1
+	VANDPS  c7fffffff<>+0(SB), Y0, Y0
+	VCMPPS  $0x0e, c00000000<>+0(SB), Y0, Y0
+	VANDPS  Y0, Y1, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x08, BX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, BX
+	JZ         end
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    64(SI)(BX*4), Y0
+	VMASKMOVPS (DX), Y0, Y1
+	VMASKMOVPS (CX), Y0, Y2
+	VMULPS     c3f800000<>+0(SB), Y2, Y2
+	VANDPS     c80000000<>+0(SB), Y1, Y3
+	VXORPS     Y3, Y2, Y2
+	VANDPS     c7fffffff<>+0(SB), Y1, Y1
+	VCMPPS     $0x0e, c00000000<>+0(SB), Y1, Y1
+	VANDPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func limitAVX2(dst *float32, src *float32, lo float32, hi float32, n int)
+// Requires: AVX, AVX2, SSE
+TEXT ·limitAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVSS        lo+16(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        hi+20(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVQ         n+24(FP), DX
+	SUBQ         $0x08, DX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS (CX), Y2
+	VMAXPS  Y2, Y0, Y2
+	VMINPS  Y2, Y1, Y2
+	VMULPS  c3f800000<>+0(SB), Y2, Y2
+	VMOVUPS Y2, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x08, DX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, DX
+	JZ         end
+	LEAQ       masks<>+0(SB), BX
+	NEGQ       DX
+	VMOVDQU    64(BX)(DX*4), Y2
+	VMASKMOVPS (CX), Y2, Y3
+	VMAXPS     Y3, Y0, Y3
+	VMINPS     Y3, Y1, Y3
+	VMULPS     c3f800000<>+0(SB), Y3, Y0
+	VMASKMOVPS Y0, Y2, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func limitGradAVX2(dst *float32, grad *float32, x *float32, lo float32, hi float32, n int)
+// Requires: AVX, AVX2, SSE
+TEXT ·limitGradAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dst+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVSS        lo+24(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        hi+28(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVQ         n+32(FP), BX
+	SUBQ         $0x08, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS (DX), Y2
+	VMOVUPS (CX), Y3
+	VMULPS  c3f800000<>+0(SB), Y3, Y3
+	VCMPPS  $0x0d, Y0, Y2, Y4
+	VANDPS  Y4, Y3, Y3
+	VCMPPS  $0x02, Y1, Y2, Y2
+	VANDPS  Y2, Y3, Y2
+	VMOVUPS Y2, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x08, BX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, BX
+	JZ         end
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    64(SI)(BX*4), Y2
+	VMASKMOVPS (DX), Y2, Y3
+	VMASKMOVPS (CX), Y2, Y4
+	VMULPS     c3f800000<>+0(SB), Y4, Y4
+	VCMPPS     $0x0d, Y0, Y3, Y0
+	VANDPS     Y0, Y4, Y0
+	VCMPPS     $0x02, Y1, Y3, Y1
+	VANDPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y2, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func maximumAVX2(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, SSE
+TEXT ·maximumAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS   (CX), Y0
+	VMOVUPS   (DX), Y1
+	VMAXPS    Y0, Y1, Y0
+	VCMPPS    $0x03, Y1, Y1, Y2
+	VBLENDVPS Y2, Y1, Y0, Y0
+	VMULPS    c3f800000<>+0(SB), Y0, Y0
+	VMOVUPS   Y0, (AX)
+	ADDQ      $0x00000020, AX
+	ADDQ      $0x00000020, CX
+	ADDQ      $0x00000020, DX
+	SUBQ      $0x08, BX
+	JGE       loop1
+
+loop1_rest:
+	ADDQ       $0x08, BX
+	JZ         end
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    64(SI)(BX*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (DX), Y0, Y2
+	VMAXPS     Y1, Y2, Y1
+	VCMPPS     $0x03, Y2, Y2, Y3
+	VBLENDVPS  Y3, Y2, Y1, Y1
+	VMULPS     c3f800000<>+0(SB), Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func minimumAVX2(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, SSE
+TEXT ·minimumAVX2(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x08, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS   (CX), Y0
+	VMOVUPS   (DX), Y1
+	VMINPS    Y0, Y1, Y0
+	VCMPPS    $0x03, Y1, Y1, Y2
+	VBLENDVPS Y2, Y1, Y0, Y0
+	VMULPS    c3f800000<>+0(SB), Y0, Y0
+	VMOVUPS   Y0, (AX)
+	ADDQ      $0x00000020, AX
+	ADDQ      $0x00000020, CX
+	ADDQ      $0x00000020, DX
+	SUBQ      $0x08, BX
+	JGE       loop1
+
+loop1_rest:
+	ADDQ       $0x08, BX
+	JZ         end
+	LEAQ       masks<>+0(SB), SI
+	NEGQ       BX
+	VMOVDQU    64(SI)(BX*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (DX), Y0, Y2
+	VMINPS     Y1, Y2, Y1
+	VCMPPS     $0x03, Y2, Y2, Y3
+	VBLENDVPS  Y3, Y2, Y1, Y1
+	VMULPS     c3f800000<>+0(SB), Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func addWhereLargerAVX2(dst *float32, grad *float32, a *float32, b *float32, n int)
+// Requires: AVX, SSE
+TEXT ·addWhereLargerAVX2(SB), NOSPLIT, $0-40
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    a+16(FP), DX
+	MOVQ    b+24(FP), BX
+	MOVQ    n+32(FP), SI
+	SUBQ    $0x08, SI
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (CX), Y0
+	VMOVUPS (DX), Y1
+	VMOVUPS (BX), Y2
+	VCMPPS  $0x0e, Y2, Y1, Y3
+	VANDPS  Y3, Y0, Y3
+	VMOVUPS (AX), Y4
+	VMULPS  c3f000000<>+0(SB), Y0, Y0
+	VCMPPS  $0x00, Y2, Y1, Y1
+	VANDPS  Y1, Y0, Y0
+	VORPS   Y0, Y3, Y0
+	VADDPS  Y0, Y4, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	SUBQ    $0x08, SI
+	JGE     loop1
+
+loop1_rest:
+	ADDQ       $0x08, SI
+	JZ         end
+	LEAQ       masks<>+0(SB), DI
+	NEGQ       SI
+	VMOVDQU    64(DI)(SI*4), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (DX), Y0, Y2
+	VMASKMOVPS (BX), Y0, Y3
+	VCMPPS     $0x0e, Y3, Y2, Y4
+	VANDPS     Y4, Y1, Y4
+	VMASKMOVPS (AX), Y0, Y5
+	VMULPS     c3f000000<>+0(SB), Y1, Y1
+	VCMPPS     $0x00, Y3, Y2, Y2
+	VANDPS     Y2, Y1, Y1
+	VORPS      Y1, Y4, Y1
+	VADDPS     Y1, Y5, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func copyRowsAVX2(dst *float32, dstStride int, src *float32, srcStride int, rows int, cols int)
+// Requires: AVX, SSE
+TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-48
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	MOVQ    src+16(FP), DX
+	MOVQ    srcStride+24(FP), BX
+	MOVQ    rows+32(FP), SI
+	MOVQ    cols+40(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	SUBQ    R8, DI
+	LEAQ    masks<>+0(SB), R9
+	MOVQ    R8, R10
+	NEGQ    R10
+	VMOVDQU 64(R9)(R10*4), Y0
+	TESTQ   SI, SI
+	JLE     row_end
+
+row:
+	XORQ R9, R9
+
+registers:
+	CMPQ    R9, DI
+	JGE     last
+	VMOVUPS (DX)(R9*4), Y1
+	VMOVUPS Y1, (AX)(R9*4)
+	ADDQ    $0x08, R9
+	JMP     registers
+
+last:
+	TESTQ      R8, R8
+	JZ         next
+	VMASKMOVPS (DX)(R9*4), Y0, Y1
+	VMASKMOVPS Y1, Y0, (AX)(R9*4)
+
+next:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ SI
+	JNZ  row
+
+row_end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func addRowsAVX2(dst *float32, dstStride int, src *float32, srcStride int, rows int, cols int)
+// Requires: AVX, SSE
+TEXT ·addRowsAVX2(SB), NOSPLIT, $0-48
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	MOVQ    src+16(FP), DX
+	MOVQ    srcStride+24(FP), BX
+	MOVQ    rows+32(FP), SI
+	MOVQ    cols+40(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	SUBQ    R8, DI
+	LEAQ    masks<>+0(SB), R9
+	MOVQ    R8, R10
+	NEGQ    R10
+	VMOVDQU 64(R9)(R10*4), Y0
+	TESTQ   SI, SI
+	JLE     row_end
+
+row:
+	XORQ R9, R9
+
+registers:
+	CMPQ    R9, DI
+	JGE     last
+	VMOVUPS (DX)(R9*4), Y1
+	VMOVUPS (AX)(R9*4), Y2
+	VADDPS  Y1, Y2, Y1
+	VMOVUPS Y1, (AX)(R9*4)
+	ADDQ    $0x08, R9
+	JMP     registers
+
+last:
+	TESTQ      R8, R8
+	JZ         next
+	VMASKMOVPS (DX)(R9*4), Y0, Y1
+	VMASKMOVPS (AX)(R9*4), Y0, Y2
+	VADDPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)(R9*4)
+
+next:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ SI
+	JNZ  row
+
+row_end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
 // func adamAVX2(w *float32, grad *float32, m *float32, v *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, step float32, root float32, eps float32, n int)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·adamAVX2(SB), NOSPLIT, $0-72
@@ -17260,6 +17758,87 @@ loop1_rest:
 	VBLENDVPS  Y3, Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (AX)
 
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func largestGradAVX2(dx *float32, grad *float32, x *float32, y *float32, stride int, rows int, n int)
+// Requires: AVX, SSE
+TEXT ·largestGradAVX2(SB), NOSPLIT, $0-56
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dx+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    y+24(FP), BX
+	MOVQ    stride+32(FP), SI
+	MOVQ    n+48(FP), DI
+	SUBQ    $0x08, DI
+	JL      columns_rest
+
+columns:
+	MOVQ    rows+40(FP), R10
+	VMOVUPS (CX), Y0
+	VMOVUPS (BX), Y1
+	MOVQ    AX, R8
+	MOVQ    DX, R9
+	TESTQ   R10, R10
+	JLE     down_end
+
+down:
+	VMOVUPS (R9), Y2
+	VMOVUPS (R8), Y3
+	VCMPPS  $0x00, Y1, Y2, Y4
+	VANDPS  Y4, Y0, Y4
+	VCMPPS  $0x03, Y2, Y2, Y2
+	VANDPS  Y2, Y0, Y2
+	VORPS   Y2, Y4, Y2
+	VADDPS  Y2, Y3, Y3
+	VMOVUPS Y3, (R8)
+	VXORPS  Y2, Y0, Y0
+	ADDQ    SI, R8
+	ADDQ    SI, R9
+	DECQ    R10
+	JNZ     down
+
+down_end:
+	ADDQ $0x00000020, AX
+	ADDQ $0x00000020, CX
+	ADDQ $0x00000020, DX
+	ADDQ $0x00000020, BX
+	SUBQ $0x08, DI
+	JGE  columns
+
+columns_rest:
+	ADDQ       $0x08, DI
+	JZ         end
+	LEAQ       masks<>+0(SB), R8
+	NEGQ       DI
+	VMOVDQU    64(R8)(DI*4), Y0
+	MOVQ       rows+40(FP), DI
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (BX), Y0, Y2
+	MOVQ       DX, CX
+	TESTQ      DI, DI
+	JLE        rest_end
+
+rest:
+	VMASKMOVPS (CX), Y0, Y3
+	VMASKMOVPS (AX), Y0, Y4
+	VCMPPS     $0x00, Y2, Y3, Y5
+	VANDPS     Y5, Y1, Y5
+	VCMPPS     $0x03, Y3, Y3, Y3
+	VANDPS     Y3, Y1, Y3
+	VORPS      Y3, Y5, Y3
+	VADDPS     Y3, Y4, Y4
+	VMASKMOVPS Y4, Y0, (AX)
+	VXORPS     Y3, Y1, Y1
+	ADDQ       SI, AX
+	ADDQ       SI, CX
+	DECQ       DI
+	JNZ        rest
+
+rest_end:
 end:
 	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER

@@ -214,6 +214,61 @@ func blendConstAVX2(dst *float32, a *float32, b *float32, rest float32, m float3
 //go:noescape
 func clampAVX2(x *float32, limit float32, n int)
 
+// sqrtAVX2 computes dst = sqrt(src).
+//
+//go:noescape
+func sqrtAVX2(dst *float32, src *float32, n int)
+
+// sqrtGradAVX2 computes dst = grad/(2*y), and 0 where grad is 0.
+//
+//go:noescape
+func sqrtGradAVX2(dst *float32, grad *float32, y *float32, n int)
+
+// absAVX2 computes dst = |src|.
+//
+//go:noescape
+func absAVX2(dst *float32, src *float32, n int)
+
+// absGradAVX2 computes dst = grad with the sign of x, and 0 where x is 0 or NaN.
+//
+//go:noescape
+func absGradAVX2(dst *float32, grad *float32, x *float32, n int)
+
+// limitAVX2 computes dst = min(max(src, lo), hi), and NaN where src is NaN.
+//
+//go:noescape
+func limitAVX2(dst *float32, src *float32, lo float32, hi float32, n int)
+
+// limitGradAVX2 computes dst = grad where lo <= x <= hi, and 0 elsewhere.
+//
+//go:noescape
+func limitGradAVX2(dst *float32, grad *float32, x *float32, lo float32, hi float32, n int)
+
+// maximumAVX2 computes dst = max(a, b), and NaN where one of them is NaN.
+//
+//go:noescape
+func maximumAVX2(dst *float32, a *float32, b *float32, n int)
+
+// minimumAVX2 computes dst = min(a, b), and NaN where one of them is NaN.
+//
+//go:noescape
+func minimumAVX2(dst *float32, a *float32, b *float32, n int)
+
+// addWhereLargerAVX2 computes dst += grad where a > b, and dst += grad/2 where a = b.
+//
+//go:noescape
+func addWhereLargerAVX2(dst *float32, grad *float32, a *float32, b *float32, n int)
+
+// copyRowsAVX2 computes dst = src for rows whose starts are strides, in bytes, apart. It moves numbers as they are, denormal ones too.
+//
+//go:noescape
+func copyRowsAVX2(dst *float32, dstStride int, src *float32, srcStride int, rows int, cols int)
+
+// addRowsAVX2 computes dst += src for rows whose starts are strides, in bytes, apart.
+//
+//go:noescape
+func addRowsAVX2(dst *float32, dstStride int, src *float32, srcStride int, rows int, cols int)
+
 // adamAVX2 computes a step of Adam.
 //
 //go:noescape
@@ -258,6 +313,11 @@ func addColumnsAVX2(dst *float32, a *float32, stride int, rows int, n int)
 //
 //go:noescape
 func largerAVX2(dst *float32, x *float32, n int)
+
+// largestGradAVX2 adds grad to dx where a column of x, whose rows and those of dx are stride bytes apart, first equals y or is NaN.
+//
+//go:noescape
+func largestGradAVX2(dx *float32, grad *float32, x *float32, y *float32, stride int, rows int, n int)
 
 // softmaxAVX2 computes dst = e^(src-top) / sum, where top is the largest of src, and sum that of the numerators.
 //

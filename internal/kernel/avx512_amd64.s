@@ -32220,6 +32220,491 @@ end:
 	VZEROUPPER
 	RET
 
+// func sqrtAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·sqrtAVX512(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS (CX), Z0
+	VSQRTPS Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x10, DX
+	JGE     loop1
+
+loop1_rest:
+	ADDQ      $0x10, DX
+	JZ        end
+	LEAQ      masks<>+0(SB), BX
+	KMOVW     (BX)(DX*2), K1
+	VMOVUPS.Z (CX), K1, Z0
+	VSQRTPS   Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func sqrtGradAVX512(dst *float32, grad *float32, y *float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·sqrtGradAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    y+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Z0
+	VMOVUPS     (DX), Z1
+	VADDPS      Z1, Z1, Z1
+	VDIVPS      Z1, Z0, Z1
+	VCMPPS.BCST $0x04, c00000000<>+0(SB), Z0, K2
+	VMOVAPS.Z   Z1, K2, Z0
+	VMOVUPS     Z0, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (CX), K1, Z0
+	VMOVUPS.Z   (DX), K1, Z1
+	VADDPS      Z1, Z1, Z1
+	VDIVPS      Z1, Z0, Z1
+	VCMPPS.BCST $0x04, c00000000<>+0(SB), Z0, K2
+	VMOVAPS.Z   Z1, K2, Z0
+	VMOVUPS     Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func absAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·absAVX512(SB), NOSPLIT, $0-24
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SUBQ    $0x10, DX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Z0
+	VANDPS.BCST c7fffffff<>+0(SB), Z0, Z0
+	VMULPS.BCST c3f800000<>+0(SB), Z0, Z0
+	VMOVUPS     Z0, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x10, DX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, DX
+	JZ          end
+	LEAQ        masks<>+0(SB), BX
+	KMOVW       (BX)(DX*2), K1
+	VMOVUPS.Z   (CX), K1, Z0
+	VANDPS.BCST c7fffffff<>+0(SB), Z0, Z0
+	VMULPS.BCST c3f800000<>+0(SB), Z0, Z0
+	VMOVUPS     Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func absGradAVX512(dst *float32, grad *float32, x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·absGradAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS     (DX), Z0
+	VMOVUPS     (CX), Z1
+	VMULPS.BCST c3f800000<>+0(SB), Z1, Z1
+	VANDPS.BCST c80000000<>+0(SB), Z0, Z2
+	VXORPS      Z2, Z1, Z1
+	VANDPS.BCST c7fffffff<>+0(SB), Z0, Z0
+	VCMPPS.BCST $0x0e, c00000000<>+0(SB), Z0, K2
+	VMOVAPS.Z   Z1, K2, Z0
+	VMOVUPS     Z0, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (DX), K1, Z0
+	VMOVUPS.Z   (CX), K1, Z1
+	VMULPS.BCST c3f800000<>+0(SB), Z1, Z1
+	VANDPS.BCST c80000000<>+0(SB), Z0, Z2
+	VXORPS      Z2, Z1, Z1
+	VANDPS.BCST c7fffffff<>+0(SB), Z0, Z0
+	VCMPPS.BCST $0x0e, c00000000<>+0(SB), Z0, K2
+	VMOVAPS.Z   Z1, K2, Z0
+	VMOVUPS     Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func limitAVX512(dst *float32, src *float32, lo float32, hi float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·limitAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVSS        lo+16(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        hi+20(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVQ         n+24(FP), DX
+	SUBQ         $0x10, DX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Z2
+	VMAXPS      Z2, Z0, Z2
+	VMINPS      Z2, Z1, Z2
+	VMULPS.BCST c3f800000<>+0(SB), Z2, Z2
+	VMOVUPS     Z2, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x10, DX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, DX
+	JZ          end
+	LEAQ        masks<>+0(SB), BX
+	KMOVW       (BX)(DX*2), K1
+	VMOVUPS.Z   (CX), K1, Z2
+	VMAXPS      Z2, Z0, Z2
+	VMINPS      Z2, Z1, Z2
+	VMULPS.BCST c3f800000<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func limitGradAVX512(dst *float32, grad *float32, x *float32, lo float32, hi float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·limitGradAVX512(SB), NOSPLIT, $0-40
+	LDMXCSR      c00009fc0<>+0(SB)
+	MOVQ         dst+0(FP), AX
+	MOVQ         grad+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVSS        lo+24(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        hi+28(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVQ         n+32(FP), BX
+	SUBQ         $0x10, BX
+	JL           loop1_rest
+
+loop1:
+	VMOVUPS     (DX), Z2
+	VMOVUPS     (CX), Z3
+	VMULPS.BCST c3f800000<>+0(SB), Z3, Z3
+	VCMPPS      $0x0d, Z0, Z2, K2
+	VMOVAPS.Z   Z3, K2, Z3
+	VCMPPS      $0x02, Z1, Z2, K2
+	VMOVAPS.Z   Z3, K2, Z2
+	VMOVUPS     Z2, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (DX), K1, Z2
+	VMOVUPS.Z   (CX), K1, Z3
+	VMULPS.BCST c3f800000<>+0(SB), Z3, Z3
+	VCMPPS      $0x0d, Z0, Z2, K2
+	VMOVAPS.Z   Z3, K2, Z0
+	VCMPPS      $0x02, Z1, Z2, K2
+	VMOVAPS.Z   Z0, K2, Z0
+	VMOVUPS     Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func maximumAVX512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·maximumAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Z0
+	VMOVUPS     (DX), Z1
+	VMAXPS      Z0, Z1, Z0
+	VCMPPS      $0x03, Z1, Z1, K2
+	VBLENDMPS   Z1, Z0, K2, Z2
+	VMULPS.BCST c3f800000<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (CX), K1, Z0
+	VMOVUPS.Z   (DX), K1, Z1
+	VMAXPS      Z0, Z1, Z0
+	VCMPPS      $0x03, Z1, Z1, K2
+	VBLENDMPS   Z1, Z0, K2, Z3
+	VMULPS.BCST c3f800000<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func minimumAVX512(dst *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·minimumAVX512(SB), NOSPLIT, $0-32
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    a+8(FP), CX
+	MOVQ    b+16(FP), DX
+	MOVQ    n+24(FP), BX
+	SUBQ    $0x10, BX
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Z0
+	VMOVUPS     (DX), Z1
+	VMINPS      Z0, Z1, Z0
+	VCMPPS      $0x03, Z1, Z1, K2
+	VBLENDMPS   Z1, Z0, K2, Z2
+	VMULPS.BCST c3f800000<>+0(SB), Z2, Z0
+	VMOVUPS     Z0, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x10, BX
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, BX
+	JZ          end
+	LEAQ        masks<>+0(SB), SI
+	KMOVW       (SI)(BX*2), K1
+	VMOVUPS.Z   (CX), K1, Z0
+	VMOVUPS.Z   (DX), K1, Z1
+	VMINPS      Z0, Z1, Z0
+	VCMPPS      $0x03, Z1, Z1, K2
+	VBLENDMPS   Z1, Z0, K2, Z3
+	VMULPS.BCST c3f800000<>+0(SB), Z3, Z0
+	VMOVUPS     Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func addWhereLargerAVX512(dst *float32, grad *float32, a *float32, b *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·addWhereLargerAVX512(SB), NOSPLIT, $0-40
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    a+16(FP), DX
+	MOVQ    b+24(FP), BX
+	MOVQ    n+32(FP), SI
+	SUBQ    $0x10, SI
+	JL      loop1_rest
+
+loop1:
+	VMOVUPS     (CX), Z0
+	VMOVUPS     (DX), Z1
+	VMOVUPS     (BX), Z2
+	VCMPPS      $0x0e, Z2, Z1, K2
+	VMOVAPS.Z   Z0, K2, Z3
+	VMOVUPS     (AX), Z4
+	VMULPS.BCST c3f000000<>+0(SB), Z0, Z0
+	VCMPPS      $0x00, Z2, Z1, K2
+	VMOVAPS.Z   Z0, K2, Z0
+	VORPS       Z0, Z3, Z0
+	VADDPS      Z0, Z4, Z0
+	VMOVUPS     Z0, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x10, SI
+	JGE         loop1
+
+loop1_rest:
+	ADDQ        $0x10, SI
+	JZ          end
+	LEAQ        masks<>+0(SB), DI
+	KMOVW       (DI)(SI*2), K1
+	VMOVUPS.Z   (CX), K1, Z0
+	VMOVUPS.Z   (DX), K1, Z1
+	VMOVUPS.Z   (BX), K1, Z2
+	VCMPPS      $0x0e, Z2, Z1, K2
+	VMOVAPS.Z   Z0, K2, Z3
+	VMOVUPS.Z   (AX), K1, Z4
+	VMULPS.BCST c3f000000<>+0(SB), Z0, Z0
+	VCMPPS      $0x00, Z2, Z1, K2
+	VMOVAPS.Z   Z0, K2, Z0
+	VORPS       Z0, Z3, Z0
+	VADDPS      Z0, Z4, Z0
+	VMOVUPS     Z0, K1, (AX)
+
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func copyRowsAVX512(dst *float32, dstStride int, src *float32, srcStride int, rows int, cols int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·copyRowsAVX512(SB), NOSPLIT, $0-48
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	MOVQ    src+16(FP), DX
+	MOVQ    srcStride+24(FP), BX
+	MOVQ    rows+32(FP), SI
+	MOVQ    cols+40(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x0f, R8
+	SUBQ    R8, DI
+	LEAQ    masks<>+0(SB), R9
+	KMOVW   (R9)(R8*2), K1
+	TESTQ   SI, SI
+	JLE     row_end
+
+row:
+	XORQ R9, R9
+
+registers:
+	CMPQ    R9, DI
+	JGE     last
+	VMOVUPS (DX)(R9*4), Z0
+	VMOVUPS Z0, (AX)(R9*4)
+	ADDQ    $0x10, R9
+	JMP     registers
+
+last:
+	TESTQ     R8, R8
+	JZ        next
+	VMOVUPS.Z (DX)(R9*4), K1, Z0
+	VMOVUPS   Z0, K1, (AX)(R9*4)
+
+next:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ SI
+	JNZ  row
+
+row_end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func addRowsAVX512(dst *float32, dstStride int, src *float32, srcStride int, rows int, cols int)
+// Requires: AVX, AVX512F, SSE
+TEXT ·addRowsAVX512(SB), NOSPLIT, $0-48
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	MOVQ    src+16(FP), DX
+	MOVQ    srcStride+24(FP), BX
+	MOVQ    rows+32(FP), SI
+	MOVQ    cols+40(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x0f, R8
+	SUBQ    R8, DI
+	LEAQ    masks<>+0(SB), R9
+	KMOVW   (R9)(R8*2), K1
+	TESTQ   SI, SI
+	JLE     row_end
+
+row:
+	XORQ R9, R9
+
+registers:
+	CMPQ    R9, DI
+	JGE     last
+	VMOVUPS (DX)(R9*4), Z0
+	VMOVUPS (AX)(R9*4), Z1
+	VADDPS  Z0, Z1, Z0
+	VMOVUPS Z0, (AX)(R9*4)
+	ADDQ    $0x10, R9
+	JMP     registers
+
+last:
+	TESTQ     R8, R8
+	JZ        next
+	VMOVUPS.Z (DX)(R9*4), K1, Z0
+	VMOVUPS.Z (AX)(R9*4), K1, Z1
+	VADDPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (AX)(R9*4)
+
+next:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ SI
+	JNZ  row
+
+row_end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
 // func adamAVX512(w *float32, grad *float32, m *float32, v *float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, step float32, root float32, eps float32, n int)
 // Requires: AVX, AVX512F, SSE
 TEXT ·adamAVX512(SB), NOSPLIT, $0-72
@@ -32804,6 +33289,86 @@ loop1_rest:
 	VBLENDMPS Z1, Z4, K2, Z5
 	VMOVUPS   Z5, K1, (AX)
 
+end:
+	LDMXCSR c00001f80<>+0(SB)
+	VZEROUPPER
+	RET
+
+// func largestGradAVX512(dx *float32, grad *float32, x *float32, y *float32, stride int, rows int, n int)
+// Requires: AVX, AVX512DQ, AVX512F, SSE
+TEXT ·largestGradAVX512(SB), NOSPLIT, $0-56
+	LDMXCSR c00009fc0<>+0(SB)
+	MOVQ    dx+0(FP), AX
+	MOVQ    grad+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    y+24(FP), BX
+	MOVQ    stride+32(FP), SI
+	MOVQ    n+48(FP), DI
+	SUBQ    $0x10, DI
+	JL      columns_rest
+
+columns:
+	MOVQ    rows+40(FP), R10
+	VMOVUPS (CX), Z0
+	VMOVUPS (BX), Z1
+	MOVQ    AX, R8
+	MOVQ    DX, R9
+	TESTQ   R10, R10
+	JLE     down_end
+
+down:
+	VMOVUPS   (R9), Z2
+	VMOVUPS   (R8), Z3
+	VCMPPS    $0x00, Z1, Z2, K2
+	VMOVAPS.Z Z0, K2, Z4
+	VCMPPS    $0x03, Z2, Z2, K2
+	VMOVAPS.Z Z0, K2, Z2
+	VORPS     Z2, Z4, Z2
+	VADDPS    Z2, Z3, Z3
+	VMOVUPS   Z3, (R8)
+	VXORPS    Z2, Z0, Z0
+	ADDQ      SI, R8
+	ADDQ      SI, R9
+	DECQ      R10
+	JNZ       down
+
+down_end:
+	ADDQ $0x00000040, AX
+	ADDQ $0x00000040, CX
+	ADDQ $0x00000040, DX
+	ADDQ $0x00000040, BX
+	SUBQ $0x10, DI
+	JGE  columns
+
+columns_rest:
+	ADDQ      $0x10, DI
+	JZ        end
+	LEAQ      masks<>+0(SB), R8
+	KMOVW     (R8)(DI*2), K1
+	MOVQ      rows+40(FP), DI
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (BX), K1, Z1
+	MOVQ      DX, CX
+	TESTQ     DI, DI
+	JLE       rest_end
+
+rest:
+	VMOVUPS.Z (CX), K1, Z2
+	VMOVUPS.Z (AX), K1, Z3
+	VCMPPS    $0x00, Z1, Z2, K2
+	VMOVAPS.Z Z0, K2, Z4
+	VCMPPS    $0x03, Z2, Z2, K2
+	VMOVAPS.Z Z0, K2, Z2
+	VORPS     Z2, Z4, Z2
+	VADDPS    Z2, Z3, Z3
+	VMOVUPS   Z3, K1, (AX)
+	VXORPS    Z2, Z0, Z0
+	ADDQ      SI, AX
+	ADDQ      SI, CX
+	DECQ      DI
+	JNZ       rest
+
+rest_end:
 end:
 	LDMXCSR c00001f80<>+0(SB)
 	VZEROUPPER

@@ -62,6 +62,8 @@ func calls() (all []call) {
 		call{"Norm", []int{1, 1}, func(v [][]float32, n int) { v[1][0] = float32(0x1p126 * Norm(v[0])) }},
 		call{"Dot", []int{1, 1, 1}, func(v [][]float32, n int) { v[2][0] = float32(0x1p252 * Dot(v[0], v[1])) }},
 		call{"AddColumns", []int{1, 3}, func(v [][]float32, n int) { AddColumns(v[0], v[1], n, 3) }},
+		call{"AddRows", []int{3, 6}, func(v [][]float32, n int) { AddRows(v[0], n, v[1], 2*n, 3, n) }},
+		call{"MaxColumnsGrad", []int{3, 1, 3}, func(v [][]float32, n int) { MaxColumnsGrad(v[0], v[1], v[2], v[2][n:2*n], 3) }},
 		call{"Affine of a row", []int{1, 1, 8, 8}, func(v [][]float32, n int) {
 			Affine(v[0], n, 1, v[1], Block{v[3], 5, 5}, Block{v[3][5:], 3, 3}, matrix(v[2], 8, n))
 		}},
@@ -171,7 +173,7 @@ func TestCallsAreComplete(t *testing.T) {
 		t.Skip("there is no assembly for this processor")
 	}
 	defer func(before assembly) { asm = before }(asm)
-	called := map[string]bool{"mxcsr": true, "bernoulli": true, "pixels": true, "larger": true}
+	called := map[string]bool{"mxcsr": true, "bernoulli": true, "pixels": true, "larger": true, "copyRows": true}
 	table := reflect.ValueOf(&asm.kernels).Elem()
 	for i := range table.NumField() {
 		field := reflect.NewAt(table.Field(i).Type(), unsafe.Pointer(table.Field(i).UnsafeAddr())).Elem()

@@ -108,6 +108,9 @@ func TestElementwiseAtEdges(t *testing.T) {
 		e.try(func() { LayerNormGrad(e.slice(n), e.slice(n), e.slice(n), e.slice(n), e.slice(n), e.slice(n), 0, 1) }, "LayerNormGrad of %d", n)
 		e.try(func() { LayerNormGradInto(e.slice(n), nil, nil, e.slice(n), e.slice(n), e.slice(n), 0, 1) }, "LayerNormGradInto of %d", n)
 		e.try(func() { AddColumns(e.slice(n), e.slice(2*(n+3)+n), n+3, 3) }, "AddColumns of %d", n)
+		e.try(func() { CopyRows(e.slice(2*(n+3)+n), n+3, e.slice(2*(n+1)+n), n+1, 3, n) }, "CopyRows of %d", n)
+		e.try(func() { AddRows(e.slice(2*(n+3)+n), n+3, e.slice(2*(n+1)+n), n+1, 3, n) }, "AddRows of %d", n)
+		e.try(func() { MaxColumnsGrad(e.slice(3*n), e.slice(n), e.slice(3*n), e.slice(n), 3) }, "MaxColumnsGrad of %d", n)
 		e.try(func() {
 			src := e.slice(3 * n)
 			Pixels(e.slice(3*4*n), 4*n, unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(src))), 3*4*n), 4*n)

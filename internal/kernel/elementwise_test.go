@@ -162,6 +162,76 @@ var elementwise = []struct {
 		func(v [][]float32) { AddConstant(v[0], step) },
 		func(v []float32) { v[0] = add(v[0], step) },
 		func(v, size []float64) { v[0] += float64(step); size[0] = math.Abs(v[0]) }},
+	{"Sqrt", []string{"dst", "src"}, 1, true,
+		func(v [][]float32) { Sqrt(v[0], v[1]) },
+		func(v []float32) { v[0] = squareRoot(v[1]) }, nil},
+	{"SqrtGrad", []string{"dst", "grad", "y"}, 1, false,
+		func(v [][]float32) { SqrtGrad(v[0], v[1], v[2]) },
+		func(v []float32) {
+			if v[0] = 0; flush(v[1]) != 0 {
+				v[0] = div(v[1], mul(2, v[2]))
+			}
+		},
+		func(v, size []float64) { v[0] = v[1] / (2 * v[2]); size[0] = math.Abs(v[0]) }},
+	{"Abs", []string{"dst", "src"}, 1, true,
+		func(v [][]float32) { Abs(v[0], v[1]) },
+		func(v []float32) { v[0] = flush(abs32(v[1])) },
+		func(v, size []float64) { v[0] = math.Abs(v[1]) }},
+	{"AbsGrad", []string{"dst", "grad", "x"}, 1, true,
+		func(v [][]float32) { AbsGrad(v[0], v[1], v[2]) },
+		func(v []float32) {
+			switch x, grad := flush(v[2]), flush(v[1]); {
+			case x > 0:
+				v[0] = grad
+			case x < 0:
+				v[0] = -grad
+			default:
+				v[0] = 0
+			}
+		},
+		func(v, size []float64) { v[0] = math.Copysign(1, v[2]) * v[1] }},
+	{"Limit", []string{"dst", "src"}, 1, true,
+		func(v [][]float32) { Limit(v[0], v[1], -0.5, 0.75) },
+		func(v []float32) { v[0] = min(max(flush(v[1]), -0.5), 0.75) },
+		func(v, size []float64) { v[0] = min(max(v[1], -0.5), 0.75) }},
+	{"LimitGrad", []string{"dst", "grad", "x"}, 1, false,
+		func(v [][]float32) { LimitGrad(v[0], v[1], v[2], -0.5, 0.75) },
+		func(v []float32) {
+			if v[0] = 0; -0.5 <= v[2] && v[2] <= 0.75 {
+				v[0] = flush(v[1])
+			}
+		},
+		func(v, size []float64) {
+			if v[0] = 0; -0.5 <= v[2] && v[2] <= 0.75 {
+				v[0] = v[1]
+			}
+		}},
+	{"Maximum", []string{"dst", "a", "b"}, 1, true,
+		func(v [][]float32) { Maximum(v[0], v[1], v[2]) },
+		func(v []float32) { v[0] = refExtreme(v[1], v[2], max(flush(v[1]), flush(v[2]))) },
+		func(v, size []float64) { v[0] = max(v[1], v[2]) }},
+	{"Minimum", []string{"dst", "a", "b"}, 1, true,
+		func(v [][]float32) { Minimum(v[0], v[1], v[2]) },
+		func(v []float32) { v[0] = refExtreme(v[1], v[2], min(flush(v[1]), flush(v[2]))) },
+		func(v, size []float64) { v[0] = min(v[1], v[2]) }},
+	{"AddWhereLarger", []string{"dst", "grad", "a", "b"}, 1, false,
+		func(v [][]float32) { AddWhereLarger(v[0], v[1], v[2], v[3]) },
+		func(v []float32) {
+			switch a, b := flush(v[2]), flush(v[3]); {
+			case a > b:
+				v[0] = add(v[0], v[1])
+			case a == b:
+				v[0] = add(v[0], mul(v[1], 0.5))
+			case lanes > 0:
+				v[0] = add(v[0], 0)
+			}
+		},
+		func(v, size []float64) {
+			if v[2] > v[3] {
+				v[0] += v[1]
+			}
+			size[0] = math.Abs(v[0])
+		}},
 	{"Clamp", []string{"x"}, 1, false,
 		func(v [][]float32) { Clamp(v[0], step) },
 		func(v []float32) { v[0] = min(max(flush(v[0]), -step), step) },
@@ -255,6 +325,14 @@ func TestElementwise(t *testing.T) {
 			})
 		}
 	}
+}
+
+// refExtreme is most, the larger or the smaller of a and b. Where both are zeros, the assembly takes a, whatever the signs.
+func refExtreme(a, b, most float32) float32 {
+	if lanes > 0 && flush(a) == 0 && flush(b) == 0 {
+		return flush(a)
+	}
+	return most
 }
 
 func btoi(b bool) int {

@@ -10,7 +10,8 @@
 // product and the addition after it are rounded once (fused multiply-add), in the same order: one chain per element, k
 // ascending, which rests in C where a large product is cut. So the two instruction sets give the same bits, which differ
 // from the bits of the portable version. The instruction set is chosen when a program starts. The environment variable
-// GODEBUG excludes sets (cpu.avx512f=off, cpu.avx2=off), and a build with -tags noasm has no assembly.
+// GODEBUG excludes sets (cpu.avx512f=off, cpu.avx2=off), and a build with -tags noasm has no assembly. There is none for
+// other processors, such as arm64: the portable version runs there, and no control register is touched.
 //
 // To the assembly denormal numbers are zero: a denormal operand counts as 0, and a result that would be denormal is 0, with its sign. Gradients that vanish
 // would otherwise become denormal, and some processors take a hundred times as long for such numbers. The functions that only move numbers leave them as they

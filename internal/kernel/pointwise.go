@@ -1,10 +1,17 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // Sqrt computes dst[i] = sqrt(src[i]): NaN for negative numbers. dst may be src.
 func Sqrt(dst, src []float32) {
 	dst = dst[:len(src)]
+	if asm.sqrt != nil {
+		asm.sqrt(unsafe.SliceData(dst), unsafe.SliceData(src), len(src))
+		return
+	}
 	for i, x := range src {
 		dst[i] = float32(math.Sqrt(float64(x)))
 	}
@@ -13,6 +20,10 @@ func Sqrt(dst, src []float32) {
 // SqrtGrad computes dst[i] = grad[i] / (2*y[i]), the gradient through y = sqrt(x), and 0 where grad[i] is 0.
 func SqrtGrad(dst, grad, y []float32) {
 	dst, grad = dst[:len(y)], grad[:len(y)]
+	if asm.sqrtGrad != nil {
+		asm.sqrtGrad(unsafe.SliceData(dst), unsafe.SliceData(grad), unsafe.SliceData(y), len(y))
+		return
+	}
 	for i, v := range y {
 		if dst[i] = 0; grad[i] != 0 {
 			dst[i] = grad[i] / (2 * v)
@@ -43,6 +54,10 @@ func PowGrad(dst, grad, x []float32, p float64) {
 // Abs computes dst[i] = |src[i]|.
 func Abs(dst, src []float32) {
 	dst = dst[:len(src)]
+	if asm.abs != nil {
+		asm.abs(unsafe.SliceData(dst), unsafe.SliceData(src), len(src))
+		return
+	}
 	for i, x := range src {
 		dst[i] = abs32(x)
 	}
@@ -51,6 +66,10 @@ func Abs(dst, src []float32) {
 // AbsGrad computes dst[i] = grad[i]*sign(x[i]), the gradient through y = |x|. It is 0 where x[i] is 0.
 func AbsGrad(dst, grad, x []float32) {
 	dst, grad = dst[:len(x)], grad[:len(x)]
+	if asm.absGrad != nil {
+		asm.absGrad(unsafe.SliceData(dst), unsafe.SliceData(grad), unsafe.SliceData(x), len(x))
+		return
+	}
 	for i, v := range x {
 		switch {
 		case v > 0:
@@ -66,6 +85,10 @@ func AbsGrad(dst, grad, x []float32) {
 // Limit computes dst[i] = min(max(src[i], lo), hi). NaN stays NaN.
 func Limit(dst, src []float32, lo, hi float32) {
 	dst = dst[:len(src)]
+	if asm.limit != nil {
+		asm.limit(unsafe.SliceData(dst), unsafe.SliceData(src), lo, hi, len(src))
+		return
+	}
 	for i, x := range src {
 		dst[i] = min(max(x, lo), hi)
 	}
@@ -74,6 +97,10 @@ func Limit(dst, src []float32, lo, hi float32) {
 // LimitGrad is the gradient through [Limit]: dst[i] = grad[i] where lo <= x[i] <= hi, and 0 elsewhere.
 func LimitGrad(dst, grad, x []float32, lo, hi float32) {
 	dst, grad = dst[:len(x)], grad[:len(x)]
+	if asm.limitGrad != nil {
+		asm.limitGrad(unsafe.SliceData(dst), unsafe.SliceData(grad), unsafe.SliceData(x), lo, hi, len(x))
+		return
+	}
 	for i, v := range x {
 		if dst[i] = 0; lo <= v && v <= hi {
 			dst[i] = grad[i]
@@ -84,6 +111,10 @@ func LimitGrad(dst, grad, x []float32, lo, hi float32) {
 // Maximum computes dst[i] = max(a[i], b[i]), which is NaN if one of them is.
 func Maximum(dst, a, b []float32) {
 	dst, b = dst[:len(a)], b[:len(a)]
+	if asm.maximum != nil {
+		asm.maximum(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), len(a))
+		return
+	}
 	for i, v := range a {
 		dst[i] = max(v, b[i])
 	}
@@ -92,6 +123,10 @@ func Maximum(dst, a, b []float32) {
 // Minimum computes dst[i] = min(a[i], b[i]), which is NaN if one of them is.
 func Minimum(dst, a, b []float32) {
 	dst, b = dst[:len(a)], b[:len(a)]
+	if asm.minimum != nil {
+		asm.minimum(unsafe.SliceData(dst), unsafe.SliceData(a), unsafe.SliceData(b), len(a))
+		return
+	}
 	for i, v := range a {
 		dst[i] = min(v, b[i])
 	}
@@ -100,6 +135,10 @@ func Minimum(dst, a, b []float32) {
 // AddWhereLarger is one half of the gradient through [Maximum]: dst[i] += grad[i] where a[i] > b[i], and half of it where they are equal.
 func AddWhereLarger(dst, grad, a, b []float32) {
 	dst, grad, b = dst[:len(a)], grad[:len(a)], b[:len(a)]
+	if asm.addWhereLarger != nil {
+		asm.addWhereLarger(unsafe.SliceData(dst), unsafe.SliceData(grad), unsafe.SliceData(a), unsafe.SliceData(b), len(a))
+		return
+	}
 	for i, v := range a {
 		if w := b[i]; v > w {
 			dst[i] += grad[i]

@@ -91,6 +91,11 @@ func MaxColumns(dst, x []float32, rows int) {
 // of dx where the column first equals its maximum y[j], or first is NaN.
 func MaxColumnsGrad(dx, grad, x, y []float32, rows int) {
 	n := len(y)
+	dx, grad, x = dx[:rows*n], grad[:n], x[:rows*n]
+	if asm.largestGrad != nil {
+		asm.largestGrad(unsafe.SliceData(dx), unsafe.SliceData(grad), unsafe.SliceData(x), unsafe.SliceData(y), 4*n, rows, n)
+		return
+	}
 	for j, m := range y {
 		for k := range rows {
 			if v := x[k*n+j]; v == m || v != v {

@@ -127,3 +127,35 @@ func TestMaxColumns(t *testing.T) {
 		}
 	}
 }
+
+// TestMaxColumnsGrad: the gradient goes to the first element of a column that equals the maximum, or is NaN, to the bit.
+func TestMaxColumnsGrad(t *testing.T) {
+	for name, fill := range fills {
+		for _, n := range lengths {
+			for _, rows := range []int{1, 2, 5} {
+				mem := newMemory(t, uint64(rows*n))
+				x, dx := mem.vector("x", rows*n, fill), mem.vector("dx", rows*n, fill)
+				y, grad := mem.vector("y", n, walls), mem.vector("grad", n, fill)
+				for j := 0; j < n; j += 3 { // columns with two that are the largest
+					copy(x[(rows-1)*n+j:][:1], x[j:])
+				}
+				MaxColumns(y, x, rows)
+				want := slices.Clone(dx)
+				for j := range n {
+					found := false
+					for k := range rows {
+						switch v, d := x[k*n+j], &want[k*n+j]; {
+						case !found && (v != v || flush(v) == flush(y[j])):
+							*d, found = add(*d, grad[j]), true
+						case lanes > 0:
+							*d = add(*d, 0)
+						}
+					}
+				}
+				MaxColumnsGrad(dx, grad, x, y, rows)
+				mem.check("dx", "x", "y")
+				same(t, want, dx, "%d rows of %d %s numbers", rows, n, name)
+			}
+		}
+	}
+}

@@ -222,3 +222,36 @@ func larger() {
 		p.store("dst", most.whereElse(most.is(unordered, most), next))
 	})
 }
+
+// largestGrad emits the gradient of the largest numbers of columns. It goes down a register of columns at a time. What is left of the gradient is in
+// left: all of a column's until the row of its largest number, and 0 after it.
+func largestGrad() {
+	function("largestGrad", "func(dx, grad, x, y *float32, stride, rows, n int)", "adds grad to dx where a column of x, whose rows and those of dx are stride bytes apart, first equals y or is NaN.")
+	dx, grad, x, y, stride, n := param("dx"), param("grad"), param("x"), param("y"), param("stride"), param("n")
+	down := func(id string, mask Op) {
+		left, most, to, from, k := fresh(1), fresh(1), GP64(), GP64(), param("rows")
+		load(Mem{Base: grad}, mask, left[0])
+		load(Mem{Base: y}, mask, most[0])
+		MOVQ(dx, to)
+		MOVQ(x, from)
+		loop(id, k, func() {
+			v, d := fresh(1), fresh(1)
+			load(Mem{Base: from}, mask, v[0])
+			load(Mem{Base: to}, mask, d[0])
+			here := left.where(v.is(equal, most)).or(left.where(v.is(unordered, v)))
+			store(d.add(here)[0], mask, Mem{Base: to})
+			VXORPS(here[0], left[0], left[0])
+			ADDQ(stride, to)
+			ADDQ(stride, from)
+		})
+	}
+	while("columns", n, set.lanes, func() {
+		down("down", nil)
+		for _, p := range []Register{dx, grad, x, y} {
+			ADDQ(U32(4*set.lanes), p)
+		}
+	})
+	JZ(LabelRef("end"))
+	down("rest", mask(n))
+	end()
+}

@@ -160,7 +160,9 @@ const (
 	atLeast      = predicate(13)
 	greater      = predicate(14)
 	equal        = predicate(0)
+	atMost       = predicate(2)
 	unordered    = predicate(3) // true if one of the two is NaN
+	notEqual     = predicate(4) // true for NaN
 	notLess      = predicate(5) // true for NaN
 	notLessEqual = predicate(6) // true for NaN
 )
