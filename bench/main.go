@@ -94,6 +94,13 @@ each round. PyTorch has the initialisers that the library has by default.`,
 		about:    "The most memory that a program has resident which loads MNIST, trains an epoch and tests: peak RSS.",
 		contests: memory, table: memoryTable,
 	},
+	{
+		name: "long", title: "Long sequences",
+		about: `A training step on 32 sequences of many steps, an LSTM of 150 units with a loss at every step, on two cores: what recomputation saves, and what
+it costs. "Layer again" is a MemoryBudget of 1 byte, "model again" is autograd.Recompute or torch.utils.checkpoint over about the square root of
+the steps; MB is peak RSS, with the input.`,
+		contests: long, table: longTable,
+	},
 }
 
 // bench is a run of the program.
@@ -152,7 +159,12 @@ func run() error {
 	flag.StringVar(&b.debian, "pytorch113", "/usr/bin/python3", "Python with PyTorch 1.13 and OpenBLAS")
 	flag.StringVar(&b.current, "pytorch", filepath.Join(cache, "venv/bin/python"), "Python with the current PyTorch and ONNX Runtime")
 	flag.StringVar(&b.gomlx, "gomlx", filepath.Join(cache, "gomlx"), "program built of peers/gomlx")
+	steps := flag.Int("long", 0, "for the section long: train on sequences of so many steps and print the time, no more")
+	way := flag.String("way", keepAll, "for -long: how")
 	flag.Parse()
+	if *steps > 0 {
+		return trainLong(*steps, *way)
+	}
 	chosen := strings.Split(*only, ",")
 	for _, name := range chosen {
 		if !slices.Contains(names, name) {

@@ -200,12 +200,38 @@ def conv(request):
         return timed(lambda: layer(x))
 
 
+def long(request):
+    """A training step with a loss at every step of long sequences; all activations kept, or windows that are computed again."""
+    from torch.utils.checkpoint import checkpoint
+
+    steps, batch, hidden = request["steps"], request["batch"], request["hidden"]
+    layer, head = nn.LSTM(28, hidden), nn.Linear(hidden, 10)
+    x = torch.rand(steps, batch, 28)
+    labels = torch.randint(10, (steps, batch))
+
+    def window(x, labels, h, c):
+        y, (h, c) = layer(x, (h, c))
+        return F.cross_entropy(head(y).flatten(0, 1), labels.flatten(), reduction="sum"), h, c
+
+    size = steps if request["function"] == "all kept" else int(steps**0.5 + 0.999)
+    for _ in range(2):
+        start = time.perf_counter()
+        loss, h, c = 0, torch.zeros(1, batch, hidden), torch.zeros(1, batch, hidden)
+        for i in range(0, steps, size):
+            args = window, x[i : i + size], labels[i : i + size], h, c
+            l, h, c = args[0](*args[1:]) if size == steps else checkpoint(*args, use_reentrant=False)
+            loss = loss + l
+        (loss / (steps * batch)).backward()
+        seconds = time.perf_counter() - start
+    return {"seconds": seconds}
+
+
 def version(_):
     return {"version": torch.__version__}
 
 
 def main():
-    do = {f.__name__: f for f in (train, epoch, activation, step, read, conv, version)}
+    do = {f.__name__: f for f in (train, epoch, activation, step, read, conv, long, version)}
     for line in sys.stdin:
         request = json.loads(line)
         try:
