@@ -39,8 +39,9 @@ func long(b *bench) (all []*Contest, err error) {
 		seconds := &Contest{Name: fmt.Sprint("seconds, steps: ", steps)}
 		peak := &Contest{Name: fmt.Sprint("MB, steps: ", steps)}
 		add := func(name string, command func() *exec.Cmd) {
-			seconds.add(name, 2, func() (float64, error) { s, _, err := program(command()); return s, err })
-			peak.add(name, 2, func() (float64, error) { _, p, err := program(command()); return p / 1e6, err })
+			var bytes float64 // of the run whose time was told last
+			seconds.add(name, 2, func() (s float64, err error) { s, bytes, err = program(command()); return s, err })
+			peak.add(name, 2, func() (float64, error) { return bytes / 1e6, nil })
 		}
 		for _, way := range []string{keepAll, againLayer, againWindows} {
 			if way == keepAll && steps > 10_000 {
