@@ -58,6 +58,10 @@ func run(ctx context.Context, args []string) error {
 		}
 		return sample(os.Stdout, m, o)
 	}
+	m, err := lm.New(o.model, o.seed)
+	if err != nil {
+		return usageError{err}
+	}
 	train, heldOut, err := read(o.text, o.match)
 	if err != nil {
 		return err
@@ -65,10 +69,6 @@ func run(ctx context.Context, args []string) error {
 	fmt.Printf("text : %d documents of %d characters, and %d of %d held out\n", len(train), size(train), len(heldOut), size(heldOut))
 	if err := show.WritableFolder(o.out); err != nil { // better now than after training
 		return err
-	}
-	m, err := lm.New(o.model, o.seed)
-	if err != nil {
-		return usageError{err}
 	}
 	if err := learn(ctx, m, o, train, heldOut); err != nil {
 		return err
