@@ -8,8 +8,8 @@
 // The text is read as many streams side by side, by truncated backpropagation through time: after each -k1 characters the weights
 // change, by gradients that go back -k2 characters; the state of the network goes on from window to window, and begins anew
 // where a document begins. The command prints how many bits the network needs for a character of the texts that it learns and of
-// texts that are held out, writes model.safetensors, and then a text of its own. The first command takes about
-// two minutes on two cores.
+// texts that are held out, writes model.safetensors, and then a text of its own. The first command takes about two minutes
+// on two cores.
 //
 // Ctrl-C ends the training after the running window. The same command then continues where it was, also after a kill, and ends
 // with the same weights, bit for bit, as without the interruption.
