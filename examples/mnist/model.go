@@ -21,18 +21,18 @@ type model struct {
 
 func newModel(o options) *model {
 	m := &model{params: autograd.NewParams(o.seed), options: rnn.Options{Truncate: o.truncate, Recompute: o.recompute}, dropout: float32(o.dropout)}
-	in, width, input := m.params.In("rnn"), o.hidden, 28
+	in, width, input, chrono := m.params.In("rnn"), o.hidden, 28, 0
 	if o.read == "pixels" {
-		input = 1
+		input, chrono = 1, 28*28 // units that remember for long, or hardly a gradient would reach the first pixels
 	}
 	if o.bidirectional {
 		width *= 2
 	}
 	switch o.cell {
 	case "lstm":
-		m.cell = rnn.NewLSTM(in, rnn.LSTMConfig{Input: input, Hidden: o.hidden, Layers: o.layers, Bidirectional: o.bidirectional, Dropout: m.dropout})
+		m.cell = rnn.NewLSTM(in, rnn.LSTMConfig{Input: input, Hidden: o.hidden, Layers: o.layers, Bidirectional: o.bidirectional, Dropout: m.dropout, Chrono: chrono})
 	case "gru":
-		m.cell = rnn.NewGRU(in, rnn.GRUConfig{Input: input, Hidden: o.hidden, Layers: o.layers, Bidirectional: o.bidirectional, Dropout: m.dropout})
+		m.cell = rnn.NewGRU(in, rnn.GRUConfig{Input: input, Hidden: o.hidden, Layers: o.layers, Bidirectional: o.bidirectional, Dropout: m.dropout, Chrono: chrono})
 	default:
 		m.cell = rnn.NewElman(in, rnn.ElmanConfig{Input: input, Hidden: o.hidden, Layers: o.layers, Bidirectional: o.bidirectional, Dropout: m.dropout})
 	}
