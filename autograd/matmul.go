@@ -139,9 +139,9 @@ func (p *products) begin() {
 
 // operand is what a node knows for matrix products whose right-hand side it is.
 type operand struct {
-	weight  *Param // the weight whose values the node holds, or nil
+	weight  *Param // the weight whose values the node holds if it is a matrix, or nil
 	flipped bool   // the node holds the transpose of weight
-	packs   *packs // of a node that is no weight; nil until there is one
+	packs   *packs // of a node without weight; nil until there is one
 }
 
 // packed returns the matrix [k,n] at place i of b, or its transpose, packed as the right-hand side of a product. A weight, or

@@ -59,6 +59,23 @@ func TestMatMulOfWeights(t *testing.T) {
 	check(clone)
 }
 
+// TestMatMulOfBatchedWeights: a weight may be a batch of matrices, also of one, whose rows are few.
+func TestMatMulOfBatchedWeights(t *testing.T) {
+	for _, batch := range []int{1, 2} {
+		params := NewParams(1)
+		w, x := params.New("w", Normal(1), batch, 3, 4), drawn(Normal(1), 2, batch, 2, 3)
+		results := func(tape *Tape, w *Node) [][]float32 {
+			in := tape.Leaf(x)
+			y := MatMul(in, w)
+			back := MatMul(y, Transpose(w, 1, 2))
+			require.NoError(t, Sum(Square(back)).Backward())
+			return [][]float32{back.Data(), in.Grad(), w.Grad()}
+		}
+		tape, other := NewTape(params, 1), NewTape(params, 1)
+		assert.Equal(t, results(other, other.Leaf(w.Value)), results(tape, tape.Param(w)), "%d matrices", batch)
+	}
+}
+
 // TestTransposeOfAWeight is one node in a run, however often a cell asks for it.
 func TestTransposeOfAWeight(t *testing.T) {
 	params := NewParams(1)

@@ -215,7 +215,7 @@ func Transpose(x *Node, i, j int) *Node {
 	if i == j {
 		return x
 	}
-	if x.weight != nil && len(x.shape) == 2 {
+	if x.weight != nil {
 		return t.transposeWeight(where, x)
 	}
 	var room [8]int

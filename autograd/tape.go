@@ -247,7 +247,9 @@ func (t *Tape) Param(p *Param) *Node {
 		panic(&UsageError{Where: p.Name, What: "a weight of another Params than this tape"})
 	}
 	n := t.Input(p.Value)
-	n.weight = p
+	if len(n.shape) == 2 {
+		n.weight = p
+	}
 	if n.requires = t.training && !p.Frozen; n.requires {
 		n.grad = t.grads.Of(p)
 	}
