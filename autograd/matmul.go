@@ -206,7 +206,8 @@ const (
 	manyRows = 128 // the rows of one product, at most
 )
 
-// putOff adds aᵀ·dy to the gradient of b, for the given rows, before the gradient is needed.
+// putOff copies a [rows,k] and dy [rows,n], whose product aᵀ·dy addWeightGrads adds to the gradient of b [k,n], a weight or its
+// transpose. If there is no room left for the rows, the product of those before them is added now.
 func (t *Tape) putOff(b *Node, a, dy []float32, rows, k, n int) {
 	var g *weightGrad
 	for _, of := range t.products.grads[:t.products.gradsUsed] {
@@ -231,14 +232,14 @@ func (t *Tape) putOff(b *Node, a, dy []float32, rows, k, n int) {
 	g.rows += rows
 }
 
-// add computes the product.
+// add adds the product of the rows to the gradient, and forgets them.
 func (g *weightGrad) add() {
 	k, n := g.b.shape[0], g.b.shape[1]
 	kernel.GemmT(g.b.grad, n, k, n, g.rows, g.a, k, g.dy, n)
 	g.rows = 0
 }
 
-// addWeightGrads computes the products that were put off.
+// addWeightGrads adds the products that were put off.
 func (t *Tape) addWeightGrads() {
 	for _, g := range t.products.grads[:t.products.gradsUsed] {
 		g.add()

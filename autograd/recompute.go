@@ -24,19 +24,22 @@ import (
 //	}
 //	return autograd.JoinMeans(losses...)
 //
-// f runs on a tape of its own, which all calls share, and whose nodes are valid until f returns. It must use this tape and the nodes in,
-// and no node of t. Inputs and outputs may be nil, as the C of a Carry without one; they stay nil. f may call Recompute on its tape
-// in turn. The outputs, the gradients and the random numbers are those that f(t, inputs) would give, bit for bit, and the outputs
+// f runs on a tape of its own, which all calls share, and whose nodes are valid until f returns. f must use this tape and the nodes that
+// it is handed, and no node of t. Inputs and outputs may be nil, as the C of a Carry without one; they stay nil. f may call Recompute on
+// its tape in turn. The outputs, the gradients and the random numbers are those that f(t, inputs) would give, bit for bit, and the outputs
 // keep their weights ([Node.SetWeight]). Backward does not run f again if no output has a gradient. On an inference tape Recompute is
 // f(t, inputs).
 //
-// f must compute the same when it runs again, from its inputs, the weights and data that stay as they are until Backward has run.
+// When f runs again, it must compute the same outputs. So everything that f reads, besides its inputs and the weights, must stay as it
+// is until Backward has run.
 // An rnn.State is best read and set outside of f, with the Carry as an input and an output. A change to anything outside of the tape
 // belongs outside, too, or must be left out in the second run, in which [Tape.Checking] reports true; rnn.State.Set within f does that.
 //
-// Recompute itself allocates nothing once the shapes repeat, if the functions of all calls on t do the same operations, as those of windows
-// do. f may return its outputs in the memory of in, as above; it has room for four more. Recompute panics with a [*UsageError] if an input is not on t, if an output is not on f's tape, or if it is called on t
-// within f. Backward panics with one if an output of the second run differs.
+// Recompute itself allocates nothing once the shapes repeat, if the functions of all calls on t do the same operations, as those of
+// windows do. f may return its outputs in the memory of in, as above, which has room for four more nodes.
+//
+// Recompute panics with a [*UsageError] if an input is not on t, if an output is not on f's tape, or if it is called on t within f.
+// Backward panics with a [*UsageError] if an output of the second run differs.
 func Recompute(t *Tape, f func(t *Tape, in []*Node) []*Node, inputs ...*Node) []*Node {
 	for _, n := range inputs {
 		if n != nil && TapeOf(recomputing, n) != t {
