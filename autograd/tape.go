@@ -202,7 +202,7 @@ func (t *Tape) Err() error {
 }
 
 // Bytes returns the size of the memory that the tape holds for the values and gradients of nodes and for scratch, also
-// within [Recompute]. The gradients of the weights and the copies of matrices that are packed for products are not included.
+// within [Recompute]. The gradients of the weights, and the copies of matrices that are packed for products, are not included.
 func (t *Tape) Bytes() int {
 	n := 0
 	for _, b := range t.buffers {
