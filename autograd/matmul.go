@@ -127,7 +127,7 @@ type products struct {
 	packs      []*packs      // the others, but for weights
 	packsUsed  int           // number of them in use
 	transposes []*Node       // of weights
-	grads      []*weightGrad // parts of the gradients of weights
+	grads      []*weightGrad // parts of the gradients of weights, on the outermost tape
 	gradsUsed  int           // number of them in use
 }
 
