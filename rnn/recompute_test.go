@@ -65,7 +65,7 @@ func TestRecomputeChangesNothing(t *testing.T) {
 				return append(all[:2:2], copies(all[2:])...)
 			}
 			want := run(o)
-			for _, again := range []rnn.Options{{Recompute: 2}, {Recompute: 1 + r.IntN(9)}, {Recompute: math.MaxInt32}, {MemoryBudget: 1}, {MemoryBudget: 1 + r.IntN(100_000)}} {
+			for _, again := range []rnn.Options{{Recompute: 2}, {Recompute: 1 + r.IntN(9)}, {Recompute: math.MaxInt}, {MemoryBudget: 1}, {MemoryBudget: 1 + r.IntN(100_000)}} {
 				o.Recompute, o.MemoryBudget = again.Recompute, again.MemoryBudget
 				for i, got := range run(o) {
 					bits(t, want[i], got, "result %d of %d steps, %d rows, %+v", i, steps, batch, o)
@@ -137,6 +137,19 @@ func TestRecomputeMemory(t *testing.T) {
 			}
 			assert.Equal(t, held(128, rnn.Options{}), held(128, rnn.Options{MemoryBudget: 1 << 30}), "a budget that suffices")
 		}
+	}
+}
+
+// TestMemoryBudgetBeyond32Bits: a run whose memory an int of 32 bits cannot count is computed again in windows within the budget, on every machine.
+func TestMemoryBudgetBeyond32Bits(t *testing.T) {
+	const steps, batch, hidden = 1 << 16, 32, 256
+	layer := rnn.NewMinGRU(autograd.NewParams(1), rnn.MinGRUConfig{Input: 1, Hidden: hidden})
+	for _, budget := range []int{1 << 28, 1 << 30, math.MaxInt32} {
+		window := rnn.RecomputedWindow(layer, steps, batch, rnn.Options{MemoryBudget: budget})
+		require.NotZero(t, window)
+		state := 4. * batch * hidden
+		assert.LessOrEqual(t, 3*state*float64(window)+state*steps/float64(window), float64(budget)) // a state and two sums a step, a state a window
+		assert.Less(t, float64(budget), 3*state*float64(2*window), "not needlessly many windows")
 	}
 }
 

@@ -48,8 +48,10 @@ func (r *run) newWindows(steps int, o Options) windows {
 // the same order as without. If the gradient is cut, the windows are those between the cuts.
 func (r *run) recompute(w *windows, o Options) {
 	step, state := r.floatsOfStep()
-	bytes := func(size int) int { return 4 * (step*size + state*(ceilDiv(w.last, size)-1)) }
-	if o.MemoryBudget > 0 && bytes(w.last) <= o.MemoryBudget {
+	// The bytes of everything may be more than an int of 32 bits holds.
+	bytes := func(size int) int64 { return 4 * (int64(step)*int64(size) + int64(state)*int64(ceilDiv(w.last, size)-1)) }
+	budget := int64(o.MemoryBudget)
+	if budget > 0 && bytes(w.last) <= budget {
 		return
 	}
 	switch {
@@ -62,11 +64,11 @@ func (r *run) recompute(w *windows, o Options) {
 		}
 		w.size = w.truncate
 	case o.Recompute > 0:
-		w.size = ceilDiv(ceilDiv(w.last, o.Recompute), w.chunk) * w.chunk
+		w.size = ceilDiv(ceilDiv(w.last, min(w.last, o.Recompute)), w.chunk) * w.chunk
 	default:
 		best := w.chunk
 		for size := w.chunk; size < w.last+w.chunk; size += w.chunk {
-			if n := bytes(size); n <= o.MemoryBudget || n < bytes(best) {
+			if n := bytes(size); n <= budget || n < bytes(best) {
 				best = size
 			}
 		}
