@@ -75,11 +75,6 @@ func (r *run) newBackward(t *autograd.Tape) (b backward) {
 		n := batch * width
 		b.states[i] = dstate{width: width, all: t.Scratch(len(r.lanes) * n), rows: scratchIf(t, r.rows.lengths != nil, n),
 			kept: scratchIf(t, r.drops(s.zoneouts()[i]), n)}
-		for k := range r.lanes {
-			if state := &r.lanes[k].states[i]; r.windows.again && r.rows.apart() {
-				state.end = t.Scratch(n) // because the end is an output of the run
-			}
-		}
 	}
 	b.dhRead = scratchIf(t, r.drops(s.RecurrentDropout), batch*p.State)
 	b.dx = scratchIf(t, r.x.RequiresGrad() || s.directions > 1, r.windows.chunk*batch*max(s.Input, s.Out()))

@@ -105,6 +105,14 @@ func TestRecomputeNamesThePlace(t *testing.T) {
 		}
 		assert.Contains(t, err(rnn.Options{}), "(row 162 of 448)")
 		assert.Equal(t, err(rnn.Options{}), err(rnn.Options{Recompute: 4}))
+
+		tape.Start(9, autograd.NewGrads(params))
+		resets := make([]bool, steps*batch)
+		resets[9*batch+1] = true
+		h, end := layer.Last(tape.Leaf(x), rnn.Options{Recompute: 4, Resets: resets})
+		states := append([]float32(nil), end.H.Data()...)
+		require.Error(t, autograd.Sum(h).Backward())
+		bits(t, states, end.H.Data(), "the search changed the end")
 	})
 }
 

@@ -49,7 +49,9 @@ func (r *run) newWindows(steps int, o Options) windows {
 func (r *run) recompute(w *windows, o Options) {
 	step, state := r.floatsOfStep()
 	// The bytes of everything may be more than an int of 32 bits holds.
-	bytes := func(size int) int64 { return 4 * (int64(step)*int64(size) + int64(state)*int64(ceilDiv(w.last, size)-1)) }
+	bytes := func(size int) int64 {
+		return 4 * (int64(step)*int64(size) + int64(state)*int64(ceilDiv(w.last, size)-1))
+	}
 	budget := int64(o.MemoryBudget)
 	if budget > 0 && bytes(w.last) <= budget {
 		return
