@@ -58,7 +58,7 @@ func (r *run) recompute(w *windows, o Options) {
 	}
 	switch {
 	case r.s.directions > 1: // the reverse direction begins with the last step, so the states of all steps are kept
-		w.sums = true
+		w.sums = r.s.plan.kept > 0
 		return
 	case w.truncate > 0 && r.rows.lengths == nil:
 		if !r.all { // only the last window is kept
