@@ -77,12 +77,10 @@ func (d *tokenDocument) decodeBytes(n int) error {
 // decodeText is decode for characters.
 func (d *tokenDocument) decodeText(n int) error {
 	data, err := buffered(d.in, 1)
-	if err == nil && !utf8.FullRune(data) { // the rest of the character has not arrived
-		if data, err = buffered(d.in, utf8.UTFMax); err == io.EOF {
-			err = nil
-		}
+	for err == nil && !utf8.FullRune(data) { // the rest of the character has not arrived
+		data, err = buffered(d.in, len(data)+1)
 	}
-	if err != nil {
+	if err != nil && (err != io.EOF || len(data) == 0) {
 		return at(err, "line %d, column %d", d.place.line, d.place.column+1)
 	}
 	used := 0
