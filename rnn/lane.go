@@ -54,7 +54,8 @@ func (s *track) entry(r *rows, t int) []float32 {
 	return s.before.at(r, t)[:len(s.end)]
 }
 
-// enter begins window i, of which t is the step that is read first: it copies the start, or the state after the window before, to where step t reads it.
+// enter begins window i, of which t is the step that is read first: it copies the start, or the state after the window before, to where step t
+// reads it.
 func (s *track) enter(r *rows, w *windows, i, t int) {
 	switch to := s.entry(r, t); {
 	case i == w.count()-1:

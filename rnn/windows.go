@@ -44,8 +44,8 @@ func (r *run) newWindows(steps int, o Options) windows {
 	return w
 }
 
-// recompute chooses windows that Backward computes again. A window has a multiple of the steps of a chunk, so that the gradients of the weights are added in
-// the same order as without. If the gradient is cut, the windows are those between the cuts.
+// recompute chooses windows that Backward computes again. A window has a multiple of the steps of a chunk, so that the gradients of the weights are
+// added in the same order as without. If the gradient is cut, the windows are those between the cuts.
 func (r *run) recompute(w *windows, o Options) {
 	step, state := r.floatsOfStep()
 	// The bytes of everything may be more than an int of 32 bits holds.
