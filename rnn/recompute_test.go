@@ -148,6 +148,23 @@ func TestRecomputeMemory(t *testing.T) {
 	}
 }
 
+// TestRecomputeMemoryOfResets: of a run of Forward over rows in which sequences begin, too, nothing but the output grows with the number of steps.
+func TestRecomputeMemoryOfResets(t *testing.T) {
+	const batch = 8
+	for _, k := range kinds {
+		params := autograd.NewParams(1)
+		layer := k.make(params, 3, 16, 1)
+		held := func(steps int) int {
+			tape, resets := autograd.NewTape(params, 0), make([]bool, steps*batch)
+			resets[9] = true
+			y, _ := layer.Forward(tape.Input(random(1, steps, batch, 3)), rnn.Options{MemoryBudget: 1, Resets: resets})
+			require.NoError(t, autograd.Sum(y).Backward())
+			return tape.Bytes() - 2*4*len(y.Data()) // without y and its gradient
+		}
+		assert.Less(t, held(4096), 5*held(256), k.name)
+	}
+}
+
 // TestMemoryBudgetBeyond32Bits: a run whose memory an int of 32 bits cannot count is computed again in windows within the budget, on every machine.
 func TestMemoryBudgetBeyond32Bits(t *testing.T) {
 	const steps, batch, hidden = 1 << 16, 32, 256
