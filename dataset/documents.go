@@ -45,7 +45,7 @@ func (s *Steps) widths() (widths, error) {
 	all := widths{len(s.X), len(s.IDs), len(s.Labels), len(s.Target)}
 	c := widths{all.x / s.N, all.ids / s.N, all.labels / s.N, all.target / s.N}
 	if (widths{c.x * s.N, c.ids * s.N, c.labels * s.N, c.target * s.N}) != all || c.ids > 1 || c.labels > 1 || c == (widths{}) {
-		return c, fmt.Errorf("%d steps have %v values, want as many for each step, at most one token and label, and not none of all", s.N, all)
+		return c, fmt.Errorf("%d steps have %v values, want as many for each step, at most one token and one label, and at least one field", s.N, all)
 	}
 	return c, nil
 }

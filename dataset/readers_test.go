@@ -220,6 +220,15 @@ func TestFiles(t *testing.T) {
 	_, err = gathered(s.Batches(one(BytesDocument(f))))
 	require.NoError(t, err)
 	assert.ErrorIs(t, f.Close(), os.ErrClosed)
+
+	// A document that is made of a file is closed once, and before the file.
+	closed, torn := 0, errors.New("disk torn")
+	read := func(r io.Reader) Document { return closing{BytesDocument(r), &closed, torn} }
+	_, err = gathered(s.Batches(Files(os.DirFS(filepath.Dir(path)), []string{"file"}, read)))
+	assert.EqualError(t, err, "document 0 of dataset.Streams: disk torn")
+	assert.Equal(t, 1, closed)
+	_, err = gathered(s.Batches(Files(os.DirFS(filepath.Dir(path)), []string{"file", "file"}, BytesDocument)))
+	assert.NoError(t, err)
 }
 
 // TestSections: parts of a file are parts of the same bytes in memory, cut between characters and frames.

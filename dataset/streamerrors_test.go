@@ -17,7 +17,7 @@ import (
 // TestDocumentsThatFail: whatever a document does wrong, the window in which it does says so, and is the last.
 func TestDocumentsThatFail(t *testing.T) {
 	torn := errors.New("disk torn")
-	const not = " values, want as many for each step, at most one token and label, and not none of all"
+	const not = " values, want as many for each step, at most one token and one label, and at least one field"
 	fine := Steps{N: 1, IDs: []int32{1}, Labels: []int32{2}}
 	for want, wrong := range map[string]Steps{
 		"Next returned 0 steps, want 1 to 4":                               {},
