@@ -52,7 +52,7 @@
 // # Memory
 //
 // A tape keeps the values of all nodes for Backward. [Recompute] keeps the inputs and outputs of a part of the model only, such as a window
-// of a long text, and computes the part again in Backward: the same bits for less memory and more time. [JoinMeans] joins the
+// of a long text, and computes the part again in Backward: the same gradients for less memory and more time. [JoinMeans] joins the
 // losses of such parts to the mean over all that counts.
 //
 // # Inference

@@ -100,12 +100,12 @@ func (o matMulOp) Backward() {
 	if o.a.requires {
 		da, first = o.a.ownGrad()
 	}
-	if o.b.requires {
+	switch {
+	case !o.b.requires:
+	case o.b.weight != nil:
+		o.addWeightGrad()
+	default:
 		db = o.b.AccumulateGrad()
-		if o.b.weight != nil && o.rows <= fewRows {
-			o.t.putOff(o.b, o.a.data, o.y.grad, o.rows, o.k, o.n)
-			db = nil
-		}
 	}
 	for i := range o.batches {
 		dy := kernel.Block{Data: o.y.grad[i*o.rows*o.n:], Stride: o.n, Cols: o.n}
@@ -127,21 +127,20 @@ type products struct {
 	packs      []*packs      // the others, but for weights
 	packsUsed  int           // number of them in use
 	transposes []*Node       // of weights
-	grads      []*weightGrad // parts of the gradients of weights
+	grads      []*weightGrad // parts of the gradients of weights, on the outermost tape
 	gradsUsed  int           // number of them in use
-	neededBy   int           // 1 + the index of the operation before whose Backward grads must be added; 0: at the end
 }
 
 // begin begins a run.
 func (p *products) begin() {
-	p.packsUsed, p.transposes, p.gradsUsed, p.neededBy = 0, p.transposes[:0], 0, 0
+	p.packsUsed, p.transposes, p.gradsUsed = 0, p.transposes[:0], 0
 }
 
 // operand is what a node knows for matrix products whose right-hand side it is.
 type operand struct {
-	weight  *Param // the weight whose values the node holds, or nil
+	weight  *Param // the weight whose values the node holds if it is a matrix, or nil
 	flipped bool   // the node holds the transpose of weight
-	packs   *packs // of a node that is no weight; nil until there is one
+	packs   *packs // of a node without weight; nil until there is one
 }
 
 // packed returns the matrix [k,n] at place i of b, or its transpose, packed as the right-hand side of a product. A weight, or
@@ -192,13 +191,27 @@ func pack(m *kernel.Matrix, matrix []float32, k, n int, transposed bool) {
 	m.SetRows(0, k, matrix, n)
 }
 
-// weightGrad collects the operands of products aᵀ·dy that are to be added to the gradient of b, a weight or its transpose. A
-// recurrent cell multiplies by the same weight at every step; one product over the rows of many steps takes less time than a
-// product for each step, which would read and write the whole gradient.
+// addWeightGrad adds aᵀ·dy [k,n] to the gradient of the weight that b holds, or dyᵀ·a [n,k] if b is the transpose of the weight.
+func (o matMulOp) addWeightGrad() {
+	w, left, right, k, n := o.b.weight, o.a.data, o.y.grad, o.k, o.n
+	if o.b.flipped {
+		left, right, k, n = right, left, n, k
+	}
+	if o.rows <= fewRows {
+		o.t.outermost().putOff(w, left, right, o.rows, k, n)
+	} else {
+		kernel.GemmT(o.t.grads.Of(w), n, k, n, o.rows, left, k, right, n)
+	}
+}
+
+// weightGrad collects the operands of products leftᵀ·right that are to be added to the gradient of a weight [k,n]. A recurrent cell
+// multiplies by the same weight at every step; one product over the rows of many steps takes less time than a product for each
+// step, which would read and write the whole gradient. The products of Recompute's functions are collected with the others, so that
+// they are added in the same order as without Recompute.
 type weightGrad struct {
-	b     *Node
-	rows  int
-	a, dy []float32 // [rows,k] and [rows,n]
+	weight      *Param
+	rows        int
+	left, right []float32 // [rows,k] and [rows,n]
 }
 
 const (
@@ -206,11 +219,12 @@ const (
 	manyRows = 128 // the rows of one product, at most
 )
 
-// putOff adds aᵀ·dy to the gradient of b, for the given rows, before the gradient is needed.
-func (t *Tape) putOff(b *Node, a, dy []float32, rows, k, n int) {
+// putOff copies left [rows,k] and right [rows,n], whose product addWeightGrads adds to the gradient of w. If there is no room left for
+// the rows, the product of those before them is added now.
+func (t *Tape) putOff(w *Param, left, right []float32, rows, k, n int) {
 	var g *weightGrad
 	for _, of := range t.products.grads[:t.products.gradsUsed] {
-		if of.b.weight == b.weight && of.b.flipped == b.flipped {
+		if of.weight == w {
 			g = of
 		}
 	}
@@ -220,28 +234,27 @@ func (t *Tape) putOff(b *Node, a, dy []float32, rows, k, n int) {
 		}
 		g = t.products.grads[t.products.gradsUsed]
 		t.products.gradsUsed++
-		g.b, g.rows = b, 0
-		t.products.neededBy = max(t.products.neededBy, b.maker)
+		g.weight, g.rows = w, 0
 	}
 	if g.rows+rows > manyRows {
-		g.add()
+		t.add(g)
 	}
-	copy(sized(&g.a, manyRows*k)[g.rows*k:], a[:rows*k])
-	copy(sized(&g.dy, manyRows*n)[g.rows*n:], dy[:rows*n])
+	copy(sized(&g.left, manyRows*k)[g.rows*k:], left[:rows*k])
+	copy(sized(&g.right, manyRows*n)[g.rows*n:], right[:rows*n])
 	g.rows += rows
 }
 
-// add computes the product.
-func (g *weightGrad) add() {
-	k, n := g.b.shape[0], g.b.shape[1]
-	kernel.GemmT(g.b.grad, n, k, n, g.rows, g.a, k, g.dy, n)
+// add adds the product of the rows to the gradient, and forgets them.
+func (t *Tape) add(g *weightGrad) {
+	k, n := g.weight.Value.Dim(0), g.weight.Value.Dim(1)
+	kernel.GemmT(t.grads.Of(g.weight), n, k, n, g.rows, g.left, k, g.right, n)
 	g.rows = 0
 }
 
-// addWeightGrads computes the products that were put off.
+// addWeightGrads adds the products that were put off.
 func (t *Tape) addWeightGrads() {
 	for _, g := range t.products.grads[:t.products.gradsUsed] {
-		g.add()
+		t.add(g)
 	}
-	t.products.gradsUsed, t.products.neededBy = 0, 0
+	t.products.gradsUsed = 0
 }

@@ -59,6 +59,23 @@ func TestMatMulOfWeights(t *testing.T) {
 	check(clone)
 }
 
+// TestMatMulOfBatchedWeights: a weight may be a batch of matrices, also of one, whose rows are few.
+func TestMatMulOfBatchedWeights(t *testing.T) {
+	for _, batch := range []int{1, 2} {
+		params := NewParams(1)
+		w, x := params.New("w", Normal(1), batch, 3, 4), drawn(Normal(1), 2, batch, 2, 3)
+		results := func(tape *Tape, w *Node) [][]float32 {
+			in := tape.Leaf(x)
+			y := MatMul(in, w)
+			back := MatMul(y, Transpose(w, 1, 2))
+			require.NoError(t, Sum(Square(back)).Backward())
+			return [][]float32{back.Data(), in.Grad(), w.Grad()}
+		}
+		tape, other := NewTape(params, 1), NewTape(params, 1)
+		assert.Equal(t, results(other, other.Leaf(w.Value)), results(tape, tape.Param(w)), "%d matrices", batch)
+	}
+}
+
 // TestTransposeOfAWeight is one node in a run, however often a cell asks for it.
 func TestTransposeOfAWeight(t *testing.T) {
 	params := NewParams(1)
@@ -104,3 +121,57 @@ func TestManyProductsOfAWeight(t *testing.T) {
 		}
 	}
 }
+
+// TestNotFiniteProductOfAWeight: the search names the operation whose product made the gradient of a weight infinite, although the product
+// is put off, and in nested calls of Recompute.
+func TestNotFiniteProductOfAWeight(t *testing.T) {
+	params := NewParams(1)
+	w, v := params.New("w", Constant(1e-3), 2, 2), params.New("v", Constant(1), 2, 2)
+	steps := func(t *Tape, in []*Node) []*Node {
+		h := AddMatMul(in[0], MatMul(in[0], t.Param(v)), t.Param(v))
+		y := Scale(AddMatMul(h, t.Input(tensor.Of([]float32{1e20, 2e20}, 1, 2)), t.Param(w)), 1e20)
+		return append(in[:0], Sum(MatMul(y, Transpose(t.Param(v), 0, 1))))
+	}
+	nested := func(t *Tape, f func(t *Tape, in []*Node) []*Node, in ...*Node) []*Node {
+		return Recompute(t, func(t *Tape, in []*Node) []*Node { return Recompute(t, f, in...) }, in...)
+	}
+	for want, call := range map[string]caller{
+		"through autograd.AddMatMul, is +Inf":                                                                   plain,
+		"through call 0 of autograd.Recompute, is in autograd.AddMatMul: +Inf":                                  Recompute,
+		"through call 0 of autograd.Recompute, is in call 0 of autograd.Recompute: in autograd.AddMatMul: +Inf": nested,
+	} {
+		tape := NewTape(params, 1)
+		require.NoError(t, call(tape, steps, tape.Leaf(tensor.Of([]float32{1, 2}, 1, 2)))[0].Backward())
+		assert.EqualError(t, tape.NotFinite(), "autograd: gradient is not finite; the first in the backward pass, "+want+", element 0 of the gradient of weight w of shape [2 2]")
+	}
+}
+
+// TestProductsAfterAPanic: the rows of a backward pass that panicked do not reach the next run.
+func TestProductsAfterAPanic(t *testing.T) {
+	params := NewParams(1)
+	w := params.New("w", Normal(1), 2, 2)
+	gradient := func(tape *Tape, fail bool) []float32 {
+		tape.Reset()
+		x := tape.Leaf(drawn(Normal(1), 2, 3, 2))
+		if fail {
+			x = failing(x)
+		}
+		loss := Sum(Square(MatMul(x, tape.Param(w))))
+		assert.Equal(t, fail, Try(func() { require.NoError(t, loss.Backward()) }) != nil)
+		return tape.Grads().Of(w)
+	}
+	tape := NewTape(params, 1)
+	gradient(tape, true)
+	assert.Equal(t, gradient(NewTape(params, 1), false), gradient(tape, false))
+}
+
+// failing returns a node in whose backward pass the operation panics.
+func failing(x *Node) *Node {
+	y := x.tape.View(x.data, x.shape...)
+	Record(x.tape, failingOp{}, y)
+	return y
+}
+
+type failingOp struct{}
+
+func (failingOp) Backward() { panic("no gradient") }

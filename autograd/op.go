@@ -113,9 +113,6 @@ func (t *Tape) backward(count int) {
 
 // backwardOf calls the Backward of operation i, and gives the scratch memory that it took back.
 func (t *Tape) backwardOf(i int) {
-	if i < t.products.neededBy {
-		t.addWeightGrads()
-	}
 	taken, ints := t.taken, t.intsUsed
 	t.ops[i].Backward()
 	t.taken, t.intsUsed = taken, ints

@@ -24,19 +24,24 @@ import (
 //	}
 //	return autograd.JoinMeans(losses...)
 //
-// f runs on a tape of its own, which all calls share, and whose nodes are valid until f returns. It must use this tape and the nodes in,
-// and no node of t. Inputs and outputs may be nil, as the C of a Carry without one; they stay nil. f may call Recompute on its tape
-// in turn. The outputs, the gradients and the random numbers are those that f(t, inputs) would give, bit for bit, and the outputs
-// keep their weights ([Node.SetWeight]). Backward does not run f again if no output has a gradient. On an inference tape Recompute is
-// f(t, inputs).
+// f runs on a tape of its own, which all calls share, and whose nodes are valid until f returns. f must use this tape and the nodes that
+// it is handed, and no node of t. Inputs and outputs may be nil, as the C of a Carry without one; they stay nil. f may call Recompute on
+// its tape in turn. The outputs keep their weights ([Node.SetWeight]). Backward does not run f again if no output has a gradient. On an
+// inference tape Recompute is f(t, inputs).
 //
-// f must compute the same when it runs again, from its inputs, the weights and data that stay as they are until Backward has run.
-// An rnn.State is best read and set outside of f, with the Carry as an input and an output. A change to anything outside of the tape
-// belongs outside, too, or must be left out in the second run, in which [Tape.Checking] reports true; rnn.State.Set within f does that.
+// The outputs, the gradients and the random numbers are those that f(t, inputs) would give, bit for bit. There is one exception: if f
+// uses the transpose of a weight elsewhere than as b of [MatMul] or [AddMatMul], the gradient of this weight is added in another order.
 //
-// Recompute itself allocates nothing once the shapes repeat, if the functions of all calls on t do the same operations, as those of windows
-// do. f may return its outputs in the memory of in, as above; it has room for four more. Recompute panics with a [*UsageError] if an input is not on t, if an output is not on f's tape, or if it is called on t
-// within f. Backward panics with one if an output of the second run differs.
+// When f runs again, it must compute the same outputs. So everything that f reads, besides its inputs and the weights, must stay as it
+// is until Backward has run. An rnn.State is best read and set outside of f, with the Carry as an input and an output. A change to
+// anything outside of the tape belongs outside, too, or must be left out in the second run, in which [Tape.Checking] reports true;
+// rnn.State.Set within f does that.
+//
+// Recompute itself allocates nothing once the shapes repeat, if the functions of all calls on t do the same operations, as those of
+// windows do. f may return its outputs in the memory of in, as above, which has room for four more nodes.
+//
+// Recompute panics with a [*UsageError] if an input is not on t, if an output is not on f's tape, or if it is called on t within f.
+// Backward panics with a [*UsageError] if an output of the second run differs.
 func Recompute(t *Tape, f func(t *Tape, in []*Node) []*Node, inputs ...*Node) []*Node {
 	for _, n := range inputs {
 		if n != nil && TapeOf(recomputing, n) != t {
@@ -109,6 +114,14 @@ func (t *Tape) enter() *Tape {
 	return t.inner
 }
 
+// outermost returns the tape that begins the runs: t, or the tape on which Recompute was called first.
+func (t *Tape) outermost() *Tape {
+	for t.outer != nil {
+		t = t.outer
+	}
+	return t
+}
+
 // leave ends the run of an inner tape. Its nodes are no longer valid.
 func (t *Tape) leave() {
 	t.busy = false
@@ -128,6 +141,7 @@ func (o recomputeOp) run(checking bool) []*Node {
 		if x != nil {
 			n := inner.View(x.data, x.shape...)
 			n.outer, n.requires = x, x.requires
+			n.weight, n.flipped = x.weight, x.flipped
 			n.origin, n.terms, n.nonlinearOp = x.origin, x.terms, x.nonlinearOp
 			in[i] = n
 		}
@@ -175,12 +189,11 @@ func (o recomputeOp) Backward() {
 	}
 	for i := inner.recorded - 1; i >= 0; i-- {
 		if inner.backwardOf(i); inner.checking {
-			if inner.addWeightGrads(); o.tellGrad(i) {
+			if inner.outermost().addWeightGrads(); o.tellGrad(i) {
 				return
 			}
 		}
 	}
-	inner.addWeightGrads()
 }
 
 // tellGrad reports whether a gradient is NaN or infinite after the Backward of operation i of the inner tape, and names the place then.

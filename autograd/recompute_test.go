@@ -93,6 +93,75 @@ func TestRecompute(t *testing.T) {
 	}
 }
 
+// TestRecomputeOfCells: the gradients of weights whose products are put off, as they are and transposed, inside of nested calls, as an
+// input of a call and outside of all calls, are those of leaves, whose products are not. Nested calls of Recompute and a repeated
+// backward pass give the bits of the plain model.
+func TestRecomputeOfCells(t *testing.T) {
+	const n, steps = 5, 9
+	turn := func(w *Node) *Node { return Transpose(w, 0, 1) }
+	nested := func(t *Tape, f func(t *Tape, in []*Node) []*Node, in ...*Node) []*Node {
+		return Recompute(t, func(t *Tape, in []*Node) []*Node {
+			first := Recompute(t, f, in...)
+			return Recompute(t, f, first[0], in[1], in[2])
+		}, in...)
+	}
+	twice := func(t *Tape, f func(t *Tape, in []*Node) []*Node, in ...*Node) []*Node {
+		return plain(t, f, plain(t, f, in...)[0], in[1], in[2])
+	}
+	for _, rows := range []int{1, 7, fewRows, fewRows + 1} {
+		x := drawn(Normal(1), 3, rows, n)
+		for _, frozen := range []bool{false, true} {
+			params := NewParams(1)
+			w, v := params.New("w", Uniform(0.6), n, n), params.New("v", Uniform(0.6), n, n)
+			v.Frozen = frozen
+			model := func(tape *Tape, node func(t *Tape, p *Param) *Node, call caller) *Node {
+				f := func(t *Tape, in []*Node) []*Node {
+					h, x, given := in[0], in[1], in[2]
+					for range steps {
+						a, b := node(t, w), node(t, v)
+						h = Tanh(Add(AddMatMul(MatMul(x, a), h, turn(b)), MatMul(h, given)))
+						h = AddMatMul(AddMatMul(h, x, turn(a)), x, turn(turn(a)))
+						h = Tanh(AddMatMul(h, x, b))
+					}
+					return append(in[:0], h)
+				}
+				x := tape.Leaf(x)
+				h := MatMul(x, node(tape, w))
+				for _, given := range []*Node{node(tape, w), turn(node(tape, w)), turn(turn(node(tape, v)))} {
+					h = MatMul(call(tape, f, h, x, given)[0], turn(node(tape, w)))
+				}
+				return Mean(Square(h))
+			}
+			weight := func(t *Tape, p *Param) *Node { return t.Param(p) }
+
+			other := NewTape(NewParams(1), 1)
+			leaves := map[*Param]*Node{w: other.Leaf(w.Value), v: other.Leaf(v.Value)}
+			want := model(other, func(_ *Tape, p *Param) *Node { return leaves[p] }, twice)
+			require.NoError(t, want.Backward())
+			var first []float32
+			for _, call := range []caller{twice, nested} {
+				tape := NewTape(params, 1)
+				for range 2 {
+					tape.Reset()
+					got := model(tape, weight, call)
+					require.NoError(t, got.Backward())
+					assert.Equal(t, want.Value(), got.Value())
+					assert.InEpsilonSlice(t, leaves[w].Grad(), tape.Param(w).Grad(), 1e-3, "%d rows", rows)
+					if !frozen {
+						assert.InEpsilonSlice(t, leaves[v].Grad(), tape.Param(v).Grad(), 1e-3, "%d rows", rows)
+					}
+					if first == nil {
+						first = slices.Clone(tape.Grads().Data)
+					}
+					assert.Equal(t, first, tape.Grads().Data)
+					require.NoError(t, tape.NotFinite())
+					assert.Equal(t, first, tape.Grads().Data)
+				}
+			}
+		}
+	}
+}
+
 // TestRecomputeNested recomputes halves of halves.
 func TestRecomputeNested(t *testing.T) {
 	l := newLinks(0.4)

@@ -205,8 +205,8 @@ func (o gatherOp) Backward() {
 }
 
 // Transpose returns a copy of x with dimensions i and j exchanged: [M,N] becomes [N,M]. The transpose of a weight is computed
-// once for each version of the weights, so a model may ask for it in every run and at every step. Transpose panics with a
-// [*ShapeError] if there is no such dimension.
+// once for each version of the weights, so a model may ask for it in every run and at every step. As b of [MatMul] it adds to the
+// gradient of the weight itself, and has none of its own. Transpose panics with a [*ShapeError] if there is no such dimension.
 func Transpose(x *Node, i, j int) *Node {
 	const where = "autograd.Transpose"
 	t := TapeOf(where, x)
@@ -215,7 +215,7 @@ func Transpose(x *Node, i, j int) *Node {
 	if i == j {
 		return x
 	}
-	if x.weight != nil && len(x.shape) == 2 {
+	if x.weight != nil {
 		return t.transposeWeight(where, x)
 	}
 	var room [8]int

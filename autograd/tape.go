@@ -167,7 +167,8 @@ func (t *Tape) rewind() {
 // Training reports whether the tape records operations.
 func (t *Tape) Training() bool { return t.training }
 
-// Grads returns the gradients of all weights, which [Node.Backward] computes. It is nil for an inference tape.
+// Grads returns the gradients of all weights, which [Node.Backward] computes. It is nil for an inference tape. While Backward runs,
+// the Backward of an operation may add to the gradients, but they lack parts that the tape adds later.
 func (t *Tape) Grads() *Grads { return t.grads }
 
 // Rand returns the random numbers for one operation. They follow from the tape's seed, the number of Resets and the
@@ -201,7 +202,7 @@ func (t *Tape) Err() error {
 }
 
 // Bytes returns the size of the memory that the tape holds for the values and gradients of nodes and for scratch, also
-// within [Recompute]. The gradients of the weights are not included.
+// within [Recompute]. The gradients of the weights, and the copies of matrices that are packed for products, are not included.
 func (t *Tape) Bytes() int {
 	n := 0
 	for _, b := range t.buffers {
@@ -247,7 +248,9 @@ func (t *Tape) Param(p *Param) *Node {
 		panic(&UsageError{Where: p.Name, What: "a weight of another Params than this tape"})
 	}
 	n := t.Input(p.Value)
-	n.weight = p
+	if len(n.shape) == 2 {
+		n.weight = p
+	}
 	if n.requires = t.training && !p.Frozen; n.requires {
 		n.grad = t.grads.Of(p)
 	}

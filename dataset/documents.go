@@ -45,7 +45,7 @@ func (s *Steps) widths() (widths, error) {
 	all := widths{len(s.X), len(s.IDs), len(s.Labels), len(s.Target)}
 	c := widths{all.x / s.N, all.ids / s.N, all.labels / s.N, all.target / s.N}
 	if (widths{c.x * s.N, c.ids * s.N, c.labels * s.N, c.target * s.N}) != all || c.ids > 1 || c.labels > 1 || c == (widths{}) {
-		return c, fmt.Errorf("%d steps have %v values, want as many for each step, at most one token and label, and not none of all", s.N, all)
+		return c, fmt.Errorf("%d steps have %v values, want as many for each step, at most one token and one label, and at least one field", s.N, all)
 	}
 	return c, nil
 }
@@ -135,8 +135,7 @@ func (e *example) borrow(s *Sequences, i int) error {
 	} else if s.StepTargets != nil {
 		e.all.Target = s.StepTargets[i].Data()
 	}
-	e.measure(e.all.N)
-	return nil
+	return e.measure()
 }
 
 // gather begins the document of an example of any other source.
@@ -150,23 +149,37 @@ func (e *example) gather(s Source, i int) error {
 	if len(b.Parts) > 0 {
 		return fmt.Errorf("dataset: example %d is one of dataset.Join, want a source without parts", i)
 	}
-	steps := b.Steps()
+	rows, steps := b.size()
+	if rows != 1 || b.Lengths != nil && (b.Lengths[0] < 0 || b.Lengths[0] > steps) {
+		return fmt.Errorf("dataset: example %d is gathered as %d rows of %d steps with Lengths %v, want one row and a length of 0 to the steps",
+			i, rows, steps, b.Lengths)
+	}
 	e.all = Steps{N: steps, X: dataOf(b.X), IDs: b.IDs, Labels: b.Labels, Target: dataOf(b.Target)}
 	e.endsWith = b.Target != nil && len(b.Target.Shape()) < 3
-	e.measure(steps)
+	if err := e.measure(); err != nil {
+		return fmt.Errorf("dataset: example %d: %w", i, err)
+	}
 	if b.Lengths != nil {
 		e.all.N = b.Lengths[0]
 	}
 	return nil
 }
 
-// measure finds the numbers for each step of a document whose memory has so many steps.
-func (e *example) measure(steps int) {
+// measure finds the numbers of values that each step has.
+func (e *example) measure() (err error) {
 	e.ends = len(e.all.Labels) == 1
-	e.width = widths{x: len(e.all.X) / max(1, steps), target: len(e.all.Target)}
-	if !e.endsWith {
-		e.width.target /= max(1, steps)
+	if e.all.N == 0 {
+		return nil
 	}
+	each := e.all
+	if e.ends {
+		each.Labels = nil
+	}
+	if e.endsWith {
+		each.Target = nil
+	}
+	e.width, err = each.widths()
+	return err
 }
 
 // Next implements [Document].

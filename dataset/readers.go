@@ -3,6 +3,7 @@ package dataset
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -77,12 +78,10 @@ func (d *tokenDocument) decodeBytes(n int) error {
 // decodeText is decode for characters.
 func (d *tokenDocument) decodeText(n int) error {
 	data, err := buffered(d.in, 1)
-	if err == nil && !utf8.FullRune(data) { // the rest of the character has not arrived
-		if data, err = buffered(d.in, utf8.UTFMax); err == io.EOF {
-			err = nil
-		}
+	for err == nil && !utf8.FullRune(data) { // the rest of the character has not arrived
+		data, err = buffered(d.in, len(data)+1)
 	}
-	if err != nil {
+	if err != nil && (err != io.EOF || len(data) == 0) {
 		return at(err, "line %d, column %d", d.place.line, d.place.column+1)
 	}
 	used := 0
@@ -177,7 +176,7 @@ func closeReader(r io.Reader) error {
 }
 
 // Files returns a document for each file. A file is opened when its document begins, and closed with it. read makes the
-// document, for example with [TextDocument]. Errors name the file.
+// document, for example with [TextDocument]; a document that is an [io.Closer] is closed before its file. Errors name the file.
 //
 //	dataset.Files(os.DirFS(folder), paths, func(r io.Reader) dataset.Document { return dataset.TextDocument(r, vocabulary) })
 func Files(folder fs.FS, paths []string, read func(io.Reader) Document) iter.Seq2[Document, error] {
@@ -188,7 +187,7 @@ func Files(folder fs.FS, paths []string, read func(io.Reader) Document) iter.Seq
 				yield(nil, err)
 				return
 			}
-			if !yield(&fileDocument{read(f), f, path}, nil) {
+			if !yield(&fileDocument{read(struct{ io.Reader }{f}), f, path}, nil) { // the file is closed once, by the fileDocument
 				return
 			}
 		}
@@ -211,8 +210,14 @@ func (d *fileDocument) Next(n int) (Steps, error) {
 	return s, err
 }
 
-// Close implements [io.Closer].
-func (d *fileDocument) Close() error { return d.file.Close() }
+// Close implements [io.Closer]: it closes the document that was made of the file, too.
+func (d *fileDocument) Close() error {
+	var err error
+	if c, ok := d.Document.(io.Closer); ok {
+		err = c.Close()
+	}
+	return errors.Join(err, d.file.Close())
+}
 
 // Sections cuts size bytes of r, such as a file too large for memory, into parts of about the same length, and returns a
 // document for each: as many as there are streams, so that each stream reads a part of its own. unit is the number of bytes

@@ -119,6 +119,7 @@ func TestReadersThatFail(t *testing.T) {
 		{"", torn, BytesDocument, 0, "byte 0: disk torn"},
 		{"ab\nab", torn, text, 1, "line 2, column 3: disk torn"},
 		{"ab\na\xce", torn, text, 1, "line 2, column 2: disk torn"},
+		{"ab\nλ", torn, text, 1, "line 2, column 2: disk torn"},
 		{"ab\na\xce", nil, text, 1, "line 2, column 2: byte 0xce, want UTF-8"},
 		{"ab\na\xce", io.ErrUnexpectedEOF, text, 1, "line 2, column 2: unexpected EOF"},
 		{"ab\na\xce\n", nil, text, 1, "line 2, column 2: byte 0xce, want UTF-8"},
@@ -143,6 +144,19 @@ func TestReadersThatFail(t *testing.T) {
 	never := io.Reader(readerFunc(func([]byte) (int, error) { return 0, nil }))
 	_, err = gathered(Streams{Rows: 1, K1: 3}.Batches(one(BytesDocument(never))))
 	assert.ErrorIs(t, err, io.ErrNoProgress)
+}
+
+// TestTextAsItComes: a character is read as soon as its bytes have arrived, without those behind it.
+func TestTextAsItComes(t *testing.T) {
+	v, err := BuildVocabulary(strings.SplitSeq("aλ", ""))
+	require.NoError(t, err)
+	late := io.MultiReader(iotest.OneByteReader(strings.NewReader("aλ")), readerFunc(func([]byte) (int, error) {
+		t.Error("waits for more")
+		return 0, io.EOF
+	}))
+	steps, err := TextDocument(late, v).Next(1)
+	require.NoError(t, err)
+	assert.Equal(t, Steps{N: 1, IDs: []int32{0}, Labels: []int32{1}}, steps)
 }
 
 type readerFunc func([]byte) (int, error)
@@ -206,6 +220,15 @@ func TestFiles(t *testing.T) {
 	_, err = gathered(s.Batches(one(BytesDocument(f))))
 	require.NoError(t, err)
 	assert.ErrorIs(t, f.Close(), os.ErrClosed)
+
+	// A document that is made of a file is closed once, and before the file.
+	closed, torn := 0, errors.New("disk torn")
+	read := func(r io.Reader) Document { return closing{BytesDocument(r), &closed, torn} }
+	_, err = gathered(s.Batches(Files(os.DirFS(filepath.Dir(path)), []string{"file"}, read)))
+	assert.EqualError(t, err, "document 0 of dataset.Streams: disk torn")
+	assert.Equal(t, 1, closed)
+	_, err = gathered(s.Batches(Files(os.DirFS(filepath.Dir(path)), []string{"file", "file"}, BytesDocument)))
+	assert.NoError(t, err)
 }
 
 // TestSections: parts of a file are parts of the same bytes in memory, cut between characters and frames.

@@ -17,7 +17,7 @@ import (
 // TestDocumentsThatFail: whatever a document does wrong, the window in which it does says so, and is the last.
 func TestDocumentsThatFail(t *testing.T) {
 	torn := errors.New("disk torn")
-	const not = " values, want as many for each step, at most one token and label, and not none of all"
+	const not = " values, want as many for each step, at most one token and one label, and at least one field"
 	fine := Steps{N: 1, IDs: []int32{1}, Labels: []int32{2}}
 	for want, wrong := range map[string]Steps{
 		"Next returned 0 steps, want 1 to 4":                               {},
@@ -56,9 +56,29 @@ func TestDocumentsThatFail(t *testing.T) {
 	assert.EqualError(t, err, "document 0 of dataset.Streams: dataset: example 0 is one of dataset.Join, want a source without parts")
 	_, err = gathered(Streams{Rows: 1, K1: 4}.Batches(Documents(Batches(&Sequences{IDs: short.IDs, X: make([]*tensor.Tensor, 2)}, 1))))
 	assert.EqualError(t, err, "document 0 of dataset.Streams: dataset: Sequences has 2 of X and 2 of IDs, want one of the two")
+	for want, b := range map[string]Batch{
+		"example 0 is gathered as 1 rows of 2 steps with Lengths [3], want one row and a length of 0 to the steps":  {IDs: []int32{1, 2}, Lengths: []int{3}},
+		"example 0 is gathered as 1 rows of 2 steps with Lengths [-1], want one row and a length of 0 to the steps": {IDs: []int32{1, 2}, Lengths: []int{-1}},
+		"example 0 is gathered as 2 rows of 2 steps with Lengths [], want one row and a length of 0 to the steps":   {X: tensor.New(2, 2, 3)},
+		"example 0: 3 steps have X of 0, IDs of 3, Labels of 0 and Target of 2" + not:                               {IDs: make([]int32, 3), Lengths: []int{3}, Target: tensor.New(2, 1, 1)},
+	} {
+		_, err = gathered(Streams{Rows: 1, K1: 4}.Batches(Documents(Batches(wrongSource{short, b}, 1))))
+		assert.EqualError(t, err, "document 0 of dataset.Streams: dataset: "+want)
+	}
 	outside := func(yield func(Rows) bool) { yield(Rows{Rows{short, []int{0}}, []int{1}}) }
 	_, err = gathered(Streams{Rows: 1, K1: 4}.Batches(Documents(outside)))
 	assert.EqualError(t, err, "document 0 of dataset.Streams: dataset: row 1 of a set of 1 rows")
+}
+
+// wrongSource is a source of the user's own, which gathers one batch whatever it is asked for.
+type wrongSource struct {
+	*Sequences
+	batch Batch
+}
+
+func (s wrongSource) Gather(_ []int, into *Batch) error {
+	*into = s.batch
+	return nil
 }
 
 // closing is a document that counts how often it is closed.

@@ -75,11 +75,6 @@ func (r *run) newBackward(t *autograd.Tape) (b backward) {
 		n := batch * width
 		b.states[i] = dstate{width: width, all: t.Scratch(len(r.lanes) * n), rows: scratchIf(t, r.rows.lengths != nil, n),
 			kept: scratchIf(t, r.drops(s.zoneouts()[i]), n)}
-		for k := range r.lanes {
-			if state := &r.lanes[k].states[i]; r.windows.again && r.rows.apart() {
-				state.end = t.Scratch(n) // because the end is an output of the run
-			}
-		}
 	}
 	b.dhRead = scratchIf(t, r.drops(s.RecurrentDropout), batch*p.State)
 	b.dx = scratchIf(t, r.x.RequiresGrad() || s.directions > 1, r.windows.chunk*batch*max(s.Input, s.Out()))
@@ -144,8 +139,8 @@ func (b *backward) lane(l *lane, from, to int) {
 	}
 }
 
-// silent reports whether all gradients are 0 that steps t0 to t1 of a lane could pass on, rows rows in all: those of the states, as where the gradient has
-// vanished, and those of the outputs. Then these steps add nothing to any gradient, and are skipped.
+// silent reports whether all gradients are 0 that steps [t0, t1) of a lane could pass on, of so many rows in all: the gradients of the states, as where
+// they have vanished, and those of the outputs. Then these steps add nothing to any gradient, and are skipped.
 func (b *backward) silent(l *lane, t0, t1, rows, from int) bool {
 	for i := range b.states {
 		if !zero(b.states[i].grad) {
@@ -284,8 +279,8 @@ func (b *backward) step(l *lane, dsums []float32, t, from int) {
 	}
 }
 
-// leaveRows decides for each row where the gradient of state i before step t goes: to the start of a new sequence, or back across the step where that is
-// allowed. A row whose last step is t keeps its gradient for its start.
+// leaveRows decides for each row where the gradient of state i before step t goes. If a sequence begins at the step, it goes to ResetTo. Otherwise it
+// crosses to the step before, unless there is a cut. In the reverse direction, a row whose last step is t keeps its gradient for its start.
 func (b *backward) leaveRows(l *lane, i int, grad []float32, t int, crosses bool) {
 	width := b.states[i].width
 	for rows := range b.rows.ranges(t) {

@@ -9,11 +9,11 @@ import (
 	"github.com/unroll-go/unroll/tensor"
 )
 
-// chrono is the initialisation of a gated layer whose units remember for different times at first. A gate of sigmoid(b) that keeps the state does so for about
-// e^b steps: unit j of H begins with e^b = steps^(j/(H-1)), from 1 to steps. The gate that lets the input in begins with -b.
+// chrono is the initialisation of a gated layer whose units remember for different times at first. A gate of sigmoid(b) that keeps the state does
+// so for about e^b steps. Unit j of H begins with e^b = steps^(j/(H-1)), from 1 to steps. The gate that lets the input in begins with -b.
 //
-// Tallec & Ollivier (2018, "Can recurrent neural networks warp time?", section 2.2) draw e^b uniformly from [1, steps-1]. Then hardly a unit has a short
-// memory, and it takes longer to learn the order of what is remembered.
+// Tallec & Ollivier (2018, "Can recurrent neural networks warp time?", section 2.2) draw e^b uniformly from [1, steps-1]. Then hardly a unit has a
+// short memory, and it takes longer to learn the order of what is remembered.
 type chrono struct {
 	steps, hidden int
 	keep, write   int // numbers of the two gates in the bias; -1: there is none

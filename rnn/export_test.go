@@ -17,3 +17,12 @@ func Mask(seed uint64, use, k, n int, rate, hit, miss float32) []float32 {
 	kernel.Bernoulli(mask, noise.stream(use, k), 0, rate, hit, miss)
 	return mask
 }
+
+// RecomputedWindow is the number of steps of a window that Backward computes again, in a run of Last over so many steps; 0 if nothing is computed again.
+func RecomputedWindow(layer *MinGRU, steps, batch int, o Options) int {
+	r := run{s: &layer.stack, rows: rows{steps: steps, batch: batch}, record: true, lanes: make([]lane, len(layer.weights))}
+	if w := r.newWindows(steps, o); w.again {
+		return w.size
+	}
+	return 0
+}

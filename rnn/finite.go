@@ -13,8 +13,8 @@ import (
 var _ autograd.Checker = (*run)(nil)
 
 // NotFinite implements [autograd.Checker]. It looks at each layer, direction and step in the order in which they were
-// computed: at the state before the step, the input, the sums and the state after the step. Of a truncated run it sees the
-// steps that were kept.
+// computed: at the state before the step, the input, the sums and the state after the step. Windows that Backward computes
+// again are computed for the search, too. Of another truncated run it sees the steps that were kept.
 func (r *run) NotFinite() *autograd.DataError {
 	if !r.windows.again {
 		return r.stepsNotFinite(max(0, r.rows.steps-r.windows.states), r.rows.steps)

@@ -22,6 +22,13 @@ func (r *run) forward(packs []pack) {
 		}
 		r.writeOutput(from, to)
 	}
+	for k := range r.lanes {
+		for i, width := range r.s.plan.states {
+			if r.windows.again && r.rows.apart() { // steps that are computed again change the states of the rows, but not the end, which is an output
+				r.lanes[k].states[i].end = r.y.Tape().Scratch(r.rows.batch * width)
+			}
+		}
+	}
 }
 
 // finishLane writes the states with which a lane ends.

@@ -32,10 +32,10 @@ type track struct {
 	saved         []float32 // [windows, B, width]: the states before the windows, if these are computed again
 }
 
-// newTrack returns the memory for the states of span steps.
-func newTrack(t *autograd.Tape, r *rows, width, span, direction int) track {
+// newTrack returns the memory for the states of a window of so many steps, and for those after span steps, as many or all.
+func newTrack(t *autograd.Tape, r *rows, width, window, span, direction int) track {
 	if r.apart() {
-		return track{before: newSlab(t, r, width, span), after: newSlab(t, r, width, span)}
+		return track{before: newSlab(t, r, width, window), after: newSlab(t, r, width, span)}
 	}
 	step, n := r.batch*width, r.size(span)*width
 	data := t.Scratch(n + step)
@@ -54,7 +54,8 @@ func (s *track) entry(r *rows, t int) []float32 {
 	return s.before.at(r, t)[:len(s.end)]
 }
 
-// enter begins window i, of which t is the step that is read first: it copies the start, or the state after the window before, to where step t reads it.
+// enter begins window i, of which t is the step that is read first: it copies the start, or the state after the window before, to where step t
+// reads it.
 func (s *track) enter(r *rows, w *windows, i, t int) {
 	switch to := s.entry(r, t); {
 	case i == w.count()-1:

@@ -26,8 +26,8 @@ func (s *stack) NewState(batch int) *State {
 }
 
 // Forward is sequence to sequence: x [T,B,Input] gives y [T,B,Out], the outputs of all steps, and the
-// state after the last one. It panics with a [*autograd.ShapeError] if x, the start or the lengths do not fit, and with
-// a [*autograd.UsageError] if the options cannot be.
+// state after the last one, or before the steps of Options.Overlap. It panics with a [*autograd.ShapeError] if x, a state, the lengths or
+// the resets do not fit, and with a [*autograd.UsageError] if the options cannot be.
 func (s *stack) Forward(x *autograd.Node, o Options) (y *autograd.Node, end Carry) {
 	t, shape := s.checkInput(x, o.Start, 3, "[T, B, %d] with at least one step and one row")
 	return s.run(t, x, shape[0], shape[1], o, true)
@@ -69,7 +69,7 @@ func (s *stack) checkInput(x *autograd.Node, start Carry, dims int, want string)
 	return t, shape
 }
 
-// checkOptions panics with a [*autograd.ShapeError] or a [*autograd.UsageError] if the start, Truncate or the lengths do not fit x [steps, B, Input].
+// checkOptions panics with a [*autograd.ShapeError] or a [*autograd.UsageError] if the options do not fit x [steps, B, Input].
 func (s *stack) checkOptions(o Options, steps, batch int) {
 	s.checkStart("start", o.Start, batch)
 	s.checkStart("ResetTo", o.ResetTo, batch)
@@ -85,10 +85,12 @@ func (s *stack) checkOptions(o Options, steps, batch int) {
 		panic(&autograd.UsageError{Where: s.name, What: fmt.Sprintf("Overlap is %d, want 0 to %d, the steps of the input", o.Overlap, steps)})
 	}
 	if o.Overlap > 0 && s.directions > 1 {
-		panic(&autograd.UsageError{Where: s.name, What: "Overlap with a bidirectional layer: its reverse direction begins at the end, so no state goes on to the next call"})
+		panic(&autograd.UsageError{Where: s.name,
+			What: "Overlap with a bidirectional layer: its reverse direction begins at the end, so no state goes on to the next call"})
 	}
 	if n := len(o.Resets); o.Resets != nil && n != steps*batch {
-		panic(&autograd.ShapeError{Where: s.name, Got: fmt.Sprintf("%d Resets", n), Want: fmt.Sprintf("%d, for %d steps of %d rows", steps*batch, steps, batch)})
+		panic(&autograd.ShapeError{Where: s.name, Got: fmt.Sprintf("%d Resets", n),
+			Want: fmt.Sprintf("%d, for %d steps of %d rows", steps*batch, steps, batch)})
 	}
 	length.Check(s.name, o.Lengths, batch, steps)
 }

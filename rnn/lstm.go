@@ -27,9 +27,9 @@ type LSTMConfig struct {
 	LayerNorm bool
 	// ForgetBias is the first value of the forget gate's bias_ih; its bias_hh begins at 0 then. 0: as Init says.
 	ForgetBias float32
-	// Chrono is a number of steps T: at first, the units of a layer remember for different times, from 1 step to T, because the biases of their gates are
-	// spread so (Tallec & Ollivier 2018, "Can recurrent neural networks warp time?"). It lets gradients through long sequences from the beginning; T is
-	// the longest time over which something must be remembered. 0: the biases are as Init says.
+	// Chrono, if not 0, is the longest time, in steps, over which something must be remembered. The biases of the gates then begin so that the units
+	// of a layer remember for different times, from 1 step to Chrono, and gradients get through long sequences from the beginning (Tallec & Ollivier
+	// 2018, "Can recurrent neural networks warp time?"). 0: the biases begin as Init says.
 	Chrono int
 
 	// These are probabilities, 0 or more and less than 1: see Regularisation in the package's text.
@@ -136,8 +136,8 @@ func (c *LSTMConfig) chrono() chrono {
 	return chrono{steps: c.Chrono, hidden: c.Hidden, keep: 1, write: 0}
 }
 
-// gateBias returns the rule for a bias: of its gates by Chrono, or of its forget gate, which begins at ForgetBias or, except for Init PyTorch, at 1. factor
-// is 1 for bias_ih and 0 for bias_hh. It returns nil if Init alone says how the bias begins.
+// gateBias returns the rule for a bias: of its gates by Chrono, or of its forget gate, which begins at ForgetBias or, except for Init PyTorch, at 1.
+// factor is 1 for bias_ih and 0 for bias_hh. It returns nil if Init alone says how the bias begins.
 func (c LSTMConfig) gateBias(factor float32) func(autograd.Init) autograd.Init {
 	if c.Chrono > 0 {
 		return c.chrono().bias(float64(factor))

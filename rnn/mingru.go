@@ -13,9 +13,9 @@ type MinGRUConfig struct {
 	Bidirectional bool // a second direction that reads each sequence from its end
 	NoBias        bool // no bias_ih
 
-	// Chrono is a number of steps T: at first, the units of a layer remember for different times, from 1 step to T, because the biases of their gates are
-	// spread so (Tallec & Ollivier 2018, "Can recurrent neural networks warp time?"). It lets gradients through long sequences from the beginning; T is
-	// the longest time over which something must be remembered. 0: the biases are as Init says.
+	// Chrono, if not 0, is the longest time, in steps, over which something must be remembered. The biases of the gates then begin so that the units
+	// of a layer remember for different times, from 1 step to Chrono, and gradients get through long sequences from the beginning (Tallec & Ollivier
+	// 2018, "Can recurrent neural networks warp time?"). 0: the biases begin as Init says.
 	Chrono int
 
 	// These are probabilities, 0 or more and less than 1: see Regularisation in the package's text.

@@ -15,9 +15,13 @@ import (
 // TestRecomputeChangesNothing: outputs, states and all gradients have the bits of a run that keeps everything, for every kind of layer with everything
 // that is random, and with lengths, resets, starts and cuts.
 func TestRecomputeChangesNothing(t *testing.T) {
+	trials := 24
+	if testing.Short() {
+		trials = 12
+	}
 	r := rand.New(rand.NewPCG(6, 7))
 	eachDirection(t, func(t *testing.T, n net) {
-		for trial := range 24 {
+		for trial := range trials {
 			n := n
 			if trial%2 == 0 {
 				n = n.everything()
@@ -65,7 +69,7 @@ func TestRecomputeChangesNothing(t *testing.T) {
 				return append(all[:2:2], copies(all[2:])...)
 			}
 			want := run(o)
-			for _, again := range []rnn.Options{{Recompute: 2}, {Recompute: 1 + r.IntN(9)}, {Recompute: math.MaxInt32}, {MemoryBudget: 1}, {MemoryBudget: 1 + r.IntN(100_000)}} {
+			for _, again := range []rnn.Options{{Recompute: 2}, {Recompute: 1 + r.IntN(9)}, {Recompute: math.MaxInt}, {MemoryBudget: 1}, {MemoryBudget: 1 + r.IntN(100_000)}} {
 				o.Recompute, o.MemoryBudget = again.Recompute, again.MemoryBudget
 				for i, got := range run(o) {
 					bits(t, want[i], got, "result %d of %d steps, %d rows, %+v", i, steps, batch, o)
@@ -105,6 +109,14 @@ func TestRecomputeNamesThePlace(t *testing.T) {
 		}
 		assert.Contains(t, err(rnn.Options{}), "(row 162 of 448)")
 		assert.Equal(t, err(rnn.Options{}), err(rnn.Options{Recompute: 4}))
+
+		tape.Start(9, autograd.NewGrads(params))
+		resets := make([]bool, steps*batch)
+		resets[9*batch+1] = true
+		h, end := layer.Last(tape.Leaf(x), rnn.Options{Recompute: 4, Resets: resets})
+		states := append([]float32(nil), end.H.Data()...)
+		require.Error(t, autograd.Sum(h).Backward())
+		bits(t, states, end.H.Data(), "the search changed the end")
 	})
 }
 
@@ -128,15 +140,44 @@ func TestRecomputeMemory(t *testing.T) {
 				require.NoError(t, autograd.Sum(h).Backward())
 				return tape.Bytes()
 			}
-			small, large := held(1024, rnn.Options{MemoryBudget: 1}), held(16*1024, rnn.Options{MemoryBudget: 1})
-			assert.Less(t, large, 5*small, "%s: 16 times the steps", k.name)
-			assert.Less(t, 10*small, held(1024, rnn.Options{}), k.name)
-			fixed, least := held(16, rnn.Options{}), held(4096, rnn.Options{MemoryBudget: 1})
-			for _, budget := range []int{400_000, 800_000, 1_600_000} {
-				assert.LessOrEqual(t, held(4096, rnn.Options{MemoryBudget: budget}), max(budget+fixed, least), "%s: %d bytes", k.name, budget)
+			fixed, small, least := held(16, rnn.Options{}), held(128, rnn.Options{MemoryBudget: 1}), held(2048, rnn.Options{MemoryBudget: 1})
+			assert.Less(t, least, 5*small, "%s: 16 times the steps", k.name)
+			assert.Less(t, 10*least, held(2048, rnn.Options{}), k.name)
+			for _, budget := range []int{200_000, 800_000} {
+				assert.LessOrEqual(t, held(2048, rnn.Options{MemoryBudget: budget}), max(budget+fixed, least), "%s: %d bytes", k.name, budget)
 			}
 			assert.Equal(t, held(128, rnn.Options{}), held(128, rnn.Options{MemoryBudget: 1 << 30}), "a budget that suffices")
 		}
+	}
+}
+
+// TestRecomputeMemoryOfResets: of a run of Forward over rows in which sequences begin, too, nothing but the output grows with the number of steps.
+func TestRecomputeMemoryOfResets(t *testing.T) {
+	const batch = 8
+	for _, k := range kinds {
+		params := autograd.NewParams(1)
+		layer := k.make(params, 3, 16, 1)
+		held := func(steps int) int {
+			tape, resets := autograd.NewTape(params, 0), make([]bool, steps*batch)
+			resets[9] = true
+			y, _ := layer.Forward(tape.Input(random(1, steps, batch, 3)), rnn.Options{MemoryBudget: 1, Resets: resets})
+			require.NoError(t, autograd.Sum(y).Backward())
+			return tape.Bytes() - 2*4*len(y.Data()) // without y and its gradient
+		}
+		assert.Less(t, held(4096), 5*held(256), k.name)
+	}
+}
+
+// TestMemoryBudgetBeyond32Bits: a run whose memory an int of 32 bits cannot count is computed again in windows within the budget, on every machine.
+func TestMemoryBudgetBeyond32Bits(t *testing.T) {
+	const steps, batch, hidden = 1 << 16, 32, 256
+	layer := rnn.NewMinGRU(autograd.NewParams(1), rnn.MinGRUConfig{Input: 1, Hidden: hidden})
+	for _, budget := range []int{1 << 28, 1 << 30, math.MaxInt32} {
+		window := rnn.RecomputedWindow(layer, steps, batch, rnn.Options{MemoryBudget: budget})
+		require.NotZero(t, window)
+		state := 4. * batch * hidden
+		assert.LessOrEqual(t, 3*state*float64(window)+state*steps/float64(window), float64(budget)) // a state and two sums a step, a state a window
+		assert.Less(t, float64(budget), 3*state*float64(2*window), "not needlessly many windows")
 	}
 }
 

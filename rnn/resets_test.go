@@ -1,7 +1,10 @@
 package rnn_test
 
 import (
+	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -197,32 +200,128 @@ func TestResetsOnTheChunks(t *testing.T) {
 	}
 }
 
-// TestResetsAtACut: the gradient of a sequence that begins at a cut of Truncate goes to its start.
-func TestResetsAtACut(t *testing.T) {
-	const steps, batch, cut = 9, 3, 4 // cuts are before steps 1 and 5
-	eachDirection(t, func(t *testing.T, n net) {
-		if n.bidirectional {
-			return
-		}
+// TestResetsAndCuts: rows with lengths, cuts of Truncate and sequences that begin are calls for the steps between, of which one after a cut begins with
+// a constant, and one after a reset with ResetTo. Some weights are frozen.
+func TestResetsAndCuts(t *testing.T) {
+	r := rand.New(rand.NewPCG(26, 7))
+	for trial := range 8 * len(kinds) {
+		k := kinds[trial%len(kinds)]
 		params := autograd.NewParams(3)
-		layer := n.make(params, 3, 5, 2)
-		x, begin := random(1, steps, batch, 3), randomState(7, layer, batch)
-		resets := make([]bool, steps*batch)
-		resets[5*batch+1] = true // of row 1 alone
-		tape := autograd.NewTape(params, 0)
-		in, to := tape.Leaf(x), leaves(tape, begin)
-		y, _ := layer.Forward(in, rnn.Options{Truncate: cut, Resets: resets, ResetTo: to})
-		require.NoError(t, autograd.Sum(y).Backward())
-
-		apart := autograd.NewTape(params, 0)
-		from := leaves(apart, begin)
-		part := apart.Leaf(stretch(x, 5, steps, 1))
-		out, _ := layer.Forward(part, rnn.Options{Start: carryRow(from, 1)})
-		require.NoError(t, autograd.Sum(out).Backward())
-		for s := 5; s < steps; s++ {
-			bits(t, part.Grad()[(s-5)*3:][:3], in.Grad()[(s*batch+1)*3:][:3])
+		layer := k.make(params, 3, 5, 1+trial%3)
+		for p := range params.All() {
+			p.Frozen = r.IntN(6) == 0
 		}
-		bits(t, from.H.Grad(), to.H.Grad())
+		steps, batch := 1+r.IntN(30), 1+r.IntN(4)
+		cut := 1 + r.IntN(steps)
+		x, start, begin := random(1, steps, batch, 3), randomState(2, layer, batch), randomState(4, layer, batch)
+		o := rnn.Options{Truncate: cut, Resets: drawResets(r, steps, batch), Recompute: r.IntN(2) * r.IntN(8)}
+		lengths := make([]int, batch)
+		for b := range lengths {
+			lengths[b] = steps - r.IntN(2)*r.IntN(steps)
+		}
+		if r.IntN(2) == 0 {
+			o.Lengths = lengths
+		} else {
+			lengths = slices.Repeat([]int{steps}, batch)
+		}
+		tape, apart := autograd.NewTape(params, 0), autograd.NewTape(params, 0)
+		in, inApart, from, to := tape.Leaf(x), apart.Leaf(x), leaves(apart, start), leaves(apart, begin)
+		o.Start, o.ResetTo = leaves(tape, start), leaves(tape, begin)
+		call := layer.Forward
+		if r.IntN(2) == 0 {
+			call = layer.Last
+		}
+		y, _ := call(in, o)
+		factors := random(8, y.Shape()...)
+		require.NoError(t, weighted(tape, []*autograd.Node{y}, []*tensor.Tensor{factors}).Backward())
+
+		var nodes []*autograd.Node
+		var parts []*tensor.Tensor
+		for b, length := range lengths {
+			carry := carryRow(from, b)
+			for lo, hi := 0, 0; lo < length; lo = hi {
+				for hi = lo + 1; hi < length && !o.Resets[hi*batch+b] && (steps-hi)%cut != 0; {
+					hi++
+				}
+				if o.Resets[lo*batch+b] {
+					carry = carryRow(to, b)
+				}
+				out, end := layer.Forward(autograd.Slice(autograd.Slice(inApart, 0, lo, hi), 1, b, b+1), rnn.Options{Start: carry})
+				carry = rnn.Carry{H: constant(end.H), C: constant(end.C)}
+				if len(y.Shape()) == 3 {
+					nodes, parts = append(nodes, out), append(parts, stretch(factors, lo, hi, b))
+				} else if hi == length {
+					nodes, parts = append(nodes, autograd.Slice(out, 0, hi-lo-1, hi-lo)), append(parts, tensor.Of(factors.Data()[b*layer.Out():][:layer.Out()], 1, 1, layer.Out()))
+				}
+			}
+		}
+		require.NoError(t, weighted(apart, nodes, parts).Backward())
+		name := fmt.Sprintf("%s, %d steps, %+v", k.name, steps, o)
+		got := gradients(params, tape)
+		for p, want := range gradients(params, apart) {
+			require.LessOrEqual(t, reference.MaxRelErr(got[p], want), 5e-5, "%s of %s", p, name)
+		}
+		for i, pair := range [][2]*autograd.Node{{inApart, in}, {from.H, o.Start.H}, {from.C, o.Start.C}, {to.H, o.ResetTo.H}, {to.C, o.ResetTo.C}} {
+			if pair[0] != nil {
+				zeros := make([]float32, len(pair[0].Data())) // a gradient that nothing was added to is nil
+				require.LessOrEqual(t, reference.MaxRelErr(append(pair[1].Grad(), zeros...)[:len(zeros)], append(pair[0].Grad(), zeros...)[:len(zeros)]), 5e-5, "%d of %s", i, name)
+			}
+		}
+	}
+}
+
+// constant is a copy of a node that hands no gradient on; nil of nil.
+func constant(n *autograd.Node) *autograd.Node {
+	if n == nil {
+		return nil
+	}
+	return n.Tape().Input(tensor.Of(slices.Clone(n.Data()), n.Shape()...))
+}
+
+// TestNaNDoesNotCrossAReset: NaN in one sequence of a row, and in padding, changes no bit of the other sequences, with everything that is random.
+func TestNaNDoesNotCrossAReset(t *testing.T) {
+	const steps, batch, from, to, row = 23, 3, 6, 11, 1 // the sequence of steps 6 to 10 of row 1 is NaN
+	lengths := []int{steps, 20, 7}
+	lost := func(s, b int) bool { return b == row && s >= from && s < to || s >= lengths[b] }
+	resets := make([]bool, steps*batch)
+	resets[from*batch+row], resets[to*batch+row] = true, true
+	eachDirection(t, func(t *testing.T, n net) {
+		params := autograd.NewParams(3)
+		layer := n.everything().make(params, 3, 5, 2)
+		x := random(1, steps, batch, 3)
+		bad := tensor.Of(slices.Clone(x.Data()), x.Shape()...)
+		for i := range bad.Data() {
+			if lost(i/3/batch, i/3%batch) {
+				bad.Data()[i] = float32(math.NaN())
+			}
+		}
+		for _, o := range []rnn.Options{{}, {Truncate: 4}, {Recompute: 4}} {
+			o.Lengths, o.Resets = lengths, resets
+			run := func(x *tensor.Tensor) (y, dx []float32) {
+				tape := autograd.NewTape(params, 5)
+				in := tape.Leaf(x)
+				out, _ := layer.Forward(in, o)
+				y = slices.Clone(out.Data())
+				for i := range out.Data() {
+					if lost(i/layer.Out()/batch, i/layer.Out()%batch) {
+						out.Data()[i] = 0 // so that the loss is finite
+					}
+				}
+				require.NoError(t, autograd.Sum(out).Backward())
+				return y, in.Grad()
+			}
+			wantY, wantX := run(x)
+			gotY, gotX := run(bad)
+			for s := range steps {
+				for b := range batch {
+					if !lost(s, b) {
+						i := s*batch + b
+						bits(t, wantY[i*layer.Out():][:layer.Out()], gotY[i*layer.Out():][:layer.Out()], "output of row %d, step %d", b, s)
+						bits(t, wantX[i*3:][:3], gotX[i*3:][:3], "gradient of row %d, step %d", b, s)
+					}
+				}
+			}
+		}
 	})
 }
 

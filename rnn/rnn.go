@@ -47,8 +47,8 @@
 //	}
 //	state.ZeroRow(0) // the next sequence starts anew
 //
-// A [Stream] is the same for a single sequence, with less around it: it takes and gives plain numbers, and owns its state. A [Chain] takes a step through several
-// layers:
+// A [Stream] is the same for a single sequence, with less around it: it takes and gives plain numbers, and owns its state. A [Chain] takes a
+// step through several layers:
 //
 //	chain := rnn.Chain{dense.NewStream(), rnn.Pointwise(rnn.Tanh), gru.NewStream(), head.NewStream()}
 //	for ... {
@@ -59,8 +59,8 @@
 // is much faster than a step for each; every stream gets the same bits as it would alone. The example named Server is a server
 // that does so, and whose weights may be replaced while it runs ([autograd.Pool]).
 //
-// Data that consists of many sequences, such as the documents of a text or the episodes of a game, needs no padding if each row of a batch holds one
-// sequence after the other: [Options].Resets says where they begin. The state and its gradient are cut there.
+// Data that consists of many sequences, such as the documents of a text or the episodes of a game, needs no padding if each row of a batch holds
+// one sequence after the other: [Options].Resets says where they begin. The state and its gradient are cut there.
 //
 // # Sequences of different lengths
 //
@@ -85,21 +85,22 @@
 //
 // # Truncated backpropagation through streams
 //
-// A sequence too long for one run, or without an end, is trained in windows, one run for each, with an update of the weights after each window. Two
-// numbers define truncated backpropagation through time, TBPTT(K1, K2) (Williams & Peng 1990, "An efficient gradient-based algorithm for on-line
-// training of recurrent network trajectories", BPTT(h; h') with h of K2 and h' of K1). Every K1 steps, at the steps t = K1, 2*K1, ..., there is an update:
+// A sequence too long for one run, or without an end, is trained in windows: one run for each window, and an update of the weights after each run.
+// Two numbers define truncated backpropagation through time, TBPTT(K1, K2) (Williams & Peng 1990, "An efficient gradient-based algorithm for on-line
+// training of recurrent network trajectories", BPTT(h; h') with h of K2 and h' of K1). At every K1-th step, t = K1, 2*K1, ..., there is an update:
 //
-//   - Its loss is formed of the terms of the steps after t-K1, up to t, as far as they are after t-K2. If K2 is K1 or more, each term of the loss is in
-//     exactly one update.
-//   - Its gradient goes back through the steps after t-K2, up to t. A term of step s so reaches the steps after t-K2, up to s: between K2-K1+1 and K2 steps.
-//   - The state after step t-K2 is a constant: the one that the run of the update before computed.
+//   - Its loss consists of the terms of the last K1 steps, t-K1+1 to t. If K2 is smaller, only the terms of the last K2 steps count. So each term of
+//     the loss is in exactly one update, or in none if K2 < K1.
+//   - Its gradient goes back through the last K2 steps, t-K2+1 to t. The term of step s reaches the steps t-K2+1 to s: at most K2 steps, and if K2 is
+//     K1 or more at least K2-K1+1.
+//   - The state after step t-K2 is a constant: the state that the run of the update before computed.
 //
-// So a window consists of the max(K1, K2) steps up to t, and less at the beginning of a stream. If K2 is larger than K1, it begins with K2-K1 steps that
-// the window before had, too. They are computed again, with the present weights, and have no loss. The memory is that of a window.
+// So a window consists of the max(K1, K2) steps up to t, and of fewer at the beginning of a stream. If K2 is larger than K1, it begins with K2-K1
+// steps that the window before had, too. They are computed again, with the present weights, and have no loss. The memory is that of a window.
 //
-// All this is the same for every layer, stack and shard of a batch, and for a loss at every step, at every n-th or at the last alone: a label that does not
-// count (loss.Ignore, or NaN as a target) takes a term out of the loss. dataset.Streams cuts streams of any kind into such windows, and a batch of it has
-// what the options need:
+// All this is the same for every layer, stack and shard of a batch, and for a loss at every step, at every n-th or at the last alone: a label that
+// does not count (loss.Ignore, or NaN as a target) takes a term out of the loss. dataset.Streams cuts streams of any kind into such windows, and its
+// batches have what the options need:
 //
 //	rows := batch.Rows()
 //	y, carry := layer.Forward(x, rnn.Options{Start: state.Carry(tape, batch.First, rows), Lengths: batch.Lengths,
@@ -108,8 +109,9 @@
 //
 // The state has a row for each stream; in train.Step, whose shards run side by side, a shard uses the rows from batch.First on.
 //
-// For example, let h_t = w*h_(t-1) + x_t with w = 0.5 and all x of 1, so that h is 1, 1.5, 1.75, 1.875. The loss is the sum of all h. At the second update
-// of K1 = 2, at step 4, the terms are h_3 and h_4. Let D_t be the derivative of h_t with respect to w: D_t = h_(t-1) + w*D_(t-1), and D = 0 for the constant.
+// For example, let h_t = w*h_(t-1) + x_t with w = 0.5 and all x of 1, so that h is 1, 1.5, 1.75, 1.875. The loss is the sum of all h. At the second
+// update of K1 = 2, at step 4, the terms are h_3 and h_4. Let D_t be the derivative of h_t with respect to w: D_t = h_(t-1) + w*D_(t-1), and D = 0 for
+// the constant.
 //
 //   - K2 = 2: h_2 is the constant. D_3 = 1.5, D_4 = 1.75 + 0.5*1.5 = 2.5, together 4.
 //   - K2 = 3: h_1 is the constant. D_2 = 1, D_3 = 1.5 + 0.5*1 = 2, D_4 = 1.75 + 0.5*2 = 2.75; of h_3 and h_4 together 4.75.
@@ -117,10 +119,10 @@
 //
 // # Memory
 //
-// Backpropagation needs the states of all steps, so the memory grows with their number. With Options.Recompute or Options.MemoryBudget, Forward and Last keep
-// the states at the beginnings of windows only, and Backward computes each window again: the gradients have the same bits, the memory grows as the square
-// root of the number of steps, and the time by a fifth to two fifths. What follows the layer, such as the logits of a long text, is often larger than its states:
-// autograd.Recompute does the same for a window of the whole model.
+// Backpropagation needs the states of all steps, so the memory grows with their number. With Options.Recompute or Options.MemoryBudget, Forward and
+// Last cut time into windows and keep the states at the beginnings of the windows only; Backward computes each window again. The gradients have the
+// same bits, the memory grows as the square root of the number of steps, and the time by a fifth to two fifths. What follows the layer, such as the
+// logits of a long text, is often larger than its states: autograd.Recompute does the same for a window of the whole model.
 //
 // # Regularisation
 //
@@ -199,29 +201,30 @@ type Options struct {
 	// Lengths is the number of steps of each row of the batch, 0 to T, in any order. Nil means that all rows have T steps.
 	// Values of x beyond the end of a row (padding) are never read, and outputs there are 0. The end of a row is the state
 	// after its own last step, where the reverse direction begins. A row of length 0 ends with its start.
-	// More padding, as in a batch that is padded to another number of steps, changes no bit of the outputs and gradients.
+	// More padding, as in a batch that is padded to another number of steps, changes no bit of the outputs and gradients, unless Truncate or Overlap
+	// counts from the last step of x.
 	Lengths []int
-	// Resets tells where in a row a new sequence begins, [T*B]: Resets[t*B+b] is true if step t of row b is the first step of a sequence. The
-	// state before the step, and its gradient, are cut there, as if the sequences had been given in calls of their own: outputs, states and the
-	// gradients of inputs and starts have the same bits. Nil means nowhere. In a reverse direction, the sequence before begins at step t-1. Masks of
-	// dropout are those of the call. The layer borrows Resets as a tape borrows its input.
+	// Resets tells where in a row a new sequence begins, [T*B]: Resets[t*B+b] is true if step t of row b is the first step of a sequence. Nil means
+	// nowhere. The state before the step, and its gradient, are cut there, as if the sequences had been given in calls of their own: outputs, states
+	// and the gradients of inputs and starts have the same bits, though masks of dropout are those of the one call. In a reverse direction, the
+	// sequence before begins at step t-1. The layer borrows Resets as a tape borrows its input: it must not change before the tape's next run.
 	Resets []bool
-	// ResetTo is the state with which the sequences that Resets names begin. Its parts have the shape of Start's. The zero value is zeros. Gradients go to
-	// its H and C where these want one.
+	// ResetTo is the state with which the sequences begin that Resets names. Its parts have the shape of Start's. The zero value is zeros. Gradients
+	// go to its H and C where these want one.
 	ResetTo Carry
 	// Overlap is the number of steps at the end of x that the next call will read again, 0 to T: the Carry that the call returns is the state before
-	// them, and wants no gradient. 0 is the state after the last step. A bidirectional layer has no such state. See "Truncated backpropagation through
-	// streams" in the package's text.
+	// them, and wants no gradient. 0 is the state after the last step. A bidirectional layer has no such state. See "Truncated backpropagation
+	// through streams" in the package's text.
 	Overlap int
-	// Recompute is a number of windows of time. Of all windows but the last, the layer keeps the states at their beginnings only, and Backward computes
+	// Recompute is a number of windows of time. Of all windows but the last, the layer keeps only the states at their beginnings, and Backward computes
 	// each window again before it goes back through it (Chen et al. 2016, "Training deep nets with sublinear memory cost"; Gruslys et al. 2016,
-	// "Memory-efficient backpropagation through time"). This takes one more pass forward, changes no bit, and with about sqrt(T) windows the memory grows as
-	// sqrt(T). The output of Forward has T steps all the same. With Truncate and without Lengths, the windows are those between the cuts. A bidirectional
-	// layer keeps its states and computes the sums of its gates again. 0, or 1, is a single window: nothing is computed again.
+	// "Memory-efficient backpropagation through time"). This takes one more pass forward and changes no bit. With about sqrt(T) windows the memory grows
+	// as sqrt(T), but the output of Forward has T steps all the same. With Truncate and without Lengths, the windows are those between the cuts. A
+	// bidirectional layer keeps its states and computes the sums of its gates again. 0, or 1, is a single window: nothing is computed again.
 	Recompute int
 	// MemoryBudget has the layer choose the number of windows, so that what it keeps for Backward takes at most so many bytes, besides x, y and their
-	// gradients: one window if that will do, otherwise the fewest that will or, if none will, those that take the least memory. 0 is no limit. If
-	// Recompute is given, too, it is the number of windows where one will not do.
+	// gradients: one window if that fits; otherwise the fewest windows that fit; and if none do, those that take the least memory. 0 is no limit. If
+	// Recompute is given, too, it is the number of windows where one does not fit.
 	MemoryBudget int
 }
 

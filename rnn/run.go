@@ -141,7 +141,7 @@ func (r *run) layOutLane(t *autograd.Tape, k int) {
 		if i == 0 && r.direct() && l.layer == s.Layers-1 {
 			span = r.rows.steps
 		}
-		l.states[i] = newTrack(t, &r.rows, width, span, l.direction)
+		l.states[i] = newTrack(t, &r.rows, width, w.states, span, l.direction)
 	}
 	if l.read = l.states[0].before; r.drops(s.RecurrentDropout) {
 		l.read = newSlab(t, &r.rows, p.State, w.states)

@@ -44,17 +44,21 @@ func (r *run) newWindows(steps int, o Options) windows {
 	return w
 }
 
-// recompute chooses windows that Backward computes again. A window has a multiple of the steps of a chunk, so that the gradients of the weights are added in
-// the same order as without. If the gradient is cut, the windows are those between the cuts.
+// recompute chooses windows that Backward computes again. A window has a multiple of the steps of a chunk, so that the gradients of the weights are
+// added in the same order as without. If the gradient is cut, the windows are those between the cuts.
 func (r *run) recompute(w *windows, o Options) {
 	step, state := r.floatsOfStep()
-	bytes := func(size int) int { return 4 * (step*size + state*(ceilDiv(w.last, size)-1)) }
-	if o.MemoryBudget > 0 && bytes(w.last) <= o.MemoryBudget {
+	// The bytes of everything may be more than an int of 32 bits holds.
+	bytes := func(size int) int64 {
+		return 4 * (int64(step)*int64(size) + int64(state)*int64(ceilDiv(w.last, size)-1))
+	}
+	budget := int64(o.MemoryBudget)
+	if budget > 0 && bytes(w.last) <= budget {
 		return
 	}
 	switch {
 	case r.s.directions > 1: // the reverse direction begins with the last step, so the states of all steps are kept
-		w.sums = true
+		w.sums = r.s.plan.kept > 0
 		return
 	case w.truncate > 0 && r.rows.lengths == nil:
 		if !r.all { // only the last window is kept
@@ -62,11 +66,11 @@ func (r *run) recompute(w *windows, o Options) {
 		}
 		w.size = w.truncate
 	case o.Recompute > 0:
-		w.size = ceilDiv(ceilDiv(w.last, o.Recompute), w.chunk) * w.chunk
+		w.size = ceilDiv(ceilDiv(w.last, min(w.last, o.Recompute)), w.chunk) * w.chunk
 	default:
 		best := w.chunk
 		for size := w.chunk; size < w.last+w.chunk; size += w.chunk {
-			if n := bytes(size); n <= o.MemoryBudget || n < bytes(best) {
+			if n := bytes(size); n <= budget || n < bytes(best) {
 				best = size
 			}
 		}

@@ -124,6 +124,26 @@ func TestNotFinite(t *testing.T) {
 	}
 }
 
+// TestNotFiniteInTwoPhases: the search scales the gradients of the shards as the Run did. Multiplied by the number of rows that count,
+// the gradient of shard 0 would be infinite, too.
+func TestNotFiniteInTwoPhases(t *testing.T) {
+	p := autograd.NewParams(1)
+	w := p.New("w", autograd.Constant(1), 1)
+	step := train.NewStep(p, func(t *autograd.Tape, b *dataset.Batch) *autograd.Node {
+		x := autograd.Mul(t.Input(b.X), t.Param(w))
+		first, second := autograd.Mean(steep(x, b.X)), autograd.Mean(x)
+		first.SetWeight(float32(b.Rows()))
+		second.SetWeight(float32(1 + b.First))
+		return autograd.Add(first, second)
+	})
+	step.Shards = 2
+	source := &dataset.Tensors{X: tensor.New(32, 1)}
+	source.X.Data()[3], source.X.Data()[20] = 1e3, 1e10
+	_, err := step.Run(dataset.Rows{Source: source, Index: numbers(32)})
+	assert.ErrorIs(t, err, autograd.ErrNotFinite)
+	assert.ErrorContains(t, err, "through steep, is +Inf, element 4 of the gradient of the output of autograd.Mul of shape [16 1]: row 20 of the batch")
+}
+
 // steep is an operation that is 0, and whose derivative is 1e30 times the square of by.
 func steep(x *autograd.Node, by *tensor.Tensor) *autograd.Node {
 	y := x.Tape().New(x.Shape()...)

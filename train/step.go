@@ -358,11 +358,12 @@ func (s *Step) search(at *seat, sh *shard) error {
 	sh.grads.Data = s.sum.slab()
 	defer s.sum.release(sh)
 	at.tape.Repeat(s.seed(sh), sh.grads)
+	unit := sh.unit // compute sets it to that of one phase
 	if err := s.compute(at, sh); err != nil {
 		return err
 	}
 	if s.twoPhases {
-		if err := at.loss.BackwardScaled(sh.unit, sh.factors...); err != nil {
+		if err := at.loss.BackwardScaled(unit, sh.factors...); err != nil {
 			return err
 		}
 	}

@@ -147,17 +147,5 @@ func TestFailuresAmongManyShards(t *testing.T) {
 
 func TestManyShardsAllocateNothing(t *testing.T) {
 	m := newModel(true, 3, 9, 4)
-	source := sequences(2 * manyShards)
-	step := train.NewStep(m.params, m.loss)
-	step.Workers, step.Shards = 3, manyShards
-	rows := source.all()
-	run := func() {
-		if _, err := step.Run(rows); err != nil {
-			panic(err)
-		}
-	}
-	for range 10 {
-		run()
-	}
-	assert.Zero(t, testing.AllocsPerRun(20, run))
+	assert.Zero(t, allocations(m.params, m.loss, sequences(2*manyShards).all(), 3, manyShards, func(*autograd.Grads) {}))
 }

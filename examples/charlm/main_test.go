@@ -85,6 +85,14 @@ func TestRead(t *testing.T) {
 		assert.False(t, slices.ContainsFunc(train, func(b document) bool { return a.path == b.path }))
 	}
 
+	link := filepath.Join(t.TempDir(), ".link") // a hidden folder and a link are read where they are asked for
+	require.NoError(t, os.Symlink(filepath.Join(dir, "folder2"), link))
+	train, heldOut, err = read(link, "*.txt")
+	require.NoError(t, err)
+	assert.Equal(t, int64(22*len("one, two, three;\n")), size(train)+size(heldOut))
+	hidden := filepath.Join(dir, ".hidden")
+	_, _, err = read(hidden, "*.txt")
+	assert.ErrorContains(t, err, "has only 4 characters")
 	_, _, err = read(dir, "*.bin")
 	assert.ErrorContains(t, err, `has only 2 characters in files that match "*.bin"`)
 	_, _, err = read(dir, "[")
@@ -169,9 +177,9 @@ func TestFlagErrors(t *testing.T) {
 	for args, text := range map[string]string{
 		"-steps x":                `invalid value "x"`,
 		"more":                    `unexpected argument "more"`,
-		"-streams 0":              "-streams is 0, want at least 1",
-		"-k1 0":                   "-k1 is 0, want at least 1",
-		"-k2 -1":                  "-k2 is -1, want 0 or more",
+		"-streams 0":              "-streams is 0, want 1 to 4096",
+		"-k1 0":                   "-k1 is 0, want 1 to 65536",
+		"-k2 -1":                  "-k2 is -1, want 0 to 65536",
 		"-lr 0":                   "-lr is 0, want a positive number",
 		"-temperature -1":         "-temperature is -1, want 0 or more",
 		"-top-p 0":                "-top-p is 0, want more than 0 and at most 1",

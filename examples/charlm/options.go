@@ -102,9 +102,9 @@ func (o options) check() error {
 		found any
 		want  string
 	}{
-		{"streams", o.streams >= 1, o.streams, "at least 1"},
-		{"k1", o.k1 >= 1, o.k1, "at least 1"},
-		{"k2", o.k2 >= 1, o.k2, "0 or more"},
+		{"streams", o.streams >= 1 && o.streams <= 1<<12, o.streams, "1 to 4096"},
+		{"k1", o.k1 >= 1 && o.k1 <= 1<<16, o.k1, "1 to 65536"},
+		{"k2", o.k2 >= 1 && o.k2 <= 1<<16, o.k2, "0 to 65536"},
 		{"steps", o.steps >= 1, o.steps, "at least 1"},
 		{"lr", o.lr > 0 && o.lr <= math.MaxFloat32, o.lr, "a positive number"},
 		{"clip", o.clip > 0, o.clip, "a positive number"},

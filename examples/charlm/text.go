@@ -35,7 +35,7 @@ func size(documents []document) (n int64) {
 // read finds the documents of a file or a folder, or of Go's standard library if path is "". Every 20th file, or piece of a file, is
 // held out.
 func read(path, match string) (train, heldOut []document, err error) {
-	without := func(folder string) bool { return strings.HasPrefix(folder, ".") && folder != "." && folder != ".." }
+	without := func(folder string) bool { return strings.HasPrefix(folder, ".") }
 	if path == "" {
 		root, err := exec.Command("go", "env", "GOROOT").Output()
 		if err != nil {
@@ -73,13 +73,16 @@ func read(path, match string) (train, heldOut []document, err error) {
 	return train, heldOut, nil
 }
 
-// find returns the files under a path in the order of their names, as documents.
+// find returns the files under a path, which may be a link, in the order of their names, as documents.
 func find(path, match string, without func(folder string) bool) (files []document, err error) {
+	if path, err = filepath.EvalSymlinks(path); err != nil { // WalkDir follows no link
+		return nil, err
+	}
 	return files, filepath.WalkDir(path, func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if e.IsDir() && without(e.Name()) {
+		if e.IsDir() && name != path && without(e.Name()) {
 			return fs.SkipDir
 		}
 		if fits, err := filepath.Match(match, e.Name()); err != nil {

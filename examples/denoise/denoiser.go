@@ -58,7 +58,8 @@ func (d *denoiser) flush(dst []float32) []float32 {
 	return dst[:n]
 }
 
-// next computes a frame. What it completes lies half a frame back, and of the first frame that is silence before the sound.
+// next computes a frame, and appends the samples of its first half, which no later frame changes. The first half of the first frame is silence before the
+// sound, and is left out.
 func (d *denoiser) next(dst []float32) []float32 {
 	for i, v := range d.sound {
 		d.work[i] = d.window[i] * v

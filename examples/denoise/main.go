@@ -22,60 +22,82 @@ import (
 	"github.com/unroll-go/unroll/rnn"
 )
 
-const noModel = `-model is missing: the file nsnet2-20ms-baseline.onnx (CC-BY-4.0), from the folder NSNet2-baseline of
-https://github.com/microsoft/DNS-Challenge`
+// options are the command line.
+type options struct{ model, in, out string }
 
-func main() {
+// usageError is an error in the command line: the exit code is 2.
+type usageError struct{ error }
+
+func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("denoise", flag.ContinueOnError)
-	flags.Usage = func() {
-		fmt.Fprintln(flags.Output(), "usage: denoise -model FILE in.wav out.wav")
+	flags.SetOutput(io.Discard) // main prints errors, in one line
+	flags.StringVar(&o.model, "model", "", "weights of NSNet2: nsnet2-20ms-baseline.onnx (CC-BY-4.0), from the folder NSNet2-baseline of https://github.com/microsoft/DNS-Challenge")
+	if err := flags.Parse(args); err == flag.ErrHelp {
+		fmt.Println("Usage: denoise -model FILE in.wav out.wav")
+		flags.SetOutput(os.Stdout)
 		flags.PrintDefaults()
-	}
-	model := flags.String("model", "", "weights of NSNet2, nsnet2-20ms-baseline.onnx")
-	if err := flags.Parse(os.Args[1:]); errors.Is(err, flag.ErrHelp) {
-		return
+		return o, err
 	} else if err != nil {
-		os.Exit(2)
+		return o, usageError{err}
 	}
 	if flags.NArg() != 2 {
-		fmt.Fprintf(os.Stderr, "error: %d files, want two: the one to read and the one to write\n", flags.NArg())
-		os.Exit(2)
+		return o, usageError{fmt.Errorf("%d files, want two: the one to read and the one to write", flags.NArg())}
 	}
-	if err := run(*model, flags.Arg(0), flags.Arg(1)); err != nil {
-		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(1)
+	if o.model == "" {
+		return o, usageError{fmt.Errorf("-model is missing, want %s", flags.Lookup("model").Usage)}
 	}
+	o.in, o.out = flags.Arg(0), flags.Arg(1)
+	return o, nil
 }
 
-// run takes the noise out of the sound of the file in, and writes the file out.
-func run(model, in, out string) error {
-	if model == "" {
-		return errors.New(noModel)
+func main() {
+	o, err := parse(os.Args[1:])
+	if err == nil {
+		err = run(o)
 	}
-	network, err := load(model)
-	if err != nil {
-		return fmt.Errorf("%s: %w", model, err)
+	if err == nil || err == flag.ErrHelp {
+		return
 	}
-	sound, err := read(in, newDenoiser(network.Step))
-	if err != nil {
-		return fmt.Errorf("%s: %w", in, err)
+	fmt.Fprintln(os.Stderr, "error:", err)
+	if errors.As(err, new(usageError)) {
+		os.Exit(2)
 	}
-	f, err := os.Create(out)
+	os.Exit(1)
+}
+
+// run takes the noise out of a sound.
+func run(o options) error {
+	network, err := fromFile(o.model, load)
 	if err != nil {
 		return err
 	}
-	w := bufio.NewWriter(f)
-	return errors.Join(wav.Write(w, rate, sound), w.Flush(), f.Close())
+	sound, err := fromFile(o.in, newDenoiser(network.Step).read)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(o.out)
+	if err != nil {
+		return err
+	}
+	return errors.Join(wav.Write(f, rate, sound), f.Close())
 }
 
-// read returns the sound of a file without its noise.
-func read(path string, d *denoiser) (sound []float32, err error) {
+// fromFile returns the result of a function that reads a file, and adds the path to the error of the function.
+func fromFile[T any](path string, read func(io.Reader) (T, error)) (result T, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return result, err
 	}
 	defer f.Close()
-	r, err := wav.NewReader(bufio.NewReader(f))
+	if result, err = read(bufio.NewReader(f)); err != nil {
+		return result, fmt.Errorf("%s: %w", path, err)
+	}
+	return result, nil
+}
+
+// read returns the sound of a WAV file without its noise.
+func (d *denoiser) read(file io.Reader) (sound []float32, err error) {
+	r, err := wav.NewReader(file)
 	if err != nil {
 		return nil, err
 	}
@@ -100,13 +122,8 @@ func read(path string, d *denoiser) (sound []float32, err error) {
 }
 
 // load returns NSNet2 for one frame after the other: from the logarithm of the power of each frequency [161] to the part of it that is speech [161].
-func load(path string) (rnn.Chain, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	model, err := onnx.Read(bufio.NewReader(f))
+func load(file io.Reader) (rnn.Chain, error) {
+	model, err := onnx.Read(file)
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"flag"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -86,12 +88,29 @@ func writeFile(t *testing.T, samples []float32) string {
 
 func TestErrors(t *testing.T) {
 	in, out := writeFile(t, noise(100)), filepath.Join(t.TempDir(), "out.wav")
-	assert.EqualError(t, run("", in, out), noModel)
-	assert.ErrorIs(t, run(filepath.Join(t.TempDir(), "none.onnx"), in, out), os.ErrNotExist)
-	assert.ErrorContains(t, run(in, in, out), in)
+	assert.ErrorIs(t, run(options{filepath.Join(t.TempDir(), "none.onnx"), in, out}), os.ErrNotExist)
+	assert.ErrorContains(t, run(options{in, in, out}), in)
 	assert.NoFileExists(t, out)
-	_, err := read(filepath.Join(t.TempDir(), "none.wav"), nil)
+	_, err := fromFile(filepath.Join(t.TempDir(), "none.wav"), newDenoiser(ones).read)
 	assert.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestCommandLine(t *testing.T) {
+	for args, want := range map[string]string{
+		"a.wav b.wav":      "-model is missing, want weights of NSNet2: nsnet2-20ms-baseline.onnx",
+		"-model m a.wav":   "1 files, want two: the one to read and the one to write",
+		"-noise a.wav b":   "flag provided but not defined: -noise",
+		"-model m a b c d": "4 files",
+	} {
+		_, err := parse(strings.Fields(args))
+		assert.ErrorAs(t, err, new(usageError), args)
+		assert.ErrorContains(t, err, want)
+	}
+	_, err := parse([]string{"-h"})
+	assert.Equal(t, flag.ErrHelp, err)
+	o, err := parse([]string{"-model", "m", "a.wav", "b.wav"})
+	require.NoError(t, err)
+	assert.Equal(t, options{"m", "a.wav", "b.wav"}, o)
 }
 
 // TestNoiseIsReduced runs the whole program on two seconds of noise.
@@ -102,8 +121,8 @@ func TestNoiseIsReduced(t *testing.T) {
 	}
 	x := noise(2 * rate)
 	in, out := writeFile(t, x), filepath.Join(t.TempDir(), "out.wav")
-	require.NoError(t, run(filepath.Join(dir, "nsnet2-20ms-baseline.onnx"), in, out))
-	y, err := read(out, newDenoiser(ones))
+	require.NoError(t, run(options{filepath.Join(dir, "nsnet2-20ms-baseline.onnx"), in, out}))
+	y, err := fromFile(out, newDenoiser(ones).read)
 	require.NoError(t, err)
 	require.Len(t, y, len(x))
 	reduced := 10 * math.Log10(energy(x[rate:])/energy(y[rate:]))

@@ -81,7 +81,7 @@ func (f File) download(dir, path string) error {
 	return os.Rename(w.Name(), path)
 }
 
-// copy copies the file, and returns an error if it is not the genuine one. It reads at most one byte more than that has.
+// copy copies the file, and returns an error if it is not the genuine one. It reads at most one byte more than the genuine file has.
 func (f File) copy(to io.Writer, from io.Reader) error {
 	sum := sha256.New()
 	n, err := io.Copy(io.MultiWriter(to, sum), io.LimitReader(from, f.Size+1))

@@ -42,43 +42,43 @@ type options struct {
 	words      []string
 }
 
-// errUsage says that the command line is wrong and that this has been told.
-var errUsage = errors.New("wrong command line")
+// usageError is an error in the command line: the exit code is 2.
+type usageError struct{ error }
 
-func parse(args []string, out io.Writer) (o options, err error) {
+func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("g2p", flag.ContinueOnError)
-	flags.SetOutput(out)
-	flags.Usage = func() {
-		fmt.Fprintln(out, "usage: g2p [flags] [WORD...]; without words, they are read from standard input")
-		flags.PrintDefaults()
-	}
+	flags.SetOutput(io.Discard) // main prints errors, in one line
 	flags.StringVar(&o.model, "model", "", "weights of g2p_en, checkpoint20.npz; without it they are downloaded once")
 	flags.IntVar(&o.beam, "beam", 1, "width of the beam; 1: greedy decoding")
-	flags.IntVar(&o.best, "best", 1, "pronunciations to print of each word, with their probabilities if there are several")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+	flags.IntVar(&o.best, "best", 1, "pronunciations to print of each word at most, with their probabilities; 1: without. A wider beam finds more")
+	if err := flags.Parse(args); err == flag.ErrHelp {
+		fmt.Println("Usage: g2p [flags] [WORD...]; without words, they are read from standard input")
+		flags.SetOutput(os.Stdout)
+		flags.PrintDefaults()
 		return o, err
 	} else if err != nil {
-		return o, errUsage
+		return o, usageError{err}
 	}
-	if o.beam < 1 || o.best < 1 {
-		fmt.Fprintf(out, "error: -beam is %d and -best %d, want at least 1\n", o.beam, o.best)
-		return o, errUsage
+	if most := 1000; o.beam < 1 || o.beam > most || o.best < 1 || o.best > most {
+		return o, usageError{fmt.Errorf("-beam is %d and -best %d, want 1 to %d", o.beam, o.best, most)}
 	}
 	o.words = flags.Args()
 	return o, nil
 }
 
 func main() {
-	o, err := parse(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
+	o, err := parse(os.Args[1:])
+	if err == nil {
+		err = run(o, os.Stdin, os.Stdout)
+	}
+	if err == nil || err == flag.ErrHelp {
 		return
-	} else if err != nil {
+	}
+	fmt.Fprintln(os.Stderr, "error:", err)
+	if errors.As(err, new(usageError)) {
 		os.Exit(2)
 	}
-	if err := run(o, os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(1)
-	}
+	os.Exit(1)
 }
 
 func run(o options, stdin io.Reader, stdout io.Writer) (err error) {

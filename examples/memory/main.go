@@ -6,7 +6,7 @@
 // shows a few random symbols, then nothing for a long time, and then wants the symbols again, each after a lag of 1000 steps. The command trains
 // twice, by full backpropagation through time and by a backpropagation that is truncated to half of the lag. No gradient of the second training ever
 // reaches a symbol, so it does not learn to keep the symbols, and its loss stays at chance. The command prints losses, times and memory, and draws the
-// losses in memory.png. (At a lag of 50 and less, a truncated training gains a little: even the untrained state has an echo of the symbols, which it learns
+// losses in memory.png; on two cores it takes about a minute. (At a lag of 50 and less, a truncated training gains a little: even the untrained state has an echo of the symbols, which it learns
 // to read.)
 //
 //	go run ./examples/memory -problem add -cell mingru -hidden 32 -lag 10000

@@ -79,14 +79,27 @@ func parse(args []string) (o options, err error) {
 	if f.NArg() > 0 {
 		return o, usageError{fmt.Errorf("unexpected argument %q", f.Arg(0))}
 	}
-	defaults, known := recipes[o.recipe]
-	for name, value := range defaults {
+	for name, value := range recipes[o.recipe] {
 		if !given(f, name) {
 			if err := f.Set(name, value); err != nil {
 				return o, err
 			}
 		}
 	}
+	o.settings = train.Settings{}
+	f.VisitAll(func(g *flag.Flag) {
+		switch g.Name {
+		case "data", "workers", "recompute", "out", "load", "resume", "save-every", "tensorboard": // what the data are is told by the pictures themselves
+		default:
+			o.settings["-"+g.Name] = g.Value.String()
+		}
+	})
+	return o, o.check()
+}
+
+// check returns a usageError if a flag's value cannot be.
+func (o options) check() error {
+	_, known := recipes[o.recipe]
 	for _, c := range []struct {
 		flag  string
 		ok    bool
@@ -113,18 +126,10 @@ func parse(args []string) (o options, err error) {
 		{"out", o.out != "", fmt.Sprintf("%q", o.out), "a folder"},
 	} {
 		if !c.ok {
-			return o, usageError{fmt.Errorf("-%s is %v, want %s", c.flag, c.found, c.want)}
+			return usageError{fmt.Errorf("-%s is %v, want %s", c.flag, c.found, c.want)}
 		}
 	}
-	o.settings = train.Settings{}
-	f.VisitAll(func(g *flag.Flag) {
-		switch g.Name {
-		case "data", "workers", "recompute", "out", "load", "resume", "save-every", "tensorboard": // what the data are is told by the pictures themselves
-		default:
-			o.settings["-"+g.Name] = g.Value.String()
-		}
-	})
-	return o, nil
+	return nil
 }
 
 // given reports whether the command line has the flag.

@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/unroll-go/unroll/decode"
 	"github.com/unroll-go/unroll/examples/charlm/lm"
 )
 
@@ -38,24 +37,12 @@ type server struct {
 
 // newServer returns a server of the model of a file. It takes batches of so many sessions at most, in so many goroutines.
 func newServer(path string, l limits, workers, batch int) (*server, error) {
-	m, err := load(path)
+	m, err := lm.Load(path)
 	if err != nil {
 		return nil, err
 	}
 	b := newBatcher(m, l.sessions, workers, batch)
 	return &server{limits: l, path: path, batcher: b, sessions: newSessions(b.state, l.idle)}, nil
-}
-
-// load reads a model and makes sure that it computes numbers.
-func load(path string) (*lm.Model, error) {
-	m, err := lm.Load(path)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := decode.Argmax(m.NewStream().Step('a')); err != nil {
-		return nil, fmt.Errorf("%s: the weights are not usable: %w", path, err)
-	}
-	return m, nil
 }
 
 // handler returns the server's routes. Pages of other origins cannot use them from a browser.
@@ -241,7 +228,7 @@ var errUnusable = errors.New("the server goes on with the weights that it has")
 func (s *server) reload(w http.ResponseWriter, _ *http.Request, _ []byte) error {
 	s.reloading.Lock() // the memory of one more model is enough
 	defer s.reloading.Unlock()
-	m, err := load(s.path)
+	m, err := lm.Load(s.path)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnusable, err)
 	}

@@ -77,12 +77,12 @@ func parse(args []string) (o options, err error) {
 		want  string
 	}{
 		{"model", o.model != "", fmt.Sprintf("%q", o.model), "a file that examples/charlm wrote"},
-		{"sessions", o.limits.sessions >= 1, o.limits.sessions, "at least 1"},
+		{"sessions", o.limits.sessions >= 1 && o.limits.sessions <= 1<<16, o.limits.sessions, "1 to 65536"},
 		{"idle", o.limits.idle > 0, o.limits.idle, "a positive time"},
 		{"tokens", o.limits.tokens >= 1, o.limits.tokens, "at least 1"},
 		{"body", o.limits.body >= 1, o.limits.body, "at least 1"},
 		{"timeout", o.limits.timeout > 0, o.limits.timeout, "a positive time"},
-		{"workers", o.workers >= 1, o.workers, "at least 1"},
+		{"workers", o.workers >= 1 && o.workers <= 1<<10, o.workers, "1 to 1024"},
 		{"batch", o.batch >= 1, o.batch, "at least 1"},
 		{"grace", o.grace >= 0, o.grace, "0 or more"},
 	} {

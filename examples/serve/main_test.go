@@ -14,7 +14,8 @@ func TestParse(t *testing.T) {
 	assert.Equal(t, 3, o.limits.sessions)
 	for want, args := range map[string][]string{
 		`-model is "", want a file that examples/charlm wrote`: {},
-		"-sessions is 0, want at least 1":                      {"-model", "m", "-sessions", "0"},
+		"-sessions is 0, want 1 to 65536":                      {"-model", "m", "-sessions", "0"},
+		"-workers is 2000, want 1 to 1024":                     {"-model", "m", "-workers", "2000"},
 		"-idle is -1s, want a positive time":                   {"-model", "m", "-idle", "-1s"},
 		"-batch is 0, want at least 1":                         {"-model", "m", "-batch", "0"},
 		`unexpected argument "m"`:                              {"m"},

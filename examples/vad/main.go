@@ -33,16 +33,12 @@ type options struct {
 	input           string
 }
 
-// errUsage says that the command line is wrong and that this has been told.
-var errUsage = errors.New("wrong command line")
+// usageError is an error in the command line: the exit code is 2.
+type usageError struct{ error }
 
-func parse(args []string, out io.Writer) (o options, err error) {
+func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("vad", flag.ContinueOnError)
-	flags.SetOutput(out)
-	flags.Usage = func() {
-		fmt.Fprintln(out, "usage: vad [flags] FILE.wav   or   vad [flags] -")
-		flags.PrintDefaults()
-	}
+	flags.SetOutput(io.Discard) // main prints errors, in one line
 	usual := vad.DefaultSegments()
 	flags.StringVar(&o.model, "model", "", "weights of Silero VAD, silero_vad_16k.safetensors or silero_vad_16k_op15.onnx; without it the former are downloaded once")
 	flags.StringVar(&o.csv, "csv", "", "file for a line a chunk: seconds,probability")
@@ -53,10 +49,13 @@ func parse(args []string, out io.Writer) (o options, err error) {
 	flags.DurationVar(&o.segments.MinSpeech, "min-speech", usual.MinSpeech, "speech that is not longer is not told")
 	flags.DurationVar(&o.segments.MinSilence, "min-silence", usual.MinSilence, "silence that ends speech")
 	flags.DurationVar(&o.segments.Pad, "pad", usual.Pad, "added before and after speech")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+	if err := flags.Parse(args); err == flag.ErrHelp {
+		fmt.Println("Usage: vad [flags] FILE.wav   or   vad [flags] -")
+		flags.SetOutput(os.Stdout)
+		flags.PrintDefaults()
 		return o, err
 	} else if err != nil {
-		return o, errUsage
+		return o, usageError{err}
 	}
 	if *release == -1 {
 		*release = max(*threshold-0.15, min(0.01, *threshold))
@@ -73,24 +72,25 @@ func parse(args []string, out io.Writer) (o options, err error) {
 		err = errors.New("a duration is negative")
 	}
 	if err != nil {
-		fmt.Fprintln(out, "error:", err)
-		return o, errUsage
+		return o, usageError{err}
 	}
 	o.input = flags.Arg(0)
 	return o, nil
 }
 
 func main() {
-	o, err := parse(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
+	o, err := parse(os.Args[1:])
+	if err == nil {
+		err = run(o, os.Stdin, os.Stdout)
+	}
+	if err == nil || err == flag.ErrHelp {
 		return
-	} else if err != nil {
+	}
+	fmt.Fprintln(os.Stderr, "error:", err)
+	if errors.As(err, new(usageError)) {
 		os.Exit(2)
 	}
-	if err := run(o, os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(1)
-	}
+	os.Exit(1)
 }
 
 func run(o options, stdin io.Reader, stdout io.Writer) error {

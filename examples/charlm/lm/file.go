@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/unroll-go/unroll/decode"
 	"github.com/unroll-go/unroll/safetensors"
 )
 
@@ -21,7 +22,7 @@ func (m *Model) Save(path string) error {
 	return safetensors.Save(path, m.Params, map[string]string{format: string(config)})
 }
 
-// Load returns the model of a file that [Model.Save] wrote.
+// Load returns the model of a file that [Model.Save] wrote. Weights with which the model computes no numbers are an error, too.
 func Load(path string) (*Model, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -63,6 +64,11 @@ func fromFile(file *safetensors.File) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = safetensors.Loading{}.Apply(file, m.Params)
-	return m, err
+	if _, err := (safetensors.Loading{}).Apply(file, m.Params); err != nil {
+		return nil, err
+	}
+	if _, err := decode.Argmax(m.NewStream().Step('a')); err != nil {
+		return nil, fmt.Errorf("lm: the weights are not usable: %w", err)
+	}
+	return m, nil
 }

@@ -84,8 +84,7 @@ func New(c Config, seed uint64) (*Model, error) {
 		return nil, fmt.Errorf("lm: %w", err)
 	}
 	m := &Model{Config: c, Params: autograd.NewParams(seed)}
-	// The logits of a tied model are products of an output and the embeddings, so these must not begin too long.
-	m.embedding = &layers.Embedding{Weight: m.Params.In("embedding").New("weight", autograd.Normal(1), Characters, c.Embedding)}
+	m.embedding = layers.NewEmbedding(m.Params.In("embedding"), Characters, c.Embedding)
 	if in := m.Params.In("rnn"); c.Cell == "lstm" {
 		m.cell = rnn.NewLSTM(in, rnn.LSTMConfig{Input: c.Embedding, Hidden: c.Hidden, Layers: c.Layers, Dropout: c.Dropout})
 	} else {

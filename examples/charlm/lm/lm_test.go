@@ -171,6 +171,10 @@ func TestLoadErrors(t *testing.T) {
 		require.ErrorContains(t, err, path)
 		assert.ErrorContains(t, err, want)
 	}
+	m.Params.Update(func() { m.Params.Get("head.bias").Value.Data()[3] = float32(math.NaN()) })
+	require.NoError(t, m.Save(path))
+	_, err = lm.Load(path)
+	assert.ErrorContains(t, err, path+": lm: the weights are not usable")
 	assert.ErrorIs(t, write([]byte("PK\x03\x04 a file of PyTorch, perhaps")), safetensors.ErrNotSafetensors)
 	_, err = lm.Load(filepath.Join(t.TempDir(), "none"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
