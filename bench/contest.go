@@ -69,6 +69,22 @@ func timed(run func()) float64 {
 	}
 }
 
+// singleSteps is how many runs are timed one by one.
+const singleSteps = 20_000
+
+// timedSingly returns a quantile of the seconds that single runs take, a reading of the clock included.
+func timedSingly(run func(), quantile float64) float64 {
+	run()
+	times, before := make([]float64, singleSteps), time.Now()
+	for i := range times {
+		run()
+		now := time.Now()
+		times[i], before = now.Sub(before).Seconds(), now
+	}
+	slices.Sort(times)
+	return times[int(quantile*(singleSteps-1))]
+}
+
 // play has everybody take turns: in each round all contests, in each contest all contestants, another one first
 // every time. Who fails takes no further part; the notes tell why.
 func play(rounds int, contests []*Contest, progress io.Writer) (notes []string) {

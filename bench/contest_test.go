@@ -30,6 +30,13 @@ func TestShareAndRate(t *testing.T) {
 	assert.Equal(t, []*Entry{e}, c.contestants())
 }
 
+func TestTimedSingly(t *testing.T) {
+	runs := 0
+	took := timedSingly(func() { runs++ }, 0.99)
+	assert.Equal(t, 1+singleSteps, runs)
+	assert.GreaterOrEqual(t, took, 0.0)
+}
+
 func TestPlayTakesTurns(t *testing.T) {
 	var order string
 	c := &Contest{Name: "all"}

@@ -21,16 +21,18 @@ type peer struct {
 	out     *json.Decoder
 }
 
-// request is what a peer is asked to do; peers/pytorch.py and peers/ort.py tell what there is.
+// request is what a peer is asked to do; peers/pytorch.py, peers/ort.py and peers/jax_scan.py tell what there is.
 type request struct {
 	Do string `json:"do"`
 	job
-	Batches  int    `json:"batches,omitempty"`
-	Function string `json:"function,omitempty"`
-	Size     int    `json:"size,omitempty"`
-	Epochs   int    `json:"epochs,omitempty"`
-	Seed     uint64 `json:"seed,omitempty"`
-	Conv     *conv  `json:"conv,omitempty"`
+	Batches  int     `json:"batches,omitempty"`
+	Autocast bool    `json:"autocast,omitempty"` // to bfloat16
+	Quantile float64 `json:"quantile,omitempty"` // of runs timed one by one; 0: the mean of many
+	Function string  `json:"function,omitempty"`
+	Size     int     `json:"size,omitempty"`
+	Epochs   int     `json:"epochs,omitempty"`
+	Seed     uint64  `json:"seed,omitempty"`
+	Conv     *conv   `json:"conv,omitempty"`
 }
 
 // job is a model to train, or to run: pictures of so many rows of 28 pixels, to ten classes.
@@ -194,6 +196,18 @@ func (b *bench) onnxRuntime() (*peer, string) {
 	}
 	b.version("ONNX Runtime " + p.version)
 	return p, "ONNX Runtime " + shorten(p.version)
+}
+
+// jax returns JAX's child and its name, or notes that it can not be run. The C library keeps the memory that JAX frees: JAX is much faster with that.
+func (b *bench) jax() (*peer, string) {
+	const all = "1000000000"
+	p, err := b.peer([]string{"MALLOC_MMAP_THRESHOLD_=" + all, "MALLOC_TRIM_THRESHOLD_=" + all}, b.current, "peers/jax_scan.py")
+	if err != nil {
+		b.note("JAX is left out: %v.", err)
+		return nil, ""
+	}
+	b.version("JAX " + p.version)
+	return p, "JAX " + shorten(p.version)
 }
 
 func (b *bench) peer(env []string, command ...string) (*peer, error) {

@@ -13,30 +13,44 @@ import (
 func streaming(b *bench) (all []*Contest, err error) {
 	releases := b.pytorches()
 	runtime, name := b.onnxRuntime()
+	b.note("A reading of the clock takes %s µs of each single step of ours.", figure(1e6*timedSingly(func() {}, 0.5)))
 	for _, cell := range slices.Concat(cells, own) {
 		for _, units := range []int{8, 16, 32, 64, 150, 400} {
 			j := job{Cell: cell, Hidden: units, Batch: 1, Steps: 1}
-			c := &Contest{Name: fmt.Sprintf("%s, %d units", cell, units)}
-			c.addFunc(ours, j.stepper())
-			c.addFunc("its kernels alone", j.kernels())
-			all = append(all, c)
-			if slices.Contains(own, cell) {
-				continue
-			}
-			if runtime != nil {
-				c.add(name, 1, runtime.seconds(request{Do: "read", job: j}, 1))
-			}
-			for _, p := range releases {
-				child, err := b.torch(p, p.settings[0])
-				if err != nil {
-					return nil, err
+			step := j.stepper()
+			for _, f := range stepFigures {
+				c := &Contest{Name: fmt.Sprintf("%s, %d units%s", cell, units, f.name)}
+				if f.quantile == 0 {
+					c.addFunc(ours, step)
+					c.addFunc("its kernels alone", j.kernels())
+				} else {
+					c.add(ours, 1, func() (float64, error) { return timedSingly(step, f.quantile), nil })
 				}
-				c.add(p.name, 1, child.seconds(request{Do: "step", job: j}, 1))
+				all = append(all, c)
+				if slices.Contains(own, cell) {
+					continue
+				}
+				if runtime != nil {
+					c.add(name, 1, runtime.seconds(request{Do: "read", job: j, Quantile: f.quantile}, 1))
+				}
+				for _, p := range releases {
+					child, err := b.torch(p, p.settings[0])
+					if err != nil {
+						return nil, err
+					}
+					c.add(p.name, 1, child.seconds(request{Do: "step", job: j, Quantile: f.quantile}, 1))
+				}
 			}
 		}
 	}
 	return all, nil
 }
+
+// stepFigures are what is told of a step: the mean of many, and quantiles of single ones.
+var stepFigures = []struct {
+	name     string
+	quantile float64
+}{{"", 0}, {", median", 0.5}, {", p99", 0.99}}
 
 // stepper returns a step of our layer.
 func (j job) stepper() func() {

@@ -17,6 +17,7 @@ import (
 	"github.com/unroll-go/unroll/optim"
 	"github.com/unroll-go/unroll/rnn"
 	"github.com/unroll-go/unroll/train"
+	"golang.org/x/sys/cpu"
 )
 
 const (
@@ -174,6 +175,7 @@ func epochs(b *bench) (all []*Contest, err error) {
 		return nil, err
 	}
 	releases := b.pytorches()
+	jax, jaxName := b.jax()
 	times := float64(epochBatches) / float64(b.batches)
 	for _, cell := range slices.Concat(cells, own) {
 		j := recipe(cell)
@@ -196,7 +198,15 @@ func epochs(b *bench) (all []*Contest, err error) {
 					return nil, err
 				}
 				c.add(p.with(t), t.cores(), child.seconds(q, times))
+				if p.python == b.current && (cpu.X86.HasAVX512BF16 || cpu.X86.HasAMXBF16) {
+					half := q
+					half.Autocast = true
+					c.add(p.with(t)+", bfloat16", t.cores(), child.seconds(half, times))
+				}
 			}
+		}
+		if jax != nil {
+			c.add(jaxName, 2, jax.seconds(q, times))
 		}
 		if child, name, err := b.gomlxPeer(); err == nil {
 			c.add(name, 2, child.seconds(q, times))

@@ -1,14 +1,12 @@
 """ONNX Runtime's side of the benchmarks, on one thread: for each request, a line of JSON on stdin, one reply on stdout."""
 
 import functools
-import json
 import os
-import sys
-import time
 
 import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from serve import serve, timed
 
 OPERATORS = {"elman": ("RNN", 1), "lstm": ("LSTM", 4), "gru": ("GRU", 3)}
 
@@ -48,20 +46,6 @@ def network(cell, inputs, hidden, layers):
     return session(model.SerializeToString())
 
 
-def timed(run):
-    """Seconds a run, the mean of many after one to warm up."""
-    run()
-    n = 1
-    while True:
-        start = time.perf_counter()
-        for _ in range(n):
-            run()
-        seconds = time.perf_counter() - start
-        if seconds >= 0.01:
-            return {"seconds": seconds / n}
-        n *= 2
-
-
 def read(request):
     """A batch of sequences from states of zeros; for one step, from the state that the step before left."""
     steps, batch, hidden = request["steps"], request["batch"], request["hidden"]
@@ -76,7 +60,7 @@ def read(request):
         if steps == 1:
             feeds.update(zip(names[1:], states))
 
-    return timed(run)
+    return timed(run, request.get("quantile"))
 
 
 def vad(_):
@@ -98,16 +82,5 @@ def version(_):
     return {"version": onnxruntime.__version__}
 
 
-def main():
-    do = {f.__name__: f for f in (read, vad, version)}
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            reply = do[request.pop("do")](request)
-        except Exception as error:  # tell it and live on
-            reply = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(reply), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve(read, vad, version)

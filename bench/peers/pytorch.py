@@ -8,10 +8,10 @@ import gzip
 import itertools
 import json
 import os
-import sys
 import time
 
 import torch
+from serve import serve, timed
 from torch import nn
 from torch.nn import functional as F
 
@@ -62,6 +62,7 @@ class Trainer:
     def __init__(self, request, data, batch_first, adam):
         self.pictures, self.labels = data
         self.batch = request["batch"]
+        self.autocast = request.get("autocast", False)  # to bfloat16
         self.model = Classifier(request["cell"], request["hidden"], batch_first)
         if not batch_first:
             self.pictures = self.pictures.transpose(0, 1).contiguous()
@@ -76,8 +77,9 @@ class Trainer:
     def run(self, batches):
         start = time.perf_counter()
         for rows in itertools.islice(self.rows, batches):
-            logits = self.model(self.pictures.index_select(self.model.dim, rows))
-            loss = F.cross_entropy(logits, self.labels[rows])
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+                logits = self.model(self.pictures.index_select(self.model.dim, rows))
+                loss = F.cross_entropy(logits, self.labels[rows])
             self.adam.zero_grad(set_to_none=True)
             loss.backward()
             self.adam.step()
@@ -148,20 +150,6 @@ def epoch(request):
     return {**reply, "accuracy": right / len(labels)}
 
 
-def timed(run):
-    """Seconds a run, the mean of many after one to warm up."""
-    run()
-    n = 1
-    while True:
-        start = time.perf_counter()
-        for _ in range(n):
-            run()
-        seconds = time.perf_counter() - start
-        if seconds >= 0.01:
-            return {"seconds": seconds / n}
-        n *= 2
-
-
 def activation(request):
     x = torch.linspace(-4, 4, request["size"])
     y = torch.empty_like(x)
@@ -179,7 +167,7 @@ def step(request):
         state = cell(x, state)
 
     with torch.no_grad():
-        return timed(run)
+        return timed(run, request.get("quantile"))
 
 
 def read(request):
@@ -230,16 +218,5 @@ def version(_):
     return {"version": torch.__version__}
 
 
-def main():
-    do = {f.__name__: f for f in (train, epoch, activation, step, read, conv, long, version)}
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            reply = do[request.pop("do")](request)
-        except Exception as error:  # tell it and live on
-            reply = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(reply), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve(train, epoch, activation, step, read, conv, long, version)
