@@ -110,6 +110,7 @@ the steps; MB is peak RSS, with the input.`,
 type bench struct {
 	rounds, batches        int
 	debian, current, gomlx string // programs: Python with either PyTorch, the current one with ONNX Runtime and JAX, too; GoMLX's peer
+	libTorch, nexus        string // programs: the peers of PyTorch's C++ library and of the Rust crate nexus-inference
 	notes, versions        []string
 	peers                  map[string]*peer
 }
@@ -162,6 +163,8 @@ func run() error {
 	flag.StringVar(&b.debian, "pytorch113", "/usr/bin/python3", "Python with PyTorch 1.13 and OpenBLAS")
 	flag.StringVar(&b.current, "pytorch", filepath.Join(cache, "venv/bin/python"), "Python with the current PyTorch, ONNX Runtime and JAX")
 	flag.StringVar(&b.gomlx, "gomlx", filepath.Join(cache, "gomlx"), "program built of peers/gomlx")
+	flag.StringVar(&b.libTorch, "libtorch", filepath.Join(cache, "libtorch"), "program built of peers/libtorch")
+	flag.StringVar(&b.nexus, "nexus", filepath.Join(cache, "nexus/release/nexus"), "program built of peers/nexus")
 	steps := flag.Int("long", 0, "for the section long: train on sequences of so many steps and print the time, no more")
 	way := flag.String("way", keepAll, "for -long: how")
 	flag.Parse()

@@ -210,6 +210,17 @@ func (b *bench) jax() (*peer, string) {
 	return p, "JAX " + shorten(p.version)
 }
 
+// program returns the child of a peer that is a program of its own, or notes that it can not be run.
+func (b *bench) program(name, path string) *peer {
+	p, err := b.peer([]string{"OMP_NUM_THREADS=1"}, path)
+	if err != nil {
+		b.note("%s is left out: %v.", path, err)
+		return nil
+	}
+	b.version(name + " " + p.version)
+	return p
+}
+
 func (b *bench) peer(env []string, command ...string) (*peer, error) {
 	key := strings.Join(append(env, command...), " ")
 	if p := b.peers[key]; p != nil {

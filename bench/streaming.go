@@ -13,6 +13,8 @@ import (
 func streaming(b *bench) (all []*Contest, err error) {
 	releases := b.pytorches()
 	runtime, name := b.onnxRuntime()
+	libTorch := b.program("PyTorch", b.libTorch)
+	nexus := b.program("nexus-inference", b.nexus)
 	b.note("A reading of the clock takes %s µs of each single step of ours.", figure(1e6*timedSingly(func() {}, 0.5)))
 	for _, cell := range slices.Concat(cells, own) {
 		for _, units := range []int{8, 16, 32, 64, 150, 400} {
@@ -33,12 +35,19 @@ func streaming(b *bench) (all []*Contest, err error) {
 				if runtime != nil {
 					c.add(name, 1, runtime.seconds(request{Do: "read", job: j, Quantile: f.quantile}, 1))
 				}
+				q := request{Do: "step", job: j, Quantile: f.quantile}
 				for _, p := range releases {
 					child, err := b.torch(p, p.settings[0])
 					if err != nil {
 						return nil, err
 					}
-					c.add(p.name, 1, child.seconds(request{Do: "step", job: j, Quantile: f.quantile}, 1))
+					c.add(p.name, 1, child.seconds(q, 1))
+				}
+				if libTorch != nil {
+					c.add("PyTorch "+shorten(libTorch.version)+", C++", 1, libTorch.seconds(q, 1))
+				}
+				if nexus != nil && cell != elman {
+					c.add("nexus-inference "+nexus.version, 1, nexus.seconds(q, 1))
 				}
 			}
 		}
