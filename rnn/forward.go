@@ -22,11 +22,12 @@ func (r *run) forward(packs []pack) {
 		}
 		r.writeOutput(from, to)
 	}
-	for k := range r.lanes {
+	if !r.windows.again || !r.rows.apart() {
+		return
+	}
+	for k := range r.lanes { // steps that are computed again change the states of the rows, but not the end, which is an output
 		for i, width := range r.s.plan.states {
-			if r.windows.again && r.rows.apart() { // steps that are computed again change the states of the rows, but not the end, which is an output
-				r.lanes[k].states[i].end = r.y.Tape().Scratch(r.rows.batch * width)
-			}
+			r.lanes[k].states[i].end = r.y.Tape().Scratch(r.rows.batch * width)
 		}
 	}
 }
@@ -133,25 +134,26 @@ func (r *run) inputProducts(w *pack, l *lane, from, to int) {
 	}
 }
 
-// readInput gathers what the layer of a lane reads in steps [from, to), unless x or the states of the layer below are that already.
+// readInput gathers what the layer of a lane reads in steps [from, to), unless the layer reads it where it is. The reverse direction reads what the forward
+// direction gathered.
 func (r *run) readInput(l *lane, from, to int) {
 	s := r.s
-	switch {
-	case l.direction == 1:
-	case l.layer == 0 && r.rows.lengths != nil:
-		for t := from; t < to; t++ {
-			r.rows.gather(l.in.at(&r.rows, t), r.x.Data()[t*r.rows.batch*s.Input:], t, s.Input)
+	if l.direction == 1 || r.gathered(l.layer) == 0 {
+		return
+	}
+	for t := from; t < to; t++ {
+		x := l.in.at(&r.rows, t)
+		if l.layer == 0 {
+			r.rows.gather(x, r.x.Data()[t*r.rows.batch*s.Input:], t, s.Input)
+			continue
 		}
-	case l.layer > 0 && (s.directions > 1 || r.drops(s.Dropout)):
-		for t := from; t < to; t++ {
-			n := r.rows.count(t)
-			x := l.in.at(&r.rows, t)[:n*s.Out()]
-			for d := range s.directions {
-				s.setOutput(x, r.lanes[(l.layer-1)*s.directions+d].states[0].after.at(&r.rows, t), d, n)
-			}
-			if r.drops(s.Dropout) {
-				kernel.Mul(x, x, r.inputMask(l.layer, t))
-			}
+		n := r.rows.count(t)
+		x = x[:n*s.Out()]
+		for d := range s.directions {
+			s.setOutput(x, r.lanes[(l.layer-1)*s.directions+d].states[0].after.at(&r.rows, t), d, n)
+		}
+		if r.drops(s.Dropout) {
+			kernel.Mul(x, x, r.inputMask(l.layer, t))
 		}
 	}
 }

@@ -148,15 +148,13 @@ func (r *run) layOutLane(t *autograd.Tape, k int) {
 		l.keep = t.Scratch(r.rows.batch * p.State)
 		r.noise.keep(l.keep, ofState, k, s.RecurrentDropout)
 	}
-	switch {
+	switch width := r.gathered(l.layer); {
 	case l.direction == 1:
 		l.in = r.lanes[k-1].in
-	case k == 0 && r.rows.lengths == nil:
-		l.in = slab{data: r.x.Data(), width: s.Input, span: r.rows.steps}
+	case width > 0:
+		l.in = newSlab(t, &r.rows, width, w.states)
 	case k == 0:
-		l.in = newSlab(t, &r.rows, s.Input, w.states)
-	case s.directions > 1 || r.drops(s.Dropout):
-		l.in = newSlab(t, &r.rows, s.Out(), w.states)
+		l.in = slab{data: r.x.Data(), width: s.Input, span: r.rows.steps}
 	default:
 		l.in = r.lanes[k-1].states[0].after
 	}
@@ -166,6 +164,18 @@ func (r *run) layOutLane(t *autograd.Tape, k int) {
 		span = w.states
 	}
 	l.sums = newSlab(t, &r.rows, p.kept, span)
+}
+
+// gathered returns the width of the input that a layer gathers in memory of its own, or 0 if the layer reads x, or the states of the layer below, where
+// they are.
+func (r *run) gathered(layer int) int {
+	switch {
+	case layer == 0 && r.rows.lengths != nil:
+		return r.s.Input
+	case layer > 0 && (r.s.directions > 1 || r.drops(r.s.Dropout)):
+		return r.s.Out()
+	}
+	return 0
 }
 
 // part returns the part of a node [Layers*Dirs, B, width] that belongs to a lane, [B, width]. It returns nil if there is no node.

@@ -97,10 +97,8 @@ func (r *run) floatsOfStep() (step, state int) {
 		if r.drops(s.RecurrentDropout) {
 			step += p.State
 		}
-		if k == 0 && r.rows.lengths != nil {
-			step += s.Input
-		} else if k >= s.directions && k%s.directions == 0 && (s.directions > 1 || r.drops(s.Dropout)) {
-			step += s.Out()
+		if k%s.directions == 0 {
+			step += r.gathered(k / s.directions)
 		}
 	}
 	if s.Layers > 1 {
