@@ -82,7 +82,7 @@ type matMulOp struct {
 
 func (o matMulOp) String() string { return o.where }
 
-// Backward adds dy·bᵀ to a's gradient, aᵀ·dy to b's, and dy to that of sum.
+// Backward adds dy·bᵀ to the gradient of a, aᵀ·dy to the gradient of b, and dy to the gradient of sum.
 func (o matMulOp) Backward() {
 	if o.y.grad == nil {
 		return

@@ -93,7 +93,7 @@ func TestTransposeOfAWeight(t *testing.T) {
 	}
 }
 
-// TestManyProductsOfAWeight: the gradient of a weight that is used at many steps is that of one product over the rows of all of them,
+// TestManyProductsOfAWeight: a weight that is used at many steps gets the same gradient as in one product over the rows of all steps,
 // also where the number of steps is no multiple of the rows that are collected.
 func TestManyProductsOfAWeight(t *testing.T) {
 	params := NewParams(1)
@@ -107,7 +107,7 @@ func TestManyProductsOfAWeight(t *testing.T) {
 			rows := x.Dim(0) / steps
 			for i := range steps {
 				b := tape.Param(w)
-				if transposed { // and back, so that the collected rows are those of another node than the weight
+				if transposed { // transposed twice: a node other than the weight collects the rows
 					b = Transpose(Transpose(b, 0, 1), 0, 1)
 				}
 				sum = Add(sum, Sum(Square(MatMul(tape.Input(tensor.Of(x.Data()[i*rows*5:][:rows*5], rows, 5)), b))))

@@ -29,16 +29,16 @@ import (
 // its tape in turn. The outputs keep their weights ([Node.SetWeight]). Backward does not run f again if no output has a gradient. On an
 // inference tape Recompute is f(t, inputs).
 //
-// The outputs, the gradients and the random numbers are those that f(t, inputs) would give, bit for bit. There is one exception: if f
-// uses the transpose of a weight elsewhere than as b of [MatMul] or [AddMatMul], the gradient of this weight is added in another order.
+// Outputs, gradients and random numbers have the bits that f(t, inputs) would give. There is one exception: if f uses the transpose
+// of a weight elsewhere than as b of [MatMul] or [AddMatMul], the gradient of this weight is added in another order.
 //
 // When f runs again, it must compute the same outputs. So everything that f reads, besides its inputs and the weights, must stay as it
 // is until Backward has run. An rnn.State is best read and set outside of f, with the Carry as an input and an output. A change to
 // anything outside of the tape belongs outside, too, or must be left out in the second run, in which [Tape.Checking] reports true;
 // rnn.State.Set within f does that.
 //
-// Recompute itself allocates nothing once the shapes repeat, if the functions of all calls on t do the same operations, as those of
-// windows do. f may return its outputs in the memory of in, as above, which has room for four more nodes.
+// Recompute itself allocates nothing once the shapes repeat, if all calls on t run the same operations, as they do for windows. f may
+// return its outputs in the memory of in, as above, which has room for four more nodes.
 //
 // Recompute panics with a [*UsageError] if an input is not on t, if an output is not on f's tape, or if it is called on t within f.
 // Backward panics with a [*UsageError] if an output of the second run differs.
@@ -128,8 +128,8 @@ func (t *Tape) leave() {
 	t.run++
 }
 
-// run calls f on the inner tape, where the random numbers and the weights of means continue from those of t before the call. The
-// values and gradients of f's inputs are those of the nodes on t.
+// run calls f on the inner tape, which continues the random numbers and the weights of means that t had before the call. An input of f
+// shares its values and its gradient with the node on t.
 func (o recomputeOp) run(checking bool) []*Node {
 	t, inner := o.t, o.t.inner
 	inner.rewind()

@@ -93,9 +93,9 @@ func TestRecompute(t *testing.T) {
 	}
 }
 
-// TestRecomputeOfCells: the gradients of weights whose products are put off, as they are and transposed, inside of nested calls, as an
-// input of a call and outside of all calls, are those of leaves, whose products are not. Nested calls of Recompute and a repeated
-// backward pass give the bits of the plain model.
+// TestRecomputeOfCells compares weights, whose products are put off, with leaves, whose products are computed at once: both have the same
+// gradients, plain and transposed, within nested calls, as an input of a call, and outside of all calls. Nested calls of Recompute and a
+// repeated backward pass give the bits of the plain model.
 func TestRecomputeOfCells(t *testing.T) {
 	const n, steps = 5, 9
 	turn := func(w *Node) *Node { return Transpose(w, 0, 1) }

@@ -74,7 +74,7 @@ func (o partOp) Backward() {
 	rowsGrad(o.e.from(dx, o.from), o.e.n*o.e.inner, o.y.grad, size, o.e.outer, size, first)
 }
 
-// rowsGrad sets rows of d to those of dy if first is true, and adds them otherwise.
+// rowsGrad copies the rows of dy to rows of d if first is true, and adds them otherwise.
 func rowsGrad(d []float32, stride int, dy []float32, dyStride, rows, cols int, first bool) {
 	if first {
 		kernel.CopyRows(d, stride, dy, dyStride, rows, cols)

@@ -258,8 +258,8 @@ func (t *Tape) scaleOf(x *Node) float32 {
 // and has the sum of the weights as its weight. A mean of weight 0 is left out; if all are, the result is 0. If none of the means
 // has a weight, all count alike, and the result has no weight.
 //
-// A mean may itself be a sum of means that have the same weight. Losses with different weights, such as those of two tasks, are
-// joined one by one and added then. JoinMeans panics with a [*ShapeError] if a mean does not have exactly one value, and with a
+// A mean may itself be a sum of means, if all of them have the same weight. Losses with different weights, such as the losses of two
+// tasks, are joined one by one and then added. JoinMeans panics with a [*ShapeError] if a mean does not have exactly one value, and with a
 // [*UsageError] if there are no means, if one has no single weight although others have a weight, or if it is computed from a mean by a
 // nonlinear operation.
 func JoinMeans(means ...*Node) *Node {
